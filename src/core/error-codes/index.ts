@@ -1,0 +1,32 @@
+/** All error codes of the package: the one list that docs and tests are checked against. */
+
+import { brokerErrorCodes } from './broker.ts'
+import { cliErrorCodes } from './cli.ts'
+import { clientErrorCodes } from './client.ts'
+import { configErrorCodes } from './config.ts'
+import { coreErrorCodes } from './core.ts'
+import { dispatcherErrorCodes } from './dispatcher.ts'
+import type { ErrorCodeEntry } from './entry.ts'
+import { lambdaErrorCodes } from './lambda.ts'
+import { producerErrorCodes } from './producer.ts'
+import { protocolErrorCodes } from './protocol.ts'
+
+export const ERROR_CODES = {
+  ...coreErrorCodes,
+  ...configErrorCodes,
+  ...protocolErrorCodes,
+  ...brokerErrorCodes,
+  ...clientErrorCodes,
+  ...producerErrorCodes,
+  ...dispatcherErrorCodes,
+  ...lambdaErrorCodes,
+  ...cliErrorCodes
+} as const
+
+/** The closed union of error codes. */
+export type ErrorCode = keyof typeof ERROR_CODES
+
+/** The table row of a code. */
+export function errorCodeEntry(code: ErrorCode): ErrorCodeEntry {
+  return ERROR_CODES[code]
+}

@@ -1,0 +1,10 @@
+/** `core`: errors, clock and timers, seeded random, bounded queues. No I/O; every room may import it. */
+
+export { type BackoffOptions, backoffMs } from './backoff.ts'
+export { BoundedQueue, type BoundedQueueOptions } from './bounded-queue.ts'
+export { type Clock, sleep, systemClock, type Timer, within } from './clock.ts'
+export type { ErrorCodeEntry } from './error-codes/entry.ts'
+export { ERROR_CODES, type ErrorCode, errorCodeEntry } from './error-codes/index.ts'
+export { invariant, isRetriable, messageOf, PipelineError, type PipelineErrorOptions } from './errors.ts'
+export { type Random, randomInt, SeededRandom, systemRandom } from './random.ts'
+export { VirtualClock } from './virtual-clock.ts'

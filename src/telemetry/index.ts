@@ -1,0 +1,15 @@
+/** `telemetry`: logs and metrics. The contract every room records through, and the exporters. */
+
+export { createLogger, type LogFields, type Logger, type LoggerOptions, type LogLevel, silentLogger } from './logger.ts'
+export {
+  type Attributes,
+  type Counter,
+  createMetrics,
+  type Gauge,
+  type Histogram,
+  type Meter,
+  type Metrics,
+  noopMeter,
+  type ObservableGauge,
+  type UpDownCounter
+} from './metrics.ts'
