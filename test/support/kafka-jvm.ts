@@ -1,0 +1,347 @@
+/**
+ * A real Apache Kafka for tests: the jars of `kafka-jvm/pom.xml`, started as
+ * one broker in KRaft combined mode, and Kafka's own console tools.
+ *
+ * Maven resolves the jars once; the class path is cached in `.cache/` under a
+ * hash of the pom. Everything else (ports, folders, cluster id) is new for each
+ * broker. A broker dies with the process that started it, however that ends.
+ */
+
+import { type ChildProcess, spawn } from 'node:child_process'
+import { createHash, randomBytes } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+
+const repositoryDir = join(import.meta.dirname, '../..')
+const jvmDir = join(import.meta.dirname, 'kafka-jvm')
+const cacheDir = join(repositoryDir, '.cache/kafka-jvm')
+const logTailLines = 40
+const startAttemptsMax = 3
+const resolveDeadlineMs = 300_000
+const setpriv = '/usr/bin/setpriv'
+
+/** How to start Apache Kafka. */
+export interface KafkaJvmOptions {
+  /** `auto.create.topics.enable`. Default true, as in Kafka. */
+  readonly isAutoCreateEnabled?: boolean
+  /** More lines for `server.properties`; they win over ours. */
+  readonly overrides?: Readonly<Record<string, string>>
+  /** Heap of the broker in MiB. Default 512. */
+  readonly heapMb?: number
+  /** How long it may take until the broker answers, in milliseconds. Default 90_000. */
+  readonly startTimeoutMs?: number
+}
+
+/** A running Apache Kafka. */
+export interface KafkaJvm {
+  /** `127.0.0.1:PORT`. */
+  readonly bootstrapServers: string
+  /** Folder with `server.properties` and `data/`; removed by `close`. */
+  readonly dir: string
+  /** Folder with the partitions' logs. */
+  readonly dataDir: string
+  /** The last lines that the broker logged. */
+  logTail(): string
+  /** Kills the broker and removes its folder. May be called again. */
+  close(): Promise<void>
+}
+
+/** What a console tool left behind. */
+export interface ToolResult {
+  readonly exitCode: number
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** Input and limits of one run of a console tool. */
+export interface ToolOptions {
+  /** What the tool reads on standard input. Default: nothing. */
+  readonly stdin?: string | Buffer
+  /** How long it may run, in milliseconds. Default 60_000. */
+  readonly timeoutMs?: number
+  /** Accept an exit code other than 0 instead of throwing. Default false. */
+  readonly isFailureAccepted?: boolean
+}
+
+/** Main classes of Kafka's console tools, by the name of the script that starts them in Kafka's distribution. */
+export const KAFKA_TOOLS = {
+  'kafka-topics': 'org.apache.kafka.tools.TopicCommand',
+  'kafka-configs': 'org.apache.kafka.tools.ConfigCommand',
+  'kafka-console-producer': 'org.apache.kafka.tools.ConsoleProducer',
+  'kafka-console-consumer': 'org.apache.kafka.tools.consumer.ConsoleConsumer',
+  'kafka-consumer-groups': 'org.apache.kafka.tools.consumer.group.ConsumerGroupCommand',
+  'kafka-delete-records': 'org.apache.kafka.tools.DeleteRecordsCommand',
+  'kafka-get-offsets': 'org.apache.kafka.tools.GetOffsetShell',
+  'kafka-broker-api-versions': 'org.apache.kafka.tools.BrokerApiVersionsCommand',
+  'kafka-producer-perf-test': 'org.apache.kafka.tools.ProducerPerformance',
+  'kafka-consumer-perf-test': 'org.apache.kafka.tools.ConsumerPerformance',
+  'kafka-dump-log': 'org.apache.kafka.tools.DumpLogSegments',
+  'kafka-storage': 'kafka.tools.StorageTool'
+} as const
+
+let classPathOnce: Promise<string> | undefined
+
+/** The class path of Apache Kafka, resolved through Maven at the first call. */
+export function kafkaClassPath(): Promise<string> {
+  classPathOnce ??= resolveClassPath()
+  return classPathOnce
+}
+
+async function resolveClassPath(): Promise<string> {
+  const pom = join(jvmDir, 'pom.xml')
+  const hash = createHash('sha256')
+    .update(await readFile(pom))
+    .digest('hex')
+    .slice(0, 12)
+  const cached = join(cacheDir, `classpath-${hash}.txt`)
+  if (existsSync(cached)) {
+    const classPath = await readFile(cached, 'utf8')
+    if (classPath.split(':').every(jar => existsSync(jar))) return classPath
+  }
+  await mkdir(cacheDir, { recursive: true })
+  // Test files run side by side: each resolves into its own file, and the rename is atomic.
+  const fresh = `${cached}.${process.pid}`
+  const result = await run('mvn', ['-q', '-B', '-f', pom, 'dependency:build-classpath', `-Dmdep.outputFile=${fresh}`], {
+    timeoutMs: resolveDeadlineMs,
+    isFailureAccepted: true
+  })
+  if (result.exitCode !== 0) {
+    throw new Error(`Maven could not resolve Apache Kafka (exit code ${result.exitCode}):\n${result.stdout}`)
+  }
+  await rename(fresh, cached)
+  return readFile(cached, 'utf8')
+}
+
+/**
+ * Runs one of Kafka's Java programs to its end.
+ *
+ * @param mainClass - One of `KAFKA_TOOLS`, or any main class of the class path.
+ * @throws Error with both outputs if it fails or outlives `timeoutMs`.
+ */
+export async function runKafkaTool(
+  mainClass: string,
+  args: readonly string[],
+  options: ToolOptions = {}
+): Promise<ToolResult> {
+  const javaArgs = [
+    '-Xmx256m',
+    // The tools live for a second or two: the optimising compiler would only cost.
+    '-XX:TieredStopAtLevel=1',
+    '-XX:+UseSerialGC',
+    '-Xshare:auto',
+    `-Dlog4j2.configurationFile=${join(jvmDir, 'log4j2-tools.properties')}`,
+    '-cp',
+    await kafkaClassPath(),
+    mainClass,
+    ...args
+  ]
+  return run('java', javaArgs, options)
+}
+
+function run(command: string, args: readonly string[], options: ToolOptions): Promise<ToolResult> {
+  const timeoutMs = options.timeoutMs ?? 60_000
+  return new Promise((resolve, reject) => {
+    const child = spawnBound(command, args)
+    const stdout: Buffer[] = []
+    const stderr: Buffer[] = []
+    child.stdout?.on('data', (chunk: Buffer) => stdout.push(chunk))
+    child.stderr?.on('data', (chunk: Buffer) => stderr.push(chunk))
+    // A tool may end before it has read everything; its exit code says what happened.
+    child.stdin?.on('error', () => {})
+    child.stdin?.end(options.stdin ?? '')
+    let isLate = false
+    const timer = setTimeout(() => {
+      isLate = true
+      child.kill('SIGKILL')
+    }, timeoutMs)
+    child.on('error', error => {
+      clearTimeout(timer)
+      reject(new Error(`cannot run ${command}: ${error.message}`, { cause: error }))
+    })
+    child.on('close', exitCode => {
+      clearTimeout(timer)
+      const result = {
+        exitCode: exitCode ?? -1,
+        stdout: Buffer.concat(stdout).toString(),
+        stderr: Buffer.concat(stderr).toString()
+      }
+      if (!isLate && (exitCode === 0 || options.isFailureAccepted === true)) {
+        resolve(result)
+        return
+      }
+      const how = isLate ? `did not end within ${timeoutMs} ms` : `ended with exit code ${exitCode}`
+      const what = args.slice(args.indexOf('-cp') + 2).join(' ')
+      reject(new Error(`${command} ${what} ${how}\nstdout: ${result.stdout}\nstderr: ${result.stderr}`))
+    })
+  })
+}
+
+/** Starts Apache Kafka on free ports of 127.0.0.1 and waits until it serves requests. */
+export async function startKafkaJvm(options: KafkaJvmOptions = {}): Promise<KafkaJvm> {
+  const classPath = await kafkaClassPath()
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await startOnce(classPath, options)
+    } catch (error) {
+      // Between our look for a free port and Kafka's bind, another process may have taken it.
+      const isPortTaken = error instanceof Error && /Address already in use/.test(error.message)
+      if (!isPortTaken || attempt === startAttemptsMax) throw error
+    }
+  }
+}
+
+async function startOnce(classPath: string, options: KafkaJvmOptions): Promise<KafkaJvm> {
+  const dir = await mkdtemp(join(tmpdir(), 'comporta-kafka-'))
+  const dataDir = join(dir, 'data')
+  const port = await freePort()
+  const properties = join(dir, 'server.properties')
+  const settings = { ...serverSettings(dataDir, port, await freePort()), ...options.overrides }
+  settings['auto.create.topics.enable'] ??= String(options.isAutoCreateEnabled ?? true)
+  const lines = Object.entries(settings).map(([name, value]) => `${name}=${value}\n`)
+  await writeFile(properties, lines.join(''))
+  const clusterId = randomBytes(16).toString('base64url')
+  let child: ChildProcess | undefined
+  try {
+    await runKafkaTool(KAFKA_TOOLS['kafka-storage'], ['format', '-t', clusterId, '-c', properties])
+    const broker = spawnBound('java', [
+      `-Xmx${options.heapMb ?? 512}m`,
+      '-XX:+UseSerialGC',
+      `-Dlog4j2.configurationFile=${join(jvmDir, 'log4j2.properties')}`,
+      '-cp',
+      classPath,
+      'kafka.Kafka',
+      properties
+    ])
+    child = broker
+    const tail = collectTail(broker)
+    await untilServing(broker, tail, options.startTimeoutMs ?? 90_000)
+    return {
+      bootstrapServers: `127.0.0.1:${port}`,
+      dir,
+      dataDir,
+      logTail: () => tail.lines.join('\n'),
+      close: () => stop(broker, dir)
+    }
+  } catch (error) {
+    await stop(child, dir)
+    throw error
+  }
+}
+
+function serverSettings(dataDir: string, port: number, controllerPort: number): Record<string, string> {
+  return {
+    'process.roles': 'broker,controller',
+    'node.id': '1',
+    'controller.quorum.voters': `1@127.0.0.1:${controllerPort}`,
+    'controller.listener.names': 'CONTROLLER',
+    'listener.security.protocol.map': 'CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT',
+    listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}`,
+    'advertised.listeners': `PLAINTEXT://127.0.0.1:${port}`,
+    'log.dirs': dataDir,
+    'num.network.threads': '2',
+    'num.io.threads': '4',
+    'offsets.topic.replication.factor': '1',
+    'offsets.topic.num.partitions': '4',
+    'transaction.state.log.replication.factor': '1',
+    'transaction.state.log.min.isr': '1',
+    'transaction.state.log.num.partitions': '4',
+    'share.coordinator.state.topic.replication.factor': '1',
+    'share.coordinator.state.topic.min.isr': '1',
+    'group.initial.rebalance.delay.ms': '0',
+    // The default of 128 MiB would take a quarter of the heap.
+    'log.cleaner.dedupe.buffer.size': '16777216'
+  }
+}
+
+interface Tail {
+  readonly lines: string[]
+  isServing: boolean
+}
+
+function collectTail(child: ChildProcess): Tail {
+  const tail: Tail = { lines: [], isServing: false }
+  let rest = ''
+  const collect = (chunk: Buffer): void => {
+    const lines = (rest + chunk.toString()).split('\n')
+    rest = lines.pop() ?? ''
+    for (const line of lines) {
+      // Logged when the listeners process requests and the broker is unfenced.
+      if (line.includes('Kafka Server started')) tail.isServing = true
+      tail.lines.push(line)
+    }
+    tail.lines.splice(0, tail.lines.length - logTailLines)
+  }
+  child.stdout?.on('data', collect)
+  child.stderr?.on('data', collect)
+  return tail
+}
+
+async function untilServing(child: ChildProcess, tail: Tail, timeoutMs: number): Promise<void> {
+  const start = performance.now()
+  while (!tail.isServing) {
+    const fail = (how: string): Error =>
+      new Error(`Apache Kafka ${how}. Its last lines were:\n${tail.lines.join('\n')}`)
+    if (child.exitCode !== null) throw fail(`ended with exit code ${child.exitCode} while starting`)
+    if (performance.now() - start > timeoutMs) throw fail(`did not start within ${timeoutMs} ms`)
+    await delay(50)
+  }
+}
+
+async function stop(child: ChildProcess | undefined, dir: string): Promise<void> {
+  if (child !== undefined && child.exitCode === null && child.signalCode === null) {
+    const ended = new Promise(resolve => child.once('close', resolve))
+    child.kill('SIGKILL')
+    await ended
+  }
+  await rm(dir, { recursive: true, force: true })
+}
+
+const children = new Set<ChildProcess>()
+
+/** Starts a child that does not outlive this process. */
+function spawnBound(command: string, args: readonly string[]): ChildProcess {
+  // The kernel ends the child even if this process is killed with SIGKILL, where util-linux is installed.
+  const isBoundByKernel = process.platform === 'linux' && existsSync(setpriv)
+  const child = isBoundByKernel ? spawn(setpriv, ['--pdeathsig', 'KILL', '--', command, ...args]) : spawn(command, args)
+  if (children.size === 0) {
+    process.on('exit', killChildren)
+    for (const signal of endSignals) process.on(signal, endBySignal)
+  }
+  children.add(child)
+  child.once('close', () => {
+    children.delete(child)
+    if (children.size > 0) return
+    process.off('exit', killChildren)
+    for (const signal of endSignals) process.off(signal, endBySignal)
+  })
+  return child
+}
+
+const endSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+
+function killChildren(): void {
+  for (const child of children) child.kill('SIGKILL')
+}
+
+function endBySignal(signal: NodeJS.Signals): void {
+  killChildren()
+  for (const each of endSignals) process.off(each, endBySignal)
+  // Raised again without our handler, so that the parent sees the true reason.
+  process.kill(process.pid, signal)
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(0, '127.0.0.1', resolve)
+  })
+  const address = server.address()
+  await new Promise(resolve => server.close(resolve))
+  if (address === null || typeof address === 'string') throw new Error('no port was bound')
+  return address.port
+}
