@@ -5,4 +5,15 @@
 
 import type { ErrorCodeEntry } from './entry.ts'
 
-export const configErrorCodes = {} as const satisfies Record<`ERR_CONFIG_${string}`, ErrorCodeEntry>
+export const configErrorCodes = {
+  ERR_CONFIG_INVALID: {
+    summary: 'The pipeline file has problems; the message lists every one with its line.',
+    remedy: 'Correct the lines named, then run `comporta check`.',
+    retriable: false
+  },
+  ERR_CONFIG_UNREADABLE: {
+    summary: 'The pipeline file cannot be read.',
+    remedy: 'Name an existing file with `--file`, or write one with `comporta init`.',
+    retriable: false
+  }
+} as const satisfies Record<`ERR_CONFIG_${string}`, ErrorCodeEntry>

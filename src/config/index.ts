@@ -1,0 +1,10 @@
+/** `config`: the pipeline file: schema, environment, loading, messages with line numbers. */
+
+export { loadPipelineFile, parsePipeline, pipelineJsonSchema } from './load.ts'
+export type { Place, Problem } from './problems.ts'
+export type { DispatcherConfig, TargetConfig } from './schema/dispatcher.ts'
+export type { KafkaConfig, TopicConfig } from './schema/kafka.ts'
+export type { FunctionConfig, LambdaConfig } from './schema/lambda.ts'
+export type { PipelineConfig } from './schema/pipeline.ts'
+export type { ProducerConfig, SourceConfig } from './schema/producer.ts'
+export type { Environment } from './source.ts'

@@ -1,0 +1,103 @@
+/** `dispatcher:` — a consumer group that hands batches to a target and commits after success. */
+
+import { z } from 'zod'
+
+import { httpUrl, integer, milliseconds, topicName } from './common.ts'
+
+const retry = z
+  .strictObject({
+    attemptsMax: integer(1, 10_000)
+      .default(5)
+      .describe(
+        'Attempts before a record that its target refuses goes to the dead letter topic. Outages do not count.'
+      ),
+    initialMs: milliseconds(1).default(200).describe('Wait after the first failure.'),
+    maxMs: milliseconds(1).default(30_000).describe('Longest wait between two attempts.')
+  })
+  .prefault({})
+
+const payload = z
+  .strictObject({
+    format: z
+      .enum(['json', 'esm'])
+      .default('json')
+      .describe('`json`: {"topic","partition","messages":[…]}. `esm`: the event of AWS’s Kafka event source mapping.'),
+    include: z
+      .array(z.enum(['offsets', 'timestamps', 'keys', 'headers']))
+      .default(['offsets', 'timestamps', 'keys'])
+      .describe('Lists that `json` carries beside `messages`, index by index.')
+  })
+  .prefault({})
+
+const lambdaTarget = z.strictObject({
+  type: z.literal('lambda'),
+  functionName: z.string().min(1).describe('Name or ARN of the function.'),
+  qualifier: z.string().optional().describe('Version or alias.'),
+  region: z.string().optional().describe('AWS region. Default: AWS’s own chain.'),
+  endpoint: httpUrl
+    .optional()
+    .describe('Address of the Invoke API. Default: AWS; the embedded runtime for `comporta up`.'),
+  timeoutMs: milliseconds(100, 910_000).default(60_000).describe('Longest wait for one invocation.')
+})
+
+const httpTarget = z.strictObject({
+  type: z.literal('http'),
+  url: httpUrl,
+  headers: z.record(z.string(), z.string()).default({}),
+  timeoutMs: milliseconds(100, 910_000).default(30_000).describe('Longest wait for one answer.')
+})
+
+const moduleTarget = z.strictObject({
+  type: z.literal('module'),
+  file: z.string().min(1).describe('A module whose `handler` export gets each payload, in this process.'),
+  timeoutMs: milliseconds(100, 910_000).default(30_000)
+})
+
+/** `dispatcher:` */
+export const dispatcherSchema = z.strictObject({
+  groupId: z
+    .string()
+    .min(1)
+    .max(249)
+    .describe('One per application, the same on every instance. Source: Kafka `group.id`.'),
+  topics: z.array(topicName).min(1),
+  groupInstanceId: z.string().optional().describe('Static membership. Source: Kafka `group.instance.id`.'),
+  assignors: z
+    .array(z.enum(['cooperative-sticky', 'sticky', 'range', 'roundrobin']))
+    .min(1)
+    .default(['cooperative-sticky', 'range'])
+    .describe('Source: Kafka `partition.assignment.strategy`.'),
+  autoOffsetReset: z.enum(['earliest', 'latest']).default('earliest').describe('Source: Kafka `auto.offset.reset`.'),
+  sessionTimeoutMs: milliseconds(6000, 1_800_000).default(45_000).describe('Source: Kafka `session.timeout.ms`.'),
+  heartbeatIntervalMs: milliseconds(100).default(3000).describe('Source: Kafka `heartbeat.interval.ms`.'),
+  rebalanceTimeoutMs: milliseconds(1000)
+    .default(300_000)
+    .describe('Longest drain of revoked partitions. Source: Kafka `max.poll.interval.ms`.'),
+  batch: z
+    .strictObject({
+      recordsMax: integer(1, 10_000).default(500),
+      bytesMax: integer(1024, 104_857_600).default(5_242_880).describe('Encoded size of a payload. Lambda takes 6 MB.'),
+      ageMs: milliseconds(0).default(1000).describe('A batch that is not full is sent after this time.')
+    })
+    .prefault({}),
+  payload,
+  target: z.discriminatedUnion('type', [lambdaTarget, httpTarget, moduleTarget]),
+  retry,
+  concurrency: integer(1, 1000).default(10).describe('Most batches at the target at once; one per partition at most.'),
+  bufferBytes: integer(1_048_576, 4_294_967_296)
+    .default(67_108_864)
+    .describe('Most bytes fetched and not yet delivered, all partitions together.'),
+  breaker: z
+    .strictObject({
+      failuresMax: integer(1, 1000).default(5).describe('Outages in a row that open the breaker.'),
+      openMs: milliseconds(10).default(5000).describe('Pause before one batch probes the target.')
+    })
+    .prefault({}),
+  deadLetterTopic: topicName.describe('Where records go that cannot be delivered, with origin and reason.'),
+  drainMs: milliseconds(0).default(30_000).describe('Longest wait for batches in flight when stopping.')
+})
+
+/** `dispatcher:` as read. */
+export type DispatcherConfig = z.infer<typeof dispatcherSchema>
+/** `dispatcher.target:` as read. */
+export type TargetConfig = DispatcherConfig['target']

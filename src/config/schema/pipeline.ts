@@ -1,0 +1,114 @@
+/** The whole pipeline file, and the checks that span its parts. */
+
+import { z } from 'zod'
+
+import { topicName } from './common.ts'
+import { dispatcherSchema } from './dispatcher.ts'
+import { kafkaSchema, topicSchema } from './kafka.ts'
+import { lambdaSchema } from './lambda.ts'
+import { producerSchema } from './producer.ts'
+
+/** The pipeline file: its shape. `checkRules` has the rules that span several settings. */
+export const pipelineSchema = z.strictObject({
+  $schema: z.string().optional().describe('For editors only.'),
+  name: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'lower case letters, digits and "-", at most 63')
+    .describe('Name of the pipeline, in logs and metrics.'),
+  kafka: kafkaSchema,
+  topics: z
+    .record(topicName, topicSchema.prefault({}))
+    .default({})
+    .describe('Topics that `comporta up` and `comporta topics` create.'),
+  producer: producerSchema.optional(),
+  dispatcher: dispatcherSchema.optional(),
+  lambda: lambdaSchema.optional()
+})
+
+/** The pipeline file as read: defaults filled in. */
+export type PipelineConfig = z.infer<typeof pipelineSchema>
+
+type Sections = Pick<Partial<PipelineConfig>, 'producer' | 'dispatcher' | 'lambda'>
+type Report = (path: PropertyKey[], message: string) => void
+
+/** Reads each section on its own, so that rules can be checked in the sound ones when another is broken. */
+export function soundSections(value: unknown): Sections {
+  if (typeof value !== 'object' || value === null) return {}
+  const given = value as Record<string, unknown>
+  return {
+    producer: producerSchema.optional().safeParse(given['producer']).data,
+    dispatcher: dispatcherSchema.optional().safeParse(given['dispatcher']).data,
+    lambda: lambdaSchema.optional().safeParse(given['lambda']).data
+  }
+}
+
+/** Reports what each setting allows on its own, but not together with the others. */
+export function checkRules(sections: Sections, report: Report): void {
+  checkProducer(sections, report)
+  checkDispatcher(sections, report)
+  checkLambda(sections, report)
+}
+
+function checkProducer(pipeline: Sections, report: Report): void {
+  const { producer } = pipeline
+  if (producer === undefined) return
+  const stdinCount = producer.sources.filter(source => source.type === 'stdin').length
+  if (stdinCount > 1) report(['producer', 'sources'], 'standard input can be a source only once')
+  if ('topics' in producer.route) {
+    const owners = new Map<string, string>()
+    for (const [topic, values] of Object.entries(producer.route.topics)) {
+      for (const value of values) {
+        if (typeof value === 'object') {
+          if (value.from > value.to)
+            report(['producer', 'route', 'topics', topic], `the range ${value.from} to ${value.to} is empty`)
+          continue
+        }
+        const owner = owners.get(String(value))
+        if (owner !== undefined)
+          report(['producer', 'route', 'topics', topic], `the value ${value} already goes to ${owner}`)
+        owners.set(String(value), topic)
+      }
+    }
+  }
+}
+
+function checkDispatcher(pipeline: Sections, report: Report): void {
+  const { dispatcher, lambda } = pipeline
+  if (dispatcher === undefined) return
+  if (dispatcher.topics.includes(dispatcher.deadLetterTopic)) {
+    report(
+      ['dispatcher', 'deadLetterTopic'],
+      'is also one of dispatcher.topics: a dead letter would come back for ever'
+    )
+  }
+  if (dispatcher.heartbeatIntervalMs * 3 > dispatcher.sessionTimeoutMs) {
+    report(['dispatcher', 'heartbeatIntervalMs'], 'must be at most a third of sessionTimeoutMs')
+  }
+  const { target } = dispatcher
+  if (target.type === 'lambda' && dispatcher.batch.bytesMax > 6_291_456) {
+    report(['dispatcher', 'batch', 'bytesMax'], 'AWS Lambda takes at most 6291456 bytes in one invocation')
+  }
+  if (target.type === 'lambda' && target.endpoint === undefined && lambda !== undefined) {
+    if (!Object.hasOwn(lambda.functions, target.functionName)) {
+      const names = Object.keys(lambda.functions).join(', ')
+      report(['dispatcher', 'target', 'functionName'], `is not one of lambda.functions (${names})`)
+    }
+  }
+}
+
+function checkLambda(pipeline: Sections, report: Report): void {
+  for (const [name, options] of Object.entries(pipeline.lambda?.functions ?? {})) {
+    const path = ['lambda', 'functions', name]
+    const isDistributor = options.handler === 'builtin:distributor'
+    if (isDistributor !== (options.distributor !== undefined)) {
+      report(path, '`handler: builtin:distributor` and `distributor:` belong together')
+    }
+    const services = options.distributor?.services ?? {}
+    const named = (options.distributor?.routes ?? []).flatMap(route => route.services)
+    if (Array.isArray(options.distributor?.otherwise)) named.push(...options.distributor.otherwise)
+    for (const service of new Set(named)) {
+      if (!Object.hasOwn(services, service))
+        report([...path, 'distributor'], `the service ${service} has no address in services`)
+    }
+  }
+}

@@ -1,0 +1,101 @@
+/** `producer:` — sources, routing, keys, rate limit and delivery. */
+
+import { z } from 'zod'
+
+import { integer, listenHost, milliseconds, port, topicName } from './common.ts'
+
+const httpSource = z.strictObject({
+  type: z.literal('http'),
+  host: listenHost,
+  port: port.default(8080),
+  bodyBytesMax: integer(1024, 104_857_600).default(10_485_760).describe('A larger body is answered with 413.'),
+  pendingBytesMax: integer(1024, 4_294_967_296)
+    .default(67_108_864)
+    .describe('Most bytes of bodies waiting for Kafka; above it the answer is 429 with Retry-After.')
+})
+
+const fileSource = z.strictObject({
+  type: z.literal('file'),
+  path: z.string().min(1).describe('A file of newline-delimited JSON.')
+})
+
+const stdinSource = z.strictObject({ type: z.literal('stdin') })
+
+const generatorSource = z.strictObject({
+  type: z.literal('generator'),
+  records: integer(0, 1_000_000_000_000).optional().describe('Events to make. Default: no end.'),
+  recordsPerSecond: z.number().positive().optional().describe('Default: as fast as Kafka takes them.'),
+  rampUpMs: milliseconds(0).default(0).describe('Time over which the rate grows from a fifth to the whole.'),
+  seed: integer(0, 4_294_967_295).default(1),
+  trucks: integer(1, 10_000_000).default(1000),
+  malformedRatio: z.number().min(0).max(1).default(0).describe('Share of events that are not JSON.'),
+  poisonRatio: z.number().min(0).max(1).default(0).describe('Share of events that their service refuses.')
+})
+
+const source = z.discriminatedUnion('type', [httpSource, fileSource, stdinSource, generatorSource])
+
+const fieldValue = z.union([z.string(), z.number(), z.boolean()])
+
+const range = z
+  .strictObject({ from: z.number(), to: z.number() })
+  .describe('All numbers from `from` to `to`, both included.')
+
+const route = z
+  .strictObject({
+    field: z.string().min(1).describe('Field of the event, dots for nested ones: `vehicle.code`.'),
+    topics: z
+      .record(topicName, z.array(z.union([fieldValue, range])).min(1))
+      .describe('For each topic the values of the field that go there. Numbers and their text are equal.'),
+    otherwise: topicName.optional().describe('Topic for every other value. Default: the dead letter topic.')
+  })
+  .describe('Which topic an event goes to.')
+
+const key = z
+  .discriminatedUnion('strategy', [
+    z.strictObject({ strategy: z.literal('field'), field: z.string().min(1) }),
+    z.strictObject({
+      strategy: z.literal('fields'),
+      fields: z.array(z.string().min(1)).min(1),
+      separator: z.string().default('|')
+    }),
+    z.strictObject({ strategy: z.literal('hash'), fields: z.array(z.string().min(1)).min(1) }),
+    z.strictObject({ strategy: z.literal('none') })
+  ])
+  .describe('The record’s key. The key alone decides the partition, as in Kafka’s Java client.')
+
+const rate = z
+  .strictObject({
+    recordsPerSecond: z.number().positive().optional(),
+    bytesPerSecond: z.number().positive().optional(),
+    burstMs: milliseconds(1, 60_000).default(1000).describe('How much unused rate may be saved up.')
+  })
+  .describe('Token bucket before Kafka: both limits hold. Default: no limit.')
+
+const delivery = z
+  .strictObject({
+    compression: z
+      .enum(['none', 'gzip', 'snappy', 'lz4', 'zstd'])
+      .default('none')
+      .describe('Source: Kafka `compression.type`.'),
+    lingerMs: milliseconds(0, 60_000).default(5).describe('Source: Kafka `linger.ms`.'),
+    batchBytes: integer(1024, 104_857_600).default(262_144).describe('Source: Kafka `batch.size`.'),
+    bufferBytes: integer(1_048_576, 4_294_967_296).default(33_554_432).describe('Source: Kafka `buffer.memory`.'),
+    timeoutMs: milliseconds(1000).default(120_000).describe('Retries end here. Source: Kafka `delivery.timeout.ms`.')
+  })
+  .prefault({})
+
+/** `producer:` */
+export const producerSchema = z.strictObject({
+  sources: z.array(source).default([]),
+  recordBytesMax: integer(1, 104_857_600).default(1_000_000).describe('A larger event goes to the dead letter topic.'),
+  route: z.union([z.strictObject({ topic: topicName }).describe('Every event to one topic.'), route]),
+  key: key.prefault({ strategy: 'none' }),
+  rate: rate.optional(),
+  delivery,
+  deadLetterTopic: topicName.describe('Where events go that cannot be read, routed, keyed or delivered.')
+})
+
+/** `producer:` as read. */
+export type ProducerConfig = z.infer<typeof producerSchema>
+/** One entry of `producer.sources:` as read. */
+export type SourceConfig = ProducerConfig['sources'][number]
