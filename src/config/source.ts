@@ -4,9 +4,9 @@
  *
  * Variables are replaced inside scalar values only, after parsing, so that no
  * value of a variable can change the structure of the file. A scalar that is
- * one reference and nothing else is read again as a YAML scalar: the port in
- * `port: ${PORT:-8080}` is a number. A quoted scalar stays a string. The text as
- * it stood is kept too, for settings that want a string: a password may be 0123.
+ * one reference and nothing else, quoted or not, is read again as a YAML scalar:
+ * the port in `port: ${PORT:-8080}` is a number. The text as it stood is kept
+ * too, for settings that want a string: a password may be 0123.
  */
 
 import { type Document, isMap, isPair, isScalar, isSeq, LineCounter, parseDocument, type Scalar, visit } from 'yaml'
@@ -113,7 +113,7 @@ function variableMissing(name: string): string {
 }
 
 function isOneReference(node: Scalar): boolean {
-  return node.type === 'PLAIN' && /^\$\{[^}]*\}$/.test(String(node.value))
+  return /^\$\{[^}]*\}$/.test(String(node.value))
 }
 
 /** Reads replaced text as a YAML scalar; anything that is not one (a list, a mapping) stays text. */

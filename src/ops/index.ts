@@ -1,0 +1,5 @@
+/** `ops`: what whoever runs a pipeline needs. So far the audit of a verified run. */
+
+export { Audit, type AuditReport, type DeadLetter, type Violation } from './audit/audit.ts'
+export { LatencyHistogram } from './audit/latency.ts'
+export { EXPECTATION, LEDGER_KIND, type LedgerEntry, LedgerWriter, readLedger } from './audit/ledger.ts'
