@@ -1,0 +1,196 @@
+/**
+ * One client connection: frames in, responses out, in the order of the requests.
+ *
+ * How it works. As in Kafka, a connection's requests run one after another;
+ * only requests the dispatcher calls overlappable (Produce) may start before the
+ * ones before them have finished, because their effects are ordered when they
+ * start. Nothing is queued in advance: while a request cannot start, its bytes
+ * stay in the frame reader and the socket is not read, which is the client's
+ * backpressure. A request does not start either while the client leaves more
+ * than `RESPONSE_BYTES_MAX` unread.
+ *
+ * Limits: `REQUESTS_IN_FLIGHT_MAX` requests; unread responses of
+ * `RESPONSE_BYTES_MAX` plus those of the requests in flight.
+ */
+
+import type { Socket } from 'node:net'
+import { type Clock, messageOf, PipelineError } from '../../core/index.ts'
+import type { Logger } from '../../telemetry/index.ts'
+import { FrameReader } from './frame-reader.ts'
+
+/** Most overlapping requests of one connection. */
+export const REQUESTS_IN_FLIGHT_MAX = 32
+/** Response bytes a client may leave unread before its next request waits. */
+export const RESPONSE_BYTES_MAX = 1024 * 1024
+
+/** What the connection does with one request. */
+export interface RequestTask {
+  /** Whether this request may start while other overlappable ones are unfinished. */
+  readonly isOverlappable: boolean
+  /**
+   * Starts the request. Resolves with the chunks of the response, or with
+   * `undefined` if the protocol has none (acks=0); rejecting closes the connection.
+   */
+  run(): Promise<readonly Buffer[] | undefined>
+}
+
+/** Turns frames into tasks; throwing closes the connection. */
+export interface Dispatcher {
+  /** Reads the header of a frame and decides how it runs, without starting it. */
+  prepare(frame: Buffer, connection: Connection): RequestTask
+}
+
+/** What a connection needs. */
+export interface ConnectionOptions {
+  readonly socket: Socket
+  readonly dispatcher: Dispatcher
+  readonly requestBytesMax: number
+  readonly clock: Clock
+  readonly logger: Logger
+  /** Called once when the connection is gone. */
+  readonly onClosed: (connection: Connection) => void
+  /** Called with the size of everything received and sent, for metrics. */
+  readonly onBytes: (direction: 'in' | 'out', bytes: number) => void
+}
+
+interface Slot {
+  response: readonly Buffer[] | undefined
+  isDone: boolean
+}
+
+/** A connected client. */
+export class Connection {
+  readonly #options: ConnectionOptions
+  readonly #socket: Socket
+  readonly #frames: FrameReader
+  readonly #slots: Slot[] = []
+  /** A request whose turn has not come. */
+  #next: RequestTask | undefined
+  #isExclusive = false
+  #isPumping = false
+  #isClosed = false
+  #lastActivityMs: number
+  /** Address of the client without the port. */
+  readonly host: string
+  /** Facts that handlers keep about this client, such as what ApiVersions told. */
+  clientSoftware = ''
+
+  constructor(options: ConnectionOptions) {
+    this.#options = options
+    this.#socket = options.socket
+    this.#frames = new FrameReader(options.requestBytesMax)
+    this.#lastActivityMs = options.clock.monotonicMs()
+    this.host = options.socket.remoteAddress ?? 'unknown'
+    const socket = this.#socket
+    socket.setNoDelay(true)
+    socket.on('data', chunk => this.#received(chunk))
+    socket.on('drain', () => this.#pump())
+    socket.on('error', error => this.close(`socket error: ${messageOf(error)}`, 'debug'))
+    socket.on('close', () => this.#closed())
+  }
+
+  /** Whether nothing was received or sent for `idleMs` milliseconds and nothing is in flight. */
+  isIdle(idleMs: number): boolean {
+    const sinceMs = this.#options.clock.monotonicMs() - this.#lastActivityMs
+    return this.#slots.length === 0 && sinceMs >= idleMs
+  }
+
+  /** Whether the connection is gone: parked work for it may be dropped. */
+  get isClosed(): boolean {
+    return this.#isClosed
+  }
+
+  /** Closes the connection and logs why. */
+  close(reason: string, level: 'debug' | 'warn' | 'error' = 'debug'): void {
+    if (this.#isClosed) return
+    this.#options.logger[level]({ client: this.host, port: this.#socket.remotePort, reason }, 'connection closed')
+    this.#socket.destroy()
+    this.#closed()
+  }
+
+  #closed(): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.#next = undefined
+    this.#options.onClosed(this)
+  }
+
+  #received(chunk: Buffer | string): void {
+    if (typeof chunk === 'string') return
+    this.#lastActivityMs = this.#options.clock.monotonicMs()
+    this.#options.onBytes('in', chunk.length)
+    this.#frames.push(chunk)
+    this.#pump()
+  }
+
+  /** Starts requests until one has to wait or no whole frame is left. */
+  #pump(): void {
+    if (this.#isPumping || this.#isClosed) return
+    this.#isPumping = true
+    try {
+      while (!this.#isClosed) {
+        this.#next ??= this.#readRequest()
+        if (this.#next === undefined || !this.#canStart(this.#next)) break
+        const task = this.#next
+        this.#next = undefined
+        this.#start(task)
+      }
+    } catch (error) {
+      this.close(describe(error), 'warn')
+    } finally {
+      this.#isPumping = false
+    }
+    if (this.#isClosed) return
+    // A waiting request means that later bytes wait too.
+    if (this.#next === undefined) this.#socket.resume()
+    else this.#socket.pause()
+  }
+
+  #readRequest(): RequestTask | undefined {
+    const frame = this.#frames.next()
+    return frame === undefined ? undefined : this.#options.dispatcher.prepare(frame, this)
+  }
+
+  #canStart(task: RequestTask): boolean {
+    if (this.#socket.writableLength > RESPONSE_BYTES_MAX) return false
+    if (this.#slots.length === 0) return true
+    return task.isOverlappable && !this.#isExclusive && this.#slots.length < REQUESTS_IN_FLIGHT_MAX
+  }
+
+  #start(task: RequestTask): void {
+    const slot: Slot = { response: undefined, isDone: false }
+    this.#slots.push(slot)
+    this.#isExclusive = !task.isOverlappable
+    task.run().then(
+      response => {
+        slot.response = response
+        slot.isDone = true
+        this.#flush()
+      },
+      (error: unknown) => this.close(describe(error), PipelineError.is(error) ? 'warn' : 'error')
+    )
+  }
+
+  /** Sends what is finished at the head of the line. */
+  #flush(): void {
+    if (this.#isClosed) return
+    this.#socket.cork()
+    for (let slot = this.#slots[0]; slot?.isDone === true; slot = this.#slots[0]) {
+      this.#slots.shift()
+      if (slot.response === undefined) continue
+      let sentBytes = 0
+      for (const chunk of slot.response) {
+        sentBytes += chunk.length
+        this.#socket.write(chunk)
+      }
+      this.#options.onBytes('out', sentBytes)
+    }
+    this.#socket.uncork()
+    this.#lastActivityMs = this.#options.clock.monotonicMs()
+    this.#pump()
+  }
+}
+
+function describe(error: unknown): string {
+  return PipelineError.is(error) ? `${error.code}: ${error.message}` : messageOf(error)
+}

@@ -1,0 +1,124 @@
+/**
+ * Cuts the bytes of one connection into Kafka's frames.
+ *
+ *   frame => length i32 | payload
+ *
+ * A frame that lies within one received chunk is a view into it: no copy. A
+ * frame that spans chunks is gathered in a buffer that grows with what has
+ * arrived, so an announced length alone costs nothing. Frames are taken one at
+ * a time; what follows waits inside the chunk, and the connection stops reading
+ * its socket while it cannot take more.
+ *
+ * Invariants: memory in use is at most twice the bytes received and not yet
+ * taken, plus `INITIAL_BYTES`; returned views are never written to again.
+ */
+
+import { PipelineError } from '../../core/index.ts'
+
+const LENGTH_BYTES = 4
+/** First size of the gathering buffer: two socket reads. */
+const INITIAL_BYTES = 128 * 1024
+
+/** Frames of one connection, in order. */
+export class FrameReader {
+  readonly #frameBytesMax: number
+  readonly #frameBytesMin: number
+  /** Received and not yet looked at. */
+  #chunks: Buffer[] = []
+  #waitingBytes = 0
+  #gathered: Buffer | undefined
+  #gatheredBytes = 0
+  #frameBytes = -1
+
+  /**
+   * @param frameBytesMax - Largest payload, in bytes. Kafka `socket.request.max.bytes`.
+   * @param frameBytesMin - Smallest payload: the fixed part of a request header.
+   */
+  constructor(frameBytesMax: number, frameBytesMin = 8) {
+    this.#frameBytesMax = frameBytesMax
+    this.#frameBytesMin = frameBytesMin
+  }
+
+  /** Bytes received and not yet returned in a frame. */
+  get bufferedBytes(): number {
+    return this.#waitingBytes + this.#gatheredBytes
+  }
+
+  /** Adds what the socket received. The chunk must not change afterwards. */
+  push(chunk: Buffer): void {
+    if (chunk.length === 0) return
+    this.#chunks.push(chunk)
+    this.#waitingBytes += chunk.length
+  }
+
+  /**
+   * The next whole frame without its length, or `undefined` until more arrives.
+   *
+   * @throws PipelineError `ERR_BROKER_INVALID_FRAME` if the announced length cannot be a request.
+   */
+  next(): Buffer | undefined {
+    if (this.#frameBytes === -1) {
+      if (this.#waitingBytes < LENGTH_BYTES) return undefined
+      this.#frameBytes = this.#takeLength()
+    }
+    const first = this.#chunks[0]
+    if (this.#gathered === undefined && first !== undefined && first.length >= this.#frameBytes) {
+      return this.#finish(this.#take(first, this.#frameBytes))
+    }
+    while (this.#gatheredBytes < this.#frameBytes) {
+      const chunk = this.#chunks[0]
+      if (chunk === undefined) return undefined
+      this.#gather(this.#take(chunk, Math.min(chunk.length, this.#frameBytes - this.#gatheredBytes)))
+    }
+    const gathered = this.#gathered ?? Buffer.alloc(0)
+    return this.#finish(gathered.subarray(0, this.#frameBytes))
+  }
+
+  #finish(frame: Buffer): Buffer {
+    this.#frameBytes = -1
+    this.#gathered = undefined
+    this.#gatheredBytes = 0
+    return frame
+  }
+
+  #takeLength(): number {
+    let length = 0
+    for (let index = 0; index < LENGTH_BYTES; index++) {
+      const chunk = this.#chunks[0]
+      if (chunk === undefined) break
+      length = (length << 8) | (this.#take(chunk, 1)[0] ?? 0)
+    }
+    if (length < this.#frameBytesMin || length > this.#frameBytesMax) {
+      throw new PipelineError(
+        'ERR_BROKER_INVALID_FRAME',
+        `a frame of ${length} bytes was announced; a request has ${this.#frameBytesMin} to ${this.#frameBytesMax}`,
+        { fields: { frameBytes: length, frameBytesMax: this.#frameBytesMax } }
+      )
+    }
+    return length
+  }
+
+  /** Removes `count` bytes from the front of the first chunk. */
+  #take(chunk: Buffer, count: number): Buffer {
+    this.#waitingBytes -= count
+    if (count === chunk.length) {
+      this.#chunks.shift()
+      return chunk
+    }
+    this.#chunks[0] = chunk.subarray(count)
+    return chunk.subarray(0, count)
+  }
+
+  #gather(part: Buffer): void {
+    const needed = this.#gatheredBytes + part.length
+    let target = this.#gathered
+    if (target === undefined || target.length < needed) {
+      const grown = Buffer.allocUnsafeSlow(Math.min(this.#frameBytes, Math.max(INITIAL_BYTES, 2 * needed)))
+      target?.copy(grown, 0, 0, this.#gatheredBytes)
+      target = grown
+      this.#gathered = target
+    }
+    part.copy(target, this.#gatheredBytes)
+    this.#gatheredBytes = needed
+  }
+}
