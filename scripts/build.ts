@@ -1,0 +1,39 @@
+/**
+ * Builds `dist/`, the form in which the package is published: JavaScript and
+ * type declarations from tsc, plus the files that tsc does not carry over.
+ *
+ * It also refuses a build in which a file names another one by a path that
+ * exists only among the sources: tsc rewrites import specifiers, but not
+ * `new URL('./worker.ts', import.meta.url)`.
+ */
+
+import { spawnSync } from 'node:child_process'
+import { copyFileSync, globSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+
+const root = join(import.meta.dirname, '..')
+const sourceDir = join(root, 'src')
+const distDir = join(root, 'dist')
+
+rmSync(distDir, { recursive: true, force: true })
+
+const compiler = join(root, 'node_modules/.bin/tsc')
+const compiled = spawnSync(compiler, ['-p', 'tsconfig.build.json'], { cwd: root, stdio: 'inherit' })
+if (compiled.status !== 0) process.exit(1)
+
+const assets = globSync('**/*.*', { cwd: sourceDir, exclude: name => /\.ts$|^README\.md$/.test(name) })
+for (const asset of assets) {
+  const target = join(distDir, asset)
+  mkdirSync(dirname(target), { recursive: true })
+  copyFileSync(join(sourceDir, asset), target)
+}
+
+const sourcePaths = /new URL\(\s*(['"`])[^'"`]*\.ts\1|import\.meta\.resolve\(\s*(['"`])[^'"`]*\.ts\2/
+const broken = globSync('**/*.js', { cwd: distDir }).filter(file =>
+  sourcePaths.test(readFileSync(join(distDir, file), 'utf8'))
+)
+if (broken.length > 0) {
+  console.error(`These files name a .ts file by URL, which is not in dist: ${broken.join(', ')}`)
+  process.exit(1)
+}
+console.log(`built dist: ${globSync('**/*.js', { cwd: distDir }).length} modules, ${assets.length} other files`)
