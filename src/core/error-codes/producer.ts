@@ -5,4 +5,57 @@
 
 import type { ErrorCodeEntry } from './entry.ts'
 
-export const producerErrorCodes = {} as const satisfies Record<`ERR_PRODUCER_${string}`, ErrorCodeEntry>
+export const producerErrorCodes = {
+  ERR_PRODUCER_DRAINING: {
+    summary: 'The producer is stopping and takes no more events.',
+    remedy: 'Send the events to another instance, or again after the restart.',
+    retriable: true
+  },
+  ERR_PRODUCER_DRAIN_TIMEOUT: {
+    summary: 'The producer had to stop before everything it had read was acknowledged.',
+    remedy: 'Feed the source again from the position in the report; raise the drain deadline if the rate limit is low.',
+    retriable: true
+  },
+  ERR_PRODUCER_DELIVERY_FAILED: {
+    summary: 'Kafka did not acknowledge events within the delivery timeout, or refused the producer itself.',
+    remedy:
+      'Look at the cause and at the health of the cluster, then send the events again: they may be stored already.',
+    retriable: true
+  },
+  ERR_PRODUCER_DEAD_LETTER_FAILED: {
+    summary: 'An event that cannot be published could not be written to the dead letter topic either.',
+    remedy: 'Check that the dead letter topic exists and may be written to, then send the events again.',
+    retriable: true
+  },
+  ERR_PRODUCER_SOURCE_FAILED: {
+    summary: 'A source of events could not be opened or read to its end.',
+    remedy: 'Check the path, the permissions and the cause; events read before the failure are safe.',
+    retriable: false
+  },
+  ERR_PRODUCER_LISTEN_FAILED: {
+    summary: 'The HTTP source could not listen on its address.',
+    remedy: 'Choose another port, or stop the program that uses it.',
+    retriable: false
+  },
+  ERR_PRODUCER_BODY_TOO_LARGE: {
+    summary: 'The body of an HTTP request is larger than the source takes.',
+    remedy: 'Send fewer events in one request, or raise bodyBytesMax.',
+    retriable: false
+  },
+  ERR_PRODUCER_BODY_INVALID: {
+    summary: 'The body of an HTTP request cannot be read as events.',
+    remedy:
+      'Send a JSON object, a JSON array of objects, or one object a line; only gzip is understood as an encoding.',
+    retriable: false
+  },
+  ERR_PRODUCER_CONTENT_TYPE: {
+    summary: 'The content type of an HTTP request is not one the source takes.',
+    remedy: 'Send `content-type: application/json` or `application/x-ndjson`.',
+    retriable: false
+  },
+  ERR_PRODUCER_BUSY: {
+    summary: 'Too many events already wait for Kafka.',
+    remedy: 'Send the same request again after the time in Retry-After.',
+    retriable: true
+  }
+} as const satisfies Record<`ERR_PRODUCER_${string}`, ErrorCodeEntry>

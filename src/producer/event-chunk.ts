@@ -1,0 +1,107 @@
+/**
+ * A chunk of events: what a source hands over at once.
+ *
+ * The bytes stay as they came; an event is a span of them. Everything that can
+ * be decided per chunk (is it ASCII, is it UTF-8) is decided once, so that the
+ * path of a single event has no copy and no promise.
+ */
+
+import { isAscii, isUtf8 } from 'node:buffer'
+
+/** Events of one source, in order. */
+export interface EventChunk {
+  /** Holds all events. Must not change until the chunk is settled. */
+  readonly bytes: Buffer
+  /** Start and end (exclusive) of each event in `bytes`: two numbers an event. */
+  readonly spans: Uint32Array
+  /** How many events. */
+  readonly count: number
+  /** Line, or number in an array, of each event, from 1. */
+  readonly lines: Uint32Array
+  /** Whole length of events of which only the beginning was kept, by index, in bytes. */
+  readonly truncated?: ReadonlyMap<number, number>
+  /** Position in the source after this chunk, in bytes. */
+  readonly position: number
+}
+
+/** Where an event starts in its chunk. */
+export function spanStart(chunk: EventChunk, index: number): number {
+  return chunk.spans[index * 2] ?? 0
+}
+
+/** Where an event ends (exclusive) in its chunk. */
+export function spanEnd(chunk: EventChunk, index: number): number {
+  return chunk.spans[index * 2 + 1] ?? 0
+}
+
+/** Collects spans and makes a chunk of them. */
+export class ChunkBuilder {
+  #spans = new Uint32Array(1024)
+  #lines = new Uint32Array(512)
+  #count = 0
+  #truncated: Map<number, number> | undefined
+
+  /** How many events were added since the last `build`. */
+  get count(): number {
+    return this.#count
+  }
+
+  /** Adds an event; `wholeBytes` says that only its beginning was kept, and how long it was. */
+  add(start: number, end: number, line: number, wholeBytes?: number): void {
+    if (this.#count === this.#lines.length) this.#grow()
+    this.#spans[this.#count * 2] = start
+    this.#spans[this.#count * 2 + 1] = end
+    this.#lines[this.#count] = line
+    if (wholeBytes !== undefined) (this.#truncated ??= new Map()).set(this.#count, wholeBytes)
+    this.#count += 1
+  }
+
+  /** The chunk of what was added. The builder starts anew. */
+  build(bytes: Buffer, position: number): EventChunk {
+    const chunk: EventChunk = {
+      bytes,
+      spans: this.#spans.slice(0, this.#count * 2),
+      lines: this.#lines.slice(0, this.#count),
+      count: this.#count,
+      position,
+      ...(this.#truncated === undefined ? {} : { truncated: this.#truncated })
+    }
+    this.#count = 0
+    this.#truncated = undefined
+    return chunk
+  }
+
+  #grow(): void {
+    const spans = new Uint32Array(this.#spans.length * 2)
+    spans.set(this.#spans)
+    this.#spans = spans
+    const lines = new Uint32Array(this.#lines.length * 2)
+    lines.set(this.#lines)
+    this.#lines = lines
+  }
+}
+
+/** The text of a chunk's events, decoded as cheaply as the chunk allows. */
+export class ChunkText {
+  readonly #chunk: EventChunk
+  /** The whole chunk, when it is ASCII: a byte is a character, and an event is a slice. */
+  readonly #ascii: string | undefined
+  readonly #isUtf8: boolean
+
+  constructor(chunk: EventChunk) {
+    this.#chunk = chunk
+    const { bytes } = chunk
+    this.#ascii = isAscii(bytes) ? bytes.toString('latin1') : undefined
+    this.#isUtf8 = this.#ascii !== undefined || isUtf8(bytes)
+  }
+
+  /** The text of an event, or `undefined` if its bytes are not UTF-8. */
+  textOf(index: number): string | undefined {
+    const start = spanStart(this.#chunk, index)
+    const end = spanEnd(this.#chunk, index)
+    if (this.#ascii !== undefined) return this.#ascii.slice(start, end)
+    const { bytes } = this.#chunk
+    if (!this.#isUtf8 && !isUtf8(bytes.subarray(start, end))) return undefined
+    return bytes.toString('utf8', start, end)
+  }
+}

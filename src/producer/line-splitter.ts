@@ -1,0 +1,123 @@
+/**
+ * Splits a stream of bytes into lines, a chunk at a time.
+ *
+ * A line ends with LF or CRLF, the last one also with the end of the stream. A
+ * UTF-8 byte order mark at the very start is not part of the first line. Lines
+ * that are empty or blank are skipped, but counted.
+ *
+ * Invariant: at most `lineBytesMax` bytes of an unfinished line are kept,
+ * however long it is; the rest is counted and dropped, and the line is handed
+ * over truncated so that it can be dead-lettered.
+ */
+
+import { ChunkBuilder, type EventChunk } from './event-chunk.ts'
+
+const LF = 0x0a
+const CR = 0x0d
+const SPACE = 0x20
+const TAB = 0x09
+
+/** Splits one stream into lines. */
+export class LineSplitter {
+  readonly #keptBytesMax: number
+  readonly #builder = new ChunkBuilder()
+  /** Pieces of the unfinished line. */
+  #pieces: Buffer[] = []
+  #keptBytes = 0
+  #droppedBytes = 0
+  #line = 1
+  #position = 0
+
+  /** @param lineBytesMax - Longest line that is kept whole, in bytes. */
+  constructor(lineBytesMax: number) {
+    this.#keptBytesMax = lineBytesMax + 1 // the CR of a line that is just short enough
+  }
+
+  /** Bytes pushed so far. */
+  get position(): number {
+    return this.#position
+  }
+
+  /** Takes the next bytes; gives the lines that they finish, or `undefined` if they finish none. */
+  push(bytes: Buffer): EventChunk | undefined {
+    this.#position += bytes.length
+    const newline = bytes.indexOf(LF)
+    if (newline < 0) {
+      this.#keep(bytes)
+      return undefined
+    }
+    if (this.#keptBytes + this.#droppedBytes + newline > this.#keptBytesMax) return this.#afterLongLine(bytes, newline)
+    const joined = this.#pieces.length === 0 ? bytes : Buffer.concat([...this.#pieces, bytes])
+    this.#forget()
+    return this.#split(joined, 0)
+  }
+
+  /** The stream has ended: gives the last line if it had no newline. */
+  end(): EventChunk | undefined {
+    if (this.#keptBytes === 0) return undefined
+    const whole = this.#droppedBytes > 0 ? this.#keptBytes + this.#droppedBytes : undefined
+    const bytes = Buffer.concat(this.#pieces)
+    this.#forget()
+    this.#addLine(bytes, 0, bytes.length, whole)
+    return this.#builder.count === 0 ? undefined : this.#builder.build(bytes, this.#position)
+  }
+
+  /** All lines of a buffer from `from` on; what follows the last newline is kept. */
+  #split(bytes: Buffer, from: number): EventChunk | undefined {
+    let start = from
+    for (let newline = bytes.indexOf(LF, start); newline >= 0; newline = bytes.indexOf(LF, start)) {
+      this.#addLine(bytes, start, newline, undefined)
+      start = newline + 1
+    }
+    // A copy, so that an unfinished line does not hold the whole buffer.
+    if (start < bytes.length) this.#keep(Buffer.from(bytes.subarray(start)))
+    if (this.#builder.count === 0) return undefined
+    return this.#builder.build(bytes.subarray(0, start), this.#position - this.#keptBytes - this.#droppedBytes)
+  }
+
+  /** The unfinished line is too long to be kept: hands over its beginning, then the lines behind it. */
+  #afterLongLine(bytes: Buffer, newline: number): EventChunk | undefined {
+    const rest = bytes.subarray(0, newline)
+    this.#keep(rest)
+    const head = Buffer.concat(this.#pieces)
+    const whole = this.#keptBytes + this.#droppedBytes
+    this.#forget()
+    this.#addLine(head, 0, head.length, whole)
+    return this.#split(Buffer.concat([head, bytes.subarray(newline + 1)]), head.length)
+  }
+
+  #addLine(bytes: Buffer, from: number, newline: number, wholeBytes: number | undefined): void {
+    const line = this.#line
+    this.#line += 1
+    const start = line === 1 ? from + byteOrderMarkLength(bytes, from) : from
+    const end = newline > start && bytes[newline - 1] === CR ? newline - 1 : newline
+    if (isBlank(bytes, start, end)) return
+    this.#builder.add(start, end, line, wholeBytes)
+  }
+
+  #keep(bytes: Buffer): void {
+    if (bytes.length === 0) return
+    const room = Math.max(0, this.#keptBytesMax - this.#keptBytes)
+    if (room > 0) this.#pieces.push(bytes.subarray(0, room))
+    this.#keptBytes += Math.min(room, bytes.length)
+    this.#droppedBytes += Math.max(0, bytes.length - room)
+  }
+
+  #forget(): void {
+    this.#pieces = []
+    this.#keptBytes = 0
+    this.#droppedBytes = 0
+  }
+}
+
+function isBlank(bytes: Buffer, start: number, end: number): boolean {
+  for (let at = start; at < end; at += 1) {
+    const byte = bytes[at]
+    if (byte !== SPACE && byte !== TAB && byte !== CR) return false
+  }
+  return true
+}
+
+function byteOrderMarkLength(bytes: Buffer, at: number): number {
+  return bytes[at] === 0xef && bytes[at + 1] === 0xbb && bytes[at + 2] === 0xbf ? 3 : 0
+}
