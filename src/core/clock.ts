@@ -75,3 +75,11 @@ export async function within<T>(clock: Clock, timeoutMs: number, promise: Promis
     cancel.abort()
   }
 }
+
+/**
+ * Resolves after pending I/O has had its turn. A loop that works through much at
+ * once awaits it now and then, so that sockets and timers are not starved.
+ */
+export function turn(): Promise<void> {
+  return new Promise(resolve => setImmediate(resolve))
+}

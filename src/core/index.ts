@@ -2,7 +2,7 @@
 
 export { type BackoffOptions, backoffMs } from './backoff.ts'
 export { BoundedQueue, type BoundedQueueOptions } from './bounded-queue.ts'
-export { type Clock, sleep, systemClock, type Timer, within } from './clock.ts'
+export { type Clock, sleep, systemClock, type Timer, turn, within } from './clock.ts'
 export type { ErrorCodeEntry } from './error-codes/entry.ts'
 export { ERROR_CODES, type ErrorCode, errorCodeEntry } from './error-codes/index.ts'
 export { invariant, isRetriable, messageOf, PipelineError, type PipelineErrorOptions } from './errors.ts'
