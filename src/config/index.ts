@@ -1,5 +1,6 @@
 /** `config`: the pipeline file: schema, environment, loading, messages with line numbers. */
 
+export { HANDLER_TEMPLATE, PIPELINE_TEMPLATE } from './template.ts'
 export { loadPipelineFile, parsePipeline, pipelineJsonSchema } from './load.ts'
 export type { Place, Problem } from './problems.ts'
 export type { DispatcherConfig, TargetConfig } from './schema/dispatcher.ts'

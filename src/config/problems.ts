@@ -23,12 +23,17 @@ export interface Problem {
 
 /** The one error that carries all problems of a file. */
 export function invalidConfiguration(fileName: string, problems: readonly Problem[]): PipelineError {
-  const sorted = problems.toSorted((a, b) => (a.place?.line ?? 0) - (b.place?.line ?? 0))
+  const sorted = problems.toSorted((a, b) => orderOf(a.place) - orderOf(b.place))
   const count = sorted.length === 1 ? '1 problem' : `${sorted.length} problems`
   const lines = sorted.map(problem => `  ${formatProblem(fileName, problem)}`)
   return new PipelineError('ERR_CONFIG_INVALID', `${fileName}: ${count}\n${lines.join('\n')}`, {
     fields: { problems: sorted }
   })
+}
+
+/** Lines first, then columns; what has no place comes first. */
+function orderOf(place: Place | undefined): number {
+  return place === undefined ? 0 : place.line * 100_000 + place.column
 }
 
 function formatProblem(fileName: string, problem: Problem): string {

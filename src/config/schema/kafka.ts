@@ -2,21 +2,29 @@
 
 import { z } from 'zod'
 
-import { integer, milliseconds } from './common.ts'
+import { integer, milliseconds, port } from './common.ts'
 
 const address = z
   .string()
   .regex(/^(\[[0-9a-fA-F:]+\]|[^\s:,]+):\d{1,5}$/, 'not a broker address: write host:port, for example 127.0.0.1:9092')
 
+const embedded = z
+  .strictObject({
+    port: port.default(9092).describe('Port of the embedded broker on 127.0.0.1.'),
+    dataDir: z.string().min(1).default('.comporta/data').describe('Folder of its log.')
+  })
+  .describe('The embedded broker, where bootstrapServers is `embedded`.')
+
 const bootstrapServers = z
   .union([
+    z.literal('embedded').transform(() => []),
     z.array(address).min(1),
     z
       .string()
       .transform(text => text.split(',').map(part => part.trim()))
       .pipe(z.array(address).min(1))
   ])
-  .describe('Brokers to start from: a list, or one string with commas. Source: Kafka `bootstrap.servers`.')
+  .describe('Brokers to start from: a list, one string with commas, or `embedded`. Source: Kafka `bootstrap.servers`.')
 
 const tls = z.strictObject({
   ca: z.string().optional().describe('PEM file of the certificate authorities to trust. Default: the system’s.'),
@@ -45,9 +53,9 @@ const sasl = z
   ])
   .describe('How to authenticate. AWS_MSK_IAM signs OAUTHBEARER tokens for Amazon MSK.')
 
-/** `kafka:` */
-export const kafkaSchema = z.strictObject({
+const kafkaShape = z.strictObject({
   bootstrapServers,
+  embedded: embedded.prefault({}),
   clientId: z.string().min(1).max(249).default('comporta').describe('Source: Kafka `client.id`.'),
   tls: z
     .union([z.boolean(), tls])
@@ -58,6 +66,16 @@ export const kafkaSchema = z.strictObject({
   sasl: sasl.optional(),
   requestTimeoutMs: milliseconds(1000).default(30_000).describe('Source: Kafka `request.timeout.ms`.'),
   connectTimeoutMs: milliseconds(100).default(10_000).describe('Longest wait for a connection, TLS and SASL included.')
+})
+
+/** `kafka:` — with the embedded broker the address follows from its port. */
+export const kafkaSchema = kafkaShape.transform(kafka => {
+  const isEmbedded = kafka.bootstrapServers.length === 0
+  return {
+    ...kafka,
+    isEmbedded,
+    bootstrapServers: isEmbedded ? [`127.0.0.1:${kafka.embedded.port}`] : kafka.bootstrapServers
+  }
 })
 
 /** One entry of `topics:` */

@@ -5,4 +5,25 @@
 
 import type { ErrorCodeEntry } from './entry.ts'
 
-export const cliErrorCodes = {} as const satisfies Record<`ERR_CLI_${string}`, ErrorCodeEntry>
+export const cliErrorCodes = {
+  ERR_CLI_USAGE: {
+    summary: 'The command line asks for something that cannot be.',
+    remedy: 'See `comporta <command> --help`.',
+    retriable: false
+  },
+  ERR_CLI_ROLE_FAILED: {
+    summary: 'A process of the pipeline could not start, or ended by itself.',
+    remedy: 'The message has its last log lines; the whole log is in the folder it names.',
+    retriable: true
+  },
+  ERR_CLI_TOPICS: {
+    summary: 'The topics of the pipeline file cannot be created.',
+    remedy: 'Create them by hand, or give the user the right to; the message has Kafka’s reason for each.',
+    retriable: false
+  },
+  ERR_CLI_TIMEOUT: {
+    summary: 'A run did not come to its end in time.',
+    remedy: 'The message says what was still missing; run again with more time or fewer records.',
+    retriable: true
+  }
+} as const satisfies Record<`ERR_CLI_${string}`, ErrorCodeEntry>

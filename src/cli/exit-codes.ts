@@ -1,0 +1,33 @@
+/** Exit codes. Source: sysexits.h, and 128 + signal number for a stop that was cut short. */
+
+import { PipelineError } from '../core/index.ts'
+
+export const EXIT = {
+  ok: 0,
+  /** The run ended, and its verdict is no: a failed audit. */
+  failed: 1,
+  /** The command line is wrong. */
+  usage: 64,
+  /** An input file cannot be read, or holds data that was refused. */
+  data: 65,
+  /** Kafka, the target or another service cannot be reached. */
+  unavailable: 69,
+  /** A bug: something that cannot happen. */
+  software: 70,
+  /** The disk or the data folder. */
+  io: 74,
+  /** The pipeline file, the environment, or the version of Node. */
+  config: 78,
+  /** A second Ctrl-C. */
+  interrupted: 130
+} as const
+
+/** The exit code of an error that reached the top. */
+export function exitCodeOf(error: unknown): number {
+  if (!PipelineError.is(error)) return EXIT.software
+  if (error.code.startsWith('ERR_CONFIG_')) return EXIT.config
+  if (error.code.startsWith('ERR_CLI_')) return error.code === 'ERR_CLI_USAGE' ? EXIT.usage : EXIT.unavailable
+  if (error.code.startsWith('ERR_BROKER_')) return EXIT.io
+  if (error.code === 'ERR_CORE_INVARIANT') return EXIT.software
+  return EXIT.unavailable
+}

@@ -1,0 +1,80 @@
+/**
+ * The command line: what `bin/comporta.js` runs once it knows that Node is new enough.
+ *
+ * Each command is a file in `commands/`; its heavy parts are imported only when
+ * it runs. Errors end here: one message for people, an exit code for programs.
+ */
+
+import { readFileSync } from 'node:fs'
+
+import { Command, CommanderError } from 'commander'
+
+import { PipelineError } from '../core/index.ts'
+import type { CommandAction } from './commands/action.ts'
+import { addBroker } from './commands/broker.ts'
+import { addCheck } from './commands/check.ts'
+import { addDemo } from './commands/demo.ts'
+import { addDispatch } from './commands/dispatch.ts'
+import { addIngest } from './commands/ingest.ts'
+import { addInit } from './commands/init.ts'
+import { addInternalRole } from './commands/internal-role.ts'
+import { addLambda } from './commands/lambda.ts'
+import { addProduce } from './commands/produce.ts'
+import { addUp } from './commands/up.ts'
+import { EXIT, exitCodeOf } from './exit-codes.ts'
+
+const action: CommandAction = run =>
+  async function invoke(this: Command, ...given: unknown[]): Promise<void> {
+    const names = given.filter(value => typeof value === 'string')
+    // Commander has parsed the options that the command itself declared.
+    process.exitCode = await run(this.optsWithGlobals(), ...names)
+  }
+
+/** Builds the program; `--help` of every command comes from here. */
+export function createProgram(): Command {
+  const program = new Command('comporta')
+    .description('A Kafka event pipeline: produce, batch, call a Lambda function, commit only after success.')
+    .version(packageVersion(), '-v, --version')
+    .option('-f, --file <path>', 'pipeline file (default: comporta.yaml, or COMPORTA_FILE)')
+    .option('--json', 'results as JSON, for programs')
+    .option('--log-level <level>', 'debug, info, warn, error or silent (or COMPORTA_LOG_LEVEL)')
+    .showHelpAfterError('(see comporta --help)')
+    .configureHelp({ showGlobalOptions: true })
+    .exitOverride()
+  for (const add of [addDemo, addInit, addCheck, addUp, addIngest, addBroker, addProduce, addDispatch, addLambda]) {
+    add(program, action)
+  }
+  addInternalRole(program, action)
+  for (const command of program.commands) command.exitOverride()
+  return program
+}
+
+function packageVersion(): string {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
+  return (JSON.parse(text) as { version: string }).version
+}
+
+/** Prints an error as one message; the stack only where it is a bug of ours. */
+function report(error: unknown): void {
+  if (PipelineError.is(error)) {
+    const isJson = process.argv.includes('--json')
+    const text = isJson
+      ? JSON.stringify({ error: { code: error.code, message: error.message, ...error.fields } })
+      : error.message
+    process.stderr.write(`${isJson ? '' : 'comporta: '}${text}\n`)
+    return
+  }
+  const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
+  process.stderr.write(`comporta: this is a bug in comporta, please report it:\n${text}\n`)
+}
+
+try {
+  await createProgram().parseAsync()
+} catch (error) {
+  if (error instanceof CommanderError) {
+    process.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.usage
+  } else {
+    report(error)
+    process.exitCode = exitCodeOf(error)
+  }
+}

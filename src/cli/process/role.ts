@@ -1,0 +1,127 @@
+/**
+ * A role: one long-running part of a pipeline (broker, producer, dispatcher,
+ * Lambda runtime), run either alone by its own command or as a child process.
+ *
+ * Alone, the first SIGINT or SIGTERM drains it and the second ends it at once.
+ * As a child it obeys its parent's messages and ignores SIGINT, which a terminal
+ * sends to parent and children alike; when the parent is gone, it drains.
+ */
+
+import { messageOf, systemClock, within } from '../../core/index.ts'
+import type { Logger } from '../../telemetry/index.ts'
+import { EXIT, exitCodeOf } from '../exit-codes.ts'
+import type { FromRole, RoleStatus, ToRole } from './messages.ts'
+
+/** A role that runs. */
+export interface RunningRole {
+  /** What others need to know of it: addresses. */
+  readonly info: Readonly<Record<string, string>>
+  /** Current numbers, counted from the start. */
+  status(): RoleStatus
+  /** Resolves when the role has nothing left to do by itself; absent if it runs until told to stop. */
+  readonly finished?: Promise<void>
+  /** Writes out what is buffered for the audit. */
+  flush?(): void
+  /** Finishes what is in flight, then stops. */
+  drain(deadlineMs: number): Promise<void>
+}
+
+/** Starts a role from options that came with the command line or from a parent. */
+export type RoleStarter = (options: never, logger: Logger) => Promise<RunningRole>
+
+const statusEveryMs = 250
+
+/** Runs a role in this process under the parent's orders; returns when it has stopped. */
+export async function runAsChild(
+  starters: Readonly<Record<string, RoleStarter>>,
+  createRoleLogger: (role: string, level: string) => Logger
+): Promise<number> {
+  process.on('SIGINT', () => undefined)
+  const start = await nextMessage('start')
+  const starter = starters[start.role]
+  if (starter === undefined) throw new Error(`no role is called ${start.role}`)
+  const logger = createRoleLogger(start.role, start.logLevel)
+  try {
+    // The parent is this same package: it builds the options with the starter's own type.
+    const role = await starter(start.options as never, logger)
+    tell({ kind: 'ready', info: role.info })
+    await serveParent(role, logger)
+    return EXIT.ok
+  } catch (error) {
+    logger.error({ error: messageOf(error) }, 'the role failed')
+    tell({ kind: 'failed', message: messageOf(error), exitCode: exitCodeOf(error) })
+    return exitCodeOf(error)
+  }
+}
+
+async function serveParent(role: RunningRole, logger: Logger): Promise<void> {
+  const report = systemClock.every(statusEveryMs, () => tell({ kind: 'status', status: role.status() }))
+  void role.finished?.then(
+    () => {
+      tell({ kind: 'status', status: role.status() })
+      tell({ kind: 'finished' })
+    },
+    (error: unknown) => {
+      tell({ kind: 'failed', message: messageOf(error), exitCode: exitCodeOf(error) })
+    }
+  )
+  process.on('message', (message: ToRole) => {
+    if (message.kind !== 'flush') return
+    role.flush?.()
+    tell({ kind: 'flushed' })
+  })
+  const deadlineMs = await Promise.race([
+    nextMessage('drain').then(message => message.deadlineMs),
+    new Promise<number>(resolve => process.once('disconnect', () => resolve(10_000))),
+    new Promise<number>(resolve => process.once('SIGTERM', () => resolve(30_000)))
+  ])
+  await drainWithin(role, deadlineMs, logger)
+  report.cancel()
+  tell({ kind: 'status', status: role.status() })
+}
+
+async function drainWithin(role: RunningRole, deadlineMs: number, logger: Logger): Promise<void> {
+  const isDrained = await within(
+    systemClock,
+    deadlineMs + 5000,
+    role.drain(deadlineMs).then(() => true)
+  )
+  if (isDrained !== true)
+    logger.warn({ deadlineMs }, 'not drained in time; stopping anyway, uncommitted work is redone')
+}
+
+function nextMessage<K extends ToRole['kind']>(kind: K): Promise<Extract<ToRole, { kind: K }>> {
+  return new Promise(resolve => {
+    const onMessage = (message: ToRole): void => {
+      if (message.kind !== kind) return
+      process.off('message', onMessage)
+      // `kind` tells the members of the union apart.
+      resolve(message as Extract<ToRole, { kind: K }>)
+    }
+    process.on('message', onMessage)
+  })
+}
+
+function tell(message: FromRole): void {
+  if (process.connected) process.send?.(message, () => undefined)
+}
+
+/**
+ * Runs a role alone in this process until it finishes or a signal stops it.
+ *
+ * @returns The exit code.
+ */
+export async function runAlone(role: RunningRole, logger: Logger, deadlineMs: number): Promise<number> {
+  const stop = Promise.withResolvers<'signal'>()
+  const onSignal = (): void => {
+    stop.resolve('signal')
+    process.once('SIGINT', () => process.exit(EXIT.interrupted))
+    logger.info({ deadlineMs }, 'draining; press Ctrl-C again to stop at once')
+  }
+  process.once('SIGINT', onSignal)
+  process.once('SIGTERM', onSignal)
+  const finished = role.finished?.then(() => 'finished' as const)
+  await (finished === undefined ? stop.promise : Promise.race([finished, stop.promise]))
+  await drainWithin(role, deadlineMs, logger)
+  return EXIT.ok
+}

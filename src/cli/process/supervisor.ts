@@ -1,0 +1,187 @@
+/**
+ * Starts roles as child processes, gathers what they report, and stops them.
+ *
+ * Every child logs to a file of its own in the run's folder; when one fails, the
+ * error carries the end of that file, because that is what a person needs first.
+ */
+
+import { type ChildProcess, fork } from 'node:child_process'
+import { closeSync, openSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+import { PipelineError, systemClock, within } from '../../core/index.ts'
+import type { FromRole, RoleStatus, ToRole } from './messages.ts'
+
+/** What to start. */
+export interface RoleSpec {
+  /** Name of the role's starter. */
+  readonly role: string
+  /** Name of this instance: of its log file and in messages. */
+  readonly name: string
+  readonly options: unknown
+}
+
+/** A child process and what it last said. */
+export interface RoleProcess {
+  readonly name: string
+  readonly role: string
+  readonly pid: number
+  readonly info: Readonly<Record<string, string>>
+  /** The numbers it last reported. */
+  readonly status: RoleStatus
+  /** Resolves when the role says it has nothing left to do; rejects when its process ends before. */
+  readonly finished: Promise<void>
+  /** Asks it to write out what is buffered. */
+  flush(): Promise<void>
+  /** Stops it after it has finished what is in flight. */
+  drain(deadlineMs: number): Promise<void>
+  /** Kills it with SIGKILL, as a crash would. */
+  kill(): Promise<void>
+}
+
+/** How a supervisor works. */
+export interface SupervisorOptions {
+  /** Folder for the log files. */
+  readonly logDir: string
+  readonly logLevel: string
+  /** Called when a role's process ends without having been asked to. */
+  readonly onCrash: (name: string, error: PipelineError) => void
+}
+
+const readyWithinMs = 60_000
+
+/** Starts and stops the processes of one run. */
+export class Supervisor {
+  readonly #options: SupervisorOptions
+  readonly #running = new Set<Child>()
+
+  constructor(options: SupervisorOptions) {
+    this.#options = options
+  }
+
+  /**
+   * Starts a role and waits until it is ready.
+   *
+   * @throws PipelineError `ERR_CLI_ROLE_FAILED` if it does not get there.
+   */
+  async start(spec: RoleSpec): Promise<RoleProcess> {
+    const child = new Child(spec, this.#options)
+    this.#running.add(child)
+    void child.exited.then(() => this.#running.delete(child))
+    const isReady = await within(
+      systemClock,
+      readyWithinMs,
+      child.ready.then(() => true)
+    )
+    if (isReady === true) return child
+    await child.kill()
+    throw child.failure(`was not ready within ${readyWithinMs / 1000} s`)
+  }
+
+  /** Kills whatever still runs. */
+  async close(): Promise<void> {
+    await Promise.all([...this.#running].map(child => child.kill()))
+  }
+}
+
+class Child implements RoleProcess {
+  readonly name: string
+  readonly role: string
+  readonly ready: Promise<void>
+  readonly finished: Promise<void>
+  readonly exited: Promise<void>
+  info: Readonly<Record<string, string>> = {}
+  status: RoleStatus = {}
+  readonly #process: ChildProcess
+  readonly #logPath: string
+  #isStopping = false
+  #said: string | undefined
+  #onFlushed: (() => void)[] = []
+
+  constructor(spec: RoleSpec, options: SupervisorOptions) {
+    this.name = spec.name
+    this.role = spec.role
+    this.#logPath = join(options.logDir, `${spec.name}.log`)
+    const log = openSync(this.#logPath, 'a')
+    this.#process = fork(fileURLToPath(mainModule()), ['internal-role'], { stdio: ['ignore', log, log, 'ipc'] })
+    closeSync(log)
+    const ready = Promise.withResolvers<void>()
+    const finished = Promise.withResolvers<void>()
+    const exited = Promise.withResolvers<void>()
+    for (const promise of [ready.promise, finished.promise]) promise.catch(() => undefined)
+    this.ready = ready.promise
+    this.finished = finished.promise
+    this.exited = exited.promise
+    this.#process.on('message', (message: FromRole) => {
+      this.#onMessage(message)
+      if (message.kind === 'ready') ready.resolve()
+      if (message.kind === 'finished') finished.resolve()
+    })
+    this.#process.once('exit', (code, signal) => {
+      const error = this.failure(signal === null ? `ended with exit code ${code}` : `was ended by ${signal}`)
+      ready.reject(error)
+      finished.reject(error)
+      for (const resolve of this.#onFlushed.splice(0)) resolve()
+      exited.resolve()
+      if (!this.#isStopping) options.onCrash(this.name, error)
+    })
+    this.#process.once('error', error => ready.reject(error))
+    this.#send({ kind: 'start', role: spec.role, options: spec.options, logLevel: options.logLevel })
+  }
+
+  get pid(): number {
+    return this.#process.pid ?? -1
+  }
+
+  failure(what: string): PipelineError {
+    const reason = this.#said ?? lastLines(this.#logPath)
+    const message = `${this.name} ${what}: ${reason}\n  its log: ${this.#logPath}`
+    return new PipelineError('ERR_CLI_ROLE_FAILED', message, { fields: { role: this.role, name: this.name } })
+  }
+
+  async flush(): Promise<void> {
+    const flushed = new Promise<void>(resolve => this.#onFlushed.push(resolve))
+    this.#send({ kind: 'flush' })
+    await within(systemClock, 10_000, Promise.race([flushed, this.exited]))
+  }
+
+  async drain(deadlineMs: number): Promise<void> {
+    this.#isStopping = true
+    this.#send({ kind: 'drain', deadlineMs })
+    const isGone = await within(
+      systemClock,
+      deadlineMs + 10_000,
+      this.exited.then(() => true)
+    )
+    if (isGone !== true) await this.kill()
+  }
+
+  async kill(): Promise<void> {
+    this.#isStopping = true
+    this.#process.kill('SIGKILL')
+    await this.exited
+  }
+
+  #onMessage(message: FromRole): void {
+    if (message.kind === 'status') this.status = message.status
+    if (message.kind === 'ready') this.info = message.info
+    if (message.kind === 'failed') this.#said = message.message
+    if (message.kind === 'flushed') for (const resolve of this.#onFlushed.splice(0)) resolve()
+  }
+
+  #send(message: ToRole): void {
+    // A child that has just died cannot be told anything: its exit is handled where it is awaited.
+    if (this.#process.connected) this.#process.send(message, () => undefined)
+  }
+}
+
+/** The entry of the command line: TypeScript in a checkout, JavaScript in the package. */
+function mainModule(): URL {
+  return new URL(import.meta.url.endsWith('.ts') ? '../main.ts' : '../main.js', import.meta.url)
+}
+
+function lastLines(path: string): string {
+  const lines = readFileSync(path, 'utf8').trimEnd().split('\n')
+  return lines.slice(-5).join('\n  ')
+}

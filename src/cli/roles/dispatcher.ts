@@ -1,0 +1,48 @@
+/** The dispatcher as a role. */
+
+import type { DispatcherConfig, KafkaConfig } from '../../config/index.ts'
+import { startDispatcher } from '../../dispatcher/index.ts'
+import { createTarget } from '../../targets/index.ts'
+import { createMetrics, type Logger } from '../../telemetry/index.ts'
+import type { RoleStatus } from '../process/messages.ts'
+import type { RunningRole } from '../process/role.ts'
+import { connectCluster } from '../wiring.ts'
+
+/** What the role is told. */
+export interface DispatcherRoleOptions {
+  readonly kafka: KafkaConfig
+  readonly dispatcher: DispatcherConfig
+}
+
+/** Joins the group and starts to deliver. */
+export async function startDispatcherRole(options: DispatcherRoleOptions, logger: Logger): Promise<RunningRole> {
+  const metrics = createMetrics()
+  const cluster = await connectCluster(options.kafka, 'dispatcher', logger)
+  const target = await createTarget(options.dispatcher.target, { logger })
+  const dispatcher = await startDispatcher({
+    config: options.dispatcher,
+    cluster,
+    target,
+    logger,
+    meter: metrics.meter
+  })
+  return {
+    info: { groupId: options.dispatcher.groupId, target: target.name },
+    status: (): RoleStatus => {
+      const { totals, partitions } = dispatcher.status()
+      return {
+        ...totals,
+        partitions: partitions.length,
+        inFlight: partitions.reduce((sum, each) => sum + each.inFlight, 0),
+        lag: partitions.reduce((sum, each) => sum + each.lag, 0)
+      }
+    },
+    drain: async deadlineMs => {
+      await dispatcher.drain(deadlineMs)
+      await dispatcher.close()
+      await target.close()
+      await cluster.close()
+      await metrics.close()
+    }
+  }
+}

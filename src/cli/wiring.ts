@@ -1,0 +1,98 @@
+/** From the pipeline file to running parts: the one place where rooms meet. */
+
+import { readFile } from 'node:fs/promises'
+
+import {
+  Admin,
+  Cluster,
+  type ClusterOptions,
+  type OauthToken,
+  type SaslOptions,
+  type TlsOptions
+} from '../client/index.ts'
+import type { KafkaConfig, PipelineConfig } from '../config/index.ts'
+import { messageOf, PipelineError } from '../core/index.ts'
+import type { Logger } from '../telemetry/index.ts'
+
+/** Connects to the cluster that `kafka:` names. */
+export async function connectCluster(kafka: KafkaConfig, role: string, logger: Logger): Promise<Cluster> {
+  const tls = await tlsOptions(kafka.tls)
+  const options: ClusterOptions = {
+    bootstrapServers: kafka.bootstrapServers,
+    clientId: `${kafka.clientId}-${role}`,
+    requestTimeoutMs: kafka.requestTimeoutMs,
+    connectTimeoutMs: kafka.connectTimeoutMs,
+    logger,
+    ...(tls === undefined ? {} : { tls }),
+    ...(kafka.sasl === undefined ? {} : { sasl: saslOptions(kafka.sasl) })
+  }
+  return await Cluster.connect(options)
+}
+
+async function tlsOptions(tls: KafkaConfig['tls']): Promise<TlsOptions | boolean | undefined> {
+  if (tls === undefined || typeof tls === 'boolean') return tls
+  const [ca, cert, key] = await Promise.all([readPem(tls.ca, 'ca'), readPem(tls.cert, 'cert'), readPem(tls.key, 'key')])
+  return {
+    ...(ca === undefined ? {} : { ca }),
+    ...(cert === undefined ? {} : { cert }),
+    ...(key === undefined ? {} : { key }),
+    ...(tls.serverName === undefined ? {} : { servername: tls.serverName })
+  }
+}
+
+async function readPem(path: string | undefined, setting: string): Promise<string | undefined> {
+  if (path === undefined) return undefined
+  try {
+    return await readFile(path, 'utf8')
+  } catch (error) {
+    throw new PipelineError('ERR_CONFIG_INVALID', `kafka.tls.${setting}: ${messageOf(error)}`, { cause: error })
+  }
+}
+
+function saslOptions(sasl: NonNullable<KafkaConfig['sasl']>): SaslOptions {
+  switch (sasl.mechanism) {
+    case 'PLAIN':
+      return { mechanism: sasl.mechanism, username: sasl.username, password: sasl.password }
+    case 'SCRAM-SHA-256':
+    case 'SCRAM-SHA-512':
+      return { mechanism: sasl.mechanism, username: sasl.username, password: sasl.password }
+    case 'OAUTHBEARER':
+      return { mechanism: sasl.mechanism, token: () => ({ value: sasl.token }) }
+    case 'AWS_MSK_IAM':
+      return { mechanism: 'OAUTHBEARER', token: () => mskToken(sasl.region) }
+  }
+}
+
+/** Loaded only when asked for, because AWS's signer brings its credential providers with it. */
+async function mskToken(region: string): Promise<OauthToken> {
+  const { generateAuthToken } = await import('aws-msk-iam-sasl-signer-js')
+  const { token } = await generateAuthToken({ region })
+  return { value: token }
+}
+
+/** Creates the topics of the pipeline file that do not exist yet, and its dead letter topics. Returns the created. */
+export async function ensureTopics(cluster: Cluster, pipeline: PipelineConfig): Promise<string[]> {
+  const wanted = new Map(Object.entries(pipeline.topics))
+  for (const topic of [pipeline.producer?.deadLetterTopic, pipeline.dispatcher?.deadLetterTopic]) {
+    if (topic !== undefined && !wanted.has(topic))
+      wanted.set(topic, { partitions: 1, replicationFactor: -1, config: {} })
+  }
+  const admin = new Admin(cluster)
+  const existing = new Set((await admin.listTopics()).topics.map(each => each.topic))
+  const missing = [...wanted].filter(([topic]) => !existing.has(topic))
+  if (missing.length === 0) return []
+  const results = await admin.createTopics(
+    missing.map(([topic, options]) => ({
+      topic,
+      partitionCount: options.partitions,
+      replicationFactor: options.replicationFactor,
+      configs: options.config
+    }))
+  )
+  const failed = results.filter(result => result.errorCode !== 0 && result.errorName !== 'TOPIC_ALREADY_EXISTS')
+  if (failed.length > 0) {
+    const reasons = failed.map(each => `${each.name}: ${each.errorName} ${each.errorMessage ?? ''}`.trimEnd())
+    throw new PipelineError('ERR_CLI_TOPICS', `cannot create topics: ${reasons.join('; ')}`)
+  }
+  return missing.map(([topic]) => topic)
+}

@@ -1,0 +1,201 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+
+import {
+  loadPipelineFile,
+  parsePipeline,
+  PIPELINE_TEMPLATE,
+  type PipelineConfig,
+  type Problem
+} from '../../src/config/index.ts'
+import { PipelineError } from '../../src/core/index.ts'
+
+function parse(text: string, environment: Record<string, string> = {}): PipelineConfig {
+  return parsePipeline(text, { fileName: 'comporta.yaml', environment })
+}
+
+function problemsOf(text: string, environment: Record<string, string> = {}): readonly Problem[] {
+  try {
+    parse(text, environment)
+  } catch (error) {
+    assert.ok(PipelineError.is(error, 'ERR_CONFIG_INVALID'))
+    return error.fields['problems'] as readonly Problem[]
+  }
+  return []
+}
+
+/** `line:column path`, the part of a problem that does not depend on wording. */
+function placesOf(text: string, environment: Record<string, string> = {}): string[] {
+  return problemsOf(text, environment).map(({ place, path }) => `${place?.line}:${place?.column} ${path}`)
+}
+
+const minimal = `name: orders
+kafka: { bootstrapServers: "127.0.0.1:9092" }
+`
+
+test('a minimal file gets its defaults', () => {
+  const pipeline = parse(minimal)
+  assert.equal(pipeline.name, 'orders')
+  assert.deepEqual(pipeline.kafka.bootstrapServers, ['127.0.0.1:9092'])
+  assert.equal(pipeline.kafka.isEmbedded, false)
+  assert.equal(pipeline.kafka.requestTimeoutMs, 30_000)
+  assert.equal(pipeline.dispatcher, undefined)
+})
+
+test('the file that init writes is sound and uses the embedded broker', () => {
+  const pipeline = parse(PIPELINE_TEMPLATE)
+  assert.equal(pipeline.kafka.isEmbedded, true)
+  assert.deepEqual(pipeline.kafka.bootstrapServers, ['127.0.0.1:9092'])
+  assert.deepEqual(pipeline.dispatcher?.topics, ['mt-c400', 'mt-c300'])
+})
+
+test('the file that init writes moves to a real cluster by one variable', () => {
+  const pipeline = parse(PIPELINE_TEMPLATE, { KAFKA_BOOTSTRAP: 'b-1.msk:9098, b-2.msk:9098' })
+  assert.equal(pipeline.kafka.isEmbedded, false)
+  assert.deepEqual(pipeline.kafka.bootstrapServers, ['b-1.msk:9098', 'b-2.msk:9098'])
+})
+
+test('every problem is listed at once, each at its line', () => {
+  const text = `name: Trucks
+kafka:
+  bootstrapServers: nowhere
+producer:
+  sources:
+    - type: http
+      prot: 8080
+    - type: generator
+      records: -4
+  route: { topic: t }
+  deadLetterTopic: dead
+dispatcher:
+  topics: [a, dead]
+  deadLetterTopic: dead
+  batch: { recordsmax: 5, ageMs: soon }
+  target: { type: http, url: "ftp://x" }
+`
+  assert.deepEqual(placesOf(text), [
+    '1:1 name',
+    '3:3 kafka.bootstrapServers.0',
+    '7:7 producer.sources.0.prot',
+    '9:7 producer.sources.1.records',
+    '12:1 dispatcher.groupId',
+
+    '15:12 dispatcher.batch.recordsmax',
+    '15:27 dispatcher.batch.ageMs',
+    '16:25 dispatcher.target.url'
+  ])
+})
+
+test('a misspelt setting is answered with the one that was meant', () => {
+  const [problem] = problemsOf(`${minimal}dispacher: {}\n`)
+  assert.equal(problem?.message, 'no such setting; did you mean dispatcher?')
+})
+
+test('rules between settings are checked although another section is broken', () => {
+  const text = `name: BROKEN
+kafka: { bootstrapServers: "127.0.0.1:9092" }
+dispatcher:
+  groupId: g
+  topics: [a, dead]
+  deadLetterTopic: dead
+  heartbeatIntervalMs: 20000
+  target: { type: http, url: "http://127.0.0.1:1" }
+`
+  assert.deepEqual(placesOf(text), ['1:1 name', '6:3 dispatcher.deadLetterTopic', '7:3 dispatcher.heartbeatIntervalMs'])
+})
+
+test('one value of a field cannot go to two topics', () => {
+  const route = 'route: { field: f, topics: { a: [1, x], b: ["1"] } }'
+  const [problem] = problemsOf(`${minimal}producer: { ${route}, deadLetterTopic: dead }\n`)
+  assert.match(problem?.message ?? '', /^the value 1 already goes to a$/)
+})
+
+test('a function that is called must exist, a service that is routed to must have an address', () => {
+  const text = `${minimal}
+dispatcher:
+  groupId: g
+  topics: [a]
+  deadLetterTopic: dead
+  target: { type: lambda, functionName: absent }
+lambda:
+  functions:
+    present:
+      handler: builtin:distributor
+      distributor: { services: { one: "http://127.0.0.1:1" }, routes: [{ values: [1], services: [two] }] }
+`
+  assert.deepEqual(placesOf(text), ['8:27 dispatcher.target.functionName', '13:7 lambda.functions.present.distributor'])
+})
+
+test('variables are replaced, with defaults, and never change the structure of the file', () => {
+  const text = 'name: ${NAME:-orders}\nkafka: { bootstrapServers: "${HOST:-localhost}:${PORT}" }\n'
+  assert.deepEqual(parse(text, { PORT: '9094' }).kafka.bootstrapServers, ['localhost:9094'])
+  const hostile = problemsOf('name: ${NAME}\nkafka: { bootstrapServers: "a:1" }\n', { NAME: 'x\nlambda: {}' })
+  assert.deepEqual(
+    hostile.map(problem => problem.path),
+    ['name']
+  )
+})
+
+test('a variable that is not set and has no default is a problem with its line', () => {
+  assert.deepEqual(placesOf('name: orders\nkafka:\n  bootstrapServers: ${ABSENT}\n'), ['3:21 '])
+})
+
+test('a variable gives a number where a number is wanted and its very text where a string is', () => {
+  const text = `name: orders
+kafka:
+  bootstrapServers: "127.0.0.1:9092"
+  requestTimeoutMs: \${TIMEOUT}
+  sasl: { mechanism: PLAIN, username: u, password: "\${PASSWORD}" }
+`
+  const { kafka } = parse(text, { TIMEOUT: '5000', PASSWORD: '0123' })
+  assert.equal(kafka.requestTimeoutMs, 5000)
+  assert.deepEqual(kafka.sasl, { mechanism: 'PLAIN', username: 'u', password: '0123' })
+})
+
+test('the environment overrides any setting, and its mistakes name the variable', () => {
+  const environment = {
+    COMPORTA_DISPATCHER__BATCH__RECORDS_MAX: '7',
+    COMPORTA_TOPICS__MT_C400__PARTITIONS: '24',
+    COMPORTA_PRODUCER__SOURCES__0__PORT: '8888',
+    COMPORTA_KAFKA__BOOTSTRAP_SERVERS: '[a:1, b:2]',
+    COMPORTA_LOG_LEVEL: 'debug'
+  }
+  const pipeline = parse(PIPELINE_TEMPLATE, environment)
+  assert.equal(pipeline.dispatcher?.batch.recordsMax, 7)
+  assert.equal(pipeline.topics['mt-c400']?.partitions, 24)
+  const [source] = pipeline.producer?.sources ?? []
+  assert.equal(source?.type === 'http' ? source.port : undefined, 8888)
+  assert.deepEqual(pipeline.kafka.bootstrapServers, ['a:1', 'b:2'])
+  const [problem] = problemsOf(PIPELINE_TEMPLATE, { COMPORTA_DISPATCHER__BATCH__RECORDS_MAX: 'many' })
+  assert.match(problem?.message ?? '', /COMPORTA_DISPATCHER__BATCH__RECORDS_MAX/)
+})
+
+test('text that is not YAML, alias bombs and duplicate keys are problems, not crashes', () => {
+  assert.equal(placesOf('name: [\n').length > 0, true)
+  assert.deepEqual(placesOf('name: a\nname: b\n'), ['2:1 '])
+  const level = (n: number): string =>
+    `l${n}: &l${n} [${Array(10)
+      .fill(`*l${n - 1}`)
+      .join(',')}]\n`
+  const bomb = `l0: &l0 [x]\n${[1, 2, 3, 4, 5, 6, 7].map(level).join('')}`
+  assert.match(problemsOf(bomb)[0]?.message ?? '', /alias/i)
+  assert.equal(problemsOf('').length > 0, true)
+  assert.equal(problemsOf('- a\n- b\n').length > 0, true)
+})
+
+test('a file that is not there is said so, with what to do', async () => {
+  await assert.rejects(loadPipelineFile('/nonexistent/comporta.yaml', {}), error => {
+    assert.ok(PipelineError.is(error, 'ERR_CONFIG_UNREADABLE'))
+    assert.match(error.message, /comporta init/)
+    return true
+  })
+})
+
+test('secrets never appear in problems', () => {
+  const text = 'name: X\nkafka: { bootstrapServers: "a:1", sasl: { mechanism: PLAIN, password: "${PW}" } }\n'
+  const messages = problemsOf(text, { PW: 'hunter2-secret' }).map(problem => problem.message)
+  assert.equal(
+    messages.some(message => message.includes('hunter2')),
+    false
+  )
+})
