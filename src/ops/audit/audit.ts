@@ -47,9 +47,13 @@ export interface AuditReport {
   readonly wrongDeadLetters: Violation
 }
 
-class Tally implements Violation {
+class Tally {
   count = 0
   readonly examples: string[] = []
+
+  get violation(): Violation {
+    return { count: this.count, examples: this.examples }
+  }
 
   add(producer: number, event: number): void {
     this.count += 1
@@ -157,10 +161,10 @@ export class Audit {
       duplicates: this.#duplicates,
       deadLettered: this.#deadLettered,
       deadLettersByReason: Object.fromEntries(this.#reasons),
-      lost,
-      outOfOrder: this.#outOfOrder,
-      unexpected: this.#unexpected,
-      wrongDeadLetters: this.#wrongDeadLetters
+      lost: lost.violation,
+      outOfOrder: this.#outOfOrder.violation,
+      unexpected: this.#unexpected.violation,
+      wrongDeadLetters: this.#wrongDeadLetters.violation
     }
   }
 
