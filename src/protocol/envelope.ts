@@ -54,11 +54,12 @@ function closeFrame(writer: ByteWriter): Buffer[] {
  *
  * @throws PipelineError what `MessageCodec.write` throws.
  */
+// oxlint-disable-next-line max-params -- the message stands apart from what addresses it
 export function encodeRequest<QI>(
   api: Api<unknown, QI, unknown, never>,
   version: number,
   header: { readonly correlationId: number; readonly clientId: string | null },
-  ...[message]: [message: QI]
+  message: QI
 ): Buffer[] {
   const writer = new ByteWriter()
   writer.raw(LENGTH_PLACEHOLDER)
@@ -91,11 +92,12 @@ export function decodeRequestHeader(reader: ByteReader): RequestHeader {
  *
  * @throws PipelineError what `MessageCodec.write` throws.
  */
+// oxlint-disable-next-line max-params -- the message stands apart from what addresses it
 export function encodeResponse<SI>(
   api: Api<unknown, never, unknown, SI>,
   version: number,
   correlationId: number,
-  ...[message]: [message: SI]
+  message: SI
 ): Buffer[] {
   const writer = new ByteWriter()
   writer.raw(LENGTH_PLACEHOLDER)

@@ -4,6 +4,16 @@
  */
 
 export { ARRAY_ELEMENTS_MAX, ByteReader, STRING_BYTES_MAX, ZERO_UUID } from './byte-reader.ts'
+export {
+  compress,
+  COMPRESSION_NAMES,
+  type CompressionName,
+  compressionById,
+  compressionId,
+  decompress,
+  DECOMPRESSED_BYTES_MAX
+} from './compression.ts'
+export { crc32c } from './crc32c.ts'
 export { ByteWriter, REFERENCE_BYTES_MIN } from './byte-writer.ts'
 export {
   apiByKey,
@@ -24,6 +34,7 @@ export {
   type KafkaErrorName
 } from './kafka-errors.ts'
 export type { AnyApi, Api, MessageCodec, RecordCodec } from './message-codec.ts'
+export { murmur2, partitionForKey } from './murmur2.ts'
 export {
   decodeConsumerProtocol,
   decodeRecordKey,
@@ -32,3 +43,28 @@ export {
   encodeVersioned,
   recordTypeOf
 } from './prefixed.ts'
+export {
+  BATCH_AT,
+  BATCH_HEADER_BYTES,
+  BATCH_MAGIC,
+  BATCH_OVERHEAD_BYTES,
+  batchSizeAt,
+  compressionOf,
+  hasDeleteHorizon,
+  isBatchCrcValid,
+  isControl,
+  isLogAppendTime,
+  isTransactional,
+  readBatchHeader,
+  type RecordBatchHeader,
+  stampBatch,
+  stampLogAppendTime,
+  writeBatchCrc
+} from './record-batch.ts'
+export {
+  type BatchStamp,
+  RecordBatchBuilder,
+  type RecordBatchBuilderOptions,
+  type RecordHeaderInput
+} from './record-batch-builder.ts'
+export { RecordCursor, type RecordCursorOptions, type RecordHeader } from './record-cursor.ts'
