@@ -27,7 +27,7 @@ const action: CommandAction = run =>
   async function invoke(this: Command, ...given: unknown[]): Promise<void> {
     const names = given.filter(value => typeof value === 'string')
     // Commander has parsed the options that the command itself declared.
-    process.exitCode = await run(this.optsWithGlobals(), ...names)
+    process.exitCode = await run(this.optsWithGlobals() as never, ...names)
   }
 
 /** Builds the program; `--help` of every command comes from here. */

@@ -10,7 +10,7 @@ import {
   type SaslOptions,
   type TlsOptions
 } from '../client/index.ts'
-import type { KafkaConfig, PipelineConfig } from '../config/index.ts'
+import type { DispatcherConfig, KafkaConfig, PipelineConfig } from '../config/index.ts'
 import { messageOf, PipelineError } from '../core/index.ts'
 import type { Logger } from '../telemetry/index.ts'
 
@@ -68,6 +68,18 @@ async function mskToken(region: string): Promise<OauthToken> {
   const { generateAuthToken } = await import('aws-msk-iam-sasl-signer-js')
   const { token } = await generateAuthToken({ region })
   return { value: token }
+}
+
+/**
+ * The dispatcher's section with the address of the embedded Lambda runtime filled
+ * in, where the pipeline file has that runtime and names no other.
+ */
+export function dispatcherWithEndpoint(pipeline: PipelineConfig, endpoint?: string): DispatcherConfig | undefined {
+  const { dispatcher, lambda } = pipeline
+  if (dispatcher?.target.type !== 'lambda' || lambda === undefined) return dispatcher
+  if (dispatcher.target.endpoint !== undefined) return dispatcher
+  const address = endpoint ?? `http://${lambda.host}:${lambda.port}`
+  return { ...dispatcher, target: { ...dispatcher.target, endpoint: address } }
 }
 
 /** Creates the topics of the pipeline file that do not exist yet, and its dead letter topics. Returns the created. */

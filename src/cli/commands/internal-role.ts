@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander'
 
-import { createLogger, type LogLevel } from '../../telemetry/index.ts'
+import { loggerFor } from '../context.ts'
 import { runAsChild } from '../process/role.ts'
 import type { CommandAction } from './action.ts'
 
@@ -10,10 +10,8 @@ import type { CommandAction } from './action.ts'
 export function addInternalRole(program: Command, action: CommandAction): void {
   program.command('internal-role', { hidden: true }).action(
     action(async () => {
-      const { roleStarters } = await import('../roles/index.ts')
-      const code = await runAsChild(roleStarters, (role, level) =>
-        createLogger({ level: level as LogLevel, fields: { role } })
-      )
+      const { roleLoaders } = await import('../roles/index.ts')
+      const code = await runAsChild(roleLoaders, (role, logLevel) => loggerFor(role, { logLevel }))
       // Whatever a role left open must not keep a child that was told to stop.
       process.exit(code)
     })

@@ -33,15 +33,15 @@ const statusEveryMs = 250
 
 /** Runs a role in this process under the parent's orders; returns when it has stopped. */
 export async function runAsChild(
-  starters: Readonly<Record<string, RoleStarter>>,
+  loaders: Readonly<Record<string, () => Promise<RoleStarter>>>,
   createRoleLogger: (role: string, level: string) => Logger
 ): Promise<number> {
   process.on('SIGINT', () => undefined)
   const start = await nextMessage('start')
-  const starter = starters[start.role]
-  if (starter === undefined) throw new Error(`no role is called ${start.role}`)
   const logger = createRoleLogger(start.role, start.logLevel)
   try {
+    const starter = await loaders[start.role]?.()
+    if (starter === undefined) throw new Error(`no role is called ${start.role}`)
     // The parent is this same package: it builds the options with the starter's own type.
     const role = await starter(start.options as never, logger)
     tell({ kind: 'ready', info: role.info })

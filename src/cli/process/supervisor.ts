@@ -42,8 +42,8 @@ export interface RoleProcess {
 
 /** How a supervisor works. */
 export interface SupervisorOptions {
-  /** Folder for the log files. */
-  readonly logDir: string
+  /** Folder for the log files. Default: the roles log to this process's own standard error. */
+  readonly logDir?: string
   readonly logLevel: string
   /** Called when a role's process ends without having been asked to. */
   readonly onCrash: (name: string, error: PipelineError) => void
@@ -94,7 +94,7 @@ class Child implements RoleProcess {
   info: Readonly<Record<string, string>> = {}
   status: RoleStatus = {}
   readonly #process: ChildProcess
-  readonly #logPath: string
+  readonly #logPath: string | undefined
   #isStopping = false
   #said: string | undefined
   #onFlushed: (() => void)[] = []
@@ -102,10 +102,8 @@ class Child implements RoleProcess {
   constructor(spec: RoleSpec, options: SupervisorOptions) {
     this.name = spec.name
     this.role = spec.role
-    this.#logPath = join(options.logDir, `${spec.name}.log`)
-    const log = openSync(this.#logPath, 'a')
-    this.#process = fork(fileURLToPath(mainModule()), ['internal-role'], { stdio: ['ignore', log, log, 'ipc'] })
-    closeSync(log)
+    this.#logPath = options.logDir === undefined ? undefined : join(options.logDir, `${spec.name}.log`)
+    this.#process = forkRole(this.#logPath)
     const ready = Promise.withResolvers<void>()
     const finished = Promise.withResolvers<void>()
     const exited = Promise.withResolvers<void>()
@@ -135,8 +133,9 @@ class Child implements RoleProcess {
   }
 
   failure(what: string): PipelineError {
-    const reason = this.#said ?? lastLines(this.#logPath)
-    const message = `${this.name} ${what}: ${reason}\n  its log: ${this.#logPath}`
+    const path = this.#logPath
+    const reason = this.#said ?? (path === undefined ? 'see its log lines above' : lastLines(path))
+    const message = `${this.name} ${what}: ${reason}${path === undefined ? '' : `\n  its log: ${path}`}`
     return new PipelineError('ERR_CLI_ROLE_FAILED', message, { fields: { role: this.role, name: this.name } })
   }
 
@@ -173,6 +172,15 @@ class Child implements RoleProcess {
   #send(message: ToRole): void {
     // A child that has just died cannot be told anything: its exit is handled where it is awaited.
     if (this.#process.connected) this.#process.send(message, () => undefined)
+  }
+}
+
+function forkRole(logPath: string | undefined): ChildProcess {
+  const log = logPath === undefined ? 2 : openSync(logPath, 'a')
+  try {
+    return fork(fileURLToPath(mainModule()), ['internal-role'], { stdio: ['ignore', log, log, 'ipc'] })
+  } finally {
+    if (logPath !== undefined) closeSync(log)
   }
 }
 

@@ -19,7 +19,7 @@ export const pipelineSchema = z.strictObject({
   topics: z
     .record(topicName, topicSchema.prefault({}))
     .default({})
-    .describe('Topics that `comporta up` and `comporta topics` create.'),
+    .describe('Topics that `comporta up` creates where they do not exist.'),
   producer: producerSchema.optional(),
   dispatcher: dispatcherSchema.optional(),
   lambda: lambdaSchema.optional()

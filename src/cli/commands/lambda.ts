@@ -1,0 +1,37 @@
+/** `comporta lambda`: the embedded Lambda runtime on its own. */
+
+import type { Command } from 'commander'
+
+import { type CommonOptions, loadPipeline, loggerFor, needSection } from '../context.ts'
+import { runAlone } from '../process/role.ts'
+import type { CommandAction } from './action.ts'
+import { parsePort } from './broker.ts'
+
+interface LambdaCommandOptions extends CommonOptions {
+  readonly port?: number
+}
+
+/** Adds the command. */
+export function addLambda(program: Command, action: CommandAction): void {
+  program
+    .command('lambda')
+    .summary('run the embedded Lambda runtime')
+    .description('Serves AWS’s Invoke API for the functions of the pipeline file. The AWS SDK and CLI work against it.')
+    .option('--port <number>', 'port to listen on, 0 for any (default: lambda.port)', parsePort)
+    .addHelpText(
+      'after',
+      '\nExamples:\n  comporta lambda\n  aws lambda invoke --endpoint-url http://127.0.0.1:9001 --function-name distributor out.json'
+    )
+    .action(action(lambda))
+}
+
+async function lambda(options: LambdaCommandOptions): Promise<number> {
+  const pipeline = await loadPipeline(options)
+  const section = needSection(pipeline, 'lambda', options)
+  const logger = loggerFor('lambda', options)
+  const { startLambdaRole } = await import('../roles/lambda.ts')
+  const role = await startLambdaRole({ ...section, port: options.port ?? section.port }, logger)
+  const text = `Lambda runtime on ${role.info['endpoint']}: ${Object.keys(section.functions).join(', ')}. Ctrl-C stops it.`
+  process.stdout.write(options.json === true ? `${JSON.stringify(role.info)}\n` : `${text}\n`)
+  return await runAlone(role, logger, 10_000)
+}

@@ -1,0 +1,160 @@
+/** `comporta up`: everything the pipeline file names, each part a process, restarted when it crashes. */
+
+import type { Command } from 'commander'
+
+import type { PipelineConfig } from '../../config/index.ts'
+import { backoffMs, messageOf, PipelineError, sleep, systemClock, systemRandom } from '../../core/index.ts'
+import type { Logger } from '../../telemetry/index.ts'
+import { type CommonOptions, loadPipeline, loggerFor, logLevelOf } from '../context.ts'
+import { EXIT } from '../exit-codes.ts'
+import { type RoleProcess, type RoleSpec, Supervisor } from '../process/supervisor.ts'
+import { connectCluster, dispatcherWithEndpoint, ensureTopics } from '../wiring.ts'
+import type { CommandAction } from './action.ts'
+
+const restartBackoff = { initialMs: 500, maxMs: 30_000 }
+/** A process that has run this long counts as well again. */
+const wellAfterMs = 60_000
+const statusEveryMs = 10_000
+
+/** Adds the command. */
+export function addUp(program: Command, action: CommandAction): void {
+  program
+    .command('up')
+    .summary('run the whole pipeline on this machine')
+    .description(
+      'Starts what the pipeline file names: the embedded broker (where kafka.bootstrapServers is "embedded"), the topics, ' +
+        'the Lambda runtime, one dispatcher, and the producer with its sources. Ctrl-C drains from source to sink.'
+    )
+    .addHelpText(
+      'after',
+      '\nExamples:\n  comporta init && comporta up\n  KAFKA_BOOTSTRAP=broker-1:9092 comporta up --file orders.yaml'
+    )
+    .action(action(up))
+}
+
+async function up(options: CommonOptions): Promise<number> {
+  const pipeline = await loadPipeline(options)
+  const logger = loggerFor('up', options)
+  const stop = new AbortController()
+  const onSignal = (): void => {
+    stop.abort()
+    process.once('SIGINT', () => process.exit(EXIT.interrupted))
+    logger.info({}, 'draining; press Ctrl-C again to stop at once')
+  }
+  process.once('SIGINT', onSignal)
+  process.once('SIGTERM', onSignal)
+  const keeper = new Keeper(logger, logLevelOf(options), stop.signal)
+  try {
+    await startParts(pipeline, keeper, logger)
+    process.stdout.write(options.json === true ? `${JSON.stringify(keeper.addresses())}\n` : describeParts(keeper))
+    const status = systemClock.every(statusEveryMs, () => logger.info(keeper.totals(), 'status'))
+    await keeper.untilStopped()
+    status.cancel()
+    return EXIT.ok
+  } finally {
+    await keeper.close()
+  }
+}
+
+/** From sink to source, so that no part feeds one that is not there yet. */
+async function startParts(pipeline: PipelineConfig, keeper: Keeper, logger: Logger): Promise<void> {
+  const { kafka } = pipeline
+  if (kafka.isEmbedded) {
+    const { port, dataDir } = kafka.embedded
+    await keeper.start({ role: 'broker', name: 'broker', options: { port, dataDir, config: {} } })
+  }
+  const cluster = await connectCluster(kafka, 'up', logger)
+  try {
+    const created = await ensureTopics(cluster, pipeline)
+    if (created.length > 0) logger.info({ topics: created }, 'topics created')
+  } finally {
+    await cluster.close()
+  }
+  const lambda =
+    pipeline.lambda === undefined
+      ? undefined
+      : await keeper.start({ role: 'lambda', name: 'lambda', options: pipeline.lambda })
+  const dispatcher = dispatcherWithEndpoint(pipeline, lambda?.info['endpoint'])
+  if (dispatcher !== undefined) {
+    await keeper.start({ role: 'dispatcher', name: 'dispatcher', options: { kafka, dispatcher } })
+  }
+  if (pipeline.producer !== undefined && pipeline.producer.sources.length > 0) {
+    await keeper.start({ role: 'producer', name: 'producer', options: { kafka, producer: pipeline.producer } })
+  }
+}
+
+/** Keeps parts running: one that crashes is started again, after a pause that grows. */
+class Keeper {
+  readonly #supervisor: Supervisor
+  readonly #logger: Logger
+  readonly #signal: AbortSignal
+  readonly #specs = new Map<string, RoleSpec>()
+  readonly #parts = new Map<string, RoleProcess>()
+  readonly #crashes = new Map<string, { count: number; atMs: number }>()
+
+  constructor(logger: Logger, logLevel: string, signal: AbortSignal) {
+    this.#logger = logger
+    this.#signal = signal
+    this.#supervisor = new Supervisor({ logLevel, onCrash: (name, error) => void this.#restart(name, error) })
+  }
+
+  async start(spec: RoleSpec): Promise<RoleProcess> {
+    const part = await this.#supervisor.start(spec)
+    this.#specs.set(spec.name, spec)
+    this.#parts.set(spec.name, part)
+    return part
+  }
+
+  addresses(): Record<string, Readonly<Record<string, string>>> {
+    return Object.fromEntries([...this.#parts].map(([name, part]) => [name, part.info]))
+  }
+
+  totals(): Record<string, unknown> {
+    return Object.fromEntries([...this.#parts].map(([name, part]) => [name, part.status]))
+  }
+
+  async untilStopped(): Promise<void> {
+    if (!this.#signal.aborted) {
+      await new Promise<void>(resolve => this.#signal.addEventListener('abort', () => resolve(), { once: true }))
+    }
+  }
+
+  /** Stops from source to sink: the reverse of the start. */
+  async close(): Promise<void> {
+    for (const part of [...this.#parts.values()].toReversed()) await part.drain(30_000)
+    await this.#supervisor.close()
+  }
+
+  async #restart(name: string, error: PipelineError): Promise<void> {
+    const spec = this.#specs.get(name)
+    if (spec === undefined || this.#signal.aborted) return
+    const nowMs = systemClock.monotonicMs()
+    const before = this.#crashes.get(name)
+    const count = before === undefined || nowMs - before.atMs > wellAfterMs ? 1 : before.count + 1
+    this.#crashes.set(name, { count, atMs: nowMs })
+    const waitMs = backoffMs(restartBackoff, count, systemRandom)
+    this.#logger.error(
+      { part: name, crashes: count, waitMs, error: error.message },
+      'a part has crashed; starting it again'
+    )
+    if (!(await sleep(systemClock, waitMs, this.#signal))) return
+    try {
+      // The broker keeps its port and its data, so the other parts find it again by themselves.
+      await this.start(spec)
+    } catch (again) {
+      await this.#restart(name, again instanceof PipelineError ? again : crashOf(again))
+    }
+  }
+}
+
+function crashOf(error: unknown): PipelineError {
+  return new PipelineError('ERR_CLI_ROLE_FAILED', messageOf(error), { cause: error })
+}
+
+function describeParts(keeper: Keeper): string {
+  const rows = Object.entries(keeper.addresses()).map(([name, info]) => {
+    const facts = Object.values(info).filter(value => value !== '')
+    return `  ${name.padEnd(12)} ${facts.join('  ')}`
+  })
+  return `running; Ctrl-C drains and stops\n${rows.join('\n')}\n`
+}
