@@ -29,7 +29,7 @@ if (isOld) {
       neededMinor +
       ' or newer and this is Node ' +
       process.versions.node +
-      '. In a checkout, npm start and the other npm scripts use the Node that npm ci brought;' +
+      '. In a checkout, npm ci brings a Node for npm start and all npm scripts (unless ignore-scripts is set);' +
       ' elsewhere: npx -p node@24 -p comporta comporta --help\n'
   )
   process.exitCode = 78

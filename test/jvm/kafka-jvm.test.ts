@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { KAFKA_TOOLS, runKafkaTool, startKafkaJvm } from '../support/kafka-jvm.ts'
 
-test('Apache Kafka starts on a free port, carries records between its own tools, and leaves nothing behind', async t => {
+test('Apache Kafka starts on a free port, serves its own tools, and leaves nothing behind', async t => {
   const kafka = await startKafkaJvm({ overrides: { 'num.partitions': '3' } })
   t.after(() => kafka.close())
 
@@ -39,7 +39,7 @@ test('an override that Kafka refuses fails the start with the reason from its lo
   await assert.rejects(startKafkaJvm({ overrides: { 'log.retention.ms': 'soon' } }), /log\.retention\.ms/)
 })
 
-test('the broker dies with the process that started it, even when that is killed without a chance to clean up', async t => {
+test('the broker dies with the process that started it, even when that is killed outright', async t => {
   const support = join(import.meta.dirname, '../support/kafka-jvm.ts')
   const program = `import { startKafkaJvm } from ${JSON.stringify(support)}
     const kafka = await startKafkaJvm()

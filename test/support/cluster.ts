@@ -13,7 +13,7 @@ export interface TestCluster {
   readonly bootstrapServers: string
   /** Whether it is our broker; for a difference that is documented, never to weaken an expectation. */
   readonly isEmbedded: boolean
-  /** A name that no other test uses, for topics, groups and transactional ids: a real cluster is shared by all tests. */
+  /** A name that no other test uses, for topics, groups and transactional ids: all tests share one real cluster. */
   uniqueName(prefix?: string): string
 }
 

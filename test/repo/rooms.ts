@@ -1,0 +1,31 @@
+/**
+ * The rooms of `src` and what each may import, type imports included. A room
+ * is entered only by its `index.ts`. The order is that of the layers: no room
+ * imports one that stands below it in this list.
+ */
+export const ROOM_IMPORTS: Readonly<Record<string, readonly string[]>> = {
+  core: [],
+  config: ['core'],
+  telemetry: ['core'],
+  protocol: ['core'],
+  broker: ['core', 'telemetry', 'protocol'],
+  client: ['core', 'telemetry', 'protocol'],
+  registry: ['core', 'telemetry', 'client'],
+  producer: ['core', 'config', 'telemetry', 'protocol', 'client', 'registry'],
+  targets: ['core', 'telemetry', 'client'],
+  dispatcher: ['core', 'config', 'telemetry', 'protocol', 'client', 'registry', 'targets'],
+  lambda: ['core', 'telemetry', 'targets'],
+  ops: ['core', 'config', 'telemetry', 'client'],
+  console: ['core', 'config', 'telemetry', 'registry', 'ops'],
+  // The only place that wires rooms together.
+  cli: 'core config telemetry protocol broker client registry producer targets dispatcher lambda ops console'.split(' ')
+}
+
+/** Rooms without input and output of their own, and the modules of Node that they may use. */
+export const PURE_ROOMS: Readonly<Record<string, readonly string[]>> = {
+  core: ['node:crypto', 'node:timers/promises', 'node:util'],
+  protocol: ['node:buffer', 'node:crypto', 'node:util', 'node:zlib']
+}
+
+/** The only places that may reach for the time, timers, randomness and the environment of the process. */
+export const AMBIENT_FILES: readonly RegExp[] = [/^src\/core\/(?:clock|virtual-clock|random)\.ts$/, /^src\/cli\//]
