@@ -46,14 +46,19 @@ export class ChunkBuilder {
     return this.#count
   }
 
-  /** Adds an event; `wholeBytes` says that only its beginning was kept, and how long it was. */
-  add(start: number, end: number, line: number, wholeBytes?: number): void {
+  /** Adds an event. */
+  add(start: number, end: number, line: number): void {
     if (this.#count === this.#lines.length) this.#grow()
     this.#spans[this.#count * 2] = start
     this.#spans[this.#count * 2 + 1] = end
     this.#lines[this.#count] = line
-    if (wholeBytes !== undefined) (this.#truncated ??= new Map()).set(this.#count, wholeBytes)
     this.#count += 1
+  }
+
+  /** Says of the last event that only its beginning was kept, and how long it was. */
+  markTruncated(wholeBytes: number): void {
+    this.#truncated ??= new Map()
+    this.#truncated.set(this.#count - 1, wholeBytes)
   }
 
   /** The chunk of what was added. The builder starts anew. */

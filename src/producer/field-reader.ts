@@ -30,16 +30,9 @@ export function fieldPath(name: string): FieldPath {
  */
 export function readField(event: ParsedEvent, path: FieldPath, text: string): string | undefined {
   const value = valueAt(event, path)
-  switch (typeof value) {
-    case 'string':
-      return value
-    case 'number':
-      return isExact(value) ? String(value) : exactNumber(text, path)
-    case 'boolean':
-      return value ? 'true' : 'false'
-    default:
-      return undefined
-  }
+  if (typeof value === 'string') return value
+  if (typeof value === 'number') return isExact(value) ? String(value) : exactNumber(text, path)
+  return typeof value === 'boolean' ? String(value) : undefined
 }
 
 function valueAt(event: unknown, path: FieldPath): unknown {

@@ -55,10 +55,7 @@ export class LineSplitter {
   /** The stream has ended: gives the last line if it had no newline. */
   end(): EventChunk | undefined {
     if (this.#keptBytes === 0) return undefined
-    const whole = this.#droppedBytes > 0 ? this.#keptBytes + this.#droppedBytes : undefined
-    const bytes = Buffer.concat(this.#pieces)
-    this.#forget()
-    this.#addLine(bytes, 0, bytes.length, whole)
+    const bytes = this.#takeUnfinished()
     return this.#builder.count === 0 ? undefined : this.#builder.build(bytes, this.#position)
   }
 
@@ -66,7 +63,7 @@ export class LineSplitter {
   #split(bytes: Buffer, from: number): EventChunk | undefined {
     let start = from
     for (let newline = bytes.indexOf(LF, start); newline >= 0; newline = bytes.indexOf(LF, start)) {
-      this.#addLine(bytes, start, newline, undefined)
+      this.#addLine(bytes, start, newline)
       start = newline + 1
     }
     // A copy, so that an unfinished line does not hold the whole buffer.
@@ -77,22 +74,30 @@ export class LineSplitter {
 
   /** The unfinished line is too long to be kept: hands over its beginning, then the lines behind it. */
   #afterLongLine(bytes: Buffer, newline: number): EventChunk | undefined {
-    const rest = bytes.subarray(0, newline)
-    this.#keep(rest)
-    const head = Buffer.concat(this.#pieces)
-    const whole = this.#keptBytes + this.#droppedBytes
-    this.#forget()
-    this.#addLine(head, 0, head.length, whole)
+    this.#keep(bytes.subarray(0, newline))
+    const head = this.#takeUnfinished()
     return this.#split(Buffer.concat([head, bytes.subarray(newline + 1)]), head.length)
   }
 
-  #addLine(bytes: Buffer, from: number, newline: number, wholeBytes: number | undefined): void {
+  /** Adds the unfinished line as an event, truncated if bytes of it were dropped; gives its bytes. */
+  #takeUnfinished(): Buffer {
+    const bytes = Buffer.concat(this.#pieces)
+    const wholeBytes = this.#keptBytes + this.#droppedBytes
+    this.#forget()
+    const isAdded = this.#addLine(bytes, 0, bytes.length)
+    if (isAdded && wholeBytes > bytes.length) this.#builder.markTruncated(wholeBytes)
+    return bytes
+  }
+
+  /** Adds a line as an event; `false` if it is blank. */
+  #addLine(bytes: Buffer, from: number, newline: number): boolean {
     const line = this.#line
     this.#line += 1
     const start = line === 1 ? from + byteOrderMarkLength(bytes, from) : from
     const end = newline > start && bytes[newline - 1] === CR ? newline - 1 : newline
-    if (isBlank(bytes, start, end)) return
-    this.#builder.add(start, end, line, wholeBytes)
+    if (isBlank(bytes, start, end)) return false
+    this.#builder.add(start, end, line)
+    return true
   }
 
   #keep(bytes: Buffer): void {

@@ -1,0 +1,22 @@
+/** `producer`: from sources of events to topics. Validate, route, key, limit the rate, publish, dead-letter. */
+
+export { DEAD_LETTER_HEADER } from './dead-letters.ts'
+export { EVENT_OUTCOME, type Refusal, type Settlement } from './delivery.ts'
+export { ChunkBuilder, type EventChunk } from './event-chunk.ts'
+export type { EventErrorClass, EventProblem } from './event-resolver.ts'
+export type { Intake, Submission, SubmitOptions } from './intake.ts'
+export { LineSplitter } from './line-splitter.ts'
+export {
+  type DrainReport,
+  type Producer,
+  type ProducerOptions,
+  type ProducerState,
+  type ProducerStatus,
+  startProducer
+} from './producer.ts'
+export type { ProducerTotals } from './producer-metrics.ts'
+export { type HttpAddress, HttpSource, type HttpSourceOptions } from './sources/http-source.ts'
+export type { Source, SourceProgress, SourceReport } from './sources/source.ts'
+export { fileSource, StreamSource, streamSource } from './sources/stream-source.ts'
+export { TRUCK_CODES, TRUCK_EVENT_KIND, type TruckBatch } from './sources/truck-events.ts'
+export { TruckSource, type TruckSourceOptions } from './sources/truck-source.ts'

@@ -1,0 +1,205 @@
+/**
+ * The way of a chunk: rate limit, then per event parse, route, key, append.
+ *
+ * Sources hand over chunks and wait for the hand-over: when Kafka is slow the
+ * appender's buffer is full, `submit` waits, and so does the source. That wait is
+ * the only queue; nothing is held here.
+ *
+ * Invariants: the events of one source are appended in its order as long as it
+ * awaits each `submit`; an event is never dropped without an outcome.
+ */
+
+import type { Appender, AppendRecord } from '../client/index.ts'
+import { type Clock, PipelineError, turn } from '../core/index.ts'
+import { DeadLetterWriter } from './dead-letters.ts'
+import { Delivery, type DeliveryOwner, type Settlement } from './delivery.ts'
+import { ChunkText, type EventChunk, spanEnd, spanStart } from './event-chunk.ts'
+import { type EventProblem, EventResolver } from './event-resolver.ts'
+import type { ProducerConfig } from '../config/index.ts'
+import type { ProducerMeter } from './producer-metrics.ts'
+import { RateLimiter } from './rate-limiter.ts'
+
+/** Most events that are handed over without letting I/O run. */
+const SLICE_MAX = 1024
+
+/** Slices from this size on let I/O run behind them. */
+const TURN_COUNT = 256
+
+/** How a source wants its events treated. */
+export interface SubmitOptions {
+  /** Name of the source, for dead letters and reports. */
+  readonly source: string
+  /** What happens to events that cannot be published: a dead letter, or back to the sender. Default `deadLetter`. */
+  readonly onProblem?: 'deadLetter' | 'refuse'
+  /** Most refusals that are kept with their reason. Default 100. */
+  readonly refusalsMax?: number
+}
+
+/** A chunk that was handed over. */
+export interface Submission {
+  /** Resolves when every event has its outcome. Never rejects. */
+  readonly settled: Promise<Settlement>
+}
+
+/** Where sources put their events. */
+export interface Intake {
+  /** Longest event that is published, in bytes. */
+  readonly recordBytesMax: number
+  /**
+   * Hands over a chunk. Resolves when all of it was taken, which is the source's
+   * backpressure; what became of it says `settled`. Never rejects.
+   */
+  submit(chunk: EventChunk, options: SubmitOptions): Promise<Submission>
+}
+
+/** What an intake is made of. */
+export interface EventIntakeOptions {
+  readonly config: ProducerConfig
+  readonly appender: Appender
+  readonly clock: Clock
+  readonly meter: ProducerMeter
+}
+
+/** One append record that is filled anew for every event: the appender copies what it takes. */
+class ReusedRecord implements AppendRecord {
+  topic = ''
+  key: Buffer | null = null
+  value: Buffer | null = null
+}
+
+/** Publishes chunks. */
+export class EventIntake implements Intake {
+  readonly recordBytesMax: number
+  readonly #appender: Appender
+  readonly #resolver: EventResolver
+  readonly #limiter: RateLimiter
+  readonly #deadLetters: DeadLetterWriter
+  readonly #meter: ProducerMeter
+  readonly #owner: DeliveryOwner
+  readonly #record = new ReusedRecord()
+  readonly #stop = new AbortController()
+  readonly #open = new Set<Promise<Settlement>>()
+
+  constructor(options: EventIntakeOptions) {
+    const { config, appender, clock, meter } = options
+    this.recordBytesMax = config.recordBytesMax
+    this.#appender = appender
+    this.#meter = meter
+    this.#resolver = new EventResolver(config)
+    this.#limiter = new RateLimiter(config.rate, clock)
+    this.#deadLetters = new DeadLetterWriter({
+      appender,
+      topic: config.deadLetterTopic,
+      valueBytesMax: config.recordBytesMax
+    })
+    this.#owner = {
+      sendDeadLetter: letter => this.#deadLetters.write(letter),
+      acknowledged: (recordCount, latencyMs) => meter.acknowledged(recordCount, latencyMs),
+      nowMs: () => clock.monotonicMs()
+    }
+  }
+
+  /** All topics that events may go to, the dead letter topic aside. */
+  get topics(): readonly string[] {
+    return this.#resolver.topics
+  }
+
+  /** How long events have waited for the rate limit, in milliseconds, summed over all slices. */
+  get throttledMs(): number {
+    return this.#limiter.waitedMs
+  }
+
+  /** Chunks that are not settled. */
+  get openCount(): number {
+    return this.#open.size
+  }
+
+  async submit(chunk: EventChunk, options: SubmitOptions): Promise<Submission> {
+    const delivery = new Delivery({
+      chunk,
+      source: options.source,
+      owner: this.#owner,
+      refusalsMax: options.refusalsMax ?? 100
+    })
+    this.#open.add(delivery.settled)
+    const text = new ChunkText(chunk)
+    const isRefusing = options.onProblem === 'refuse'
+    let error: PipelineError | undefined
+    try {
+      while (delivery.handedOverCount < chunk.count) {
+        const from = delivery.handedOverCount
+        const to = Math.min(chunk.count, from + this.#limiter.sliceCount(SLICE_MAX))
+        await this.#throttle(chunk, from, to)
+        delivery.handingOver()
+        while (!this.#handOver({ delivery, text, isRefusing, to })) await this.#appender.room()
+        if (to - from >= TURN_COUNT) await turn()
+      }
+    } catch (cause) {
+      error = stopped(cause)
+    }
+    this.#meter.received(chunk.count, chunkBytes(chunk, 0, chunk.count))
+    delivery.seal(error)
+    void delivery.settled.then(settlement => this.#settled(delivery, settlement))
+    return { settled: delivery.settled }
+  }
+
+  /** Resolves when no chunk is open. New ones may come meanwhile. */
+  async idle(): Promise<void> {
+    while (this.#open.size > 0) await Promise.all(this.#open)
+  }
+
+  /** Ends every wait for the rate limit: what has not been handed over fails. Idempotent. */
+  stop(): void {
+    this.#stop.abort()
+  }
+
+  #settled(delivery: Delivery, settlement: Settlement): void {
+    this.#open.delete(delivery.settled)
+    this.#meter.settled(settlement)
+  }
+
+  async #throttle(chunk: EventChunk, from: number, to: number): Promise<void> {
+    const mayPass = await this.#limiter.take(to - from, chunkBytes(chunk, from, to), this.#stop.signal)
+    if (!mayPass)
+      throw new PipelineError('ERR_PRODUCER_DRAIN_TIMEOUT', 'stopped before the rate limit let the event pass')
+  }
+
+  /** Hands over events up to `to`; `false` if the appender has no room for the next one. */
+  #handOver(slice: { delivery: Delivery; text: ChunkText; isRefusing: boolean; to: number }): boolean {
+    const { delivery, text, isRefusing, to } = slice
+    const { chunk } = delivery
+    const record = this.#record
+    for (let index = delivery.handedOverCount; index < to; index += 1) {
+      const problem = this.#resolver.resolve(chunk, text, index)
+      if (problem === undefined) {
+        record.topic = this.#resolver.topic
+        record.key = this.#resolver.key
+        record.value = chunk.bytes.subarray(spanStart(chunk, index), spanEnd(chunk, index))
+        if (!this.#appender.append(record, delivery)) return false
+        delivery.opened()
+      } else if (isRefusing) {
+        delivery.refuse(index, problem)
+      } else if (!this.#handOverDeadLetter(delivery, index, problem)) {
+        return false
+      }
+      delivery.handedOverCount = index + 1
+    }
+    return true
+  }
+
+  #handOverDeadLetter(delivery: Delivery, index: number, problem: EventProblem): boolean {
+    if (!this.#deadLetters.tryWrite({ delivery, index, problem, key: null, topic: undefined })) return false
+    delivery.opened()
+    return true
+  }
+}
+
+function chunkBytes(chunk: EventChunk, from: number, to: number): number {
+  return to > from ? spanEnd(chunk, to - 1) - spanStart(chunk, from) : 0
+}
+
+function stopped(cause: unknown): PipelineError {
+  if (PipelineError.is(cause, 'ERR_PRODUCER_DRAIN_TIMEOUT')) return cause
+  const reason = cause instanceof Error ? cause.message : String(cause)
+  return new PipelineError('ERR_PRODUCER_DELIVERY_FAILED', `the event was not handed to Kafka: ${reason}`, { cause })
+}

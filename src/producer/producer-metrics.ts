@@ -1,0 +1,93 @@
+/** What a producer counts: its totals for `status()`, and the same as metrics. Recorded per chunk and per batch. */
+
+import type { Counter, Histogram, Meter } from '../telemetry/index.ts'
+import type { Settlement } from './delivery.ts'
+
+/** Counts since the start. */
+export interface ProducerTotals {
+  /** Events that sources handed over. */
+  readonly receivedCount: number
+  /** Their bytes. */
+  readonly receivedBytes: number
+  /** Events acknowledged in their topic. */
+  readonly deliveredCount: number
+  /** Events acknowledged in the dead letter topic. */
+  readonly deadLetteredCount: number
+  /** Events refused to their sender. */
+  readonly refusedCount: number
+  /** Events whose source was told that they failed. */
+  readonly failedCount: number
+  /** Mean time from hand-over to acknowledgement, in milliseconds; 0 before the first. */
+  readonly ackLatencyMeanMs: number
+  /** Longest such time, in milliseconds. */
+  readonly ackLatencyMaxMs: number
+}
+
+/** Counts what happens to events. */
+export class ProducerMeter {
+  readonly #events: Counter
+  readonly #bytes: Counter
+  readonly #ackLatency: Histogram
+  #receivedCount = 0
+  #receivedBytes = 0
+  #deliveredCount = 0
+  #deadLetteredCount = 0
+  #refusedCount = 0
+  #failedCount = 0
+  #latencySumMs = 0
+  #latencyMaxMs = 0
+
+  constructor(meter: Meter) {
+    this.#events = meter.createCounter('comporta.producer.events', {
+      description: 'Events by outcome: delivered, deadLettered, refused, failed.'
+    })
+    this.#bytes = meter.createCounter('comporta.producer.bytes', {
+      unit: 'By',
+      description: 'Bytes of events received.'
+    })
+    this.#ackLatency = meter.createHistogram('comporta.producer.ack.latency', {
+      unit: 'ms',
+      description: 'Time from hand-over to the acknowledgement of all in-sync replicas, per batch.'
+    })
+  }
+
+  /** Events came from a source. */
+  received(count: number, bytes: number): void {
+    this.#receivedCount += count
+    this.#receivedBytes += bytes
+    this.#bytes.add(bytes)
+  }
+
+  /** Events of one batch were acknowledged. */
+  acknowledged(count: number, latencyMs: number): void {
+    this.#deliveredCount += count
+    this.#latencySumMs += latencyMs * count
+    this.#latencyMaxMs = Math.max(this.#latencyMaxMs, latencyMs)
+    this.#ackLatency.record(latencyMs)
+    this.#events.add(count, { outcome: 'delivered' })
+  }
+
+  /** A chunk is settled. */
+  settled(settlement: Settlement): void {
+    this.#deadLetteredCount += settlement.deadLetteredCount
+    this.#refusedCount += settlement.refusedCount
+    this.#failedCount += settlement.failedCount
+    if (settlement.deadLetteredCount > 0) this.#events.add(settlement.deadLetteredCount, { outcome: 'deadLettered' })
+    if (settlement.refusedCount > 0) this.#events.add(settlement.refusedCount, { outcome: 'refused' })
+    if (settlement.failedCount > 0) this.#events.add(settlement.failedCount, { outcome: 'failed' })
+  }
+
+  /** Counts since the start. */
+  totals(): ProducerTotals {
+    return {
+      receivedCount: this.#receivedCount,
+      receivedBytes: this.#receivedBytes,
+      deliveredCount: this.#deliveredCount,
+      deadLetteredCount: this.#deadLetteredCount,
+      refusedCount: this.#refusedCount,
+      failedCount: this.#failedCount,
+      ackLatencyMeanMs: this.#deliveredCount === 0 ? 0 : this.#latencySumMs / this.#deliveredCount,
+      ackLatencyMaxMs: this.#latencyMaxMs
+    }
+  }
+}

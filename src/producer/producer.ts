@@ -1,0 +1,226 @@
+/**
+ * A producer: sources on one side, one idempotent appender on the other.
+ *
+ * Stopping goes from the source on: `drain` stops the sources, waits until all
+ * they have handed over is acknowledged, and says what was not; `close` gives up
+ * the rest. The producer owns its appender, not the cluster.
+ */
+
+import { Appender, type Cluster } from '../client/index.ts'
+import type { ProducerConfig } from '../config/index.ts'
+import { type Clock, messageOf, PipelineError, type Random, systemClock, systemRandom, within } from '../core/index.ts'
+import { type Logger, type Meter, noopMeter, silentLogger } from '../telemetry/index.ts'
+import type { EventChunk } from './event-chunk.ts'
+import { EventIntake, type Intake, type Submission, type SubmitOptions } from './intake.ts'
+import { ProducerMeter, type ProducerTotals } from './producer-metrics.ts'
+import type { Source, SourceProgress, SourceReport } from './sources/source.ts'
+
+/** Options of `startProducer`. */
+export interface ProducerOptions {
+  readonly config: ProducerConfig
+  /** Shared with the caller, who closes it after the producer. */
+  readonly cluster: Cluster
+  /** Sources to run from the start; more can be added with `run`. Default none: `config.sources` is the caller's to build. */
+  readonly sources?: readonly Source[]
+  readonly clock?: Clock
+  readonly random?: Random
+  readonly logger?: Logger
+  readonly meter?: Meter
+}
+
+/** Whether a producer takes events, finishes them, or has ended. */
+export type ProducerState = 'running' | 'draining' | 'closed'
+
+/** How a producer is. */
+export interface ProducerStatus {
+  readonly state: ProducerState
+  readonly totals: ProducerTotals
+  /** Chunks that are not settled. */
+  readonly openChunkCount: number
+  /** Sum of all waits for the rate limit, in milliseconds. */
+  readonly throttledMs: number
+  readonly sources: readonly (SourceProgress & { readonly name: string })[]
+}
+
+/** The end of a drain. */
+export interface DrainReport {
+  /** Whether all that was read is acknowledged. */
+  readonly isComplete: boolean
+  readonly totals: ProducerTotals
+  readonly sources: readonly SourceReport[]
+  /** `ERR_PRODUCER_DRAIN_TIMEOUT` if the deadline came first, else the first error of a source. */
+  readonly error: PipelineError | undefined
+}
+
+/** A running producer. */
+export interface Producer extends Intake {
+  /** Runs a source to its end. Never rejects: the report has the error. */
+  run(source: Source): Promise<SourceReport>
+  /** Resolves when all sources have ended, with their reports. */
+  finished(): Promise<readonly SourceReport[]>
+  /**
+   * Stops the sources, waits until everything they read is acknowledged, and ends.
+   * Idempotent: later calls get the first one's report.
+   *
+   * @param deadlineMs - Longest wait, in milliseconds. Default 30_000.
+   */
+  drain(deadlineMs?: number): Promise<DrainReport>
+  /** Ends at once: what is not acknowledged fails. Idempotent. */
+  close(): Promise<void>
+  status(): ProducerStatus
+}
+
+const DRAIN_MS = 30_000
+
+/**
+ * Starts a producer.
+ *
+ * @throws PipelineError `ERR_CLIENT_TOPIC_UNKNOWN` if a topic that events go to, or
+ *   the dead letter topic, does not exist and is not created by the broker.
+ */
+export async function startProducer(options: ProducerOptions): Promise<Producer> {
+  const producer = new RunningProducer(options)
+  try {
+    await producer.checkTopics()
+  } catch (error) {
+    await producer.close()
+    throw error
+  }
+  for (const source of options.sources ?? []) void producer.run(source)
+  return producer
+}
+
+class RunningProducer implements Producer {
+  readonly recordBytesMax: number
+  readonly #cluster: Cluster
+  readonly #clock: Clock
+  readonly #logger: Logger
+  readonly #appender: Appender
+  readonly #meter: ProducerMeter
+  readonly #intake: EventIntake
+  readonly #topics: readonly string[]
+  readonly #stopSources = new AbortController()
+  readonly #sources = new Map<Source, Promise<SourceReport>>()
+  #state: ProducerState = 'running'
+  #drained: Promise<DrainReport> | undefined
+  #closed: Promise<void> | undefined
+
+  constructor(options: ProducerOptions) {
+    const { config, cluster } = options
+    const { delivery } = config
+    this.#cluster = cluster
+    this.#clock = options.clock ?? systemClock
+    this.#logger = options.logger ?? silentLogger
+    this.#meter = new ProducerMeter(options.meter ?? noopMeter)
+    this.#appender = new Appender({
+      cluster,
+      acks: 'all',
+      isIdempotent: true,
+      compression: delivery.compression,
+      lingerMs: delivery.lingerMs,
+      batchBytes: delivery.batchBytes,
+      bufferBytes: delivery.bufferBytes,
+      deliveryTimeoutMs: delivery.timeoutMs,
+      clock: this.#clock,
+      random: options.random ?? systemRandom,
+      logger: this.#logger
+    })
+    this.#intake = new EventIntake({ config, appender: this.#appender, clock: this.#clock, meter: this.#meter })
+    this.recordBytesMax = this.#intake.recordBytesMax
+    this.#topics = [...this.#intake.topics, config.deadLetterTopic]
+  }
+
+  async checkTopics(): Promise<void> {
+    for (const topic of this.#topics) await this.#cluster.partitionCount(topic)
+  }
+
+  async submit(chunk: EventChunk, options: SubmitOptions): Promise<Submission> {
+    if (this.#state === 'closed') throw new PipelineError('ERR_PRODUCER_DRAINING', 'the producer has ended')
+    return this.#intake.submit(chunk, options)
+  }
+
+  run(source: Source): Promise<SourceReport> {
+    const running = this.#run(source)
+    this.#sources.set(source, running)
+    return running
+  }
+
+  async finished(): Promise<readonly SourceReport[]> {
+    return await Promise.all(this.#sources.values())
+  }
+
+  drain(deadlineMs = DRAIN_MS): Promise<DrainReport> {
+    this.#drained ??= this.#drain(deadlineMs)
+    return this.#drained
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close()
+    return this.#closed
+  }
+
+  status(): ProducerStatus {
+    return {
+      state: this.#state,
+      totals: this.#meter.totals(),
+      openChunkCount: this.#intake.openCount,
+      throttledMs: this.#intake.throttledMs,
+      sources: [...this.#sources.keys()].map(source => ({ name: source.name, ...source.progress() }))
+    }
+  }
+
+  async #run(source: Source): Promise<SourceReport> {
+    let error: PipelineError | undefined
+    try {
+      if (this.#state !== 'running') throw new PipelineError('ERR_PRODUCER_DRAINING', 'the producer is stopping')
+      await source.run(this, this.#stopSources.signal)
+    } catch (cause) {
+      error = sourceError(source.name, cause)
+      this.#logger.error({ source: source.name, code: error.code, error: error.message }, 'source failed')
+    }
+    return { name: source.name, progress: source.progress(), error }
+  }
+
+  async #drain(deadlineMs: number): Promise<DrainReport> {
+    const endsAtMs = this.#clock.monotonicMs() + deadlineMs
+    if (this.#state === 'running') this.#state = 'draining'
+    this.#stopSources.abort()
+    const work = this.finished().then(async () => {
+      await this.#appender.flush()
+      await this.#intake.idle()
+      return true
+    })
+    const isDone = (await within(this.#clock, deadlineMs, work)) === true
+    const remainingMs = Math.max(0, endsAtMs - this.#clock.monotonicMs())
+    await this.#end(remainingMs)
+    const sources = await this.finished()
+    const failed = sources.find(source => source.error !== undefined)?.error
+    const error = isDone ? failed : (failed ?? timedOut(deadlineMs))
+    return { isComplete: isDone && error === undefined, totals: this.#meter.totals(), sources, error }
+  }
+
+  async #close(): Promise<void> {
+    this.#stopSources.abort()
+    await this.#end(0)
+    await this.finished()
+  }
+
+  /** Fails what is open after the deadline, and ends. */
+  async #end(deadlineMs: number): Promise<void> {
+    this.#intake.stop()
+    await Promise.all([...this.#sources.keys()].map(source => source.close()))
+    await this.#appender.close(deadlineMs)
+    await this.#intake.idle()
+    this.#state = 'closed'
+  }
+}
+
+function sourceError(name: string, cause: unknown): PipelineError {
+  if (PipelineError.is(cause)) return cause
+  return new PipelineError('ERR_PRODUCER_SOURCE_FAILED', `the source ${name} failed: ${messageOf(cause)}`, { cause })
+}
+
+function timedOut(deadlineMs: number): PipelineError {
+  const message = `not everything that was read was acknowledged within ${deadlineMs} ms`
+  return new PipelineError('ERR_PRODUCER_DRAIN_TIMEOUT', message)
+}
