@@ -1,0 +1,99 @@
+/**
+ * Verdicts on records: what each service said, what that means for the record,
+ * and how the answer of the function tells it.
+ *
+ * A record that went to several services gets the gravest verdict: it is tried
+ * again if one of them needs that, dead-lettered if one refuses it for good.
+ */
+
+import type { EventPartition } from './event.ts'
+
+/** What is wrong with a record at one service; a record that is well has no verdict. */
+export interface Verdict {
+  readonly action: 'retry' | 'deadLetter' | 'skip'
+  readonly reason: string
+  readonly retryAfterMs?: number
+  /** Whether the service, and not this record, is at fault: such a retry says nothing against the record. */
+  readonly isUnavailable?: boolean
+}
+
+/** One entry of the answer `{"failures":[…]}`. */
+export interface RecordFailure {
+  readonly offset: number
+  readonly action: 'retry' | 'deadLetter' | 'skip'
+  readonly reason: string
+  readonly retryAfterMs?: number
+  readonly unavailable?: true
+}
+
+/** One entry of AWS's answer `{"batchItemFailures":[…]}`, in its form for Kafka. */
+export interface BatchItemFailure {
+  readonly itemIdentifier: { readonly partition: string; readonly offset: number }
+}
+
+/** What a distributor answers: empty when all is well. */
+export type DistributorResponse =
+  { readonly failures?: readonly RecordFailure[] } | { readonly batchItemFailures: readonly BatchItemFailure[] }
+
+const GRAVITY = { skip: 1, deadLetter: 2, retry: 3 } as const
+
+/** The gravest verdict on each record of one partition, by its index. */
+export class PartitionVerdicts {
+  readonly partition: EventPartition
+  readonly #byIndex = new Map<number, Verdict>()
+
+  constructor(partition: EventPartition) {
+    this.partition = partition
+  }
+
+  /** How many records are not simply well. */
+  get count(): number {
+    return this.#byIndex.size
+  }
+
+  add(index: number, verdict: Verdict): void {
+    const known = this.#byIndex.get(index)
+    if (known === undefined || GRAVITY[verdict.action] > GRAVITY[known.action]) this.#byIndex.set(index, verdict)
+  }
+
+  get(index: number): Verdict | undefined {
+    return this.#byIndex.get(index)
+  }
+
+  /** Whether the caller will send the record again, given the form of the answer. */
+  isComingAgain(index: number, resumeIndex: number | undefined): boolean {
+    if (resumeIndex !== undefined) return index >= resumeIndex
+    return this.#byIndex.get(index)?.action === 'retry'
+  }
+
+  failures(): RecordFailure[] {
+    const indexes = [...this.#byIndex.keys()].toSorted((left, right) => left - right)
+    return indexes.flatMap(index => {
+      const offset = this.partition.offsets[index]
+      const verdict = this.#byIndex.get(index)
+      if (offset === undefined || verdict === undefined) return []
+      const { action, reason, retryAfterMs, isUnavailable } = verdict
+      const delay = retryAfterMs === undefined ? {} : { retryAfterMs }
+      return [{ offset, action, reason, ...delay, ...(isUnavailable === true ? { unavailable: true as const } : {}) }]
+    })
+  }
+
+  /**
+   * The first record that AWS must send again, with everything after it. AWS has no words for a dead letter, so such a
+   * record is left to the mapping's own attempts and on-failure destination; a skipped one counts as done.
+   */
+  resumeIndex(): number | undefined {
+    let first: number | undefined
+    for (const [index, verdict] of this.#byIndex) {
+      if (verdict.action !== 'skip' && (first === undefined || index < first)) first = index
+    }
+    return first
+  }
+
+  resumePoint(): BatchItemFailure[] {
+    const index = this.resumeIndex()
+    const offset = index === undefined ? undefined : this.partition.offsets[index]
+    if (offset === undefined) return []
+    return [{ itemIdentifier: { partition: `${this.partition.topic}-${this.partition.partition}`, offset } }]
+  }
+}

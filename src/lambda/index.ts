@@ -1,0 +1,11 @@
+/** `lambda`: the distributor function, and the embedded Lambda runtime (the Invoke API over worker threads). */
+
+export { builtinDistributor } from './distributor/builtin.ts'
+export { createDistributor, type Distributor, type DistributorContext } from './distributor/distributor.ts'
+export { createHttpClient, type HttpClient, type HttpPost, type HttpReply } from './distributor/http-client.ts'
+export type { DistributorOptions, DistributorRouting, RouteOptions, ServiceOptions } from './distributor/options.ts'
+export type { BatchItemFailure, DistributorResponse, RecordFailure } from './distributor/verdict.ts'
+export type { Faults, FunctionStatus } from './runtime/function-pool.ts'
+export type { FunctionOptions, LambdaRuntimeOptions } from './runtime/options.ts'
+export { type LambdaRuntime, startLambdaRuntime } from './runtime/runtime.ts'
+export type { InvocationContext } from './worker/invocation.ts'
