@@ -26,6 +26,7 @@ export const EXIT = {
 export function exitCodeOf(error: unknown): number {
   if (!PipelineError.is(error)) return EXIT.software
   if (error.code.startsWith('ERR_CONFIG_')) return EXIT.config
+  if (error.code === 'ERR_CLI_INPUT') return EXIT.data
   if (error.code.startsWith('ERR_CLI_')) return error.code === 'ERR_CLI_USAGE' ? EXIT.usage : EXIT.unavailable
   if (error.code.startsWith('ERR_BROKER_')) return EXIT.io
   if (error.code === 'ERR_CORE_INVARIANT') return EXIT.software

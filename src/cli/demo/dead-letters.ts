@@ -49,8 +49,8 @@ async function endOffsets(cluster: Cluster, topic: string): Promise<Map<number, 
 
 /** A malformed event is not JSON, but its identity stands at its start whatever was cut off. */
 function deadLetterAt(cursor: RecordCursor): DeadLetter {
-  const id = /"id":"(p\d+-\d+)"/.exec(cursor.value()?.toString('latin1') ?? '')?.[1]
-  const { producer, number } = parseEventId(id ?? 'p255-0')
+  const id = /"id":"(\d+-\d+)"/.exec(cursor.value()?.toString('latin1') ?? '')?.[1]
+  const { producer, number } = parseEventId(id ?? '255-0')
   const reason =
     cursor
       .headers()

@@ -157,6 +157,7 @@ export class DemoRun {
       Array.from({ length: producerCount }, (_, index) =>
         stack.startProducer({
           index,
+          producerCount,
           pacedRecords: shareOf(pacedRecords, index),
           pacedRate: rate / producerCount,
           flatOutRecords: shareOf(this.#options.records - pacedRecords, index)

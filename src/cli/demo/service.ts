@@ -97,10 +97,10 @@ async function serve(
   response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ failures }))
 }
 
-/** Reads `p<producer>-<number>`. */
+/** Reads `<producer>-<number>`. */
 export function parseEventId(id: string): { producer: number; number: number } {
   const dash = id.indexOf('-')
-  return { producer: Number(id.slice(1, dash)), number: Number(id.slice(dash + 1)) }
+  return { producer: Number(id.slice(0, dash)), number: Number(id.slice(dash + 1)) }
 }
 
 /** The key of an event as one number: order is kept per code and truck, as the pipeline's key strategy says. */

@@ -11,6 +11,11 @@ export const cliErrorCodes = {
     remedy: 'See `comporta <command> --help`.',
     retriable: false
   },
+  ERR_CLI_INPUT: {
+    summary: 'A file that the command line names cannot be read.',
+    remedy: 'Name an existing, readable file.',
+    retriable: false
+  },
   ERR_CLI_ROLE_FAILED: {
     summary: 'A process of the pipeline could not start, or ended by itself.',
     remedy: 'The message has its last log lines; the whole log is in the folder it names.',

@@ -1,0 +1,84 @@
+/** The producer as a role: sources of the pipeline file, standard input, or a file. */
+
+import type { KafkaConfig, ProducerConfig, SourceConfig } from '../../config/index.ts'
+import {
+  fileSource,
+  HttpSource,
+  type Producer,
+  type Source,
+  startProducer,
+  streamSource,
+  TruckSource
+} from '../../producer/index.ts'
+import { createMetrics, type Logger } from '../../telemetry/index.ts'
+import type { RoleStatus } from '../process/messages.ts'
+import type { RunningRole } from '../process/role.ts'
+import { connectCluster } from '../wiring.ts'
+
+/** What the role is told. */
+export interface ProducerRoleOptions {
+  readonly kafka: KafkaConfig
+  readonly producer: ProducerConfig
+}
+
+/** A producer that runs, and its parts for commands that report on it. */
+export interface ProducerRole extends RunningRole {
+  readonly producer: Producer
+}
+
+/** Starts the sources; the role has finished when all of them have come to their end. */
+export async function startProducerRole(options: ProducerRoleOptions, logger: Logger): Promise<ProducerRole> {
+  const metrics = createMetrics()
+  const cluster = await connectCluster(options.kafka, 'producer', logger)
+  try {
+    const producer = await startProducer({ config: options.producer, cluster, logger, meter: metrics.meter })
+    const sources = options.producer.sources.map(source => createSource(source, logger))
+    const reports = sources.map(source => producer.run(source))
+    const http = sources.filter(source => source instanceof HttpSource)
+    const addresses = await Promise.all(http.map(source => source.listening))
+    const urls = addresses.map(({ host, port }) => `http://${host}:${port}/events`)
+    const finished = Promise.all(reports).then(all => {
+      const failed = all.find(report => report.error !== undefined)?.error
+      if (failed !== undefined) throw failed
+    })
+    finished.catch(() => undefined) // whoever runs the role awaits it
+    return {
+      producer,
+      info: urls.length === 0 ? {} : { events: urls.join(' ') },
+      finished,
+      status: () => statusOf(producer),
+      drain: async deadlineMs => {
+        await producer.drain(deadlineMs)
+        await cluster.close()
+        await metrics.close()
+      }
+    }
+  } catch (error) {
+    await cluster.close()
+    await metrics.close()
+    throw error
+  }
+}
+
+function createSource(source: SourceConfig, logger: Logger): Source {
+  switch (source.type) {
+    case 'http':
+      return new HttpSource({ ...source, logger })
+    case 'file':
+      return fileSource(source.path)
+    case 'stdin':
+      return streamSource(process.stdin)
+    case 'generator':
+      return new TruckSource(source)
+  }
+}
+
+function statusOf(producer: Producer): RoleStatus {
+  const { totals } = producer.status()
+  return {
+    produced: totals.deliveredCount,
+    deadLettered: totals.deadLetteredCount,
+    refused: totals.refusedCount,
+    failed: totals.failedCount
+  }
+}
