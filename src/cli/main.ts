@@ -23,15 +23,14 @@ import { addProduce } from './commands/produce.ts'
 import { addUp } from './commands/up.ts'
 import { EXIT, exitCodeOf } from './exit-codes.ts'
 
-const action: CommandAction = run =>
-  async function invoke(this: Command, ...given: unknown[]): Promise<void> {
-    const names = given.filter(value => typeof value === 'string')
-    // Commander has parsed the options that the command itself declared.
-    process.exitCode = await run(this.optsWithGlobals() as never, ...names)
-  }
-
 /** Builds the program; `--help` of every command comes from here. */
-export function createProgram(): Command {
+function createProgram(onExitCode: (code: number) => void): Command {
+  const action: CommandAction = run =>
+    async function invoke(this: Command, ...given: unknown[]): Promise<void> {
+      const names = given.filter(value => typeof value === 'string')
+      // Commander has parsed the options that the command itself declared.
+      onExitCode(await run(this.optsWithGlobals() as never, ...names))
+    }
   const program = new Command('comporta')
     .description('A Kafka event pipeline: produce, batch, call a Lambda function, commit only after success.')
     .version(packageVersion(), '-v, --version')
@@ -55,9 +54,8 @@ function packageVersion(): string {
 }
 
 /** Prints an error as one message; the stack only where it is a bug of ours. */
-function report(error: unknown): void {
+function report(error: unknown, isJson: boolean): void {
   if (PipelineError.is(error)) {
-    const isJson = process.argv.includes('--json')
     const text = isJson
       ? JSON.stringify({ error: { code: error.code, message: error.message, ...error.fields } })
       : error.message
@@ -68,13 +66,23 @@ function report(error: unknown): void {
   process.stderr.write(`comporta: this is a bug in comporta, please report it:\n${text}\n`)
 }
 
-try {
-  await createProgram().parseAsync()
-} catch (error) {
-  if (error instanceof CommanderError) {
-    process.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.usage
-  } else {
-    report(error)
-    process.exitCode = exitCodeOf(error)
+/**
+ * Runs the command line.
+ *
+ * @param args - Arguments after the name of the program.
+ * @returns The exit code.
+ */
+export async function main(args: readonly string[]): Promise<number> {
+  let exitCode: number = EXIT.ok
+  const program = createProgram(code => {
+    exitCode = code
+  })
+  try {
+    await program.parseAsync(args, { from: 'user' })
+    return exitCode
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage
+    report(error, args.includes('--json'))
+    return exitCodeOf(error)
   }
 }

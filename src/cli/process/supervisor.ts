@@ -178,16 +178,14 @@ class Child implements RoleProcess {
 function forkRole(logPath: string | undefined): ChildProcess {
   const log = logPath === undefined ? 2 : openSync(logPath, 'a')
   try {
-    return fork(fileURLToPath(mainModule()), ['internal-role'], { stdio: ['ignore', log, log, 'ipc'] })
+    return fork(command, ['internal-role'], { stdio: ['ignore', log, log, 'ipc'] })
   } finally {
     if (logPath !== undefined) closeSync(log)
   }
 }
 
-/** The entry of the command line: TypeScript in a checkout, JavaScript in the package. */
-function mainModule(): URL {
-  return new URL(import.meta.url.endsWith('.ts') ? '../main.ts' : '../main.js', import.meta.url)
-}
+/** The command itself: three folders up, from the sources as from the built package. */
+const command = fileURLToPath(new URL('../../../bin/comporta.js', import.meta.url))
 
 function lastLines(path: string): string {
   const lines = readFileSync(path, 'utf8').trimEnd().split('\n')
