@@ -1,10 +1,13 @@
 /** What every command needs from the process it runs in: environment, terminal, log, pipeline file. */
 
+import { dirname } from 'node:path'
+
 import { PinoPretty as pretty } from 'pino-pretty'
 
 import { loadPipelineFile, type PipelineConfig } from '../config/index.ts'
 import { PipelineError } from '../core/index.ts'
 import { createLogger, type Logger, type LogLevel } from '../telemetry/index.ts'
+import { withAbsolutePaths } from './paths.ts'
 
 /** Options that every command has. */
 export interface CommonOptions {
@@ -35,9 +38,10 @@ export function pipelinePath(options: CommonOptions): string {
   return options.file ?? process.env['COMPORTA_FILE'] ?? 'comporta.yaml'
 }
 
-/** Reads and checks the pipeline file. */
+/** Reads and checks the pipeline file; its paths come out absolute. */
 export async function loadPipeline(options: CommonOptions): Promise<PipelineConfig> {
-  return await loadPipelineFile(pipelinePath(options), process.env)
+  const path = pipelinePath(options)
+  return withAbsolutePaths(await loadPipelineFile(path, process.env), dirname(path))
 }
 
 /** A section of the pipeline file that a command cannot do without. */

@@ -1,0 +1,45 @@
+/** Paths in a pipeline file count from the folder that the file is in, wherever the command is run. */
+
+import { resolve } from 'node:path'
+
+import type { DispatcherConfig, FunctionConfig, KafkaConfig, PipelineConfig, SourceConfig } from '../config/index.ts'
+
+/** The same pipeline with every path absolute. */
+export function withAbsolutePaths(pipeline: PipelineConfig, folder: string): PipelineConfig {
+  const { kafka, producer, dispatcher, lambda } = pipeline
+  return {
+    ...pipeline,
+    kafka: kafkaPaths(kafka, folder),
+    producer: producer && { ...producer, sources: producer.sources.map(source => sourcePath(source, folder)) },
+    dispatcher: dispatcher && targetPath(dispatcher, folder),
+    lambda: lambda && {
+      ...lambda,
+      functions: Object.fromEntries(
+        Object.entries(lambda.functions).map(([name, each]) => [name, handlerPath(each, folder)])
+      )
+    }
+  }
+}
+
+function kafkaPaths(kafka: KafkaConfig, folder: string): KafkaConfig {
+  const embedded = { ...kafka.embedded, dataDir: resolve(folder, kafka.embedded.dataDir) }
+  if (kafka.tls === undefined || typeof kafka.tls === 'boolean') return { ...kafka, embedded }
+  const { ca, cert, key } = kafka.tls
+  const absolute = (path: string | undefined): string | undefined => path && resolve(folder, path)
+  return { ...kafka, embedded, tls: { ...kafka.tls, ca: absolute(ca), cert: absolute(cert), key: absolute(key) } }
+}
+
+function sourcePath(source: SourceConfig, folder: string): SourceConfig {
+  return source.type === 'file' ? { ...source, path: resolve(folder, source.path) } : source
+}
+
+function targetPath(dispatcher: DispatcherConfig, folder: string): DispatcherConfig {
+  const { target } = dispatcher
+  return target.type === 'module'
+    ? { ...dispatcher, target: { ...target, file: resolve(folder, target.file) } }
+    : dispatcher
+}
+
+function handlerPath(options: FunctionConfig, folder: string): FunctionConfig {
+  return options.handler.startsWith('builtin:') ? options : { ...options, handler: resolve(folder, options.handler) }
+}
