@@ -7,7 +7,7 @@
  * broker. A broker dies with the process that started it, however that ends.
  */
 
-import { type ChildProcess, spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
@@ -15,6 +15,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { type RunOptions, type RunResult, runProcess, spawnBound } from './child-process.ts'
 
 const repositoryDir = join(import.meta.dirname, '../..')
 const jvmDir = join(import.meta.dirname, 'kafka-jvm')
@@ -22,7 +23,6 @@ const cacheDir = join(repositoryDir, '.cache/kafka-jvm')
 const logTailLines = 40
 const startAttemptsMax = 3
 const resolveDeadlineMs = 300_000
-const setpriv = '/usr/bin/setpriv'
 
 /** How to start Apache Kafka. */
 export interface KafkaJvmOptions {
@@ -48,23 +48,6 @@ export interface KafkaJvm {
   logTail(): string
   /** Kills the broker and removes its folder. May be called again. */
   close(): Promise<void>
-}
-
-/** What a console tool left behind. */
-export interface ToolResult {
-  readonly exitCode: number
-  readonly stdout: string
-  readonly stderr: string
-}
-
-/** Input and limits of one run of a console tool. */
-export interface ToolOptions {
-  /** What the tool reads on standard input. Default: nothing. */
-  readonly stdin?: string | Buffer
-  /** How long it may run, in milliseconds. Default 60_000. */
-  readonly timeoutMs?: number
-  /** Accept an exit code other than 0 instead of throwing. Default false. */
-  readonly isFailureAccepted?: boolean
 }
 
 /** Main classes of Kafka's console tools, by the name of the script that starts them in Kafka's distribution. */
@@ -105,10 +88,14 @@ async function resolveClassPath(): Promise<string> {
   await mkdir(cacheDir, { recursive: true })
   // Test files run side by side: each resolves into its own file, and the rename is atomic.
   const fresh = `${cached}.${process.pid}`
-  const result = await run('mvn', ['-q', '-B', '-f', pom, 'dependency:build-classpath', `-Dmdep.outputFile=${fresh}`], {
-    timeoutMs: resolveDeadlineMs,
-    isFailureAccepted: true
-  })
+  const result = await runProcess(
+    'mvn',
+    ['-q', '-B', '-f', pom, 'dependency:build-classpath', `-Dmdep.outputFile=${fresh}`],
+    {
+      timeoutMs: resolveDeadlineMs,
+      isFailureAccepted: true
+    }
+  )
   if (result.exitCode !== 0) {
     throw new Error(`Maven could not resolve Apache Kafka (exit code ${result.exitCode}):\n${result.stdout}`)
   }
@@ -125,8 +112,8 @@ async function resolveClassPath(): Promise<string> {
 export async function runKafkaTool(
   mainClass: string,
   args: readonly string[],
-  options: ToolOptions = {}
-): Promise<ToolResult> {
+  options: RunOptions = {}
+): Promise<RunResult> {
   const javaArgs = [
     '-Xmx256m',
     // The tools live for a second or two: the optimising compiler would only cost.
@@ -139,45 +126,7 @@ export async function runKafkaTool(
     mainClass,
     ...args
   ]
-  return run('java', javaArgs, options)
-}
-
-function run(command: string, args: readonly string[], options: ToolOptions): Promise<ToolResult> {
-  const timeoutMs = options.timeoutMs ?? 60_000
-  return new Promise((resolve, reject) => {
-    const child = spawnBound(command, args)
-    const stdout: Buffer[] = []
-    const stderr: Buffer[] = []
-    child.stdout?.on('data', (chunk: Buffer) => stdout.push(chunk))
-    child.stderr?.on('data', (chunk: Buffer) => stderr.push(chunk))
-    // A tool may end before it has read everything; its exit code says what happened.
-    child.stdin?.on('error', () => {})
-    child.stdin?.end(options.stdin ?? '')
-    let isLate = false
-    const timer = setTimeout(() => {
-      isLate = true
-      child.kill('SIGKILL')
-    }, timeoutMs)
-    child.on('error', error => {
-      clearTimeout(timer)
-      reject(new Error(`cannot run ${command}: ${error.message}`, { cause: error }))
-    })
-    child.on('close', exitCode => {
-      clearTimeout(timer)
-      const result = {
-        exitCode: exitCode ?? -1,
-        stdout: Buffer.concat(stdout).toString(),
-        stderr: Buffer.concat(stderr).toString()
-      }
-      if (!isLate && (exitCode === 0 || options.isFailureAccepted === true)) {
-        resolve(result)
-        return
-      }
-      const how = isLate ? `did not end within ${timeoutMs} ms` : `ended with exit code ${exitCode}`
-      const what = args.slice(args.indexOf('-cp') + 2).join(' ')
-      reject(new Error(`${command} ${what} ${how}\nstdout: ${result.stdout}\nstderr: ${result.stderr}`))
-    })
-  })
+  return runProcess('java', javaArgs, options)
 }
 
 /** Starts Apache Kafka on free ports of 127.0.0.1 and waits until it serves requests. */
@@ -298,40 +247,6 @@ async function stop(child: ChildProcess | undefined, dir: string): Promise<void>
     await ended
   }
   await rm(dir, { recursive: true, force: true })
-}
-
-const children = new Set<ChildProcess>()
-
-/** Starts a child that does not outlive this process. */
-function spawnBound(command: string, args: readonly string[]): ChildProcess {
-  // The kernel ends the child even if this process is killed with SIGKILL, where util-linux is installed.
-  const isBoundByKernel = process.platform === 'linux' && existsSync(setpriv)
-  const child = isBoundByKernel ? spawn(setpriv, ['--pdeathsig', 'KILL', '--', command, ...args]) : spawn(command, args)
-  if (children.size === 0) {
-    process.on('exit', killChildren)
-    for (const signal of endSignals) process.on(signal, endBySignal)
-  }
-  children.add(child)
-  child.once('close', () => {
-    children.delete(child)
-    if (children.size > 0) return
-    process.off('exit', killChildren)
-    for (const signal of endSignals) process.off(signal, endBySignal)
-  })
-  return child
-}
-
-const endSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
-
-function killChildren(): void {
-  for (const child of children) child.kill('SIGKILL')
-}
-
-function endBySignal(signal: NodeJS.Signals): void {
-  killChildren()
-  for (const each of endSignals) process.off(each, endBySignal)
-  // Raised again without our handler, so that the parent sees the true reason.
-  process.kill(process.pid, signal)
 }
 
 async function freePort(): Promise<number> {
