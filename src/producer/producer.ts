@@ -131,7 +131,7 @@ class RunningProducer implements Producer {
   }
 
   async checkTopics(): Promise<void> {
-    for (const topic of this.#topics) await this.#cluster.partitionCount(topic)
+    await Promise.all(this.#topics.map(topic => this.#cluster.partitionCount(topic)))
   }
 
   async submit(chunk: EventChunk, options: SubmitOptions): Promise<Submission> {
@@ -185,18 +185,25 @@ class RunningProducer implements Producer {
     const endsAtMs = this.#clock.monotonicMs() + deadlineMs
     if (this.#state === 'running') this.#state = 'draining'
     this.#stopSources.abort()
-    const work = this.finished().then(async () => {
-      await this.#appender.flush()
-      await this.#intake.idle()
-      return true
-    })
-    const isDone = (await within(this.#clock, deadlineMs, work)) === true
+    const isDone = (await within(this.#clock, deadlineMs, this.#finishAll())) === true
     const remainingMs = Math.max(0, endsAtMs - this.#clock.monotonicMs())
     await this.#end(remainingMs)
     const sources = await this.finished()
     const failed = sources.find(source => source.error !== undefined)?.error
     const error = isDone ? failed : (failed ?? timedOut(deadlineMs))
     return { isComplete: isDone && error === undefined, totals: this.#meter.totals(), sources, error }
+  }
+
+  /** Resolves with `true` when the sources have ended and everything they handed over has its outcome. */
+  async #finishAll(): Promise<boolean> {
+    await this.finished()
+    try {
+      await this.#appender.flush()
+    } catch (error) {
+      this.#logger.warn({ error: messageOf(error) }, 'flush failed') // the open chunks learn why
+    }
+    await this.#intake.idle()
+    return true
   }
 
   async #close(): Promise<void> {
