@@ -6,7 +6,11 @@
  */
 
 import { constants, gunzipSync, gzipSync, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
+import { lz4Compress } from '@platformatic/wasm-utils'
 import { messageOf, PipelineError } from '../core/index.ts'
+import { tooLarge } from './decompression-output.ts'
+import { lz4Decompress } from './lz4.ts'
+import { snappyCompress, snappyDecompress } from './snappy.ts'
 
 /** Names of Kafka's compression codecs, by their number in a batch's attributes. */
 export const COMPRESSION_NAMES = ['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const
@@ -16,6 +20,8 @@ export type CompressionName = (typeof COMPRESSION_NAMES)[number]
 
 /** Most bytes that a compressed batch may grow to. Default of everything that decompresses. Kafka's largest request, 100 MiB. */
 export const DECOMPRESSED_BYTES_MAX = 104_857_600
+
+const LZ4_EMPTY_FRAME = Buffer.from('04224d1860408200000000', 'hex')
 
 /** Name of a codec. Throws `PipelineError` `ERR_PROTOCOL_UNSUPPORTED_COMPRESSION` for an id that does not exist. */
 export function compressionById(id: number): CompressionName {
@@ -41,8 +47,10 @@ export function compress(name: CompressionName, buffer: Buffer): Buffer {
     case 'zstd':
       return zstdCompressSync(buffer, { params: { [constants.ZSTD_c_compressionLevel]: 3 } })
     case 'snappy':
+      return snappyCompress(buffer)
     case 'lz4':
-      throw new PipelineError('ERR_PROTOCOL_UNSUPPORTED_COMPRESSION', `${name} is not available`, { kafkaCode: 76 })
+      // The library cannot take an empty input after its memory has grown: the empty frame is written by hand.
+      return buffer.length === 0 ? LZ4_EMPTY_FRAME : lz4Compress(buffer)
   }
 }
 
@@ -53,11 +61,19 @@ export function compress(name: CompressionName, buffer: Buffer): Buffer {
  * @throws PipelineError `ERR_PROTOCOL_DECOMPRESSION_FAILED`, `ERR_PROTOCOL_DECOMPRESSED_TOO_LARGE`.
  */
 export function decompress(name: CompressionName, buffer: Buffer, bytesMax: number = DECOMPRESSED_BYTES_MAX): Buffer {
-  if (name === 'none') return buffer
   try {
-    if (name === 'gzip') return gunzipSync(buffer, { maxOutputLength: bytesMax })
-    if (name === 'zstd') return zstdDecompressSync(buffer, { maxOutputLength: bytesMax })
-    throw new PipelineError('ERR_PROTOCOL_UNSUPPORTED_COMPRESSION', `${name} is not available`, { kafkaCode: 76 })
+    switch (name) {
+      case 'none':
+        return buffer
+      case 'gzip':
+        return gunzipSync(buffer, { maxOutputLength: bytesMax })
+      case 'zstd':
+        return zstdDecompressSync(buffer, { maxOutputLength: bytesMax })
+      case 'snappy':
+        return snappyDecompress(buffer, bytesMax)
+      case 'lz4':
+        return lz4Decompress(buffer, bytesMax)
+    }
   } catch (error) {
     throw asPipelineError(error, { name, bytesMax })
   }
@@ -66,8 +82,7 @@ export function decompress(name: CompressionName, buffer: Buffer, bytesMax: numb
 function asPipelineError(error: unknown, context: { readonly name: string; readonly bytesMax: number }): PipelineError {
   if (PipelineError.is(error)) return error
   const { name, bytesMax } = context
-  if (error instanceof RangeError && 'code' in error && error.code === 'ERR_BUFFER_TOO_LARGE')
-    return tooLarge(name, bytesMax)
+  if (error instanceof RangeError && 'code' in error && error.code === 'ERR_BUFFER_TOO_LARGE') return tooLarge(bytesMax)
   return new PipelineError(
     'ERR_PROTOCOL_DECOMPRESSION_FAILED',
     `${name} data cannot be decompressed: ${messageOf(error)}`,
@@ -75,13 +90,5 @@ function asPipelineError(error: unknown, context: { readonly name: string; reado
       kafkaCode: 2,
       cause: error
     }
-  )
-}
-
-function tooLarge(name: string, bytesMax: number): PipelineError {
-  return new PipelineError(
-    'ERR_PROTOCOL_DECOMPRESSED_TOO_LARGE',
-    `${name} data would grow beyond the limit of ${bytesMax} bytes`,
-    { kafkaCode: 10, fields: { bytesMax } }
   )
 }
