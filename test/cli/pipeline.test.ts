@@ -1,0 +1,75 @@
+/** The README's own examples, in a folder as a new user has it. */
+
+import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+
+import { runComporta, startComporta, temporaryFolder, type RunningCommand } from '../support/comporta.ts'
+import { freePorts } from '../support/ports.ts'
+
+interface Setup {
+  readonly cwd: string
+  readonly env: Record<string, string>
+  readonly eventsUrl: string
+  readonly up: RunningCommand
+}
+
+/** `comporta init && comporta up`, on ports that are free. */
+async function startPipeline(t: TestContext): Promise<Setup> {
+  const cwd = temporaryFolder(t)
+  const [kafka, http, lambda] = await freePorts(3)
+  const env = {
+    COMPORTA_KAFKA__EMBEDDED__PORT: String(kafka),
+    COMPORTA_PRODUCER__SOURCES__0__PORT: String(http),
+    COMPORTA_LAMBDA__PORT: String(lambda),
+    COMPORTA_DISPATCHER__BATCH__AGE_MS: '50'
+  }
+  await runComporta(['init'], { cwd })
+  const up = await startComporta(t, ['up'], { cwd, env, until: /running; Ctrl-C drains/ })
+  return { cwd, env, eventsUrl: `http://127.0.0.1:${http}/events`, up }
+}
+
+/** Waits for the text in what the pipeline prints; the test's own time limit ends a wait in vain. */
+async function seen(up: RunningCommand, pattern: RegExp): Promise<void> {
+  while (!pattern.test(up.output())) await new Promise(resolve => setTimeout(resolve, 20))
+}
+
+test('events from a file, from standard input and over HTTP reach the function, bad ones the dead letters', async t => {
+  const { cwd, env, eventsUrl, up } = await startPipeline(t)
+  writeFileSync(join(cwd, 'events.ndjson'), '{"codigo":300,"truck_id":"T-1","speed":71}\nnot json\n{"codigo":300}\n')
+
+  const ingest = await runComporta(['ingest', 'events.ndjson', '--json'], { cwd, env })
+  assert.equal(ingest.exitCode, 0, ingest.stderr)
+  const { published, deadLettered, failed } = JSON.parse(ingest.stdout) as Record<string, number>
+  // The line that is no JSON and the event without truck_id cannot be keyed.
+  assert.deepEqual({ published, deadLettered, failed }, { published: 1, deadLettered: 2, failed: 0 })
+  await seen(up, /mt-c300-\d+: 1 events from offset 0/)
+
+  const produce = await runComporta(['produce', '-'], { cwd, env, input: '{"codigo":401,"truck_id":"T-2"}\n' })
+  assert.equal(produce.exitCode, 0, produce.stderr)
+  assert.match(produce.stdout, /published 1 events/)
+  await seen(up, /mt-c400-\d+: 1 events from offset 0/)
+
+  const answer = await fetch(eventsUrl, { method: 'POST', body: '{"codigo":301,"truck_id":"T-3"}' })
+  assert.equal(answer.status, 202)
+  const refused = await fetch(eventsUrl, { method: 'POST', body: '{"codigo":' })
+  assert.equal(refused.status, 400)
+
+  assert.equal(await up.stop(), 0)
+})
+
+test('what was acknowledged before a stop is there after the next start', async t => {
+  const { cwd, env, eventsUrl, up } = await startPipeline(t)
+  const answer = await fetch(eventsUrl, { method: 'POST', body: '{"codigo":301,"truck_id":"T-3"}' })
+  assert.equal(answer.status, 202)
+  await seen(up, /mt-c300-\d+: 1 events from offset 0/)
+  assert.equal(await up.stop('SIGTERM'), 0)
+
+  const again = await startComporta(t, ['up'], { cwd, env, until: /running; Ctrl-C drains/ })
+  await fetch(eventsUrl, { method: 'POST', body: '{"codigo":301,"truck_id":"T-3"}' })
+  // The same key lands in the same partition, behind the event of the first run, which is not delivered again.
+  await seen(again, /mt-c300-\d+: 1 events from offset 1/)
+  assert.doesNotMatch(again.output(), /from offset 0/)
+  assert.equal(await again.stop(), 0)
+})

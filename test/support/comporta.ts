@@ -1,0 +1,98 @@
+/** Runs the command line as a user would: a process of its own, in a folder of its own. */
+
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+import { fileURLToPath } from 'node:url'
+
+const command = fileURLToPath(new URL('../../bin/comporta.js', import.meta.url))
+
+/** How a run ended. */
+export interface CommandResult {
+  readonly exitCode: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** Where and with what a command runs. */
+export interface CommandOptions {
+  readonly cwd?: string
+  readonly env?: Readonly<Record<string, string>>
+  /** Text for its standard input. */
+  readonly input?: string
+}
+
+/** An empty folder that is removed when the test ends. */
+export function temporaryFolder(t: TestContext): string {
+  const folder = mkdtempSync(join(tmpdir(), 'comporta-test-'))
+  t.after(() => rmSync(folder, { recursive: true, force: true }))
+  return folder
+}
+
+/** Runs a command to its end. */
+export async function runComporta(args: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
+  const child = spawnComporta(args, options)
+  child.stdin?.end(options.input ?? '')
+  const [stdout, stderr, exitCode] = await Promise.all([
+    textOf(child.stdout),
+    textOf(child.stderr),
+    new Promise<number | null>(resolve => child.once('close', resolve))
+  ])
+  return { exitCode, stdout, stderr }
+}
+
+/** A command that goes on running. */
+export interface RunningCommand {
+  /** All it has printed to standard output and standard error so far. */
+  output(): string
+  /** Sends a signal and resolves with the exit code. */
+  stop(signal?: NodeJS.Signals): Promise<number | null>
+}
+
+/** Starts a command and resolves once its output matches; the test's end kills it. */
+export async function startComporta(
+  t: TestContext,
+  args: readonly string[],
+  options: CommandOptions & { readonly until: RegExp }
+): Promise<RunningCommand> {
+  const child = spawnComporta(args, options)
+  const closed = new Promise<number | null>(resolve => child.once('close', resolve))
+  t.after(() => {
+    child.kill('SIGKILL')
+    return closed
+  })
+  let output = ''
+  const matched = Promise.withResolvers<void>()
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.setEncoding('utf8').on('data', (text: string) => {
+      output += text
+      if (options.until.test(output)) matched.resolve()
+    })
+  }
+  void closed.then(code => matched.reject(new Error(`comporta ${args.join(' ')} ended with ${code}:\n${output}`)))
+  await matched.promise
+  return {
+    output: () => output,
+    stop: async (signal = 'SIGINT') => {
+      child.kill(signal)
+      return await closed
+    }
+  }
+}
+
+function spawnComporta(args: readonly string[], options: CommandOptions): ChildProcess {
+  const { PATH = '', HOME = '' } = process.env
+  return spawn(process.execPath, [command, ...args], {
+    cwd: options.cwd ?? tmpdir(),
+    env: { PATH, HOME, ...options.env },
+    stdio: 'pipe'
+  })
+}
+
+async function textOf(stream: NodeJS.ReadableStream | null): Promise<string> {
+  let text = ''
+  for await (const chunk of stream ?? []) text += String(chunk)
+  return text
+}
