@@ -1,8 +1,30 @@
 /**
- * Error codes of the room `dispatcher`. A code is never reused for another meaning.
+ * Error codes of the rooms `dispatcher` and `targets`. A code is never reused for another meaning.
  * The page docs/reference/errors.md is generated from these tables.
  */
 
 import type { ErrorCodeEntry } from './entry.ts'
 
-export const dispatcherErrorCodes = {} as const satisfies Record<`ERR_DISPATCHER_${string}`, ErrorCodeEntry>
+export const dispatcherErrorCodes = {
+  ERR_DISPATCHER_OFFSET_NOT_IN_FLIGHT: {
+    summary: 'A record was reported as finished that is not being worked on.',
+    remedy: 'Report it with the log lines before it; the partition has been given up, nothing was committed for it.',
+    retriable: false
+  },
+  ERR_DISPATCHER_TARGET_INVALID: {
+    summary: 'A target cannot be made from its configuration.',
+    remedy: 'Correct what the message names in `dispatcher.target` of the pipeline file, then start again.',
+    retriable: false
+  },
+  ERR_DISPATCHER_DEAD_LETTER_LOOP: {
+    summary: 'The dead letter topic is one of the topics that the dispatcher reads.',
+    remedy:
+      'Choose a dead letter topic outside of `dispatcher.topics`, otherwise every bad record comes back for ever.',
+    retriable: false
+  },
+  ERR_DISPATCHER_GROUP_LOST: {
+    summary: 'The dispatcher has ended because its membership in the consumer group has ended.',
+    remedy: 'Look at the cause; restart the dispatcher. Offsets of everything it delivered are committed or fenced.',
+    retriable: true
+  }
+} as const satisfies Record<`ERR_DISPATCHER_${string}`, ErrorCodeEntry>

@@ -1,0 +1,100 @@
+/**
+ * Commits offsets of all partitions, one request at a time.
+ *
+ * While a commit is under way, newer offsets replace older ones; when it is
+ * answered, whatever has moved goes in the next. So commits are as frequent as
+ * the coordinator is quick, no offset waits for a timer, and a crash repeats
+ * little more than what was in flight.
+ *
+ * A failed commit loses nothing: its offsets are tried again with the newer
+ * ones until they are accepted or their partition is given up (`forget`).
+ */
+
+import { type BackoffOptions, backoffMs, type Clock, messageOf, PipelineError, type Random } from '../core/index.ts'
+import type { OffsetToCommit, TopicPartition } from '../client/index.ts'
+import type { Logger } from '../telemetry/index.ts'
+
+const BACKOFF: BackoffOptions = { initialMs: 50, maxMs: 5000 }
+
+/** What a commit pump is made from. */
+export interface CommitPumpOptions {
+  /** Commits; rejects if the offsets were not accepted. */
+  readonly commitOffsets: (offsets: readonly OffsetToCommit[]) => Promise<void>
+  /** Told when an offset was accepted. */
+  readonly onCommitted: (committed: OffsetToCommit) => void
+  readonly clock: Clock
+  readonly random: Random
+  readonly logger: Logger
+}
+
+/** Commits the newest offsets, one request at a time. */
+export class CommitPump {
+  readonly #options: CommitPumpOptions
+  /** Offsets to be committed, by partition. */
+  #moved = new Map<string, OffsetToCommit>()
+  /** Offsets in the request that is under way. */
+  #inFlight = new Map<string, OffsetToCommit>()
+  #isRunning = false
+  #failures = 0
+  #idleWaiters: (() => void)[] = []
+
+  constructor(options: CommitPumpOptions) {
+    this.#options = options
+  }
+
+  /** Notes a new offset to commit; a lower one than before is a mistake of the caller and is ignored. */
+  move(offset: OffsetToCommit): void {
+    const key = keyOf(offset)
+    const known = this.#moved.get(key)
+    if (known !== undefined && known.offset >= offset.offset) return
+    this.#moved.set(key, offset)
+    if (this.#isRunning) return
+    this.#isRunning = true
+    void this.#run()
+  }
+
+  /** Gives up offsets of partitions that are no longer owned. */
+  forget(partitions: readonly TopicPartition[]): void {
+    for (const partition of partitions) {
+      this.#moved.delete(keyOf(partition))
+      this.#inFlight.delete(keyOf(partition))
+    }
+  }
+
+  /** Resolves when everything noted has been accepted or given up. */
+  async flush(): Promise<void> {
+    while (this.#isRunning) await new Promise<void>(resolve => this.#idleWaiters.push(resolve))
+  }
+
+  async #run(): Promise<void> {
+    while (this.#moved.size > 0) {
+      const batch = this.#moved
+      this.#inFlight = new Map(batch)
+      this.#moved = new Map()
+      try {
+        await this.#options.commitOffsets([...batch.values()])
+        this.#failures = 0
+        for (const committed of this.#inFlight.values()) this.#options.onCommitted(committed)
+      } catch (error) {
+        await this.#failed(error)
+      }
+    }
+    this.#isRunning = false
+    for (const wake of this.#idleWaiters.splice(0)) wake()
+  }
+
+  async #failed(error: unknown): Promise<void> {
+    this.#failures += 1
+    const waitMs = backoffMs(BACKOFF, this.#failures, this.#options.random)
+    const fields = { failures: this.#failures, code: PipelineError.is(error) ? error.code : undefined, waitMs }
+    const message = `offsets were not committed, they are tried again: ${messageOf(error)}`
+    if (this.#failures >= 5) this.#options.logger.warn(fields, message)
+    else this.#options.logger.debug(fields, message)
+    await new Promise<void>(resolve => this.#options.clock.after(waitMs, resolve))
+    for (const [key, offset] of this.#inFlight) if (!this.#moved.has(key)) this.#moved.set(key, offset)
+  }
+}
+
+function keyOf({ topic, partition }: TopicPartition): string {
+  return `${topic}-${partition}`
+}

@@ -1,0 +1,10 @@
+/** `dispatcher`: fetch → batch → invoke → settle → commit; retry, dead letters, breaker, flow control. */
+
+export { Breaker, type BreakerOptions, type BreakerPermit, type BreakerState } from './breaker.ts'
+export { type Dispatcher, type DispatcherOptions, startDispatcher } from './dispatcher.ts'
+export { isJsonValue, JSON_DEPTH_MAX } from './json-check.ts'
+export type { DispatcherTotals } from './meters.ts'
+export { OffsetTracker } from './offset-tracker.ts'
+export type { EventOrigin, PayloadColumn } from './payload.ts'
+export { type Decision, type RetryPolicy, Settlement } from './settlement.ts'
+export type { DispatcherState, DispatcherStatus, PartitionStatus } from './status.ts'

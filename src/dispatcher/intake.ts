@@ -1,0 +1,111 @@
+/**
+ * Decides which partitions are fetched: the bound on memory.
+ *
+ * A partition rests when its own buffer is full, when all buffers together are,
+ * or when the target is down. It is fetched again once its buffer is half empty
+ * and the others have room. Pausing is local: heartbeats and membership go on.
+ *
+ * What is held beyond the limit is at most what was asked for already when the
+ * pause came: one answer per broker.
+ */
+
+import type { TopicPartition } from '../client/index.ts'
+
+/** The part of the client's `Fetcher` that the intake steers. */
+export interface IntakeFetcher {
+  pause(topic: string, partition: number): void
+  resume(topic: string, partition: number): void
+}
+
+/** A partition whose intake is steered. */
+export interface IntakeLane extends TopicPartition {
+  readonly bufferedBytes: number
+}
+
+/** Least bytes that each partition may hold, whatever the number of partitions. */
+const LANE_BYTES_MIN = 1_048_576
+
+/** Steers the fetcher so that buffers stay within their limit. */
+export class Intake<L extends IntakeLane> {
+  readonly #fetcher: IntakeFetcher
+  readonly #bytesMax: number
+  readonly #lanes = new Set<L>()
+  readonly #paused = new Set<L>()
+  #heldBytes = new Map<L, number>()
+  #totalBytes = 0
+  #isTargetDown = false
+
+  /** @param bytesMax - Most bytes buffered, all partitions together. */
+  constructor(fetcher: IntakeFetcher, bytesMax: number) {
+    this.#fetcher = fetcher
+    this.#bytesMax = bytesMax
+  }
+
+  /** Bytes buffered, all partitions together. */
+  get totalBytes(): number {
+    return this.#totalBytes
+  }
+
+  /** How many partitions rest. */
+  get pausedCount(): number {
+    return this.#paused.size
+  }
+
+  /** Whether a partition rests. */
+  isPaused(lane: L): boolean {
+    return this.#paused.has(lane)
+  }
+
+  /** Begins to steer a partition that is being fetched. */
+  add(lane: L): void {
+    this.#lanes.add(lane)
+    this.#heldBytes.set(lane, 0)
+    if (this.#isTargetDown) this.#pause(lane)
+  }
+
+  /** Ends to steer a partition. The fetcher is left as it is. */
+  remove(lane: L): void {
+    this.#lanes.delete(lane)
+    this.#paused.delete(lane)
+    this.#totalBytes -= this.#heldBytes.get(lane) ?? 0
+    this.#heldBytes.delete(lane)
+    this.#resumeSome()
+  }
+
+  /** A partition's buffer has grown or shrunk. */
+  changed(lane: L): void {
+    if (!this.#lanes.has(lane)) return
+    const bytes = lane.bufferedBytes
+    this.#totalBytes += bytes - (this.#heldBytes.get(lane) ?? 0)
+    this.#heldBytes.set(lane, bytes)
+    if (bytes >= this.#laneBytesMax() || (this.#totalBytes >= this.#bytesMax && bytes > 0)) this.#pause(lane)
+    else this.#resumeSome()
+  }
+
+  /** The target went down or came back: all partitions rest, or go on. */
+  setTargetDown(isDown: boolean): void {
+    this.#isTargetDown = isDown
+    if (isDown) for (const lane of this.#lanes) this.#pause(lane)
+    else this.#resumeSome()
+  }
+
+  #laneBytesMax(): number {
+    return Math.max(LANE_BYTES_MIN, this.#bytesMax / Math.max(2, this.#lanes.size))
+  }
+
+  #pause(lane: L): void {
+    if (this.#paused.has(lane)) return
+    this.#paused.add(lane)
+    this.#fetcher.pause(lane.topic, lane.partition)
+  }
+
+  #resumeSome(): void {
+    if (this.#paused.size === 0 || this.#isTargetDown || this.#totalBytes > this.#bytesMax * 0.75) return
+    const lowBytes = this.#laneBytesMax() / 2
+    for (const lane of this.#paused) {
+      if (lane.bufferedBytes > lowBytes) continue
+      this.#paused.delete(lane)
+      this.#fetcher.resume(lane.topic, lane.partition)
+    }
+  }
+}

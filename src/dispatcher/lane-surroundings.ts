@@ -1,0 +1,45 @@
+/** What all lanes of a dispatcher share. */
+
+import type { Clock, Random } from '../core/index.ts'
+import type { Target } from '../targets/index.ts'
+import type { Logger } from '../telemetry/index.ts'
+import type { DeadLetterWriter } from './dead-letters.ts'
+import type { Lane } from './lane.ts'
+import type { Meters } from './meters.ts'
+import type { RetryPolicy } from './settlement.ts'
+import type { SlotQueue } from './slots.ts'
+import type { WorkspacePool } from './workspace.ts'
+
+/** Limits that close a batch, whichever is first. */
+export interface BatchLimits {
+  readonly recordsMax: number
+  /** Encoded bytes. */
+  readonly bytesMax: number
+  /** Longest wait of its oldest record in this process, in milliseconds. */
+  readonly ageMs: number
+}
+
+/** What a lane works with. */
+export interface LaneSurroundings {
+  readonly groupId: string
+  readonly target: Target
+  readonly batch: BatchLimits
+  readonly retry: RetryPolicy
+  readonly slots: SlotQueue
+  readonly workspaces: WorkspacePool
+  readonly deadLetters: Pick<DeadLetterWriter, 'write'>
+  /** When the latest invocation was sent that the target has answered: evidence that it is well. */
+  readonly health: { answeredSentMs: number }
+  readonly meters: Meters
+  readonly clock: Clock
+  readonly random: Random
+  readonly logger: Logger
+  /** The lane's committable offset may have moved. */
+  readonly onMoved: (lane: Lane) => void
+  /** The lane has taken records out of its buffer. */
+  readonly onTaken: (lane: Lane) => void
+  /** The lane's records cannot be read; its buffer is empty now and wants to be filled from `position` on. */
+  readonly onUnreadable: (lane: Lane, error: unknown) => void
+  /** Something that cannot happen did; the lane has ended. */
+  readonly onFatal: (lane: Lane, error: unknown) => void
+}

@@ -1,0 +1,278 @@
+/**
+ * The records of one batch, as columns of numbers.
+ *
+ * A row says where in which buffer a record's key, value and headers lie; no
+ * object exists per record. The table keeps the fetched buffers alive until the
+ * batch is settled, because retries, bisection and dead letters read from them.
+ * Offsets are held as distances from the first one: int64 does not fit a number.
+ */
+
+import type { AppendHeader } from '../client/index.ts'
+import type { RecordCursor } from '../protocol/index.ts'
+
+/** What the table reads from a cursor that stands on a record. */
+export type RecordPlace = Pick<
+  RecordCursor,
+  | 'recordBuffer'
+  | 'recordEnd'
+  | 'keyStart'
+  | 'keyEnd'
+  | 'valueStart'
+  | 'valueEnd'
+  | 'headersStart'
+  | 'headerCount'
+  | 'timestampMs'
+>
+
+/** Records of one partition in offset order. */
+export class RecordTable {
+  #count = 0
+  #baseOffset = 0n
+  #baseNumber = 0
+  #isBaseSafe = true
+  readonly #sources: Buffer[] = []
+  #isLogAppendTime: boolean[] = []
+  #source: Int32Array
+  #offsetDelta: Float64Array
+  #timestampMs: Float64Array
+  #places: Int32Array
+  readonly #headerCursor = new HeaderCursor()
+
+  /** @param capacity - Rows to make room for at first; it grows. Default 512. */
+  constructor(capacity = 512) {
+    this.#source = new Int32Array(capacity)
+    this.#offsetDelta = new Float64Array(capacity)
+    this.#timestampMs = new Float64Array(capacity)
+    this.#places = new Int32Array(capacity * 6)
+  }
+
+  /** How many rows there are. */
+  get count(): number {
+    return this.#count
+  }
+
+  /** Empties the table; distances of offsets count from `baseOffset` on. */
+  reset(baseOffset: bigint): void {
+    this.#count = 0
+    this.#sources.length = 0
+    this.#isLogAppendTime.length = 0
+    this.#baseOffset = baseOffset
+    this.#baseNumber = Number(baseOffset)
+    // Room above the base for any distance that one batch can have.
+    this.#isBaseSafe = baseOffset < 9_007_194_959_773_696n
+  }
+
+  /** Offset that distances count from. */
+  get baseOffset(): bigint {
+    return this.#baseOffset
+  }
+
+  /**
+   * Adds the record that the cursor stands on.
+   *
+   * @returns `false` if its headers do not fit the record: the row then has none, and must not be delivered.
+   */
+  add(place: RecordPlace, offsetDelta: number, isLogAppendTime: boolean): boolean {
+    const row = this.#count
+    if (row === this.#source.length) this.#grow()
+    const last = this.#sources.length - 1
+    if (this.#sources[last] !== place.recordBuffer || this.#isLogAppendTime[last] !== isLogAppendTime) {
+      this.#sources.push(place.recordBuffer)
+      this.#isLogAppendTime.push(isLogAppendTime)
+    }
+    this.#source[row] = this.#sources.length - 1
+    this.#offsetDelta[row] = offsetDelta
+    this.#timestampMs[row] = place.timestampMs
+    const places = this.#places
+    const at = row * 6
+    places[at] = place.keyStart
+    places[at + 1] = place.keyEnd
+    places[at + 2] = place.valueStart
+    places[at + 3] = place.valueEnd
+    places[at + 4] = place.headersStart
+    const isSound = place.headerCount === 0 || this.#areHeadersSound(place)
+    places[at + 5] = isSound ? place.headerCount : 0
+    this.#count = row + 1
+    return isSound
+  }
+
+  /** The cursor leaves headers unread; walking them unchecked would run into the records behind. */
+  #areHeadersSound(place: RecordPlace): boolean {
+    const cursor = this.#headerCursor
+    cursor.reset(place.recordBuffer, place.headersStart, place.headerCount)
+    while (cursor.next()) {
+      if (cursor.keyEnd < cursor.keyStart || cursor.position > place.recordEnd) return false
+    }
+    return cursor.position === place.recordEnd
+  }
+
+  /** Takes the last row back. */
+  removeLast(): void {
+    this.#count -= 1
+  }
+
+  /** Buffer that the places of a row refer to. */
+  bufferOf(row: number): Buffer {
+    const buffer = this.#sources[this.#source[row] ?? -1]
+    if (buffer === undefined || row >= this.#count) throw new RangeError(`no row ${row}`)
+    return buffer
+  }
+
+  /** Start of the key in the row's buffer; -1 = null. */
+  keyStart(row: number): number {
+    return this.#places[row * 6] ?? -1
+  }
+
+  /** End of the key. */
+  keyEnd(row: number): number {
+    return this.#places[row * 6 + 1] ?? -1
+  }
+
+  /** Start of the value in the row's buffer; -1 = null. */
+  valueStart(row: number): number {
+    return this.#places[row * 6 + 2] ?? -1
+  }
+
+  /** End of the value. */
+  valueEnd(row: number): number {
+    return this.#places[row * 6 + 3] ?? -1
+  }
+
+  /** Puts a cursor on the headers of a row. */
+  openHeaders(row: number, cursor: HeaderCursor): void {
+    cursor.reset(this.bufferOf(row), this.#places[row * 6 + 4] ?? 0, this.#places[row * 6 + 5] ?? 0)
+  }
+
+  /** Timestamp of a row, in milliseconds. */
+  timestampMs(row: number): number {
+    return this.#timestampMs[row] ?? -1
+  }
+
+  /** Whether the timestamp is the broker's. */
+  isLogAppendTime(row: number): boolean {
+    return this.#isLogAppendTime[this.#source[row] ?? -1] ?? false
+  }
+
+  /** Offset of a row. */
+  offset(row: number): bigint {
+    return this.#baseOffset + BigInt(this.#offsetDelta[row] ?? 0)
+  }
+
+  /** Offset of a row as a number, or `undefined` if a number cannot hold it. */
+  offsetNumber(row: number): number | undefined {
+    return this.#isBaseSafe ? this.#baseNumber + (this.#offsetDelta[row] ?? 0) : undefined
+  }
+
+  /** Row with this offset, or -1. Binary search: offsets only grow. */
+  rowOf(offset: bigint): number {
+    const delta = Number(offset - this.#baseOffset)
+    let low = 0
+    let high = this.#count - 1
+    while (low <= high) {
+      const middle = (low + high) >> 1
+      const found = this.#offsetDelta[middle] ?? 0
+      if (found === delta) return middle
+      if (found < delta) low = middle + 1
+      else high = middle - 1
+    }
+    return -1
+  }
+
+  /** Key of a row, as a view. */
+  key(row: number): Buffer | null {
+    const start = this.keyStart(row)
+    return start < 0 ? null : this.bufferOf(row).subarray(start, this.keyEnd(row))
+  }
+
+  /** Value of a row, as a view. */
+  value(row: number): Buffer | null {
+    const start = this.valueStart(row)
+    return start < 0 ? null : this.bufferOf(row).subarray(start, this.valueEnd(row))
+  }
+
+  /** Headers of a row, in order, repeated keys included. */
+  headers(row: number): AppendHeader[] {
+    const cursor = new HeaderCursor()
+    const headers: AppendHeader[] = []
+    const buffer = this.bufferOf(row)
+    this.openHeaders(row, cursor)
+    while (cursor.next()) {
+      const value = cursor.valueStart < 0 ? null : buffer.subarray(cursor.valueStart, cursor.valueEnd)
+      headers.push({ key: buffer.toString('utf8', cursor.keyStart, cursor.keyEnd), value })
+    }
+    return headers
+  }
+
+  #grow(): void {
+    const capacity = Math.max(16, this.#source.length * 2)
+    const source = new Int32Array(capacity)
+    source.set(this.#source)
+    const offsetDelta = new Float64Array(capacity)
+    offsetDelta.set(this.#offsetDelta)
+    const timestampMs = new Float64Array(capacity)
+    timestampMs.set(this.#timestampMs)
+    const places = new Int32Array(capacity * 6)
+    places.set(this.#places)
+    this.#source = source
+    this.#offsetDelta = offsetDelta
+    this.#timestampMs = timestampMs
+    this.#places = places
+  }
+}
+
+/**
+ * Walks the headers of one record in place.
+ *
+ * ```
+ * Header => keyLength: varint, key: bytes, valueLength: varint (-1 = null), value: bytes
+ * ```
+ * Source: Kafka documentation, "Record Header"; varints are zigzag.
+ */
+export class HeaderCursor {
+  #left = 0
+  /** Index of the next byte that is read. */
+  position = 0
+  /** Buffer that the places refer to. */
+  buffer: Buffer = Buffer.alloc(0)
+  /** Start of the key of the current header. */
+  keyStart = 0
+  /** End of the key of the current header. */
+  keyEnd = 0
+  /** Start of the value of the current header; -1 = null. */
+  valueStart = 0
+  /** End of the value of the current header. */
+  valueEnd = 0
+
+  /** Starts on the headers of another record. */
+  reset(buffer: Buffer, start: number, headerCount: number): void {
+    this.buffer = buffer
+    this.position = start
+    this.#left = headerCount
+  }
+
+  /** Moves to the next header; `false` after the last. */
+  next(): boolean {
+    if (this.#left === 0) return false
+    this.#left -= 1
+    const keyLength = this.#varint()
+    this.keyStart = this.position
+    this.keyEnd = this.position + keyLength
+    this.position = this.keyEnd
+    const valueLength = this.#varint()
+    this.valueStart = valueLength < 0 ? -1 : this.position
+    this.valueEnd = valueLength < 0 ? -1 : this.position + valueLength
+    this.position += Math.max(0, valueLength)
+    return true
+  }
+
+  #varint(): number {
+    let word = 0
+    for (let shift = 0; shift < 35; shift += 7) {
+      const byte = this.buffer[this.position] ?? 0
+      this.position += 1
+      word |= (byte & 0x7f) << shift
+      if (byte < 0x80) break
+    }
+    return (word >>> 1) ^ -(word & 1)
+  }
+}

@@ -1,0 +1,15 @@
+/** `targets`: where a batch can go. Each target sends one encoded batch and says what happened. */
+
+export { createTarget, type TargetDependencies, type TargetSettings } from './create.ts'
+export { httpStatusOutcome, HttpTarget, type HttpTargetOptions } from './http-target.ts'
+export { functionErrorOutcome, LambdaTarget, type LambdaTargetOptions, serviceErrorOutcome } from './lambda-target.ts'
+export { type ModuleContext, type ModuleHandler, ModuleTarget, type ModuleTargetOptions } from './module-target.ts'
+export { readReply, readReplyText } from './reply.ts'
+export {
+  INVALID_REPLY,
+  type RecordFailure,
+  type Target,
+  type TargetBatch,
+  type TargetOutcome,
+  TOO_LARGE
+} from './target.ts'

@@ -1,0 +1,207 @@
+/**
+ * Lambda target: one synchronous invocation (`RequestResponse`) per batch, through AWS's own SDK.
+ *
+ * The SDK's retries are off: the dispatcher retries, with its own backoff and
+ * breaker. The error of an invocation is told apart by two tables, one for what
+ * the Lambda service answers and one for what the function died of.
+ */
+
+import { InvokeCommand, type InvokeCommandOutput, LambdaClient } from '@aws-sdk/client-lambda'
+
+import { type Clock, messageOf, systemClock } from '../core/index.ts'
+import { type Logger, silentLogger } from '../telemetry/index.ts'
+import { networkOutcome, retryAfterMs } from './failures.ts'
+import { LoudLog } from './loud-log.ts'
+import { readReplyText } from './reply.ts'
+import { INVALID_REPLY, type Target, type TargetBatch, type TargetOutcome, TOO_LARGE } from './target.ts'
+
+/** What a Lambda target is made from. */
+export interface LambdaTargetOptions {
+  /** Name or ARN of the function. */
+  readonly functionName: string
+  /** Version or alias. Default: none, which is `$LATEST`. */
+  readonly qualifier?: string
+  /** AWS region. Default: AWS's own chain; `us-east-1` with an endpoint of this machine. */
+  readonly region?: string
+  /** Address of the Invoke API. Default: AWS. */
+  readonly endpoint?: string
+  /** Longest wait for one invocation, in milliseconds. Default 60_000. */
+  readonly timeoutMs?: number
+  /** Most connections. Default 16. */
+  readonly connectionsMax?: number
+  readonly clock?: Clock
+  readonly logger?: Logger
+}
+
+/**
+ * Largest payload, in bytes: AWS takes 6 MB of request, of which signing and headers are not
+ * counted, but the service's own envelope is. Source: AWS Lambda quotas, "Invocation payload".
+ */
+const LAMBDA_BODY_BYTES_MAX = 6_000_000
+
+/** Invokes a Lambda function. */
+export class LambdaTarget implements Target {
+  readonly name: string
+  readonly bodyBytesMax: number = LAMBDA_BODY_BYTES_MAX
+  readonly timeoutMs: number
+  readonly #client: LambdaClient
+  readonly #functionName: string
+  readonly #qualifier: string | undefined
+  readonly #clock: Clock
+  readonly #loud: LoudLog
+
+  constructor(options: LambdaTargetOptions) {
+    this.name = `lambda:${options.functionName}`
+    this.timeoutMs = options.timeoutMs ?? 60_000
+    this.#functionName = options.functionName
+    this.#qualifier = options.qualifier
+    this.#clock = options.clock ?? systemClock
+    this.#loud = new LoudLog(options.logger ?? silentLogger, this.#clock)
+    const agent = { maxSockets: options.connectionsMax ?? 16, keepAlive: true }
+    const isLocal = options.endpoint !== undefined && isLoopback(options.endpoint)
+    this.#client = new LambdaClient({
+      maxAttempts: 1,
+      requestHandler: { connectionTimeout: 10_000, httpAgent: agent, httpsAgent: agent },
+      ...(options.endpoint === undefined ? {} : { endpoint: options.endpoint }),
+      ...(options.region === undefined ? (isLocal ? { region: 'us-east-1' } : {}) : { region: options.region }),
+      // A runtime on this machine checks no signature, and a laptop has no AWS credentials to look for.
+      ...(isLocal ? { credentials: { accessKeyId: 'local', secretAccessKey: 'local' } } : {})
+    })
+  }
+
+  async invoke(batch: TargetBatch, signal: AbortSignal): Promise<TargetOutcome> {
+    const command = new InvokeCommand({
+      FunctionName: this.#functionName,
+      InvocationType: 'RequestResponse',
+      Payload: batch.body,
+      ...(this.#qualifier === undefined ? {} : { Qualifier: this.#qualifier })
+    })
+    let output: InvokeCommandOutput
+    try {
+      output = await this.#client.send(command, { abortSignal: signal })
+    } catch (error) {
+      const outcome = serviceErrorOutcome(error, this.#clock.now())
+      if (isConfigurationError(error)) {
+        const text = `Lambda refuses to invoke ${this.#functionName}: ${messageOf(error)}`
+        this.#loud.error({ target: this.name, error: nameOf(error) }, text)
+      }
+      return outcome
+    }
+    const text = output.Payload === undefined ? '' : Buffer.from(output.Payload).toString('utf8')
+    if (output.FunctionError === undefined) return readReplyText(text, batch)
+    const outcome = functionErrorOutcome(text)
+    if (outcome.kind === 'unavailable' && outcome.isSuspect !== true) {
+      this.#loud.error({ target: this.name }, `the function ${this.#functionName} cannot start: ${outcome.reason}`)
+    }
+    return outcome
+  }
+
+  close(): Promise<void> {
+    this.#client.destroy()
+    return Promise.resolve()
+  }
+}
+
+/** Error types with which Lambda reports that the function died: the records may be the cause, or the load. */
+const DIED: ReadonlySet<string> = new Set([
+  'Sandbox.Timedout',
+  'Sandbox.Failure',
+  'Runtime.ExitError',
+  'Runtime.OutOfMemory',
+  'Runtime.Timeout',
+  'Runtime.TruncatedResponse',
+  'Runtime.Unknown'
+])
+
+/** Error types of a function that cannot even start: its deployment is wrong, no record is. */
+const NOT_STARTED: ReadonlySet<string> = new Set([
+  'Runtime.ImportModuleError',
+  'Runtime.HandlerNotFound',
+  'Runtime.MalformedHandlerName',
+  'Runtime.UserCodeSyntaxError',
+  'Runtime.InvalidEntrypoint',
+  'Runtime.InvalidWorkingDir',
+  'Runtime.InvalidTaskConfig',
+  'Runtime.NodeJsSignatureError',
+  'Extension.LaunchError',
+  'Extension.Crash',
+  'Extension.InitError'
+])
+
+/** What a function error (`X-Amz-Function-Error`) with this payload means. */
+export function functionErrorOutcome(payload: string): TargetOutcome {
+  const { errorType, errorMessage } = parseFunctionError(payload)
+  const reason = `${errorType}: ${errorMessage}`.slice(0, 1000)
+  if (DIED.has(errorType) || /Task timed out after [\d.]+ seconds/.test(errorMessage)) {
+    return { kind: 'unavailable', reason, isSuspect: true }
+  }
+  if (NOT_STARTED.has(errorType)) return { kind: 'unavailable', reason }
+  if (errorType === 'Function.ResponseSizeTooLarge') return { kind: 'rejected', reason, errorClass: INVALID_REPLY }
+  return { kind: 'rejected', reason, errorClass: errorType }
+}
+
+function parseFunctionError(payload: string): { errorType: string; errorMessage: string } {
+  try {
+    const parsed: unknown = JSON.parse(payload)
+    if (typeof parsed === 'object' && parsed !== null) {
+      const type: unknown = 'errorType' in parsed ? parsed.errorType : undefined
+      const message: unknown = 'errorMessage' in parsed ? parsed.errorMessage : undefined
+      return {
+        errorType: typeof type === 'string' && type !== '' ? type : 'Unhandled',
+        errorMessage: typeof message === 'string' ? message : 'no message'
+      }
+    }
+  } catch {
+    // Not JSON: the runtime died before it could write; the text itself is all there is.
+  }
+  return { errorType: 'Unhandled', errorMessage: payload.slice(0, 1000) || 'no message' }
+}
+
+/** Errors of the service that the records cause. */
+const REFUSED: ReadonlySet<string> = new Set(['InvalidRequestContentException', 'UnsupportedMediaTypeException'])
+const REFUSED_TOO_LARGE: ReadonlySet<string> = new Set([
+  'RequestTooLargeException',
+  'SerializedRequestEntityTooLargeException'
+])
+
+/** What an error thrown by the SDK means. Throttles and outages wait; so does a wrong configuration, with a loud log. */
+export function serviceErrorOutcome(error: unknown, nowMs: number): TargetOutcome {
+  const statusCode = statusOf(error)
+  if (statusCode === undefined) return networkOutcome(error)
+  const name = nameOf(error)
+  const reason = `${name}: ${messageOf(error)}`.slice(0, 1000)
+  if (REFUSED_TOO_LARGE.has(name) || statusCode === 413) return { kind: 'rejected', reason, errorClass: TOO_LARGE }
+  if (REFUSED.has(name)) return { kind: 'rejected', reason, errorClass: name }
+  const wait = retryAfterMs(retryAfterOf(error), nowMs)
+  return { kind: 'unavailable', reason, ...(wait === undefined ? {} : { retryAfterMs: wait }) }
+}
+
+/** Whether only a change of configuration, code or rights can help. */
+function isConfigurationError(error: unknown): boolean {
+  const statusCode = statusOf(error)
+  if (statusCode === undefined) return nameOf(error) === 'CredentialsProviderError'
+  if (statusCode === 429 || statusCode === 413 || statusCode >= 500) return false
+  return statusCode >= 400 && !REFUSED.has(nameOf(error))
+}
+
+function nameOf(error: unknown): string {
+  return error instanceof Error ? error.name : 'Error'
+}
+
+function statusOf(error: unknown): number | undefined {
+  if (typeof error !== 'object' || error === null || !('$metadata' in error)) return undefined
+  const metadata = error.$metadata
+  if (typeof metadata !== 'object' || metadata === null || !('httpStatusCode' in metadata)) return undefined
+  return typeof metadata.httpStatusCode === 'number' ? metadata.httpStatusCode : undefined
+}
+
+function retryAfterOf(error: unknown): unknown {
+  return typeof error === 'object' && error !== null && 'retryAfterSeconds' in error
+    ? error.retryAfterSeconds
+    : undefined
+}
+
+function isLoopback(endpoint: string): boolean {
+  const host = URL.parse(endpoint)?.hostname ?? ''
+  return host === 'localhost' || host === '[::1]' || /^127(\.\d{1,3}){3}$/.test(host)
+}
