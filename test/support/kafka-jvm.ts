@@ -53,7 +53,7 @@ export interface KafkaJvm {
 /** Main classes of Kafka's console tools, by the name of the script that starts them in Kafka's distribution. */
 export const KAFKA_TOOLS = {
   'kafka-topics': 'org.apache.kafka.tools.TopicCommand',
-  'kafka-configs': 'org.apache.kafka.tools.ConfigCommand',
+  'kafka-configs': 'kafka.admin.ConfigCommand',
   'kafka-console-producer': 'org.apache.kafka.tools.ConsoleProducer',
   'kafka-console-consumer': 'org.apache.kafka.tools.consumer.ConsoleConsumer',
   'kafka-consumer-groups': 'org.apache.kafka.tools.consumer.group.ConsumerGroupCommand',
