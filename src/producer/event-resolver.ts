@@ -56,7 +56,7 @@ export class EventResolver {
     return this.#router.topics
   }
 
-  /** Key of the last event that had no problem; overwritten by the next call. */
+  /** Key of the last event that had no problem. Not to be changed: records share it. */
   get key(): Buffer | null {
     return this.#keys.key
   }

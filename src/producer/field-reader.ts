@@ -50,7 +50,7 @@ function isExact(value: number): boolean {
   return Number.isSafeInteger(value) || (Number.isFinite(value) && !Number.isInteger(value))
 }
 
-/** What a reviver is told of a primitive besides its value. Source: ECMAScript proposal "JSON.parse source text access". */
+/** What a reviver is told of a primitive besides its value. Source: ECMAScript `JSON.parse` source text access. */
 interface ReviverContext {
   readonly source?: string
 }

@@ -14,24 +14,21 @@ const PRIME_LOW = 0x1b3
 const TWO_32 = 4_294_967_296
 const HEX = Buffer.from('0123456789abcdef')
 
-/** Length of the hash as text. */
-export const FNV_HEX_BYTES = 16
-
-/**
- * Hashes `source[0..length)` and writes the hash as 16 lower-case hexadecimal digits at the start of `target`.
- */
-export function writeFnv1a64Hex(source: Uint8Array, length: number, target: Uint8Array): void {
+/** The hash of some bytes, as the bytes of 16 lower-case hexadecimal digits. */
+export function fnv1a64Hex(source: Uint8Array): Buffer {
   // Two halves as doubles: every product stays below 2^53, so nothing is rounded.
   let high = BASIS_HIGH
   let low = BASIS_LOW
-  for (let at = 0; at < length; at += 1) {
-    low = (low ^ (source[at] ?? 0)) >>> 0
+  for (const byte of source) {
+    low = (low ^ byte) >>> 0
     const product = low * PRIME_LOW
     high = (high * PRIME_LOW + low * 256 + Math.floor(product / TWO_32)) >>> 0
     low = product >>> 0
   }
-  writeHex(target, 0, high)
-  writeHex(target, 8, low)
+  const hex = Buffer.alloc(16)
+  writeHex(hex, 0, high)
+  writeHex(hex, 8, low)
+  return hex
 }
 
 function writeHex(target: Uint8Array, at: number, word: number): void {

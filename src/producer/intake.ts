@@ -9,7 +9,7 @@
  * awaits each `submit`; an event is never dropped without an outcome.
  */
 
-import type { Appender, AppendRecord } from '../client/index.ts'
+import type { Appender } from '../client/index.ts'
 import { type Clock, PipelineError, turn } from '../core/index.ts'
 import { DeadLetterWriter } from './dead-letters.ts'
 import { Delivery, type DeliveryOwner, type Settlement } from './delivery.ts'
@@ -60,13 +60,6 @@ export interface EventIntakeOptions {
   readonly meter: ProducerMeter
 }
 
-/** One append record that is filled anew for every event: the appender copies what it takes. */
-class ReusedRecord implements AppendRecord {
-  topic = ''
-  key: Buffer | null = null
-  value: Buffer | null = null
-}
-
 /** Publishes chunks. */
 export class EventIntake implements Intake {
   readonly recordBytesMax: number
@@ -76,7 +69,6 @@ export class EventIntake implements Intake {
   readonly #deadLetters: DeadLetterWriter
   readonly #meter: ProducerMeter
   readonly #owner: DeliveryOwner
-  readonly #record = new ReusedRecord()
   readonly #stop = new AbortController()
   readonly #open = new Set<Promise<Settlement>>()
 
@@ -168,13 +160,11 @@ export class EventIntake implements Intake {
   #handOver(slice: { delivery: Delivery; text: ChunkText; isRefusing: boolean; to: number }): boolean {
     const { delivery, text, isRefusing, to } = slice
     const { chunk } = delivery
-    const record = this.#record
     for (let index = delivery.handedOverCount; index < to; index += 1) {
       const problem = this.#resolver.resolve(chunk, text, index)
       if (problem === undefined) {
-        record.topic = this.#resolver.topic
-        record.key = this.#resolver.key
-        record.value = chunk.bytes.subarray(spanStart(chunk, index), spanEnd(chunk, index))
+        const value = chunk.bytes.subarray(spanStart(chunk, index), spanEnd(chunk, index))
+        const record = { topic: this.#resolver.topic, key: this.#resolver.key, value }
         if (!this.#appender.append(record, delivery)) return false
         delivery.opened()
       } else if (isRefusing) {

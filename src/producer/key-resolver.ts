@@ -6,17 +6,20 @@
  * hexadecimal digits. `none`: no key. All as UTF-8. What the text of a field is
  * says field-reader.ts. The partition is Kafka's business.
  *
- * The key is written into a buffer that the next call overwrites: the appender
- * copies it into its batch at once, so no key is allocated per record.
+ * Keys repeat, and the appender holds on to them until they are acknowledged, so
+ * the bytes of recent keys are kept and shared: a bounded cache in two
+ * generations, of which the older is dropped whole when the younger is full.
  */
 
 import { type FieldPath, fieldPath, type ParsedEvent, readField } from './field-reader.ts'
-import { FNV_HEX_BYTES, writeFnv1a64Hex } from './fnv1a64.ts'
+import { fnv1a64Hex } from './fnv1a64.ts'
 import type { KeyConfig } from './options.ts'
 
 const HASH_SEPARATOR = '|'
-/** Keys up to this length have a view of their own that is used again. */
-const CACHED_VIEW_BYTES = 128
+/** Keys of one generation of the cache. */
+const CACHED_COUNT = 16_384
+/** Longer keys are not kept: they hardly repeat, and they would make the cache's memory depend on them. */
+const CACHED_TEXT_MAX = 128
 
 /** Makes keys. */
 export class KeyResolver {
@@ -25,10 +28,9 @@ export class KeyResolver {
   readonly #paths: readonly FieldPath[]
   readonly #separator: string
   readonly #isHash: boolean
-  readonly #hash: Buffer = Buffer.alloc(FNV_HEX_BYTES)
-  #scratch: Buffer = Buffer.alloc(1024)
-  #views: (Buffer | undefined)[] = []
-  /** The key of the last event that had one; overwritten by the next call. `null` with the strategy `none`. */
+  #young = new Map<string, Buffer>()
+  #old = new Map<string, Buffer>()
+  /** The key of the last event that had one; `null` with the strategy `none`. Not to be changed: records share it. */
   key: Buffer | null = null
 
   constructor(config: KeyConfig) {
@@ -52,34 +54,24 @@ export class KeyResolver {
       if (part === undefined) return this.fields[index]
       joined = index === 0 ? part : joined + this.#separator + part
     }
-    const length = this.#write(joined)
-    if (this.#isHash) {
-      writeFnv1a64Hex(this.#scratch, length, this.#hash)
-      this.key = this.#hash
-    } else {
-      this.key = this.#view(length)
-    }
+    this.key = joined.length > CACHED_TEXT_MAX ? this.#keyOf(joined) : this.#cachedKeyOf(joined)
     return undefined
   }
 
-  /** Writes a text as UTF-8 into the scratch buffer; gives its length in bytes. */
-  #write(text: string): number {
-    if (text.length * 3 > this.#scratch.length) {
-      this.#scratch = Buffer.alloc(text.length * 3)
-      this.#views = []
+  #cachedKeyOf(text: string): Buffer {
+    const young = this.#young.get(text)
+    if (young !== undefined) return young
+    const key = this.#old.get(text) ?? this.#keyOf(text)
+    if (this.#young.size === CACHED_COUNT) {
+      this.#old = this.#young
+      this.#young = new Map()
     }
-    if (text.length > 64) return this.#scratch.write(text, 'utf8')
-    // Short ASCII is the common case, and faster by hand than through a call into native code.
-    for (let at = 0; at < text.length; at += 1) {
-      const code = text.charCodeAt(at)
-      if (code > 0x7f) return this.#scratch.write(text, 'utf8')
-      this.#scratch[at] = code
-    }
-    return text.length
+    this.#young.set(text, key)
+    return key
   }
 
-  #view(length: number): Buffer {
-    if (length > CACHED_VIEW_BYTES) return this.#scratch.subarray(0, length)
-    return (this.#views[length] ??= this.#scratch.subarray(0, length))
+  #keyOf(text: string): Buffer {
+    const bytes = Buffer.from(text)
+    return this.#isHash ? fnv1a64Hex(bytes) : bytes
   }
 }

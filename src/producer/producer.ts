@@ -20,7 +20,7 @@ export interface ProducerOptions {
   readonly config: ProducerConfig
   /** Shared with the caller, who closes it after the producer. */
   readonly cluster: Cluster
-  /** Sources to run from the start; more can be added with `run`. Default none: `config.sources` is the caller's to build. */
+  /** Sources to run from the start; more can be added with `run`. Default none: the caller builds `config.sources`. */
   readonly sources?: readonly Source[]
   readonly clock?: Clock
   readonly random?: Random

@@ -16,7 +16,7 @@ export interface TokenBucketOptions {
   readonly perSecond: number
   /** How many milliseconds' worth of unused tokens may be saved up. At least 1. */
   readonly burstMs: number
-  /** Time over which the rate grows in a straight line from a fifth to the whole, in milliseconds. Default 0: at once. */
+  /** Time over which the rate grows evenly from a fifth to the whole, in milliseconds. Default 0: at once. */
   readonly rampUpMs?: number
 }
 

@@ -21,7 +21,7 @@ export const REFUSAL = {
   contentType: (type: string): HttpRefusal => ({
     status: 415,
     code: 'ERR_PRODUCER_CONTENT_TYPE',
-    message: `the content type ${type === '' ? '(none)' : type} is not taken: send application/json or application/x-ndjson`
+    message: `content type ${type === '' ? '(none)' : type}: send application/json or application/x-ndjson`
   }),
   encoding: (encoding: string): HttpRefusal => ({
     status: 415,

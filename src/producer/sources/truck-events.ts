@@ -139,7 +139,8 @@ export class TruckEvents {
     const truckId = `T-${String(truck).padStart(5, '0')}`
     const head = `{"id":"${batch.producer}-${event}","codigo":${code},"truck_id":"${truckId}","seq":${sequence}`
     if (kind === TRUCK_EVENT_KIND.malformed) return `${head},"ts":`
-    return `${head},"ts":${batch.timeMs}${this.#telemetry()}${kind === TRUCK_EVENT_KIND.poison ? ',"poison":true' : ''}}`
+    const tail = kind === TRUCK_EVENT_KIND.poison ? ',"poison":true}' : '}'
+    return `${head},"ts":${batch.timeMs}${this.#telemetry()}${tail}`
   }
 
   #telemetry(): string {
