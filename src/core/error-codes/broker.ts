@@ -16,6 +16,11 @@ export const brokerErrorCodes = {
     remedy: 'Correct the setting; the message names it and the allowed values.',
     retriable: false
   },
+  ERR_BROKER_DATA_DAMAGED: {
+    summary: 'A file of the data directory that cannot be rebuilt is damaged.',
+    remedy: 'Restore the file the message names, or start with an empty data directory.',
+    retriable: false
+  },
   ERR_BROKER_INVALID_FRAME: {
     summary: 'A client announced a request length that is negative, too small or above socket.request.max.bytes.',
     remedy: 'Check that the client speaks the Kafka protocol without TLS on this port; its connection was closed.',
@@ -30,5 +35,25 @@ export const brokerErrorCodes = {
     summary: 'A request without a response (acks=0) failed, or a fault hook asked for it; the connection was closed.',
     remedy: 'Use acks=all to learn why single records are refused.',
     retriable: true
+  },
+  ERR_BROKER_DATA_DIR_LOCKED: {
+    summary: 'Another broker is using the data folder.',
+    remedy: 'Stop the process that the message names, or give this broker a folder of its own.',
+    retriable: false
+  },
+  ERR_BROKER_DATA_DIR_MISMATCH: {
+    summary: 'The data folder belongs to another node, or its meta.properties cannot be read.',
+    remedy: 'Start the broker with the node id that the message names, or with another folder.',
+    retriable: false
+  },
+  ERR_BROKER_DATA_DIR_FAILED: {
+    summary: 'The data folder cannot be read or written.',
+    remedy: 'Look at the system error in the message: permissions, free space, or the disk itself.',
+    retriable: false
+  },
+  ERR_BROKER_TOPIC_REGISTRY_CORRUPT: {
+    summary: 'The file with the list of topics is damaged.',
+    remedy: 'Restore comporta-topics.json from a copy, or remove it: it is then rebuilt from the partition folders, without overrides.',
+    retriable: false
   }
 } as const satisfies Record<`ERR_BROKER_${string}`, ErrorCodeEntry>
