@@ -1,0 +1,19 @@
+/** What the logs of one broker share. */
+
+import type { Clock, Random } from '../../core/index.ts'
+import type { Logger } from '../../telemetry/index.ts'
+import type { BatchValidator } from './batch-validator.ts'
+import type { FilePool } from './file-pool.ts'
+
+/** Shared parts, and what a log tells its manager. */
+export interface LogEnvironment {
+  readonly pool: FilePool
+  readonly clock: Clock
+  readonly random: Random
+  readonly logger: Logger
+  readonly validator: BatchValidator
+  /** A log start offset has moved: resolves when that is durable. */
+  readonly saveLogStartOffsets: () => Promise<void>
+  /** Bytes were written that no flush has made durable. */
+  readonly noteWritten: (bytes: number) => void
+}

@@ -1,0 +1,145 @@
+/**
+ * Makes a partition's log durable and knows up to where it is: the recovery
+ * point. Everything that works on whole segments beside the writer (flush,
+ * removal) runs through `exclusive`, one at a time.
+ *
+ * A failed flush takes the partition offline for good: after a failed fsync the
+ * kernel may have dropped the pages, so nothing is known about the file any more.
+ */
+
+import { messageOf } from '../../core/index.ts'
+import { systemErrorCode } from './disk.ts'
+import type { LogEnvironment } from './log-environment.ts'
+import type { SegmentList } from './segment-list.ts'
+import { SnapshotFiles } from './snapshot-files.ts'
+
+/** What is to become durable: all below `offset`, with the producer state there. */
+export interface FlushTarget {
+  readonly offset: bigint
+  readonly snapshot: Buffer
+  /** Resolves when all below is written; `false` if it never will be. */
+  readonly isWritten: Promise<boolean>
+}
+
+/** What the flusher needs of its log. */
+export interface FlushedLog {
+  readonly environment: LogEnvironment
+  readonly segments: SegmentList
+  readonly logFields: Readonly<Record<string, unknown>>
+  folder(): string
+  flushTarget(): FlushTarget
+}
+
+/** Where recovery left a log. */
+export interface FlushState {
+  readonly recoveryPoint: bigint
+  /** Bytes behind the recovery point. */
+  readonly unflushedBytes: number
+}
+
+/** Flushes one log. */
+export class LogFlusher {
+  readonly #log: FlushedLog
+  #recoveryPoint: bigint
+  #writtenBytes: number
+  #flushedBytes = 0
+  #firstUnflushedMs: number | undefined
+  #isOffline = false
+  #last: Promise<unknown> = Promise.resolve()
+
+  constructor(log: FlushedLog, state: FlushState) {
+    this.#log = log
+    this.#recoveryPoint = state.recoveryPoint
+    this.#writtenBytes = state.unflushedBytes
+  }
+
+  /** Everything below is durable. */
+  get recoveryPoint(): bigint {
+    return this.#recoveryPoint
+  }
+
+  /** Bytes that a recovery would have to check now. */
+  get unflushedBytes(): number {
+    return this.#writtenBytes - this.#flushedBytes
+  }
+
+  /** When the oldest record that is not flushed was written, in epoch milliseconds. */
+  get firstUnflushedMs(): number | undefined {
+    return this.#firstUnflushedMs
+  }
+
+  /** Whether a flush failed. */
+  get isOffline(): boolean {
+    return this.#isOffline
+  }
+
+  /** Says that bytes were written. */
+  noteWritten(bytes: number): void {
+    this.#writtenBytes += bytes
+    this.#firstUnflushedMs ??= this.#log.environment.clock.now()
+    this.#log.environment.noteWritten(bytes)
+  }
+
+  /** Runs work on whole segments after all earlier such work. */
+  exclusive<T>(work: () => Promise<T>): Promise<T> {
+    const run = this.#last.then(work)
+    // The next one runs whatever became of this one; the caller has the error.
+    this.#last = run.catch(() => undefined)
+    return run
+  }
+
+  /** Makes everything planned so far durable and moves the recovery point there. Never rejects: see `isOffline`. */
+  flush(): Promise<void> {
+    return this.exclusive(() => this.#flush())
+  }
+
+  /** Makes one file durable before an acknowledgement. Rejects, and takes the log offline, if that fails. */
+  async syncFile(path: string): Promise<void> {
+    const { pool } = this.#log.environment
+    try {
+      await pool.use(path, file => file.sync())
+    } catch (error) {
+      this.#goOffline(error)
+      throw error
+    }
+  }
+
+  async #flush(): Promise<void> {
+    if (this.#isOffline) return
+    const target = this.#log.flushTarget()
+    if (!(await target.isWritten) || target.offset <= this.#recoveryPoint) return
+    const writtenBytes = this.#writtenBytes
+    this.#firstUnflushedMs = undefined
+    try {
+      await this.#makeDurable(target)
+    } catch (error) {
+      this.#goOffline(error)
+      return
+    }
+    this.#flushedBytes = writtenBytes
+    this.#recoveryPoint = target.offset
+  }
+
+  async #makeDurable({ offset, snapshot }: FlushTarget): Promise<void> {
+    const { environment, segments } = this.#log
+    const { pool } = environment
+    for (const segment of segments.all.filter(each => !each.isFlushed && each.baseOffset <= offset)) {
+      const { isSealed } = segment
+      await segment.saveIndexes(pool)
+      await segment.sync(pool)
+      if (!isSealed) continue
+      segment.isFlushed = true
+      // From here on its indexes are in their files and are read back when somebody looks.
+      segment.indexes = undefined
+    }
+    const snapshots = new SnapshotFiles(this.#log.folder())
+    await snapshots.write(offset, snapshot)
+    await snapshots.prune(segments.all.map(segment => segment.baseOffset))
+  }
+
+  #goOffline(error: unknown): void {
+    this.#isOffline = true
+    const fields = { ...this.#log.logFields, error: messageOf(error), errno: systemErrorCode(error) }
+    this.#log.environment.logger.error(fields, 'a flush failed: the partition is offline until the broker starts again')
+  }
+}

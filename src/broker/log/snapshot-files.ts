@@ -1,0 +1,78 @@
+/**
+ * The `.snapshot` files of a partition: written at roll, flush and close, found
+ * again at recovery, and removed when newer ones make them useless.
+ *
+ * A snapshot that a crash cut short has a wrong checksum: it is removed and the
+ * one before it is taken.
+ */
+
+import fs from 'node:fs/promises'
+import path from 'node:path'
+import { offsetFileName, parseOffsetFileName, SNAPSHOT_SUFFIX } from './file-names.ts'
+import { decodeProducerSnapshot } from './producer-snapshot.ts'
+import type { ProducerEntry } from './producer-state.ts'
+import { readIfPresent } from './small-files.ts'
+
+/** Snapshots that belong to no segment and are kept: the latest may be torn by a crash. */
+const STRAY_COUNT_KEPT = 2
+
+/** A snapshot that was read. */
+export interface LoadedSnapshot {
+  /** The state is that after all records below this offset. */
+  readonly offset: bigint
+  readonly entries: ProducerEntry[]
+}
+
+/** Snapshot files of one folder. */
+export class SnapshotFiles {
+  readonly #folder: string
+
+  constructor(folder: string) {
+    this.#folder = folder
+  }
+
+  /** Writes one snapshot; durable when it resolves. */
+  async write(offset: bigint, content: Buffer): Promise<void> {
+    const handle = await fs.open(this.#path(offset), 'w')
+    try {
+      await handle.writeFile(content)
+      await handle.datasync()
+    } finally {
+      await handle.close()
+    }
+  }
+
+  /** The latest sound snapshot at or below `endOffset`. Damaged ones, and those above, are removed. */
+  async loadLatest(endOffset: bigint): Promise<LoadedSnapshot | undefined> {
+    for (const offset of (await this.offsets()).toReversed()) {
+      if (offset <= endOffset) {
+        const content = await readIfPresent(this.#path(offset))
+        const entries = content === undefined ? undefined : decodeProducerSnapshot(content)
+        if (entries !== undefined) return { offset, entries }
+      }
+      await fs.rm(this.#path(offset), { force: true })
+    }
+    return undefined
+  }
+
+  /** Removes snapshots below the log, and all but the latest two that are at no segment's base offset. */
+  async prune(baseOffsets: readonly bigint[]): Promise<void> {
+    const bases = new Set(baseOffsets)
+    const first = baseOffsets[0] ?? 0n
+    const offsets = await this.offsets()
+    const strays = offsets.filter(offset => !bases.has(offset))
+    const old = new Set([...strays.slice(0, -STRAY_COUNT_KEPT), ...offsets.filter(offset => offset < first)])
+    for (const offset of old) await fs.rm(this.#path(offset), { force: true })
+  }
+
+  /** Offsets of all snapshots, ascending. */
+  async offsets(): Promise<bigint[]> {
+    const names = (await fs.readdir(this.#folder)).map(parseOffsetFileName)
+    const offsets = names.flatMap(name => (name?.suffix === SNAPSHOT_SUFFIX ? [name.offset] : []))
+    return offsets.toSorted((a, b) => (a < b ? -1 : 1))
+  }
+
+  #path(offset: bigint): string {
+    return path.join(this.#folder, offsetFileName(offset, SNAPSHOT_SUFFIX))
+  }
+}

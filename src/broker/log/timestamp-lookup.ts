@@ -1,0 +1,116 @@
+/**
+ * Offsets by time: the first record at or after a timestamp, and the youngest
+ * record. The time index says in which part of which segment to look; the batch
+ * itself, decompressed if need be, says which record it is.
+ *
+ * Source: Kafka `UnifiedLog.fetchOffsetByTimestamp`, `LogSegment.findOffsetByTimestamp`.
+ */
+
+import { RecordCursor, type RecordBatchHeader } from '../../protocol/index.ts'
+import type { FilePool } from './file-pool.ts'
+import type { LogReader } from './log-reader.ts'
+import type { Segment } from './segment.ts'
+import { indexesOf } from './segment-indexes.ts'
+import { lastOffsetOf, scanSegment } from './segment-scan.ts'
+
+/** A record's offset with its timestamp and the leader epoch it was written in. */
+export interface TimestampedOffset {
+  readonly offset: bigint
+  readonly timestampMs: bigint
+  readonly leaderEpoch: number
+}
+
+/** What is searched. */
+export interface TimestampSearch {
+  readonly pool: FilePool
+  readonly reader: LogReader
+  /** Oldest first. */
+  readonly segments: readonly Segment[]
+  readonly logStartOffset: bigint
+}
+
+/** The first record at or after `timestampMs`; `undefined` if all are older. */
+export async function offsetForTimestamp(
+  search: TimestampSearch,
+  timestampMs: bigint
+): Promise<TimestampedOffset | undefined> {
+  for (const segment of search.segments) {
+    if (segment.maxTimestamp.timestampMs < timestampMs) continue
+    const found = await findInSegment(search, segment, timestampMs)
+    if (found !== undefined) return found
+  }
+  return undefined
+}
+
+/** The first record with the largest timestamp of all; `undefined` if no record has one. */
+export async function maxTimestampOffset(search: TimestampSearch): Promise<TimestampedOffset | undefined> {
+  let youngest: Segment | undefined
+  for (const segment of search.segments) {
+    const { timestampMs } = segment.maxTimestamp
+    if (timestampMs >= 0n && timestampMs > (youngest?.maxTimestamp.timestampMs ?? -1n)) youngest = segment
+  }
+  if (youngest === undefined) return undefined
+  return findInSegment(search, youngest, youngest.maxTimestamp.timestampMs)
+}
+
+async function findInSegment(
+  search: TimestampSearch,
+  segment: Segment,
+  timestampMs: bigint
+): Promise<TimestampedOffset | undefined> {
+  const { pool, logStartOffset } = search
+  const indexes = await indexesOf(segment, pool)
+  // All records up to the entry below are older, except those of the same time in the entry's own batch.
+  const indexed = indexes.times.lookup(timestampMs)?.offset ?? segment.baseOffset
+  const fromOffset = indexed > logStartOffset ? indexed : logStartOffset
+  let position = await search.reader.locate(segment, fromOffset)
+  while (position < segment.sizeBytes) {
+    const batch = await nextBatchNotOlder(search, segment, { position, timestampMs })
+    if (batch === undefined) return undefined
+    const found = await findInBatch(search, segment, { ...batch, timestampMs })
+    if (found !== undefined) return found
+    position = batch.position + batch.header.sizeBytes
+  }
+  return undefined
+}
+
+async function nextBatchNotOlder(
+  { pool }: TimestampSearch,
+  segment: Segment,
+  from: { position: number; timestampMs: bigint }
+): Promise<{ header: RecordBatchHeader; position: number } | undefined> {
+  let found: { header: RecordBatchHeader; position: number } | undefined
+  await scanSegment({
+    pool,
+    path: segment.logPath,
+    fromPosition: from.position,
+    endPosition: segment.sizeBytes,
+    minOffset: segment.baseOffset,
+    onBatch: (header, position) => {
+      if (header.maxTimestamp < from.timestampMs) return undefined
+      found = { header, position }
+      return false
+    }
+  })
+  return found
+}
+
+async function findInBatch(
+  { pool, logStartOffset }: TimestampSearch,
+  segment: Segment,
+  { header, position, timestampMs }: { header: RecordBatchHeader; position: number; timestampMs: bigint }
+): Promise<TimestampedOffset | undefined> {
+  if (lastOffsetOf(header) < logStartOffset) return undefined
+  const bytes = Buffer.allocUnsafe(header.sizeBytes)
+  await pool.use(segment.logPath, file => file.read(bytes, position))
+  const cursor = new RecordCursor()
+  cursor.reset(bytes)
+  if (!cursor.nextBatch()) return undefined
+  while (cursor.nextRecord()) {
+    const recordMs = BigInt(cursor.timestampMs)
+    const offset = cursor.offset()
+    if (recordMs < timestampMs || offset < logStartOffset) continue
+    return { offset, timestampMs: recordMs, leaderEpoch: header.partitionLeaderEpoch }
+  }
+  return undefined
+}
