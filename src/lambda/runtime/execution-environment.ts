@@ -22,7 +22,7 @@ import type { FunctionSettings, RuntimeSettings } from './options.ts'
 
 /**
  * Most MiB of the young generation. Node stops a worker near its limit with 16 MiB to spare; with V8's default young
- * generation one collection can promote more than that, and V8 then aborts the process (measured: 7 of 24 runs of
+ * generation one collection can promote more than that, and V8 then aborts the process (measured: 5 of 24 runs of
  * eight ways to leak memory, none with this limit).
  */
 const YOUNG_GENERATION_MB = 32

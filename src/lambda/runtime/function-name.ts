@@ -11,8 +11,9 @@ export interface FunctionReference {
 }
 
 // Lambda's own pattern, with the parts that matter here captured.
-const REFERENCE =
-  /^(?:arn:aws[a-zA-Z-]*:lambda:)?(?:[a-z]{2}(?:-[a-z]+)+-\d:)?(?:\d{12}:)?(?:function:)?([a-zA-Z0-9-_]+)(?::(\$LATEST|[a-zA-Z0-9-_]+))?$/
+const PREFIX = String.raw`(?:arn:aws[a-zA-Z-]*:lambda:)?(?:[a-z]{2}(?:-[a-z]+)+-\d:)?(?:\d{12}:)?(?:function:)?`
+const NAME = String.raw`([a-zA-Z0-9-_]+)(?::(\$LATEST|[a-zA-Z0-9-_]+))?`
+const REFERENCE = new RegExp(`^${PREFIX}${NAME}$`)
 
 /** Longest function name that is looked at, ARN included. Source: Lambda API reference. */
 const LENGTH_MAX = 170

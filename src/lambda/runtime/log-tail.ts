@@ -1,4 +1,4 @@
-/** The last 4 KB that an invocation wrote: what `X-Amz-Log-Type: Tail` answers. Source: Lambda API reference, `Invoke`. */
+/** The last 4 KB that an invocation wrote: what `X-Amz-Log-Type: Tail` answers. Source: Lambda API, `Invoke`. */
 
 /** Most bytes of a log tail. */
 export const LOG_TAIL_BYTES = 4_096

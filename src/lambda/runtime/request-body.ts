@@ -46,7 +46,7 @@ export interface BodyLimits {
   readonly budget: BodyBudget
 }
 
-/** Reads the body. Never rejects. What it held of the budget must be released by `budget.release(payload.byteLength)`. */
+/** Reads the body. Never rejects. Of a body, `payload.byteLength` stays held until the caller releases it. */
 export async function readBody(request: IncomingMessage, { bytesMax, budget }: BodyLimits): Promise<BodyOutcome> {
   const declared = Number(request.headers['content-length'] ?? Number.NaN)
   if (declared > bytesMax) return refuse(request, declared, { kind: 'tooLarge' })

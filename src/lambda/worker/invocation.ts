@@ -14,7 +14,7 @@ import { RuntimeFailure } from './error-payload.ts'
 import type { HandlerFunction } from './handler-loader.ts'
 import type { InvokeMessage, WorkerSetup } from './messages.ts'
 
-/** The context object that handlers get. Source: Lambda developer guide, "Using the Lambda context object (Node.js)". */
+/** The context object that handlers get. Source: Lambda developer guide, "Using the Lambda context object". */
 export interface InvocationContext {
   readonly awsRequestId: string
   readonly functionName: string

@@ -80,6 +80,7 @@ export function hangs(): Promise<never> {
 
 /** Holds its thread and never yields. */
 export function spins(): never {
+  console.log('before the hang')
   for (;;) count += 1
 }
 
@@ -90,7 +91,7 @@ export async function exits(event: { readonly code: number }): Promise<void> {
 
 export async function exhaustsMemory(): Promise<void> {
   const held: unknown[] = []
-  for (;;) held.push({ held: new Array(100).fill(Math.random()) })
+  for (;;) held.push({ held: Array.from({ length: 100 }, Math.random) })
 }
 
 /** Fails outside its own promise. */

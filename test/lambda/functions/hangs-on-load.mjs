@@ -1,0 +1,4 @@
+/** Never finishes loading. */
+await new Promise(() => setInterval(() => undefined, 1_000))
+
+export const handler = async () => 1
