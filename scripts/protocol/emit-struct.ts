@@ -152,12 +152,25 @@ function readElement(type: FieldType, flag: string): string {
   return type.kind === 'struct' ? `read${type.struct.name}(r, v)` : readPrimitive(type.name, flag, false)
 }
 
+/** The test for the mark of a null struct: an int8 of -1, but in a tagged field an unsigned varint of 0. */
+function isNullStruct(field: Field): string {
+  return field.tag === undefined ? 'r.int8() < 0' : 'r.uvarint() === 0'
+}
+
+/** Writes the mark in front of a struct that may be null. */
+function structMark(field: Field, isNull: boolean): string {
+  if (field.tag === undefined) return isNull ? 'w.int8(-1)' : 'w.int8(1)'
+  return isNull ? 'w.uvarint(0)' : 'w.uvarint(1)'
+}
+
 /** An expression that reads a field that is not an array. */
 function readScalar(field: Field, flag: string, nullTest: string): string {
   const plain = readElement(field.type, flag)
   if (nullTest === 'false') return plain
   const orNull =
-    field.type.kind === 'struct' ? `r.int8() < 0 ? null : ${plain}` : readPrimitive(primitiveName(field), flag, true)
+    field.type.kind === 'struct'
+      ? `${isNullStruct(field)} ? null : ${plain}`
+      : readPrimitive(primitiveName(field), flag, true)
   return nullTest === 'true' ? orNull : `${nullTest} ? (${orNull}) : ${plain}`
 }
 
@@ -337,12 +350,14 @@ function writeValue(field: Field, place: Place): string[] {
       : [`if (${nullTest}) ${orNull}`, `else ${writeElement(field.type, present, flag)}`]
   }
   const element = field.type.kind === 'array' ? field.type.element : field.type
-  const whenNull = field.type.kind === 'array' ? `w.nullArray(${flag})` : 'w.int8(-1)'
+  const whenNull = field.type.kind === 'array' ? `w.nullArray(${flag})` : structMark(field, true)
   const write = (value: string): string[] =>
     field.type.kind === 'array'
       ? [`w.arrayLength(${value}.length, ${flag})`, `for (const n of ${value}) ${writeElement(element, 'n', flag)}`]
       : [
-          ...(nullTest === 'false' ? [] : [nullTest === 'true' ? 'w.int8(1)' : `if (${nullTest}) w.int8(1)`]),
+          ...(nullTest === 'false'
+            ? []
+            : [nullTest === 'true' ? structMark(field, false) : `if (${nullTest}) ${structMark(field, false)}`]),
           writeElement(element, value, flag)
         ]
   if (!isNullable(field, place.struct)) return write(name)

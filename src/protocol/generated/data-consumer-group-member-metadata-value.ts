@@ -87,7 +87,7 @@ function readConsumerGroupMemberMetadataValue(r: ByteReader, v: number): Consume
     const tag = r.uvarint()
     const end = r.taggedFieldEnd()
     if (tag === 0) {
-      classicMemberMetadata = r.int8() < 0 ? null : readConsumerGroupMemberMetadataValueClassicMemberMetadata(r, v)
+      classicMemberMetadata = r.uvarint() === 0 ? null : readConsumerGroupMemberMetadataValueClassicMemberMetadata(r, v)
     } else r.position = end
     r.endTaggedField(end)
   }
@@ -117,9 +117,9 @@ function writeConsumerGroupMemberMetadataValue(w: ByteWriter, m: ConsumerGroupMe
   w.uvarint((hasClassicMemberMetadata ? 1 : 0))
   if (hasClassicMemberMetadata) {
     const tag = w.beginTaggedField(0)
-    if (classicMemberMetadata === null) w.int8(-1)
+    if (classicMemberMetadata === null) w.uvarint(0)
     else {
-      w.int8(1)
+      w.uvarint(1)
       writeConsumerGroupMemberMetadataValueClassicMemberMetadata(w, classicMemberMetadata, v)
     }
     w.endTaggedField(tag)
