@@ -18,7 +18,7 @@ export interface DispatcherRoleOptions {
 export async function startDispatcherRole(options: DispatcherRoleOptions, logger: Logger): Promise<RunningRole> {
   const metrics = createMetrics()
   const cluster = await connectCluster(options.kafka, 'dispatcher', logger)
-  const target = await createTarget(options.dispatcher.target, { logger })
+  const target = await createTarget(options.dispatcher.target, { logger, concurrency: options.dispatcher.concurrency })
   const dispatcher = await startDispatcher({
     config: options.dispatcher,
     cluster,
@@ -26,7 +26,12 @@ export async function startDispatcherRole(options: DispatcherRoleOptions, logger
     logger,
     meter: metrics.meter
   })
+  const finished = dispatcher.ended.then(error => {
+    if (error !== undefined) throw error
+  })
+  finished.catch(() => undefined) // whoever runs the role awaits it
   return {
+    finished,
     info: { groupId: options.dispatcher.groupId, target: target.name },
     status: (): RoleStatus => {
       const { totals, partitions } = dispatcher.status()
@@ -34,7 +39,7 @@ export async function startDispatcherRole(options: DispatcherRoleOptions, logger
         ...totals,
         partitions: partitions.length,
         inFlight: partitions.reduce((sum, each) => sum + each.inFlight, 0),
-        lag: partitions.reduce((sum, each) => sum + each.lag, 0)
+        lag: partitions.reduce((sum, each) => sum + (each.lag ?? 0), 0)
       }
     },
     drain: async deadlineMs => {
