@@ -33,6 +33,7 @@ const DATA = [
   'ConsumerProtocolSubscription',
   'ConsumerProtocolAssignment',
   'EndTxnMarker',
+  'ControlRecordTypeSchema',
   'OffsetCommitKey',
   'OffsetCommitValue',
   'LegacyOffsetCommitKey',

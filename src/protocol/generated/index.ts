@@ -203,6 +203,8 @@ export type { ConsumerProtocolAssignment, ConsumerProtocolAssignmentInput, Consu
 export { consumerProtocolAssignmentCodec } from './data-consumer-protocol-assignment.ts'
 export type { EndTxnMarker, EndTxnMarkerInput } from './data-end-txn-marker.ts'
 export { endTxnMarkerCodec } from './data-end-txn-marker.ts'
+export type { ControlRecordTypeSchema, ControlRecordTypeSchemaInput } from './data-control-record-type-schema.ts'
+export { controlRecordTypeSchemaCodec } from './data-control-record-type-schema.ts'
 export type { OffsetCommitKey, OffsetCommitKeyInput } from './data-offset-commit-key.ts'
 export { offsetCommitKeyCodec } from './data-offset-commit-key.ts'
 export type { OffsetCommitValue, OffsetCommitValueInput } from './data-offset-commit-value.ts'
