@@ -492,7 +492,7 @@ export class ClassicGroup {
   #expireSync(nowMs: number, out: Collected): void {
     this.#syncDeadlineMs = undefined
     if (this.#pendingSyncs.size === 0) return
-    for (const memberId of [...this.#pendingSyncs]) {
+    for (const memberId of this.#pendingSyncs) {
       const member = this.#members.find(memberId)
       if (member !== undefined) this.#removeMember(member, out)
     }

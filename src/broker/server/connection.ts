@@ -72,8 +72,7 @@ export class Connection {
   #lastActivityMs: number
   /** Address of the client without the port. */
   readonly host: string
-  /** Facts that handlers keep about this client, such as what ApiVersions told. */
-  clientSoftware = ''
+  readonly #gone = new AbortController()
 
   constructor(options: ConnectionOptions) {
     this.#options = options
@@ -95,9 +94,9 @@ export class Connection {
     return this.#slots.length === 0 && sinceMs >= idleMs
   }
 
-  /** Whether the connection is gone: parked work for it may be dropped. */
-  get isClosed(): boolean {
-    return this.#isClosed
+  /** Aborts when the connection is gone: parked work for it may be dropped. */
+  get signal(): AbortSignal {
+    return this.#gone.signal
   }
 
   /** Closes the connection and logs why. */
@@ -112,6 +111,7 @@ export class Connection {
     if (this.#isClosed) return
     this.#isClosed = true
     this.#next = undefined
+    this.#gone.abort()
     this.#options.onClosed(this)
   }
 

@@ -49,7 +49,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   const close = async (): Promise<void> => {
     sweeper.cancel()
     const isClosed = new Promise<void>(resolve => server.close(() => resolve()))
-    for (const connection of [...connections]) connection.close('the broker is stopping')
+    for (const connection of connections) connection.close('the broker is stopping')
     await isClosed
   }
   return { port, close: () => (closing ??= close()) }
@@ -100,7 +100,7 @@ async function listen(server: net.Server, options: ServerOptions): Promise<numbe
 function sweepIdle(connections: Set<Connection>, options: ServerOptions): Timer {
   const periodMs = Math.max(1, Math.min(30_000, Math.floor(options.idleMsMax / 2)))
   const sweep = (): void => {
-    for (const connection of [...connections]) {
+    for (const connection of connections) {
       if (connection.isIdle(options.idleMsMax)) connection.close(`idle for ${options.idleMsMax} ms`)
     }
   }

@@ -1,0 +1,351 @@
+/**
+ * Runtime of the classic groups: one map of groups, their timers, their parked
+ * requests, and the log `__consumer_offsets` under them.
+ *
+ * Each call runs a pure decision (`classic-group.ts`, `committed-offsets.ts`),
+ * appends the records it asks for, and only then applies what depends on them
+ * and answers. Appends of one partition keep their order, so the log replays
+ * into the same state. `load` runs before the broker listens, which is why no
+ * client ever sees COORDINATOR_LOAD_IN_PROGRESS.
+ *
+ * Limits: parked requests are bounded by the members, members by
+ * `group.max.size`; groups that hold nothing are dropped by `expireOffsets`.
+ */
+
+import { randomUUID } from 'node:crypto'
+import type { Clock, Timer } from '../../core/index.ts'
+import type { KafkaErrorName } from '../../protocol/index.ts'
+import type { Logger } from '../../telemetry/index.ts'
+import { ClassicGroup } from './classic-group.ts'
+import { type CommittedOffset, CommittedOffsets, type TopicPartition } from './committed-offsets.ts'
+import { subscriptionTopics } from './consumer-subscription.ts'
+import { failedJoin, failedSync } from './group-effects.ts'
+import { encodeGroup, encodeOffset, type GroupRecord, readGroupRecord } from './group-records.ts'
+import type {
+  GroupEffects,
+  GroupSettings,
+  JoinReply,
+  JoinRequest,
+  LeavingMember,
+  MemberIdentity,
+  SyncReply,
+  SyncRequest
+} from './group-types.ts'
+import { groupPartition } from './java-hash.ts'
+import { subscriptionOf } from './member-table.ts'
+
+/** The log under the coordinator: the internal topic `__consumer_offsets`. */
+export interface OffsetsLog {
+  /** How many partitions the topic has, or will have once it is created. */
+  readonly partitionCount: number
+  /** Appends one batch, in call order for each partition; resolves once it is written. */
+  append(partition: number, records: readonly GroupRecord[]): Promise<KafkaErrorName>
+  /** Visits every record of every partition, oldest first. */
+  replay(visit: (key: Buffer, value: Buffer | null) => void): Promise<void>
+}
+
+/** Settings of the coordinator beyond those of single groups. */
+export interface CoordinatorSettings extends GroupSettings {
+  /** `offsets.retention.minutes`, here in milliseconds. Default 7 days. */
+  readonly offsetsRetentionMs: number
+  /** `offsets.retention.check.interval.ms`. Default 600_000. */
+  readonly retentionCheckMs: number
+}
+
+/** What the coordinator needs. */
+export interface CoordinatorOptions {
+  readonly settings: CoordinatorSettings
+  readonly log: OffsetsLog
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+/** One offset that a client commits. */
+export interface OffsetToCommit extends TopicPartition {
+  readonly committed: CommittedOffset
+}
+
+interface GroupEntry {
+  readonly group: ClassicGroup
+  readonly offsets: CommittedOffsets
+  /** Partitions of commits that are being appended: a deletion must cover them too. */
+  readonly inFlight: Set<readonly TopicPartition[]>
+  timer: Timer | undefined
+  timerMs: number
+}
+
+/** A group and its offsets, for DescribeGroups, ListGroups and OffsetFetch. */
+export interface GroupView {
+  readonly group: ClassicGroup
+  readonly offsets: CommittedOffsets
+}
+
+/** Coordinates all classic groups of this broker. */
+export class GroupCoordinator {
+  readonly #options: CoordinatorOptions
+  readonly #groups = new Map<string, GroupEntry>()
+  readonly #parked = new Map<number, (reply: JoinReply | SyncReply) => void>()
+  #token = 0
+  #retentionTimer: Timer | undefined
+
+  constructor(options: CoordinatorOptions) {
+    this.#options = options
+  }
+
+  /** Replays `__consumer_offsets`, then starts timers. Call once, before clients are served. */
+  async load(): Promise<void> {
+    const { clock, log, settings, logger } = this.#options
+    const nowMs = clock.now()
+    await log.replay((key, value) => this.#replayRecord(key, value, nowMs))
+    for (const [groupId, entry] of this.#groups) {
+      if (entry.group.isUnused && entry.group.protocolType === null && entry.offsets.topicCount === 0) {
+        this.#groups.delete(groupId)
+      } else this.#arm(entry)
+    }
+    if (this.#groups.size > 0) logger.info({ groups: this.#groups.size }, 'groups and committed offsets were loaded')
+    this.#retentionTimer = clock.every(settings.retentionCheckMs, () => void this.expireOffsets()).unref()
+  }
+
+  #replayRecord(key: Buffer, value: Buffer | null, nowMs: number): void {
+    const record = readGroupRecord(key, value)
+    if (record === undefined) return
+    if (record.kind === 'offset') {
+      this.#entry(record.groupId).offsets.apply(record, record.committed)
+      return
+    }
+    if (record.group === undefined) this.#groups.delete(record.groupId)
+    else this.#entry(record.groupId).group.restore(record.group, nowMs)
+  }
+
+  /** Stops all timers. Parked requests stay unanswered: their connections are closing. */
+  close(): void {
+    this.#retentionTimer?.cancel()
+    for (const entry of this.#groups.values()) entry.timer?.cancel()
+    this.#parked.clear()
+  }
+
+  /** JoinGroup. `request.newMemberId` is made here. */
+  join(groupId: string, request: Omit<JoinRequest, 'token' | 'newMemberId'>): Promise<JoinReply> {
+    const token = this.#nextToken()
+    if (groupId === '') return Promise.resolve(failedJoin(token, 'INVALID_GROUP_ID', request.memberId))
+    const isFirst = !this.#groups.has(groupId)
+    if (isFirst && request.memberId !== '') {
+      return Promise.resolve(failedJoin(token, 'UNKNOWN_MEMBER_ID', request.memberId))
+    }
+    const newMemberId = `${request.groupInstanceId ?? request.clientId}-${randomUUID()}`
+    const entry = this.#entry(groupId)
+    return new Promise(resolve => {
+      this.#parked.set(token, reply => {
+        if (reply.kind === 'join') resolve(reply)
+      })
+      this.#perform(entry, entry.group.join({ ...request, token, newMemberId }, this.#options.clock.now()))
+    })
+  }
+
+  /** SyncGroup. */
+  sync(groupId: string, request: Omit<SyncRequest, 'token'>): Promise<SyncReply> {
+    const token = this.#nextToken()
+    const entry = this.#groups.get(groupId)
+    if (groupId === '') return Promise.resolve(failedSync(token, 'INVALID_GROUP_ID'))
+    if (entry === undefined) return Promise.resolve(failedSync(token, 'UNKNOWN_MEMBER_ID'))
+    return new Promise(resolve => {
+      this.#parked.set(token, reply => {
+        if (reply.kind === 'sync') resolve(reply)
+      })
+      this.#perform(entry, entry.group.sync({ ...request, token }, this.#options.clock.now()))
+    })
+  }
+
+  /** Heartbeat. */
+  heartbeat(groupId: string, identity: MemberIdentity): KafkaErrorName {
+    if (groupId === '') return 'INVALID_GROUP_ID'
+    const entry = this.#groups.get(groupId)
+    return entry === undefined ? 'UNKNOWN_MEMBER_ID' : entry.group.heartbeat(identity, this.#options.clock.now())
+  }
+
+  /** LeaveGroup: one error per named member. */
+  leave(groupId: string, leaving: readonly LeavingMember[]): KafkaErrorName[] {
+    if (groupId === '') return leaving.map(() => 'INVALID_GROUP_ID')
+    const entry = this.#groups.get(groupId)
+    if (entry === undefined) return leaving.map(() => 'UNKNOWN_MEMBER_ID')
+    const effects = entry.group.leave(leaving, this.#options.clock.now())
+    this.#perform(entry, effects)
+    return effects.errors
+  }
+
+  /**
+   * OffsetCommit: checks the caller, appends, then makes the offsets visible.
+   * Offsets must have been checked one by one before (`metadata` size, topic).
+   */
+  async commitOffsets(
+    groupId: string,
+    identity: MemberIdentity,
+    offsets: readonly OffsetToCommit[]
+  ): Promise<KafkaErrorName> {
+    if (groupId === '') return 'INVALID_GROUP_ID'
+    if (!this.#groups.has(groupId) && identity.generation >= 0) return 'ILLEGAL_GENERATION'
+    const entry = this.#entry(groupId)
+    const error = entry.group.commitOffsetsError(identity, this.#options.clock.now())
+    if (error !== 'NONE' || offsets.length === 0) return error
+    const records = offsets.map(each => encodeOffset(groupId, each, each.committed))
+    entry.inFlight.add(offsets)
+    const writeError = await this.#append(groupId, records)
+    entry.inFlight.delete(offsets)
+    if (writeError !== 'NONE') return writeError
+    for (const each of offsets) entry.offsets.apply(each, each.committed)
+    return 'NONE'
+  }
+
+  /** A group and its offsets, if the group is known. */
+  find(groupId: string): GroupView | undefined {
+    const entry = this.#groups.get(groupId)
+    return entry === undefined || entry.group.state === 'Dead' ? undefined : entry
+  }
+
+  /** All groups. */
+  list(): GroupView[] {
+    return [...this.#groups.values()].filter(entry => entry.group.state !== 'Dead')
+  }
+
+  /** DeleteGroups: removes an empty group with its offsets. */
+  async deleteGroup(groupId: string): Promise<KafkaErrorName> {
+    if (groupId === '') return 'INVALID_GROUP_ID'
+    const entry = this.#groups.get(groupId)
+    if (entry === undefined || entry.group.state === 'Dead') return 'GROUP_ID_NOT_FOUND'
+    if (!entry.group.tryKill(this.#options.clock.now())) return 'NON_EMPTY_GROUP'
+    const known = [...entry.offsets.partitions(), ...[...entry.inFlight].flat()]
+    const records = known.map(partition => encodeOffset(groupId, partition, undefined))
+    this.#drop(entry)
+    return this.#append(groupId, [...records, encodeGroup(groupId, undefined)])
+  }
+
+  /** OffsetDelete: one error per partition, or one for all. */
+  async deleteOffsets(
+    groupId: string,
+    partitions: readonly TopicPartition[]
+  ): Promise<{ error: KafkaErrorName; errors: KafkaErrorName[] }> {
+    const refused = (error: KafkaErrorName): { error: KafkaErrorName; errors: KafkaErrorName[] } => ({
+      error,
+      errors: []
+    })
+    if (groupId === '') return refused('INVALID_GROUP_ID')
+    const entry = this.#groups.get(groupId)
+    if (entry === undefined || entry.group.state === 'Dead') return refused('GROUP_ID_NOT_FOUND')
+    const subscribed = subscribedTopics(entry.group)
+    if (entry.group.state !== 'Empty' && entry.group.protocolType !== 'consumer') return refused('NON_EMPTY_GROUP')
+    const errors = partitions.map(({ topic }): KafkaErrorName =>
+      entry.group.state !== 'Empty' && subscribed?.has(topic) !== false ? 'GROUP_SUBSCRIBED_TO_TOPIC' : 'NONE'
+    )
+    const known = partitions.filter(
+      ({ topic, partition }, index) => errors[index] === 'NONE' && entry.offsets.get(topic, partition) !== undefined
+    )
+    const error = await this.#removeOffsets(entry, known)
+    return error === 'NONE' ? { error, errors } : refused(error)
+  }
+
+  /** Forgets all offsets of topics that were deleted. */
+  async forgetTopic(topic: string): Promise<void> {
+    for (const entry of this.#groups.values()) {
+      const gone = entry.offsets.partitions().filter(each => each.topic === topic)
+      if (gone.length > 0) await this.#removeOffsets(entry, gone)
+    }
+  }
+
+  /** Removes offsets that have outlived `offsets.retention.minutes`, and groups that have nothing left. */
+  async expireOffsets(): Promise<void> {
+    const { clock, settings } = this.#options
+    for (const entry of this.#groups.values()) {
+      const { group, offsets } = entry
+      const nowMs = clock.now()
+      const { state, stateTimestampMs, protocolType } = group
+      const view = { state, stateTimestampMs, protocolType, subscribedTopics: subscribedTopics(group) }
+      const expired = offsets.expired(view, nowMs, settings.offsetsRetentionMs)
+      if (expired.length > 0) await this.#removeOffsets(entry, expired)
+      if (offsets.topicCount > 0 || entry.inFlight.size > 0 || !group.isUnused || !group.tryKill(nowMs)) continue
+      this.#drop(entry)
+      if (protocolType !== null) await this.#append(group.groupId, [encodeGroup(group.groupId, undefined)])
+    }
+  }
+
+  async #removeOffsets(entry: GroupEntry, partitions: readonly TopicPartition[]): Promise<KafkaErrorName> {
+    if (partitions.length === 0) return 'NONE'
+    const { groupId } = entry.group
+    const error = await this.#append(
+      groupId,
+      partitions.map(partition => encodeOffset(groupId, partition, undefined))
+    )
+    if (error === 'NONE') for (const partition of partitions) entry.offsets.apply(partition, undefined)
+    return error
+  }
+
+  /** Carries out a decision: writes, replies, timer. */
+  #perform(entry: GroupEntry, effects: GroupEffects): void {
+    for (const write of effects.writes) {
+      const { groupId } = entry.group
+      void this.#append(groupId, [encodeGroup(groupId, write.group)]).then(error =>
+        this.#perform(entry, entry.group.completeWrite(write.ticket, error, this.#options.clock.now()))
+      )
+    }
+    for (const reply of effects.replies) {
+      const resolve = this.#parked.get(reply.token)
+      this.#parked.delete(reply.token)
+      resolve?.(reply)
+    }
+    this.#arm(entry)
+  }
+
+  async #append(groupId: string, records: readonly GroupRecord[]): Promise<KafkaErrorName> {
+    const { log, logger } = this.#options
+    const error = await log.append(groupPartition(groupId, log.partitionCount), records)
+    if (error !== 'NONE') logger.error({ groupId, error }, 'a record of the group could not be written')
+    return error
+  }
+
+  /** Keeps one timer per group at its next deadline; later deadlines are found when it fires. */
+  #arm(entry: GroupEntry): void {
+    const nextMs = entry.group.nextDeadlineMs()
+    if (nextMs === undefined || (entry.timer !== undefined && entry.timerMs <= nextMs)) return
+    entry.timer?.cancel()
+    entry.timerMs = nextMs
+    const delayMs = Math.max(0, nextMs - this.#options.clock.now())
+    entry.timer = this.#options.clock.after(delayMs, () => this.#expire(entry)).unref()
+  }
+
+  #expire(entry: GroupEntry): void {
+    entry.timer = undefined
+    this.#perform(entry, entry.group.expire(this.#options.clock.now()))
+  }
+
+  #entry(groupId: string): GroupEntry {
+    const known = this.#groups.get(groupId)
+    if (known !== undefined && known.group.state !== 'Dead') return known
+    const { settings, clock } = this.#options
+    const group = new ClassicGroup(groupId, settings, clock.now())
+    const offsets = new CommittedOffsets()
+    const entry: GroupEntry = { group, offsets, inFlight: new Set(), timer: undefined, timerMs: 0 }
+    this.#groups.set(groupId, entry)
+    return entry
+  }
+
+  #drop(entry: GroupEntry): void {
+    entry.timer?.cancel()
+    this.#groups.delete(entry.group.groupId)
+  }
+
+  #nextToken(): number {
+    this.#token += 1
+    return this.#token
+  }
+}
+
+/** Topics that the members of a consumer group subscribe to, or `undefined` if that cannot be known. */
+export function subscribedTopics(group: ClassicGroup): Set<string> | undefined {
+  if (group.protocolType !== 'consumer' || group.protocolName === null) return undefined
+  const topics = new Set<string>()
+  for (const member of group.members) {
+    const names = subscriptionTopics(subscriptionOf(member, group.protocolName))
+    if (names === undefined) return undefined
+    for (const name of names) topics.add(name)
+  }
+  return topics
+}

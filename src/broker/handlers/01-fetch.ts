@@ -1,0 +1,172 @@
+/**
+ * Fetch, versions 4 to 18: whole batches from the one that contains the wanted
+ * offset on, with sessions (KIP-227), topic ids (version 13) and the check of
+ * the last fetched epoch (version 12, KIP-595).
+ *
+ * If less than `minBytes` is there, the fetch waits without touching the disk:
+ * appends tell how many bytes came, and the logs are read once enough did or
+ * `maxWaitMs` is over. The first partition with records answers at least one
+ * whole batch, however small `maxBytes` is; the rest share what is left.
+ * Record bytes go from the log's read buffer to the socket by reference.
+ */
+
+import {
+  fetchApi,
+  type FetchRequest,
+  type FetchResponseFetchableTopicResponseInput,
+  type FetchResponseInput,
+  type FetchResponsePartitionDataInput,
+  type KafkaErrorName,
+  kafkaErrorName
+} from '../../protocol/index.ts'
+import { randomInt } from '../../core/index.ts'
+import type { PartitionLog } from '../log/index.ts'
+import type { BrokerState } from './broker-state.ts'
+import type { FetchContext, FetchTarget } from './fetch-sessions.ts'
+import { type Caller, defineHandler, errorCode } from './handler.ts'
+
+const TOPIC_ID_VERSION = 13
+const READ_COMMITTED = 1
+const NO_BYTES = Buffer.alloc(0)
+
+/** What was found of one partition. */
+interface Fetched {
+  readonly target: FetchTarget
+  /** Name of the topic; empty if it is known by an unknown id only. */
+  readonly topic: string
+  readonly log: PartitionLog | undefined
+  readonly data: FetchResponsePartitionDataInput
+  readonly bytes: number
+  readonly hasError: boolean
+}
+
+/** The handler of Fetch. */
+export const fetchHandler = defineHandler({
+  api: fetchApi,
+  handle: async (broker, request, caller): Promise<FetchResponseInput> => {
+    const isByTopicId = caller.apiVersion >= TOPIC_ID_VERSION
+    const newId = 1 + randomInt(broker.random, 0x7fff_ffff)
+    const context = broker.fetchSessions.open(request, isByTopicId, { nowMs: broker.clock.now(), newId })
+    if (context.error !== 'NONE') return { errorCode: errorCode(context.error) }
+    const fetched = await fetchAndWait(broker, { request, context, caller })
+    return { sessionId: context.sessionId, responses: answer(broker, context, fetched) }
+  },
+  fail: (_request, code) => ({ errorCode: code })
+})
+
+async function fetchAndWait(
+  broker: BrokerState,
+  call: { request: FetchRequest; context: FetchContext; caller: Caller }
+): Promise<Fetched[]> {
+  const { request, context, caller } = call
+  const fetched = await fetchAll(broker, request, context)
+  const bytes = fetched.reduce((sum, each) => sum + each.bytes, 0)
+  const isEnough = bytes >= request.minBytes || context.targets.length === 0 || fetched.some(each => each.hasError)
+  if (isEnough || request.maxWaitMs <= 0) return fetched
+  await broker.signals.wait({
+    partitions: fetched.flatMap(each => each.log ?? []),
+    wantedBytes: request.minBytes - bytes,
+    waitMs: request.maxWaitMs,
+    signal: caller.signal
+  })
+  return caller.signal.aborted ? [] : fetchAll(broker, request, context)
+}
+
+/** Reads all partitions in turn, as long as there is room in the answer. */
+async function fetchAll(broker: BrokerState, request: FetchRequest, context: FetchContext): Promise<Fetched[]> {
+  const fetched: Fetched[] = []
+  let bytesLeft = Math.min(request.maxBytes, broker.settings.number('fetch.max.bytes'))
+  let isFirst = true
+  for (const target of context.targets) {
+    const bytesMax = Math.min(bytesLeft, target.partitionBytesMax)
+    const one = await fetchPartition(broker, target, { request, bytesMax, minOneBatch: isFirst })
+    fetched.push(one)
+    if (one.bytes > 0) isFirst = false
+    bytesLeft = Math.max(0, bytesLeft - one.bytes)
+  }
+  return fetched
+}
+
+async function fetchPartition(
+  broker: BrokerState,
+  target: FetchTarget,
+  limits: { request: FetchRequest; bytesMax: number; minOneBatch: boolean }
+): Promise<Fetched> {
+  const isById = target.topic === ''
+  const topic = isById ? broker.logs.topicById(target.topicId) : broker.logs.topic(target.topic)
+  const log = topic?.logs[target.partition]
+  const name = topic?.name ?? target.topic
+  const failed = (error: KafkaErrorName): Fetched => {
+    const data = {
+      partitionIndex: target.partition,
+      errorCode: errorCode(error),
+      highWatermark: -1n,
+      records: NO_BYTES
+    }
+    return { target, topic: name, log, data, bytes: 0, hasError: true }
+  }
+  if (log === undefined)
+    return failed(topic === undefined && isById ? 'UNKNOWN_TOPIC_ID' : 'UNKNOWN_TOPIC_OR_PARTITION')
+  const epochError = leaderEpochError(log, target.currentLeaderEpoch)
+  if (epochError !== undefined) return failed(epochError)
+  const { highWatermark, logStartOffset } = log
+  const known = {
+    partitionIndex: target.partition,
+    highWatermark,
+    lastStableOffset: highWatermark,
+    logStartOffset,
+    // There are no transactions, hence none that were aborted.
+    abortedTransactions: limits.request.isolationLevel === READ_COMMITTED ? [] : null
+  }
+  const diverging = divergingEpoch(log, target)
+  if (diverging !== undefined) {
+    const data = { ...known, divergingEpoch: diverging, records: NO_BYTES }
+    return { target, topic: name, log, data, bytes: 0, hasError: true }
+  }
+  if (target.fetchOffset < logStartOffset || target.fetchOffset > highWatermark) return failed('OFFSET_OUT_OF_RANGE')
+  const isReadable = target.fetchOffset < highWatermark && (limits.bytesMax > 0 || limits.minOneBatch)
+  if (!isReadable) return { target, topic: name, log, data: { ...known, records: NO_BYTES }, bytes: 0, hasError: false }
+  const read = await log.read(target.fetchOffset, limits.bytesMax, { minOneBatch: limits.minOneBatch })
+  if (read.errorCode !== 0) return failed(kafkaErrorName(read.errorCode))
+  const data = { ...known, records: read.records }
+  return { target, topic: name, log, data, bytes: read.records.length, hasError: false }
+}
+
+/** Why a client's idea of the leader epoch is wrong; `undefined` if it is right or it has none. */
+export function leaderEpochError(log: PartitionLog, currentLeaderEpoch: number): KafkaErrorName | undefined {
+  if (currentLeaderEpoch < 0 || currentLeaderEpoch === log.leaderEpoch) return undefined
+  return currentLeaderEpoch < log.leaderEpoch ? 'FENCED_LEADER_EPOCH' : 'UNKNOWN_LEADER_EPOCH'
+}
+
+/** Where the client's log parts from ours, if it does. */
+function divergingEpoch(log: PartitionLog, target: FetchTarget): { epoch: number; endOffset: bigint } | undefined {
+  if (target.lastFetchedEpoch < 0) return undefined
+  const end = log.endOffsetOf(target.lastFetchedEpoch)
+  if (end.epoch < 0) return undefined
+  const isDiverging = end.epoch < target.lastFetchedEpoch || end.endOffset < target.fetchOffset
+  return isDiverging ? end : undefined
+}
+
+/** The answer by topic, with only the news where the session asks for that. */
+function answer(
+  broker: BrokerState,
+  context: FetchContext,
+  fetched: readonly Fetched[]
+): FetchResponseFetchableTopicResponseInput[] {
+  const responses: { topic: string; topicId: string; partitions: FetchResponsePartitionDataInput[] }[] = []
+  for (const { target, topic, data, bytes, hasError } of fetched) {
+    const isTold = broker.fetchSessions.note(context, {
+      target,
+      hasRecords: bytes > 0,
+      hasError,
+      highWatermark: data.highWatermark ?? -1n,
+      logStartOffset: data.logStartOffset ?? -1n
+    })
+    if (!isTold) continue
+    const last = responses.at(-1)
+    const isSameTopic = last !== undefined && last.topic === topic && last.topicId === target.topicId
+    if (isSameTopic) last.partitions.push(data)
+    else responses.push({ topic, topicId: target.topicId, partitions: [data] })
+  }
+  return responses
+}

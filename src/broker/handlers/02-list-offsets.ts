@@ -1,0 +1,104 @@
+/**
+ * ListOffsets, versions 1 to 11: the offset at a time, or at a named place.
+ *
+ *   -1 latest · -2 earliest · -3 largest timestamp (7) · -4 earliest local (8)
+ *   -5 latest tiered (9) · -6 earliest pending upload (11)
+ *
+ * Nothing is tiered here: -4 is the earliest, -5 and -6 are none (-1). With
+ * transactions absent, committed and uncommitted readers see the same end.
+ */
+
+import {
+  type KafkaErrorName,
+  listOffsetsApi,
+  type ListOffsetsRequestPartition,
+  type ListOffsetsResponsePartitionResponseInput
+} from '../../protocol/index.ts'
+import type { PartitionLog } from '../log/index.ts'
+import type { BrokerState } from './broker-state.ts'
+import { leaderEpochError } from './01-fetch.ts'
+import { defineHandler, errorCode } from './handler.ts'
+
+const LATEST = -1n
+const EARLIEST = -2n
+const MAX_TIMESTAMP = -3n
+const EARLIEST_LOCAL = -4n
+const LATEST_TIERED = -5n
+const EARLIEST_PENDING_UPLOAD = -6n
+
+/** Since which version a named place may be asked for. */
+const PLACE_VERSIONS = new Map([
+  [LATEST, 1],
+  [EARLIEST, 1],
+  [MAX_TIMESTAMP, 7],
+  [EARLIEST_LOCAL, 8],
+  [LATEST_TIERED, 9],
+  [EARLIEST_PENDING_UPLOAD, 11]
+])
+
+/** The handler of ListOffsets. */
+export const listOffsetsHandler = defineHandler({
+  api: listOffsetsApi,
+  handle: async (broker, request, { apiVersion }) => {
+    const topics = await Promise.all(
+      request.topics.map(async ({ name, partitions }) => ({
+        name,
+        partitions: await Promise.all(partitions.map(each => lookUp(broker, name, { ...each, apiVersion })))
+      }))
+    )
+    return { topics }
+  },
+  fail: (request, code) => ({
+    topics: request.topics.map(({ name, partitions }) => ({
+      name,
+      partitions: partitions.map(({ partitionIndex }) => ({ partitionIndex, errorCode: code }))
+    }))
+  })
+})
+
+async function lookUp(
+  broker: BrokerState,
+  topic: string,
+  { partitionIndex, currentLeaderEpoch, timestamp, apiVersion }: ListOffsetsRequestPartition & { apiVersion: number }
+): Promise<ListOffsetsResponsePartitionResponseInput> {
+  const failed = (error: KafkaErrorName): ListOffsetsResponsePartitionResponseInput => ({
+    partitionIndex,
+    errorCode: errorCode(error)
+  })
+  const log = broker.logs.topic(topic)?.logs[partitionIndex]
+  if (log === undefined) return failed('UNKNOWN_TOPIC_OR_PARTITION')
+  const epochError = leaderEpochError(log, currentLeaderEpoch)
+  if (epochError !== undefined) return failed(epochError)
+  if (timestamp < 0n && (PLACE_VERSIONS.get(timestamp) ?? Number.POSITIVE_INFINITY) > apiVersion) {
+    return failed('UNSUPPORTED_VERSION')
+  }
+  const found = await find(log, timestamp)
+  const leaderEpoch = apiVersion >= 4 ? found.leaderEpoch : -1
+  return { partitionIndex, offset: found.offset, timestamp: found.timestampMs, leaderEpoch }
+}
+
+interface Found {
+  readonly offset: bigint
+  readonly timestampMs: bigint
+  readonly leaderEpoch: number
+}
+
+const NONE: Found = { offset: -1n, timestampMs: -1n, leaderEpoch: -1 }
+
+async function find(log: PartitionLog, timestamp: bigint): Promise<Found> {
+  const { leaderEpoch } = log
+  switch (timestamp) {
+    case LATEST:
+      return { offset: log.highWatermark, timestampMs: -1n, leaderEpoch }
+    case EARLIEST:
+    case EARLIEST_LOCAL:
+      return { offset: log.logStartOffset, timestampMs: -1n, leaderEpoch }
+    case LATEST_TIERED:
+    case EARLIEST_PENDING_UPLOAD:
+      return NONE
+    case MAX_TIMESTAMP:
+      return (await log.maxTimestampOffset()) ?? NONE
+    default:
+      return (await log.offsetForTimestamp(timestamp)) ?? NONE
+  }
+}

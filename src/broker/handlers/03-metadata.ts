@@ -1,0 +1,80 @@
+/**
+ * Metadata, versions 0 to 13: the broker, its topics and who leads them.
+ *
+ * A topic that does not exist is created when both the client and
+ * `auto.create.topics.enable` allow it, and answered at once as existing, which
+ * spares the client the retry that Kafka makes it do. Version 0 asks for all
+ * topics with an empty list, later ones with null. Ids: version 10 on.
+ */
+
+import {
+  metadataApi,
+  type KafkaErrorName,
+  kafkaErrorName,
+  type MetadataRequest,
+  type MetadataResponseInput,
+  type MetadataResponseTopicInput,
+  ZERO_UUID
+} from '../../protocol/index.ts'
+import { INTERNAL_TOPICS, type Topic } from '../log/index.ts'
+import type { BrokerState } from './broker-state.ts'
+import { defineHandler, errorCode } from './handler.ts'
+import { AUTHORIZED_CLUSTER_OPERATIONS, AUTHORIZED_TOPIC_OPERATIONS } from './authorized-operations.ts'
+
+/** The handler of Metadata. */
+export const metadataHandler = defineHandler({
+  api: metadataApi,
+  handle: async (broker, request, { apiVersion }): Promise<MetadataResponseInput> => {
+    const isAll = request.topics === null || (apiVersion === 0 && request.topics.length === 0)
+    const topics = isAll
+      ? broker.logs.topics.map(topic => describe(broker, topic))
+      : await Promise.all((request.topics ?? []).map(topic => lookUp(broker, request, topic)))
+    const { host, port } = broker.endpoint
+    return {
+      brokers: [{ nodeId: broker.nodeId, host, port, rack: null }],
+      clusterId: broker.clusterId,
+      controllerId: broker.nodeId,
+      topics: request.includeTopicAuthorizedOperations
+        ? topics.map(topic => ({ ...topic, topicAuthorizedOperations: AUTHORIZED_TOPIC_OPERATIONS }))
+        : topics,
+      ...(request.includeClusterAuthorizedOperations
+        ? { clusterAuthorizedOperations: AUTHORIZED_CLUSTER_OPERATIONS }
+        : {})
+    }
+  },
+  fail: (request, code) => ({
+    topics: (request.topics ?? []).map(({ name, topicId }) => ({ name, topicId, errorCode: code }))
+  })
+})
+
+async function lookUp(
+  broker: BrokerState,
+  request: MetadataRequest,
+  { name, topicId }: { name: string | null; topicId: string }
+): Promise<MetadataResponseTopicInput> {
+  if (name === null) {
+    const topic = topicId === ZERO_UUID ? undefined : broker.logs.topicById(topicId)
+    return topic === undefined ? { topicId, errorCode: errorCode('UNKNOWN_TOPIC_ID') } : describe(broker, topic)
+  }
+  const topic = broker.logs.topic(name)
+  if (topic !== undefined) return describe(broker, topic)
+  const failed = (error: KafkaErrorName): MetadataResponseTopicInput => ({ name, errorCode: errorCode(error) })
+  const isAllowed = request.allowAutoTopicCreation && broker.settings.isOn('auto.create.topics.enable')
+  if (!isAllowed) return failed('UNKNOWN_TOPIC_OR_PARTITION')
+  const created = await broker.logs.createTopic({ name })
+  // Another request may have created it meanwhile.
+  const found = created.topic ?? broker.logs.topic(name)
+  return found === undefined ? failed(kafkaErrorName(created.errorCode)) : describe(broker, found)
+}
+
+function describe(broker: BrokerState, topic: Topic): MetadataResponseTopicInput {
+  const nodes = [broker.nodeId]
+  const partitions = topic.logs.map((log, partitionIndex) => ({
+    partitionIndex,
+    leaderId: broker.nodeId,
+    leaderEpoch: log.leaderEpoch,
+    replicaNodes: nodes,
+    isrNodes: nodes
+  }))
+  return { name: topic.name, topicId: topic.id, isInternal: INTERNAL_TOPICS.has(topic.name), partitions }
+}

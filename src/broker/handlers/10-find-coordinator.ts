@@ -1,0 +1,47 @@
+/**
+ * FindCoordinator, versions 0 to 6: this broker coordinates every group.
+ *
+ * Transactions and share groups are not supported: asking for their coordinator
+ * is INVALID_REQUEST, which no client retries, with a message that says why.
+ * Source: KIP-699 (batched keys, version 4).
+ */
+
+import { type FindCoordinatorResponseInput, findCoordinatorApi, type KafkaErrorName } from '../../protocol/index.ts'
+import type { BrokerState } from './broker-state.ts'
+import { defineHandler, errorCode } from './handler.ts'
+
+const GROUP = 0
+const BATCHED_KEYS_VERSION = 4
+const NOT_SUPPORTED = 'This broker coordinates consumer groups; transactions and share groups are not supported.'
+
+/** The handler of FindCoordinator. */
+export const findCoordinatorHandler = defineHandler({
+  api: findCoordinatorApi,
+  handle: async (broker, request, { apiVersion }): Promise<FindCoordinatorResponseInput> => {
+    const keyError = request.keyType === GROUP ? 'NONE' : 'INVALID_REQUEST'
+    if (keyError === 'NONE') await broker.offsetsTopic.ensureCreated()
+    if (apiVersion >= BATCHED_KEYS_VERSION) {
+      return { coordinators: request.coordinatorKeys.map(key => ({ key, ...answer(broker, keyError) })) }
+    }
+    return answer(broker, keyError)
+  },
+  // Each form has its own place for the error, and refuses the other's.
+  fail: ({ coordinatorKeys }, code) =>
+    coordinatorKeys.length === 0
+      ? { errorCode: code }
+      : { coordinators: coordinatorKeys.map(key => ({ key, errorCode: code })) }
+})
+
+interface CoordinatorAnswer {
+  readonly errorCode: number
+  readonly errorMessage: string | null
+  readonly nodeId: number
+  readonly host: string
+  readonly port: number
+}
+
+function answer(broker: BrokerState, error: KafkaErrorName): CoordinatorAnswer {
+  const { host, port } = broker.endpoint
+  const node = error === 'NONE' ? { nodeId: broker.nodeId, host, port } : { nodeId: -1, host: '', port: -1 }
+  return { errorCode: errorCode(error), errorMessage: error === 'NONE' ? null : NOT_SUPPORTED, ...node }
+}

@@ -1,0 +1,46 @@
+/**
+ * DescribeGroups, versions 0 to 6. A group that does not exist is `Dead`;
+ * version 6 also says GROUP_ID_NOT_FOUND (KIP-1043).
+ */
+
+import { describeGroupsApi, type DescribeGroupsResponseDescribedGroupInput } from '../../protocol/index.ts'
+import type { GroupView } from '../groups/index.ts'
+import { NO_BYTES, subscriptionOf } from '../groups/index.ts'
+import { defineHandler, errorCode } from './handler.ts'
+
+const NOT_FOUND_VERSION = 6
+
+/** The handler of DescribeGroups. */
+export const describeGroupsHandler = defineHandler({
+  api: describeGroupsApi,
+  handle: (broker, request, { apiVersion }) => {
+    const groups = request.groups.map(groupId => {
+      const view = broker.groups.find(groupId)
+      if (view !== undefined) return describe(groupId, view)
+      const dead = { groupId, groupState: 'Dead' }
+      if (apiVersion < NOT_FOUND_VERSION) return dead
+      return { ...dead, errorCode: errorCode('GROUP_ID_NOT_FOUND'), errorMessage: `Group ${groupId} not found.` }
+    })
+    return { groups }
+  },
+  fail: (request, code) => ({ groups: request.groups.map(groupId => ({ groupId, errorCode: code })) })
+})
+
+function describe(groupId: string, { group }: GroupView): DescribeGroupsResponseDescribedGroupInput {
+  const isStable = group.state === 'Stable'
+  return {
+    groupId,
+    groupState: group.state,
+    protocolType: group.protocolType ?? '',
+    // Before the group is stable, what the members do is not decided.
+    protocolData: isStable ? (group.protocolName ?? '') : '',
+    members: [...group.members].map(member => ({
+      memberId: member.memberId,
+      groupInstanceId: member.groupInstanceId,
+      clientId: member.clientId,
+      clientHost: member.clientHost,
+      memberMetadata: isStable ? subscriptionOf(member, group.protocolName) : NO_BYTES,
+      memberAssignment: isStable ? member.assignment : NO_BYTES
+    }))
+  }
+}

@@ -1,0 +1,112 @@
+/**
+ * CreateTopics, versions 2 to 7. Each topic has its own result; version 5 on,
+ * the result shows the settings the topic has, version 7 on its id.
+ *
+ * Replication factor -1 and 1 are possible on one node, and so are manual
+ * assignments that name this node alone. Source: KIP-4, KIP-464, KIP-525.
+ */
+
+import {
+  createTopicsApi,
+  type CreateTopicsRequestCreatableTopic,
+  type CreateTopicsResponseCreatableTopicResultInput
+} from '../../protocol/index.ts'
+import type { NewTopic } from '../log/index.ts'
+import type { BrokerState } from './broker-state.ts'
+import { CONFIG_SOURCES, topicConfigRows } from './config-rows.ts'
+import { defineHandler, errorCode, type Refusal } from './handler.ts'
+
+/** Most partitions in one request. Source: Kafka `ReplicationControlManager.MAX_PARTITIONS_PER_BATCH`. */
+const PARTITIONS_PER_REQUEST_MAX = 10_000
+
+/** The handler of CreateTopics. */
+export const createTopicsHandler = defineHandler({
+  api: createTopicsApi,
+  handle: async (broker, request) => {
+    const names = request.topics.map(topic => topic.name)
+    let partitionCount = 0
+    const topics: CreateTopicsResponseCreatableTopicResultInput[] = []
+    for (const topic of request.topics) {
+      partitionCount += Math.max(1, topic.numPartitions, topic.assignments.length)
+      if (names.indexOf(topic.name) !== names.lastIndexOf(topic.name)) {
+        topics.push(refused(topic.name, { error: 'INVALID_REQUEST', message: 'Duplicate topic name.' }))
+      } else if (partitionCount > PARTITIONS_PER_REQUEST_MAX) {
+        topics.push(refused(topic.name, { error: 'POLICY_VIOLATION', message: 'Too many partitions in one request.' }))
+      } else topics.push(await create(broker, topic, request.validateOnly))
+    }
+    return { topics }
+  },
+  fail: (request, code) => ({ topics: request.topics.map(({ name }) => ({ name, errorCode: code })) })
+})
+
+async function create(
+  broker: BrokerState,
+  topic: CreateTopicsRequestCreatableTopic,
+  validateOnly: boolean
+): Promise<CreateTopicsResponseCreatableTopicResultInput> {
+  const wanted = newTopicOf(broker, topic)
+  if ('error' in wanted) return refused(topic.name, wanted)
+  const { name, partitionCount, configs } = wanted
+  const problem = broker.logs.newTopicProblem(wanted)
+  if (problem !== undefined) return { name, ...problem, configs: [] }
+  const shown = {
+    name,
+    numPartitions: partitionCount,
+    replicationFactor: 1,
+    configs: topicConfigRows(broker, configs).map(row => ({
+      name: row.name,
+      value: row.value,
+      readOnly: false,
+      configSource: CONFIG_SOURCES[row.source],
+      isSensitive: false
+    }))
+  }
+  if (validateOnly) return shown
+  const created = await broker.logs.createTopic(wanted)
+  if (created.topic !== undefined) return { ...shown, topicId: created.topic.id }
+  return { name, errorCode: created.errorCode, errorMessage: created.errorMessage, configs: [] }
+}
+
+function newTopicOf(broker: BrokerState, topic: CreateTopicsRequestCreatableTopic): Required<NewTopic> | Refusal {
+  const { name, numPartitions, replicationFactor, assignments } = topic
+  const configs: Record<string, string> = {}
+  for (const { name: key, value } of topic.configs) {
+    if (value === null)
+      return { error: 'INVALID_CONFIG', message: `Null value not supported for topic configs: ${key}` }
+    configs[key] = value
+  }
+  if (assignments.length > 0) {
+    if (numPartitions !== -1 || replicationFactor !== -1) {
+      const message = 'A manual partition assignment was specified, but numPartitions or replicationFactor was not -1.'
+      return { error: 'INVALID_REQUEST', message }
+    }
+    const isPossible = assignments.every(
+      ({ partitionIndex, brokerIds }) =>
+        partitionIndex >= 0 &&
+        partitionIndex < assignments.length &&
+        brokerIds.length === 1 &&
+        brokerIds[0] === broker.nodeId
+    )
+    const isDistinct = new Set(assignments.map(each => each.partitionIndex)).size === assignments.length
+    if (!isPossible || !isDistinct) {
+      const message = `The manual partition assignment must name partitions 0 to n-1, each on broker ${broker.nodeId} alone.`
+      return { error: 'INVALID_REPLICA_ASSIGNMENT', message }
+    }
+    return { name, partitionCount: assignments.length, configs }
+  }
+  if (replicationFactor !== -1 && replicationFactor !== 1) {
+    const message =
+      replicationFactor <= 0
+        ? 'Replication factor must be larger than 0.'
+        : `Unable to replicate the partition ${replicationFactor} time(s): only 1 broker(s) are registered.`
+    return { error: 'INVALID_REPLICATION_FACTOR', message }
+  }
+  const partitionCount = numPartitions === -1 ? broker.settings.number('num.partitions') : numPartitions
+  if (partitionCount <= 0)
+    return { error: 'INVALID_PARTITIONS', message: 'Number of partitions must be larger than 0.' }
+  return { name, partitionCount, configs }
+}
+
+function refused(name: string, { error, message }: Refusal): CreateTopicsResponseCreatableTopicResultInput {
+  return { name, errorCode: errorCode(error), errorMessage: message, configs: [] }
+}

@@ -1,0 +1,67 @@
+/**
+ * DeleteTopics, versions 1 to 6, by name or (version 6) by id. Offsets that
+ * groups committed for the topic go with it, and fetches that wait for it end.
+ *
+ * Unlike in Kafka, `__consumer_offsets` cannot be deleted: the groups of a
+ * running broker live in it.
+ */
+
+import {
+  deleteTopicsApi,
+  type DeleteTopicsResponseDeletableTopicResultInput,
+  type KafkaErrorName,
+  kafkaErrorName,
+  ZERO_UUID
+} from '../../protocol/index.ts'
+import { INTERNAL_TOPICS } from '../log/index.ts'
+import type { BrokerState } from './broker-state.ts'
+import { defineHandler, errorCode, errorMessage } from './handler.ts'
+
+interface NamedTopic {
+  readonly name: string | null
+  readonly topicId: string
+}
+
+/** The handler of DeleteTopics. */
+export const deleteTopicsHandler = defineHandler({
+  api: deleteTopicsApi,
+  handle: async (broker, request, { apiVersion }) => {
+    const responses: DeleteTopicsResponseDeletableTopicResultInput[] = []
+    for (const named of namedTopics(request, apiVersion)) responses.push(await deleteTopic(broker, named))
+    return { responses }
+  },
+  fail: (request, code) => ({
+    responses: [...request.topics, ...request.topicNames.map(name => ({ name, topicId: ZERO_UUID }))].map(named => ({
+      ...named,
+      errorCode: code
+    }))
+  })
+})
+
+function namedTopics(request: { topics: NamedTopic[]; topicNames: string[] }, apiVersion: number): NamedTopic[] {
+  return apiVersion >= 6 ? request.topics : request.topicNames.map(name => ({ name, topicId: ZERO_UUID }))
+}
+
+async function deleteTopic(
+  broker: BrokerState,
+  { name, topicId }: NamedTopic
+): Promise<DeleteTopicsResponseDeletableTopicResultInput> {
+  const failed = (error: KafkaErrorName): DeleteTopicsResponseDeletableTopicResultInput => ({
+    name,
+    topicId,
+    errorCode: errorCode(error),
+    errorMessage: errorMessage(error)
+  })
+  if (name !== null && topicId !== ZERO_UUID) return failed('INVALID_REQUEST')
+  if (name === null && topicId === ZERO_UUID) return failed('INVALID_REQUEST')
+  if (!broker.settings.isOn('delete.topic.enable')) return failed('TOPIC_DELETION_DISABLED')
+  const topic = name === null ? broker.logs.topicById(topicId) : broker.logs.topic(name)
+  if (topic === undefined) return failed(name === null ? 'UNKNOWN_TOPIC_ID' : 'UNKNOWN_TOPIC_OR_PARTITION')
+  if (INTERNAL_TOPICS.has(topic.name)) return failed('INVALID_TOPIC_EXCEPTION')
+  const logs = [...topic.logs]
+  const deleted = await broker.logs.deleteTopic(topic.name)
+  if (deleted.topic === undefined) return failed(kafkaErrorName(deleted.errorCode))
+  for (const log of logs) broker.signals.changed(log)
+  await broker.groups.forgetTopic(topic.name)
+  return { name: topic.name, topicId: topic.id }
+}

@@ -1,0 +1,67 @@
+/**
+ * DescribeConfigs, versions 1 to 4: all settings of topics and of the broker,
+ * with source, type, synonyms and documentation. Source: KIP-133, KIP-226, KIP-569.
+ */
+
+import {
+  describeConfigsApi,
+  type DescribeConfigsRequest,
+  type DescribeConfigsRequestResource,
+  type DescribeConfigsResponseResultInput,
+  type KafkaErrorName
+} from '../../protocol/index.ts'
+import type { BrokerState } from './broker-state.ts'
+import { brokerConfigRows, type ConfigRow, toResourceResult, topicConfigRows } from './config-rows.ts'
+import { BROKER_RESOURCE, TOPIC_RESOURCE } from './config-resources.ts'
+import { defineHandler, errorCode } from './handler.ts'
+
+/** The handler of DescribeConfigs. */
+export const describeConfigsHandler = defineHandler({
+  api: describeConfigsApi,
+  handle: (broker, request) => ({ results: request.resources.map(resource => describe(broker, request, resource)) }),
+  fail: (request, code) => ({
+    results: request.resources.map(({ resourceType, resourceName }) => ({
+      resourceType,
+      resourceName,
+      errorCode: code
+    }))
+  })
+})
+
+function describe(
+  broker: BrokerState,
+  request: DescribeConfigsRequest,
+  { resourceType, resourceName, configurationKeys }: DescribeConfigsRequestResource
+): DescribeConfigsResponseResultInput {
+  const rows = rowsOf(broker, resourceType, resourceName)
+  if ('error' in rows) {
+    return { resourceType, resourceName, errorCode: errorCode(rows.error), errorMessage: rows.message }
+  }
+  const wanted = configurationKeys === null ? undefined : new Set(configurationKeys)
+  const configs = rows
+    .filter(row => wanted === undefined || wanted.size === 0 || wanted.has(row.name))
+    .map(row => toResourceResult(row, request))
+  return { resourceType, resourceName, configs }
+}
+
+function rowsOf(
+  broker: BrokerState,
+  resourceType: number,
+  resourceName: string
+): ConfigRow[] | { error: KafkaErrorName; message: string } {
+  if (resourceType === TOPIC_RESOURCE) {
+    const topic = broker.logs.topic(resourceName)
+    if (topic !== undefined) return topicConfigRows(broker, topic.configs)
+    return { error: 'UNKNOWN_TOPIC_OR_PARTITION', message: `Topic ${resourceName} does not exist.` }
+  }
+  if (resourceType === BROKER_RESOURCE) {
+    // An empty name asks for the cluster-wide dynamic defaults: there are none.
+    if (resourceName === '') return []
+    if (resourceName === String(broker.nodeId)) return brokerConfigRows(broker)
+    return {
+      error: 'INVALID_REQUEST',
+      message: `Unexpected broker id, expected ${broker.nodeId}, but received ${resourceName}`
+    }
+  }
+  return { error: 'INVALID_REQUEST', message: `Unsupported resource type: ${resourceType}` }
+}

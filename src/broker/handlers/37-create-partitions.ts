@@ -1,0 +1,67 @@
+/** CreatePartitions, versions 0 to 3: adds partitions to topics, each with its own result. Source: KIP-195. */
+
+import {
+  createPartitionsApi,
+  type CreatePartitionsRequestTopic,
+  type KafkaErrorName,
+  kafkaErrorName
+} from '../../protocol/index.ts'
+import { INTERNAL_TOPICS } from '../log/index.ts'
+import type { BrokerState } from './broker-state.ts'
+import { defineHandler, errorCode, type Refusal } from './handler.ts'
+
+const PARTITIONS_PER_REQUEST_MAX = 10_000
+
+/** The handler of CreatePartitions. */
+export const createPartitionsHandler = defineHandler({
+  api: createPartitionsApi,
+  handle: async (broker, request) => {
+    const names = request.topics.map(topic => topic.name)
+    const results = []
+    for (const topic of request.topics) {
+      const isDuplicate = names.indexOf(topic.name) !== names.lastIndexOf(topic.name)
+      const refusal = isDuplicate
+        ? refuse('INVALID_REQUEST', 'Duplicate topic name.')
+        : await addPartitions(broker, topic, request.validateOnly)
+      const { error, message } = refusal ?? { error: 'NONE', message: null }
+      results.push({ name: topic.name, errorCode: errorCode(error), errorMessage: message })
+    }
+    return { results }
+  },
+  fail: (request, code) => ({ results: request.topics.map(({ name }) => ({ name, errorCode: code })) })
+})
+
+async function addPartitions(
+  broker: BrokerState,
+  { name, count, assignments }: CreatePartitionsRequestTopic,
+  validateOnly: boolean
+): Promise<Refusal | undefined> {
+  const topic = broker.logs.topic(name)
+  if (topic === undefined) return refuse('UNKNOWN_TOPIC_OR_PARTITION', `Topic ${name} does not exist.`)
+  const current = topic.logs.length
+  if (count === current) return refuse('INVALID_PARTITIONS', `Topic already has ${current} partition(s).`)
+  if (count < current) {
+    const message = `The topic ${name} currently has ${current} partition(s); ${count} would not be an increase.`
+    return refuse('INVALID_PARTITIONS', message)
+  }
+  if (count - current > PARTITIONS_PER_REQUEST_MAX)
+    return refuse('POLICY_VIOLATION', 'Too many partitions in one request.')
+  if (INTERNAL_TOPICS.has(topic.name))
+    return refuse('INVALID_TOPIC_EXCEPTION', `The partition count of ${name} decides where groups are.`)
+  if (assignments !== null) {
+    if (assignments.length !== count - current) {
+      const message = `Attempted to add ${count - current} additional partition(s), but only ${assignments.length} assignment(s) were specified.`
+      return refuse('INVALID_REPLICA_ASSIGNMENT', message)
+    }
+    const isHere = assignments.every(({ brokerIds }) => brokerIds.length === 1 && brokerIds[0] === broker.nodeId)
+    if (!isHere)
+      return refuse('INVALID_REPLICA_ASSIGNMENT', `Every partition must be on broker ${broker.nodeId} alone.`)
+  }
+  if (validateOnly) return undefined
+  const grown = await broker.logs.createPartitions(name, count)
+  return grown.topic === undefined ? refuse(kafkaErrorName(grown.errorCode), grown.errorMessage) : undefined
+}
+
+function refuse(error: KafkaErrorName, message: string): Refusal {
+  return { error, message }
+}

@@ -1,0 +1,31 @@
+/** What handlers see of the broker. */
+
+import type { Clock, Random } from '../../core/index.ts'
+import type { Logger } from '../../telemetry/index.ts'
+import type { GroupCoordinator } from '../groups/index.ts'
+import type { ProducerIds } from '../producer-ids.ts'
+import type { BrokerSettings } from '../settings.ts'
+import type { LogManager } from '../log/index.ts'
+import type { AppendSignals } from './append-signals.ts'
+import type { FetchSessions } from './fetch-sessions.ts'
+
+/** The parts of a running broker. */
+export interface BrokerState {
+  readonly nodeId: number
+  readonly clusterId: string
+  /** Where it is, as read-only settings for DescribeConfigs: `node.id`, `listeners`, `log.dirs`, … */
+  readonly identity: Readonly<Record<string, string>>
+  /** Where clients are told to connect. */
+  readonly endpoint: { readonly host: string; readonly port: number }
+  readonly settings: BrokerSettings
+  readonly logs: LogManager
+  readonly groups: GroupCoordinator
+  /** The topic under the groups, created at its first use. */
+  readonly offsetsTopic: { ensureCreated(): Promise<void> }
+  readonly producerIds: ProducerIds
+  readonly fetchSessions: FetchSessions
+  readonly signals: AppendSignals
+  readonly clock: Clock
+  readonly random: Random
+  readonly logger: Logger
+}

@@ -1,0 +1,105 @@
+/**
+ * What a handler is: one API, the versions it answers, and a function from
+ * request to response. Handlers know messages and the broker's state; bytes,
+ * order and sockets are the server's.
+ *
+ * A handler answers protocol errors as values. What it throws closes the
+ * connection: malformed bytes, or a bug.
+ */
+
+import {
+  type Api,
+  type ByteReader,
+  encodeResponse,
+  KAFKA_ERRORS,
+  type KafkaErrorName,
+  type RequestHeader
+} from '../../protocol/index.ts'
+import type { BrokerState } from './broker-state.ts'
+
+/** Facts about the caller. */
+export interface Caller {
+  /** Version of the request. */
+  readonly apiVersion: number
+  /** Empty if the client gave none. */
+  readonly clientId: string
+  /** Address of the client. */
+  readonly host: string
+  /** Aborts when the connection is gone: nobody waits for the answer any more. */
+  readonly signal: AbortSignal
+}
+
+/** Why something the request names cannot be done. */
+export interface Refusal {
+  readonly error: KafkaErrorName
+  readonly message: string | null
+}
+
+/** One API as the dispatcher sees it. */
+export interface Handler {
+  readonly key: number
+  readonly name: string
+  /** Oldest version in the answer to ApiVersions. */
+  readonly advertisedMin: number
+  readonly versionMin: number
+  readonly versionMax: number
+  /** Whether requests of one connection may overlap; see `connection.ts`. */
+  readonly isOverlappable: boolean
+  /**
+   * Runs one request: what the request changes is ordered before this returns,
+   * the response follows. `undefined` is no response at all.
+   */
+  run(
+    broker: BrokerState,
+    body: ByteReader,
+    call: { header: RequestHeader; caller: Caller }
+  ): Promise<Buffer[] | undefined>
+  /** The response that says `errorCode` wherever it can, for fault hooks; `undefined` if the API has no place for it. */
+  fail(body: ByteReader, header: RequestHeader, errorCode: number): Buffer[] | undefined
+}
+
+/** How a handler is defined. */
+export interface HandlerDefinition<Q, QI, S, SI> {
+  readonly api: Api<Q, QI, S, SI>
+  /** Where advertised and answered versions differ; default the oldest of the codec. */
+  readonly advertisedMin?: number
+  readonly isOverlappable?: boolean
+  /** Answers one request. */
+  handle(broker: BrokerState, request: Q, caller: Caller): SI | undefined | Promise<SI | undefined>
+  /** A response in which everything the request names has failed with the code. */
+  fail?(request: Q, errorCode: number): SI
+}
+
+/** Makes a handler of its definition. */
+export function defineHandler<Q, QI, S, SI>(definition: HandlerDefinition<Q, QI, S, SI>): Handler {
+  const { api } = definition
+  return {
+    key: api.key,
+    name: api.name,
+    advertisedMin: definition.advertisedMin ?? api.minVersion,
+    versionMin: api.minVersion,
+    versionMax: api.maxVersion,
+    isOverlappable: definition.isOverlappable ?? false,
+    run: async (broker, body, { header, caller }) => {
+      const request = api.request.read(body, header.apiVersion)
+      const response = await definition.handle(broker, request, caller)
+      if (response === undefined) return undefined
+      return encodeResponse(api, header.apiVersion, header.correlationId, response)
+    },
+    fail: (body, header, errorCode) => {
+      if (definition.fail === undefined) return undefined
+      const response = definition.fail(api.request.read(body, header.apiVersion), errorCode)
+      return encodeResponse(api, header.apiVersion, header.correlationId, response)
+    }
+  }
+}
+
+/** Kafka's code of an error name. */
+export function errorCode(name: KafkaErrorName): number {
+  return KAFKA_ERRORS[name].code
+}
+
+/** Kafka's sentence about an error, for the message fields of responses; `null` if there is no error. */
+export function errorMessage(name: KafkaErrorName): string | null {
+  return name === 'NONE' ? null : KAFKA_ERRORS[name].message
+}

@@ -1,0 +1,68 @@
+/** All handlers of the broker: what ApiVersions advertises is exactly this list. */
+
+import { produceHandler } from './00-produce.ts'
+import { fetchHandler } from './01-fetch.ts'
+import { listOffsetsHandler } from './02-list-offsets.ts'
+import { metadataHandler } from './03-metadata.ts'
+import { offsetCommitHandler } from './08-offset-commit.ts'
+import { offsetFetchHandler } from './09-offset-fetch.ts'
+import { findCoordinatorHandler } from './10-find-coordinator.ts'
+import { joinGroupHandler } from './11-join-group.ts'
+import { heartbeatHandler } from './12-heartbeat.ts'
+import { leaveGroupHandler } from './13-leave-group.ts'
+import { syncGroupHandler } from './14-sync-group.ts'
+import { describeGroupsHandler } from './15-describe-groups.ts'
+import { listGroupsHandler } from './16-list-groups.ts'
+import { apiVersionsHandler } from './18-api-versions.ts'
+import { createTopicsHandler } from './19-create-topics.ts'
+import { deleteTopicsHandler } from './20-delete-topics.ts'
+import { deleteRecordsHandler } from './21-delete-records.ts'
+import { initProducerIdHandler } from './22-init-producer-id.ts'
+import { offsetForLeaderEpochHandler } from './23-offset-for-leader-epoch.ts'
+import { createAclsHandler, deleteAclsHandler, describeAclsHandler } from './29-31-acls.ts'
+import { describeConfigsHandler } from './32-describe-configs.ts'
+import { alterConfigsHandler } from './33-alter-configs.ts'
+import { createPartitionsHandler } from './37-create-partitions.ts'
+import { deleteGroupsHandler } from './42-delete-groups.ts'
+import { incrementalAlterConfigsHandler } from './44-incremental-alter-configs.ts'
+import { offsetDeleteHandler } from './47-offset-delete.ts'
+import { describeClusterHandler } from './60-describe-cluster.ts'
+import type { Handler } from './handler.ts'
+
+/** Makes the handlers by API key. */
+export function createHandlers(): ReadonlyMap<number, Handler> {
+  const handlers = new Map<number, Handler>()
+  const all = [
+    produceHandler,
+    fetchHandler,
+    listOffsetsHandler,
+    metadataHandler,
+    offsetCommitHandler,
+    offsetFetchHandler,
+    findCoordinatorHandler,
+    joinGroupHandler,
+    heartbeatHandler,
+    leaveGroupHandler,
+    syncGroupHandler,
+    describeGroupsHandler,
+    listGroupsHandler,
+    apiVersionsHandler(() => handlers.values()),
+    createTopicsHandler,
+    deleteTopicsHandler,
+    deleteRecordsHandler,
+    initProducerIdHandler,
+    offsetForLeaderEpochHandler,
+    describeAclsHandler,
+    createAclsHandler,
+    deleteAclsHandler,
+    describeConfigsHandler,
+    alterConfigsHandler,
+    createPartitionsHandler,
+    deleteGroupsHandler,
+    incrementalAlterConfigsHandler,
+    offsetDeleteHandler,
+    describeClusterHandler
+  ]
+  for (const handler of all) handlers.set(handler.key, handler)
+  return handlers
+}

@@ -1,0 +1,166 @@
+/**
+ * Settings of the broker: Kafka's names, defaults and limits.
+ *
+ * The table below holds what the server, the handlers and the groups obey;
+ * settings that give topic defaults (`log.*`, `message.max.bytes`, …) are in the
+ * log's own table. Differences from Kafka's defaults are said at the entry.
+ */
+
+import { PipelineError } from '../core/index.ts'
+
+/** One broker setting. */
+export interface BrokerSettingEntry {
+  readonly type: 'boolean' | 'int' | 'long'
+  /** Default as text. */
+  readonly default: string
+  readonly min?: number
+  /** Why it exists, in one sentence. */
+  readonly doc: string
+}
+
+/** Settings by name. */
+export const BROKER_SETTINGS = {
+  'auto.create.topics.enable': {
+    type: 'boolean',
+    default: 'true',
+    doc: 'Whether a topic is created when a client asks for the metadata of one that does not exist.'
+  },
+  'connections.max.idle.ms': {
+    type: 'long',
+    default: '600000',
+    min: 1,
+    doc: 'Connections that are silent for so long are closed, in milliseconds.'
+  },
+  'delete.topic.enable': { type: 'boolean', default: 'true', doc: 'Whether topics can be deleted.' },
+  'fetch.max.bytes': {
+    type: 'int',
+    default: '57671680',
+    min: 1024,
+    doc: 'Largest answer to a fetch, in bytes, whatever the client asks for.'
+  },
+  'group.initial.rebalance.delay.ms': {
+    type: 'int',
+    default: '3000',
+    min: 0,
+    doc: 'How long the first rebalance of an empty group waits for more members, in milliseconds.'
+  },
+  'group.max.session.timeout.ms': {
+    type: 'int',
+    default: '1800000',
+    min: 1,
+    doc: 'Longest session timeout that a member may ask for, in milliseconds.'
+  },
+  'group.max.size': { type: 'int', default: '2147483647', min: 1, doc: 'Most members of a group.' },
+  'group.min.session.timeout.ms': {
+    type: 'int',
+    default: '6000',
+    min: 1,
+    doc: 'Shortest session timeout that a member may ask for, in milliseconds.'
+  },
+  'max.connections': { type: 'int', default: '2147483647', min: 0, doc: 'Most connections at a time.' },
+  'max.incremental.fetch.session.cache.slots': {
+    type: 'int',
+    default: '1000',
+    min: 0,
+    doc: 'Most fetch sessions at a time.'
+  },
+  'num.partitions': { type: 'int', default: '1', min: 1, doc: 'Partitions of a topic that names no count.' },
+  'offset.metadata.max.bytes': {
+    type: 'int',
+    default: '4096',
+    min: 0,
+    doc: 'Longest text that a client may store beside a committed offset, in bytes.'
+  },
+  'offsets.retention.check.interval.ms': {
+    type: 'long',
+    default: '600000',
+    min: 1,
+    doc: 'How often expired offsets are looked for, in milliseconds.'
+  },
+  'offsets.retention.minutes': {
+    type: 'int',
+    default: '10080',
+    min: 1,
+    doc: 'How long committed offsets are kept after their group is empty, in minutes.'
+  },
+  'offsets.topic.num.partitions': {
+    type: 'int',
+    // Kafka's default is 50, to spread groups over brokers. One node gains nothing from that and would
+    // pay for 50 folders and files at its first group, so it takes 4.
+    default: '4',
+    min: 1,
+    doc: 'Partitions of __consumer_offsets; decided when the topic is created.'
+  },
+  'producer.id.expiration.ms': {
+    type: 'int',
+    default: '86400000',
+    min: 1,
+    doc: 'How long the state of an idempotent producer is kept after its last record, in milliseconds.'
+  },
+  'socket.request.max.bytes': { type: 'int', default: '104857600', min: 1, doc: 'Largest request, in bytes.' }
+} as const satisfies Record<string, BrokerSettingEntry>
+
+/** Name of a broker setting in the table. */
+export type BrokerSettingName = keyof typeof BROKER_SETTINGS
+
+/** The table row of a broker setting, if the name is in the table. */
+export function brokerSettingEntry(name: string): BrokerSettingEntry | undefined {
+  return isBrokerSettingName(name) ? BROKER_SETTINGS[name] : undefined
+}
+
+function isBrokerSettingName(name: string): name is BrokerSettingName {
+  return Object.hasOwn(BROKER_SETTINGS, name)
+}
+
+/** What is wrong with a value, as a sentence; `undefined` if nothing is. */
+export function brokerSettingProblem(name: string, value: string): string | undefined {
+  const entry = brokerSettingEntry(name)
+  if (entry === undefined) return undefined
+  const text = value.trim()
+  if (entry.type === 'boolean')
+    return /^(true|false)$/i.test(text) ? undefined : `${name} is "${value}": true or false is expected`
+  if (!/^-?\d{1,19}$/.test(text)) return `${name} is "${value}": an integer is expected`
+  const number = BigInt(text)
+  if (BigInt.asIntN(entry.type === 'int' ? 32 : 64, number) !== number) return `${name} is ${value}: too large`
+  if (entry.min !== undefined && number < BigInt(entry.min))
+    return `${name} is ${value}: at least ${entry.min} is expected`
+  return undefined
+}
+
+/** The broker's settings: what was given, else Kafka's default. */
+export class BrokerSettings {
+  /** What was given, by name. Dynamic changes are made through `set`. */
+  readonly given: Record<string, string>
+
+  /**
+   * @param given - Settings by Kafka name. Names that nobody knows are kept and have no effect, as in Kafka.
+   * @throws PipelineError `ERR_BROKER_INVALID_SETTING` with every problem.
+   */
+  constructor(given: Readonly<Record<string, string>> = {}) {
+    const problems = Object.entries(given).flatMap(([name, value]) => brokerSettingProblem(name, value) ?? [])
+    if (problems.length > 0) throw invalidSettings(problems)
+    this.given = { ...given }
+  }
+
+  /** Value as text. */
+  text(name: BrokerSettingName): string {
+    return this.given[name] ?? BROKER_SETTINGS[name].default
+  }
+
+  /** Value of an integer setting. */
+  number(name: BrokerSettingName): number {
+    return Number(this.text(name))
+  }
+
+  /** Value of a boolean setting. */
+  isOn(name: BrokerSettingName): boolean {
+    return this.text(name).trim().toLowerCase() === 'true'
+  }
+}
+
+/** The error for settings that Kafka does not allow. */
+export function invalidSettings(problems: readonly string[]): PipelineError {
+  return new PipelineError('ERR_BROKER_INVALID_SETTING', `the broker cannot start: ${problems.join('; ')}`, {
+    fields: { problems }
+  })
+}
