@@ -42,7 +42,7 @@ export function createDistributor(options: DistributorOptions): Distributor {
   const settings = distributorSettings(options)
   const http = options.http ?? createHttpClient({ clock: settings.clock })
   const ledger = new Ledger({ entriesMax: settings.ledgerMax, ttlMs: settings.ledgerTtlMs, clock: settings.clock })
-  return (event, context) => distribute(readEvent(event), { settings, http, ledger, context })
+  return async (event, context) => distribute(readEvent(event), { settings, http, ledger, context })
 }
 
 interface Dependencies {

@@ -1,0 +1,95 @@
+/** The distributor as a function of the runtime: options, cold and warm, through AWS's SDK. */
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+
+import { builtinDistributor, startLambdaRuntime } from '../../src/lambda/index.ts'
+import { batchOf, sdkFor, startRuntime, startService } from './support.ts'
+
+test('builtin:distributor delivers what it is invoked with', async t => {
+  const [alerts, telemetry] = [await startService(t), await startService(t, () => ({ status: 503 }))]
+  const distributor = {
+    services: { alerts: alerts.url, telemetry: telemetry.url },
+    routes: [{ values: [300], services: ['alerts'] }],
+    otherwise: ['telemetry']
+  }
+  const runtime = await startRuntime(t, {
+    functions: { distributor: { handler: 'builtin:distributor', timeoutMs: 30_000, distributor } }
+  })
+  const client = sdkFor(t, runtime)
+
+  const event = batchOf([{ codigo: 300 }, { codigo: 301 }, { codigo: 300 }])
+  const { payload, output } = await client.invoke('distributor', event)
+  assert.equal(output.FunctionError, undefined)
+  assert.partialDeepStrictEqual(payload, { failures: [{ offset: 101, action: 'retry', unavailable: true }] })
+  assert.deepEqual(alerts.offsets(), [100, 102])
+  // The same environment keeps its connections and its ledger.
+  await client.invoke('distributor', batchOf([{ codigo: 301 }], 101))
+  assert.deepEqual(telemetry.offsets(), [101, 101])
+  assert.equal(runtime.status()[0]?.coldStarts, 1)
+})
+
+test('options may come as JSON in the environment', async t => {
+  const service = await startService(t)
+  const environment = { COMPORTA_DISTRIBUTOR: JSON.stringify({ services: { s: service.url }, otherwise: ['s'] }) }
+  const functions = { distributor: { handler: 'builtin:distributor', timeoutMs: 30_000, environment } }
+  const client = sdkFor(t, await startRuntime(t, { functions }))
+
+  assert.deepEqual((await client.invoke('distributor', batchOf([1, 2]))).payload, {})
+  assert.deepEqual(service.offsets(), [100, 101])
+})
+
+test('an event for nobody is an error of the function', async t => {
+  const distributor = { services: { s: 'http://127.0.0.1:1/' } }
+  const functions = { distributor: { handler: 'builtin:distributor', timeoutMs: 30_000, distributor } }
+  const { output, payload } = await sdkFor(t, await startRuntime(t, { functions })).invoke('distributor', {
+    Records: []
+  })
+
+  assert.equal(output.FunctionError, 'Unhandled')
+  assert.partialDeepStrictEqual(payload, { errorType: 'PipelineError' })
+})
+
+test('a runtime whose options cannot work does not start, and names every problem', async () => {
+  const functions = {
+    'bad name': { handler: 'x.handler' },
+    slow: { handler: '', timeoutMs: 0, memoryMb: 1, concurrency: 1.5 },
+    unknown: { handler: 'builtin:mystery' },
+    unrouted: { handler: 'builtin:distributor' },
+    misrouted: { handler: 'builtin:distributor', distributor: { services: { s: 'nowhere' } } },
+    garbled: { handler: 'builtin:distributor', environment: { COMPORTA_DISTRIBUTOR: '{' } },
+    other: { handler: 'x.handler', distributor: { services: { s: 'http://127.0.0.1' } } }
+  }
+  await assert.rejects(startLambdaRuntime({ functions, port: 70_000, accountId: '1' }), error => {
+    const { code, message } = error as Error & { code: string }
+    assert.equal(code, 'ERR_LAMBDA_OPTIONS_INVALID')
+    const parts = [
+      'functions.bad name',
+      'functions.slow.handler',
+      'slow.timeoutMs',
+      'slow.memoryMb',
+      'slow.concurrency'
+    ]
+    parts.push('builtin:mystery', 'unrouted.distributor', 'misrouted.distributor.services.s', 'port', 'accountId')
+    for (const part of [...parts, 'garbled.environment.COMPORTA_DISTRIBUTOR', 'functions.other.distributor']) {
+      assert.ok(message.includes(part), `${part} in: ${message}`)
+    }
+    return true
+  })
+  await assert.rejects(startLambdaRuntime({ functions: {} }), { code: 'ERR_LAMBDA_OPTIONS_INVALID' })
+})
+
+test('a port that is taken is named, and nothing stays behind', async t => {
+  const functions = { f: { handler: 'x.handler' } }
+  const runtime = await startRuntime(t, { functions })
+
+  await assert.rejects(startLambdaRuntime({ functions, port: runtime.port }), { code: 'ERR_LAMBDA_LISTEN_FAILED' })
+})
+
+test('the environment variable of the distributor is checked', () => {
+  const code = 'ERR_LAMBDA_DISTRIBUTOR_OPTIONS_INVALID'
+
+  assert.throws(() => builtinDistributor({}), { code })
+  assert.throws(() => builtinDistributor({ COMPORTA_DISTRIBUTOR: '{' }), { code })
+  assert.throws(() => builtinDistributor({ COMPORTA_DISTRIBUTOR: '[]' }), { code })
+})
