@@ -119,8 +119,9 @@ export function parseProperties(text: string): Map<string, string> {
 /** Columns of every row after version and count; `undefined` if any line is not as it must be. */
 function parseCheckpointRows(text: string, row: RegExp): (string | undefined)[][] | undefined {
   const lines = text.split('\n')
+  if (lines[0] !== '0' || !/^\d{1,9}$/.test(lines[1] ?? '')) return undefined
   const count = Number(lines[1])
-  if (lines[0] !== '0' || !Number.isInteger(count) || count < 0 || lines.length < count + 2) return undefined
+  if (lines.length < count + 2) return undefined
   const rows: (string | undefined)[][] = []
   for (const line of lines.slice(2, count + 2)) {
     const match = row.exec(line)
