@@ -117,7 +117,7 @@ export class PartitionBuffer {
       const chunk = this.#chunks[index]
       if (chunk !== undefined) this.#countHeaders(chunk, count)
     }
-    return this.#countedRecords >= count
+    return this.#isCountBroken || this.#countedRecords >= count
   }
 
   /**

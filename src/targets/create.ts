@@ -29,7 +29,7 @@ export type TargetSettings =
 
 /** What a target needs from its surroundings. */
 export interface TargetDependencies {
-  /** Most invocations at once: as many connections are kept. Default 16. */
+  /** Most connections. Default: as many as there are invocations at once. */
   readonly concurrency?: number
   /** Folder that a relative `file` counts from. Default: the working directory. */
   readonly baseDir?: string

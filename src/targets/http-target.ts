@@ -26,7 +26,7 @@ export interface HttpTargetOptions {
   readonly headers?: Readonly<Record<string, string>>
   /** Longest wait for an answer, in milliseconds. Default 30_000. */
   readonly timeoutMs?: number
-  /** Most connections. Default 16. */
+  /** Most connections. Default: as many as there are invocations at once, which the dispatcher limits. */
   readonly connectionsMax?: number
   /** Largest body that is sent, in bytes. Default 104_857_600. */
   readonly bodyBytesMax?: number
@@ -57,7 +57,7 @@ export class HttpTarget implements Target {
     this.#loud = new LoudLog(options.logger ?? silentLogger, this.#clock)
     // The dispatcher times invocations itself; undici's own timers would only answer less precisely.
     this.#pool = new Pool(url.origin, {
-      connections: options.connectionsMax ?? 16,
+      connections: options.connectionsMax ?? null,
       pipelining: 1,
       headersTimeout: 0,
       bodyTimeout: 0,

@@ -27,7 +27,7 @@ export interface LambdaTargetOptions {
   readonly endpoint?: string
   /** Longest wait for one invocation, in milliseconds. Default 60_000. */
   readonly timeoutMs?: number
-  /** Most connections. Default 16. */
+  /** Most connections. Default 1000: more than the dispatcher's limit on invocations at once. */
   readonly connectionsMax?: number
   readonly clock?: Clock
   readonly logger?: Logger
@@ -57,7 +57,7 @@ export class LambdaTarget implements Target {
     this.#qualifier = options.qualifier
     this.#clock = options.clock ?? systemClock
     this.#loud = new LoudLog(options.logger ?? silentLogger, this.#clock)
-    const agent = { maxSockets: options.connectionsMax ?? 16, keepAlive: true }
+    const agent = { maxSockets: options.connectionsMax ?? 1000, keepAlive: true }
     const isLocal = options.endpoint !== undefined && isLoopback(options.endpoint)
     this.#client = new LambdaClient({
       maxAttempts: 1,

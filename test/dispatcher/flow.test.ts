@@ -1,0 +1,164 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+
+import type { OffsetToCommit } from '../../src/client/index.ts'
+import { PipelineError, SeededRandom, VirtualClock } from '../../src/core/index.ts'
+import { CommitPump } from '../../src/dispatcher/commit-pump.ts'
+import { Intake } from '../../src/dispatcher/intake.ts'
+import { silentLogger } from '../../src/telemetry/index.ts'
+
+const MIB = 1_048_576
+
+function intakeOf(bytesMax: number) {
+  const log: string[] = []
+  const fetcher = {
+    pause: (topic: string, partition: number) => log.push(`pause ${topic}-${partition}`),
+    resume: (topic: string, partition: number) => log.push(`resume ${topic}-${partition}`)
+  }
+  const intake = new Intake<{ topic: string; partition: number; bufferedBytes: number }>(
+    { pause: (...at) => void fetcher.pause(...at), resume: (...at) => void fetcher.resume(...at) },
+    bytesMax
+  )
+  const lane = (partition: number) => ({ topic: 't', partition, bufferedBytes: 0 })
+  const hold = (target: ReturnType<typeof lane>, bytes: number): void => {
+    target.bufferedBytes = bytes
+    intake.changed(target)
+  }
+  return { intake, log, lane, hold }
+}
+
+test('a partition rests when its buffer is full and goes on when it is half empty', () => {
+  const { intake, log, lane, hold } = intakeOf(8 * MIB)
+  const [a, b] = [lane(0), lane(1)]
+  intake.add(a)
+  intake.add(b)
+  hold(a, 4 * MIB)
+  assert.deepEqual(log, ['pause t-0'])
+  hold(a, 3 * MIB)
+  assert.equal(log.length, 1)
+  hold(a, 2 * MIB)
+  assert.deepEqual(log, ['pause t-0', 'resume t-0'])
+})
+
+test('when all buffers together are full, whoever still takes rests, until there is room', () => {
+  const { intake, log, lane, hold } = intakeOf(4 * MIB)
+  const lanes = [0, 1, 2, 3, 4, 5, 6, 7].map(lane)
+  for (const each of lanes) intake.add(each)
+  for (const each of lanes) hold(each, 900_000)
+  assert.equal(intake.pausedCount, 4) // the fifth reached the limit; it and all after it rest
+  for (const each of lanes.slice(0, 4)) hold(each, 0)
+  assert.equal(log.filter(line => line.startsWith('resume')).length, 0) // their own buffers are over half
+  for (const each of lanes) hold(each, 0)
+  assert.equal(intake.pausedCount, 0)
+  assert.equal(intake.totalBytes, 0)
+})
+
+test('while the target is down all partitions rest, new ones too', () => {
+  const { intake, log, lane } = intakeOf(8 * MIB)
+  intake.add(lane(0))
+  intake.setTargetDown(true)
+  intake.add(lane(1))
+  assert.deepEqual(log, ['pause t-0', 'pause t-1'])
+  intake.setTargetDown(false)
+  assert.deepEqual(log.slice(2), ['resume t-0', 'resume t-1'])
+})
+
+test('a partition that leaves gives its bytes back and is never resumed', () => {
+  const { intake, log, lane, hold } = intakeOf(2 * MIB)
+  const [a, b] = [lane(0), lane(1)]
+  intake.add(a)
+  intake.add(b)
+  hold(a, 2 * MIB)
+  hold(b, 100_000)
+  assert.deepEqual(log, ['pause t-0', 'pause t-1'])
+  intake.remove(a)
+  assert.deepEqual(log, ['pause t-0', 'pause t-1', 'resume t-1'])
+  hold(a, 5 * MIB) // a late word of a lane that is gone
+  assert.equal(intake.totalBytes, 100_000)
+})
+
+interface Request {
+  offsets: readonly OffsetToCommit[]
+  succeed(): void
+  fail(error: Error): void
+}
+
+function pumpOf() {
+  const clock = new VirtualClock()
+  const requests: Request[] = []
+  const committed: string[] = []
+  const pump = new CommitPump({
+    commitOffsets: offsets => new Promise((succeed, fail) => requests.push({ offsets, succeed, fail })),
+    onCommitted: ({ partition, offset }) => committed.push(`${partition}@${offset}`),
+    clock,
+    random: new SeededRandom(1),
+    logger: silentLogger
+  })
+  const move = (partition: number, offset: bigint): void => pump.move({ topic: 't', partition, offset })
+  const offsetsOf = (index: number) => requests[index]?.offsets.map(({ partition, offset }) => `${partition}@${offset}`)
+  return { clock, pump, requests, committed, move, offsetsOf }
+}
+
+test('one commit is under way at a time, and the next has the newest offset of each partition', async () => {
+  const { clock, requests, committed, move, offsetsOf } = pumpOf()
+  move(0, 10n)
+  move(0, 20n)
+  move(1, 5n)
+  move(0, 30n)
+  await clock.advance(0)
+  assert.equal(requests.length, 1)
+  assert.deepEqual(offsetsOf(0), ['0@10'])
+  requests[0]?.succeed()
+  await clock.advance(0)
+  assert.deepEqual(offsetsOf(1), ['0@30', '1@5'])
+  requests[1]?.succeed()
+  await clock.advance(0)
+  assert.equal(requests.length, 2)
+  assert.deepEqual(committed, ['0@10', '0@30', '1@5'])
+})
+
+test('a failed commit is tried again with newer offsets, after a wait', async () => {
+  const { clock, requests, committed, move, offsetsOf } = pumpOf()
+  move(0, 10n)
+  move(1, 7n)
+  requests[0]?.fail(new PipelineError('ERR_CORE_ABORTED', 'no connection'))
+  await clock.advance(0)
+  move(0, 11n)
+  await clock.advance(20)
+  assert.equal(requests.length, 1)
+  await clock.advance(1000)
+  assert.deepEqual(offsetsOf(1)?.toSorted(), ['0@11', '1@7'])
+  requests[1]?.succeed()
+  await clock.advance(0)
+  assert.deepEqual(committed.toSorted(), ['0@11', '1@7'])
+})
+
+test('offsets of a partition that was lost are neither retried nor told as committed', async () => {
+  const { clock, pump, requests, committed, move, offsetsOf } = pumpOf()
+  move(0, 10n)
+  await clock.advance(0)
+  move(0, 12n)
+  move(1, 3n)
+  pump.forget([{ topic: 't', partition: 0 }])
+  requests[0]?.fail(new PipelineError('ERR_CORE_ABORTED', 'fenced'))
+  await clock.advance(1000)
+  assert.deepEqual(offsetsOf(1), ['1@3'])
+  requests[1]?.succeed()
+  await clock.advance(0)
+  assert.deepEqual(committed, ['1@3'])
+})
+
+test('flush waits until everything is accepted', async () => {
+  const { clock, pump, requests, move } = pumpOf()
+  let isFlushed = false
+  await pump.flush()
+  move(0, 1n)
+  move(0, 2n)
+  void pump.flush().then(() => (isFlushed = true))
+  requests[0]?.succeed()
+  await clock.advance(0)
+  assert.equal(isFlushed, false)
+  requests[1]?.succeed()
+  await clock.advance(0)
+  assert.equal(isFlushed, true)
+})

@@ -1,0 +1,280 @@
+/**
+ * A small world around lanes: logs of records, a target with moods, a group that takes partitions away, and a
+ * ledger that knows what happened to every record. Virtual clock, one seed.
+ */
+
+import assert from 'node:assert/strict'
+
+import { type Random, randomInt, SeededRandom, VirtualClock } from '../../src/core/index.ts'
+import type { LaneSurroundings } from '../../src/dispatcher/lane-surroundings.ts'
+import { Lane } from '../../src/dispatcher/lane.ts'
+import { Meters } from '../../src/dispatcher/meters.ts'
+import { SlotQueue } from '../../src/dispatcher/slots.ts'
+import { WorkspacePool } from '../../src/dispatcher/workspace.ts'
+import type { RecordFailure, Target, TargetBatch, TargetOutcome } from '../../src/targets/index.ts'
+import { noopMeter, silentLogger } from '../../src/telemetry/index.ts'
+import { chunkOf } from './support.ts'
+
+/** How the world is set up. */
+export interface WorldOptions {
+  readonly seed: number
+  readonly partitionCount?: number
+  readonly recordCount?: number
+  readonly recordsMax?: number
+  readonly concurrency?: number
+  readonly attemptsMax?: number
+  readonly target?: Partial<Target>
+}
+
+interface Payload {
+  readonly partition: number
+  readonly messages: readonly { readonly id: number; readonly poison?: string }[]
+  readonly offsets: readonly number[]
+  readonly keys: readonly string[]
+}
+
+/** What became of a record. */
+export interface Fate {
+  deliveries: number
+  deadLetters: number
+  skips: number
+}
+
+/** Records, lanes, target, group and ledger. */
+export class World {
+  readonly clock = new VirtualClock()
+  readonly random: Random
+  readonly options: Required<Omit<WorldOptions, 'target'>>
+  readonly around: LaneSurroundings
+  readonly lanes = new Map<number, Lane>()
+  readonly committed: bigint[] = []
+  /** By partition and offset. */
+  readonly fates: Fate[][] = []
+  /** Keys by partition and offset. */
+  readonly keys: string[][] = []
+  readonly problems: string[] = []
+  /** Offsets of the first deliveries of each key, in order. */
+  readonly firstDeliveries = new Map<string, number[]>()
+  /** Batches at the target, per partition, and the most of them seen at once. */
+  readonly atTarget = new Map<number, number>()
+  atTargetMax = 0
+  /** What the target does; default: takes everything after a moment. */
+  mood: (payload: Payload, batch: TargetBatch) => TargetOutcome | Promise<TargetOutcome> = () => ({ kind: 'ok' })
+  /** Longest time an invocation takes, in milliseconds. */
+  latencyMaxMs = 50
+  isDeadLetterTopicDown = false
+  #fed: number[] = []
+
+  constructor(options: WorldOptions) {
+    this.random = new SeededRandom(options.seed)
+    this.options = {
+      seed: options.seed,
+      partitionCount: options.partitionCount ?? 3,
+      recordCount: options.recordCount ?? 200,
+      recordsMax: options.recordsMax ?? 10,
+      concurrency: options.concurrency ?? 2,
+      attemptsMax: options.attemptsMax ?? 3
+    }
+    const limits = { bytesMax: 100_000, bodyBytesMax: 100_000 }
+    const payload = { format: 'json', include: ['offsets', 'keys'], limits, origin: { bootstrapServers: '' } } as const
+    this.around = {
+      groupId: 'g',
+      target: {
+        name: 'fake',
+        bodyBytesMax: 100_000,
+        timeoutMs: 1000,
+        invoke: this.#invoke,
+        close: async () => {},
+        ...options.target
+      },
+      batch: { recordsMax: this.options.recordsMax, bytesMax: 100_000, ageMs: 20 },
+      retry: { attemptsMax: this.options.attemptsMax, backoff: { initialMs: 10, maxMs: 500 } },
+      slots: new SlotQueue({
+        concurrency: this.options.concurrency,
+        breaker: { failuresMax: 5, openMs: 200 },
+        clock: this.clock,
+        onBreaker: () => undefined
+      }),
+      workspaces: new WorkspacePool(payload, this.options.concurrency),
+      deadLetters: { write: this.#writeDeadLetters },
+      health: { answeredSentMs: Number.NEGATIVE_INFINITY },
+      meters: new Meters(noopMeter, 'g'),
+      clock: this.clock,
+      random: this.random,
+      logger: silentLogger,
+      onMoved: lane => this.commit(lane),
+      onTaken: () => undefined,
+      onUnreadable: (_lane, error) => this.problems.push(`unreadable: ${String(error)}`),
+      onFatal: (_lane, error) => this.problems.push(`fatal: ${String(error)}`)
+    }
+    for (let partition = 0; partition < this.options.partitionCount; partition += 1) {
+      this.committed.push(0n)
+      this.#fed.push(0)
+      this.fates.push(
+        Array.from({ length: this.options.recordCount }, () => ({ deliveries: 0, deadLetters: 0, skips: 0 }))
+      )
+      this.keys.push(Array.from({ length: this.options.recordCount }, () => `k${randomInt(this.random, 4)}`))
+    }
+  }
+
+  /** Assigns a partition: a new lane from the committed offset. */
+  assign(partition: number): void {
+    const offset = this.committed[partition] ?? 0n
+    const lane = new Lane({ topic: 't', partition, offset, epoch: 0, around: this.around })
+    this.lanes.set(partition, lane)
+    this.#fed[partition] = Number(offset)
+  }
+
+  /** Hands the next records of a partition to its lane. */
+  feed(partition: number, poison: (offset: number) => string | undefined = () => undefined): void {
+    const from = this.#fed[partition] ?? 0
+    const count = Math.min(1 + randomInt(this.random, 25), this.options.recordCount - from)
+    if (count <= 0) return
+    const records = Array.from({ length: count }, (_, index) => {
+      const kind = poison(from + index)
+      const value = kind === 'malformed' ? '{"id":' : JSON.stringify({ id: from + index, poison: kind })
+      return { key: this.keys[partition]?.[from + index] ?? '', value }
+    })
+    this.lanes.get(partition)?.push(chunkOf(BigInt(from), records, { topic: 't', partition }))
+    this.#fed[partition] = from + count
+  }
+
+  /** Takes a partition back in good order. */
+  async revoke(partition: number): Promise<void> {
+    const lane = this.lanes.get(partition)
+    if (lane === undefined) return
+    lane.stop()
+    for (let waited = 0; lane.state !== 'ended' && waited < 5000; waited += 10) await this.clock.advance(10)
+    if (lane.state !== 'ended') lane.abort()
+    this.lanes.delete(partition)
+  }
+
+  /** The process dies or the partition is lost: nothing that comes later counts. */
+  lose(partition: number): void {
+    this.lanes.get(partition)?.abort()
+    this.lanes.delete(partition)
+  }
+
+  /** Checks a commit against the ledger. */
+  commit(lane: Lane): void {
+    const { partition, committable } = lane
+    if (this.lanes.get(partition) !== lane) {
+      this.problems.push(`a lane that is gone moves the offset of partition ${partition}`)
+      return
+    }
+    const before = this.committed[partition] ?? 0n
+    if (committable < before) this.problems.push(`partition ${partition} moves back from ${before} to ${committable}`)
+    for (let offset = Number(before); offset < Number(committable); offset += 1) {
+      if (!this.hasLeft(partition, offset)) this.problems.push(`${partition}@${offset} is committed, but was lost`)
+    }
+    this.committed[partition] = committable
+  }
+
+  hasLeft(partition: number, offset: number): boolean {
+    const { deliveries, deadLetters, skips } = this.fate(partition, offset)
+    return deliveries + deadLetters + skips > 0
+  }
+
+  fate(partition: number, offset: number): Fate {
+    const fate = this.fates[partition]?.[offset]
+    assert.ok(fate !== undefined, `there is no record ${partition}@${offset}`)
+    return fate
+  }
+
+  /** Whether every partition is committed to its end. */
+  get isDone(): boolean {
+    return this.committed.every(offset => offset === BigInt(this.options.recordCount))
+  }
+
+  /** Asserts that nothing went wrong and that each key was first delivered in order. */
+  assertSound(): void {
+    assert.deepEqual(this.problems, [])
+    for (const [key, offsets] of this.firstDeliveries) {
+      assert.deepEqual(
+        offsets,
+        offsets.toSorted((a, b) => a - b),
+        `order of ${key}`
+      )
+    }
+  }
+
+  /** Deliveries beyond the first, over all records. */
+  get duplicateCount(): number {
+    return this.fates.flat().reduce((sum, { deliveries }) => sum + Math.max(0, deliveries - 1), 0)
+  }
+
+  /** Records that were put aside. */
+  get deadLetterCount(): number {
+    return this.fates.flat().filter(({ deadLetters }) => deadLetters > 0).length
+  }
+
+  readonly #invoke = async (batch: TargetBatch): Promise<TargetOutcome> => {
+    const payload = JSON.parse(batch.body.toString()) as Payload
+    const { partition } = payload
+    const running = (this.atTarget.get(partition) ?? 0) + 1
+    this.atTarget.set(partition, running)
+    if (running > 1) this.problems.push(`two batches of partition ${partition} at once`)
+    this.atTargetMax = Math.max(
+      this.atTargetMax,
+      [...this.atTarget.values()].reduce((sum, each) => sum + each, 0)
+    )
+    const delayMs = randomInt(this.random, this.latencyMaxMs + 1)
+    await new Promise<void>(resolve => this.clock.after(delayMs, resolve))
+    const outcome = await this.mood(payload, batch)
+    this.atTarget.set(partition, (this.atTarget.get(partition) ?? 1) - 1)
+    this.#record(payload, outcome)
+    return outcome
+  }
+
+  /** What the target really did with a batch. */
+  #record(payload: Payload, outcome: TargetOutcome): void {
+    if (outcome.kind === 'rejected' || outcome.kind === 'unavailable') return
+    const failed = new Map<number, RecordFailure>()
+    if (outcome.kind === 'partial') for (const failure of outcome.failures) failed.set(Number(failure.offset), failure)
+    for (const offset of payload.offsets) {
+      if (outcome.kind === 'partial' && outcome.resumeFrom !== undefined && offset >= outcome.resumeFrom) continue
+      const fate = this.fate(payload.partition, offset)
+      const failure = failed.get(offset)
+      if (failure?.action === 'skip') fate.skips += 1
+      if (failure !== undefined) continue
+      fate.deliveries += 1
+      if (fate.deliveries > 1) continue
+      const key = `${payload.partition}/${this.keys[payload.partition]?.[offset]}`
+      const order = this.firstDeliveries.get(key) ?? []
+      order.push(offset)
+      this.firstDeliveries.set(key, order)
+    }
+  }
+
+  readonly #writeDeadLetters: LaneSurroundings['deadLetters']['write'] = async (records, signal) => {
+    do {
+      await new Promise<void>(resolve => this.clock.after(5, resolve))
+      if (signal.aborted) return false
+    } while (this.isDeadLetterTopicDown)
+    for (const { headers = [] } of records) {
+      const text = (name: string): string => headers.find(({ key }) => key === name)?.value?.toString() ?? ''
+      this.fate(Number(text('comporta-origin-partition')), Number(text('comporta-origin-offset'))).deadLetters += 1
+    }
+    return true
+  }
+}
+
+/** Fails records as their poison says, and names all later records of the same key with them, as a target must. */
+export function poisonedReply(payload: Payload): TargetOutcome {
+  if (payload.messages.some(({ poison }) => poison === 'throw')) {
+    return { kind: 'rejected', reason: 'threw', errorClass: 'TypeError' }
+  }
+  const failures: RecordFailure[] = []
+  const failedKeys = new Set<string>()
+  for (const [index, { poison }] of payload.messages.entries()) {
+    const offset = BigInt(payload.offsets[index] ?? -1)
+    const key = payload.keys[index] ?? ''
+    if (poison === 'retry' || failedKeys.has(key)) {
+      failedKeys.add(key)
+      failures.push({ offset, action: 'retry', reason: 'later' })
+    } else if (poison === 'deadLetter' || poison === 'skip') {
+      failures.push({ offset, action: poison, reason: 'verdict' })
+    }
+  }
+  return failures.length === 0 ? { kind: 'ok' } : { kind: 'partial', failures }
+}
