@@ -1,29 +1,404 @@
-/** Raw append. */
+/**
+ * Raw append: collects records into batches, without a promise or closure per
+ * record, and appends them to the leaders.
+ *
+ * A record goes straight into the open batch of its partition. A batch is sent
+ * when it is full or has waited `lingerMs`, and while its broker is busy it
+ * goes on filling. Per broker there is one connection with up to `inFlightMax`
+ * requests in flight; a request has at most one batch per partition.
+ *
+ * Limits: `bufferBytes` of records without a verdict (wire size before
+ * compression); the record objects themselves stay referenced for as long,
+ * because a failure hands them back. Every record gets exactly one verdict,
+ * within `deliveryTimeoutMs` and one request timeout.
+ */
 
+import { type Clock, messageOf, PipelineError, systemRandom, type Timer } from '../core/index.ts'
+import { RecordBatchBuilder } from '../protocol/index.ts'
+import { AppendBatch, type FlushWait } from './append-batch.ts'
+import { AppendPartition } from './append-partition.ts'
+import { AppendSender } from './append-sender.ts'
+import { TopicRouter } from './append-topic.ts'
 import type { AppenderOptions, AppendRecord, DeliveryListener } from './appender-types.ts'
+import { asPipelineError } from './kafka-error.ts'
+
+/** Bytes of a record around its key, value and headers, at most: a guess for the buffer limit. */
+const recordOverheadBytes = 32
+/** Share of the buffer that must be free before those who wait for room are woken. */
+const roomRatio = 0.25
+const buildersKeptMax = 256
+
+interface Unrouted {
+  readonly record: AppendRecord
+  readonly listener: DeliveryListener
+  readonly timestampMs: number
+  readonly bytes: number
+}
+
+interface TopicState {
+  router: TopicRouter | undefined
+  /** Records that came before the partition count was known. */
+  unrouted: Unrouted[]
+  lookup: Promise<void> | undefined
+}
 
 /** Collects records into batches and appends them to the leaders. */
 export class Appender {
-  constructor(_options: AppenderOptions) {}
+  readonly #options: AppenderOptions
+  readonly #clock: Clock
+  readonly #sender: AppendSender
+  readonly #topics = new Map<string, TopicState>()
+  readonly #partitions = new Map<string, AppendPartition[]>()
+  readonly #outstanding = new Set<AppendBatch>()
+  readonly #builders: RecordBatchBuilder[] = []
+  /** Builders of split batches: without the size limit, so not to be used again. */
+  readonly #unlimited = new WeakSet<RecordBatchBuilder>()
+  readonly #bufferBytes: number
+  readonly #batchBytes: number
+  readonly #lingerMs: number
+  #bufferedBytes = 0
+  /** Size of the record that was refused last. */
+  #refusedBytes = 0
+  #roomWaits: (() => void)[] = []
+  #timer: Timer | undefined
+  #timerDueMs = 0
+  #isPumpScheduled = false
+  #isFlushing = 0
+  #isClosed = false
+  #closing: Promise<void> | undefined
+
+  /** @throws PipelineError `ERR_CLIENT_OPTIONS_INVALID`. */
+  constructor(options: AppenderOptions) {
+    checkOptions(options)
+    this.#options = options
+    this.#clock = options.clock ?? options.cluster.clock
+    this.#bufferBytes = options.bufferBytes ?? 33_554_432
+    this.#batchBytes = options.batchBytes ?? 131_072
+    this.#lingerMs = options.lingerMs ?? 5
+    this.#sender = new AppendSender(options, {
+      isDue: batch => this.#isDue(batch),
+      taken: batch => this.#topics.get(batch.topic)?.router?.batchClosed(batch.partition),
+      release: builder => this.#release(builder),
+      delivered: (batch, baseOffset) => this.#delivered(batch, baseOffset),
+      failed: (batch, error) => this.#failed(batch, error),
+      split: (batch, parts) => this.#split(batch, parts),
+      newPart: batch => this.#newPart(batch),
+      wake: () => this.#schedulePump()
+    })
+  }
+
+  /** Bytes of records without a verdict. */
+  get bufferedBytes(): number {
+    return this.#bufferedBytes
+  }
+
+  /** Batches without a verdict. */
+  get outstandingBatchCount(): number {
+    return this.#outstanding.size
+  }
+
   /**
-   * Takes a record.
+   * Takes a record. Its buffers must not be changed before its verdict.
    *
    * @returns `false` if the buffer is full: await `room()`, then try again.
    * @throws PipelineError `ERR_CLIENT_CLOSED`.
    */
-  append(_record: AppendRecord, _listener: DeliveryListener): boolean {
-    return false
+  append(record: AppendRecord, listener: DeliveryListener): boolean {
+    if (this.#isClosed)
+      throw new PipelineError('ERR_CLIENT_CLOSED', 'the appender is closed: nothing more can be appended')
+    const bytes = (record.key?.length ?? 0) + (record.value?.length ?? 0) + recordOverheadBytes
+    if (this.#bufferedBytes > 0 && this.#bufferedBytes + bytes > this.#bufferBytes) {
+      this.#refusedBytes = bytes
+      return false
+    }
+    const timestampMs = record.timestampMs ?? this.#clock.now()
+    const state = this.#topics.get(record.topic) ?? this.#newTopic(record.topic)
+    if (state.router === undefined) {
+      state.unrouted.push({ record, listener, timestampMs, bytes })
+      this.#bufferedBytes += bytes
+      this.#lookUp(record.topic, state)
+    } else this.#place({ record, listener, timestampMs, bytes }, state.router)
+    return true
   }
-  /** Resolves when there is room again (or the appender is closed). */
+
+  /** Resolves when there is room again, or the appender is closed. */
   room(): Promise<void> {
-    return Promise.resolve()
+    if (this.#hasRoom()) return Promise.resolve()
+    return new Promise(resolve => this.#roomWaits.push(resolve))
   }
-  /** Sends everything taken so far without waiting for full batches; resolves when all has its verdict. */
-  flush(): Promise<void> {
-    return Promise.resolve()
+
+  /** Sends everything taken so far without waiting for full batches; resolves when all of it has its verdict. */
+  async flush(): Promise<void> {
+    this.#isFlushing += 1
+    try {
+      await Promise.all([...this.#topics.values()].map(async state => state.lookup))
+      if (this.#outstanding.size === 0) return
+      await new Promise<void>(resolve => {
+        const wait: FlushWait = { pendingCount: this.#outstanding.size, resolve }
+        for (const batch of this.#outstanding) batch.flushWaits.push(wait)
+        this.#schedulePump()
+      })
+    } finally {
+      this.#isFlushing -= 1
+    }
   }
-  /** Flushes for at most `deadlineMs` milliseconds (default `deliveryTimeoutMs`), fails the rest, then ends. Idempotent. */
-  close(_deadlineMs?: number): Promise<void> {
-    return Promise.resolve()
+
+  /**
+   * Flushes for at most `deadlineMs` milliseconds, fails the rest with `ERR_CLIENT_DELIVERY_TIMEOUT`, then ends. Idempotent.
+   *
+   * @param deadlineMs - Default `deliveryTimeoutMs`.
+   */
+  close(deadlineMs: number = this.#options.deliveryTimeoutMs ?? 120_000): Promise<void> {
+    this.#closing ??= this.#close(deadlineMs)
+    return this.#closing
+  }
+
+  async #close(deadlineMs: number): Promise<void> {
+    this.#isClosed = true
+    this.#wakeRoom()
+    const givenUp = Promise.withResolvers<void>()
+    const timer = this.#clock.after(deadlineMs, () => {
+      this.#giveUp()
+      givenUp.resolve()
+    })
+    await Promise.race([this.flush(), givenUp.promise])
+    timer.cancel()
+    this.#timer?.cancel()
+    this.#sender.close()
+  }
+
+  /** The deadline of `close` has passed: everything left gets its verdict now, answers on their way are ignored. */
+  #giveUp(): void {
+    const error = new PipelineError(
+      'ERR_CLIENT_DELIVERY_TIMEOUT',
+      'the appender was closed before the records were acknowledged'
+    )
+    for (const state of this.#topics.values()) this.#failUnrouted(state, error)
+    this.#sender.close()
+    for (const batch of this.#outstanding) this.#failed(batch, error)
+  }
+
+  #newTopic(topic: string): TopicState {
+    const state: TopicState = { router: undefined, unrouted: [], lookup: undefined }
+    const metadata = this.#options.cluster.cachedTopic(topic)
+    if (metadata !== undefined && metadata.partitions.length > 0) state.router = this.#newRouter(metadata)
+    this.#topics.set(topic, state)
+    this.#options.cluster.follow([topic])
+    return state
+  }
+
+  #newRouter(metadata: ConstructorParameters<typeof TopicRouter>[0]): TopicRouter {
+    return new TopicRouter(metadata, this.#options.random ?? systemRandom)
+  }
+
+  #lookUp(topic: string, state: TopicState): void {
+    state.lookup ??= this.#findTopic(topic, state).finally(() => {
+      state.lookup = undefined
+    })
+  }
+
+  /** The partition count of a topic, for as long as its records may wait. */
+  async #findTopic(topic: string, state: TopicState): Promise<void> {
+    const deadlineMs = this.#clock.monotonicMs() + (this.#options.deliveryTimeoutMs ?? 120_000)
+    for (;;) {
+      try {
+        state.router = this.#newRouter(await this.#options.cluster.topic(topic))
+        const unrouted = state.unrouted.splice(0)
+        for (const item of unrouted) {
+          this.#bufferedBytes -= item.bytes
+          this.#place(item, state.router)
+        }
+        return
+      } catch (cause) {
+        const error = asPipelineError(cause, `looking for topic ${topic}`)
+        // `topic` has tried for a whole request timeout, so this does not spin.
+        if (error.retriable && error.code !== 'ERR_CLIENT_TOPIC_UNKNOWN' && this.#clock.monotonicMs() < deadlineMs)
+          continue
+        this.#failUnrouted(state, error)
+        return
+      }
+    }
+  }
+
+  #failUnrouted(state: TopicState, error: PipelineError): void {
+    const groups = new Map<DeliveryListener, AppendRecord[]>()
+    for (const { record, listener, bytes } of state.unrouted.splice(0)) {
+      this.#bufferedBytes -= bytes
+      const group = groups.get(listener)
+      if (group === undefined) groups.set(listener, [record])
+      else group.push(record)
+    }
+    for (const [listener, records] of groups) this.#call(() => listener.failed(error, records))
+    this.#wakeRoom()
+  }
+
+  #place(item: Unrouted, router: TopicRouter): void {
+    const { record, listener, timestampMs } = item
+    let partition = this.#partition(record.topic, router.partitionOf(record.key))
+    for (;;) {
+      const last = partition.last
+      if (last !== undefined && !last.isSealed) {
+        const before = last.accountedBytes
+        if (last.tryAppend(record, listener, timestampMs)) {
+          this.#bufferedBytes += last.accountedBytes - before
+          return
+        }
+        // The batch is full: a record without a key moves on to another partition.
+        router.batchClosed(partition.partition)
+        partition = this.#partition(record.topic, router.partitionOf(record.key))
+        this.#schedulePump()
+        if (partition.last?.isSealed === false) continue
+      }
+      const batch = this.#newBatch(record.topic, partition.partition)
+      this.#outstanding.add(batch)
+      partition.push(batch)
+      this.#sender.activate(partition)
+      if (this.#lingerMs === 0) this.#schedulePump()
+      else this.#pumpWithin(this.#lingerMs)
+    }
+  }
+
+  #partition(topic: string, partition: number): AppendPartition {
+    let partitions = this.#partitions.get(topic)
+    if (partitions === undefined) {
+      partitions = []
+      this.#partitions.set(topic, partitions)
+    }
+    return (partitions[partition] ??= new AppendPartition(topic, partition, isIdempotent(this.#options)))
+  }
+
+  #newBatch(topic: string, partition: number): AppendBatch {
+    const builder = this.#builders.pop() ?? this.#newBuilder(this.#batchBytes)
+    return new AppendBatch({ topic, partition, createdAtMs: this.#clock.monotonicMs() }, builder)
+  }
+
+  /** A batch that takes what another one held, whatever its size, and is as old. */
+  #newPart({ topic, partition, createdAtMs }: AppendBatch): AppendBatch {
+    const builder = this.#newBuilder(Number.MAX_SAFE_INTEGER)
+    this.#unlimited.add(builder)
+    return new AppendBatch({ topic, partition, createdAtMs }, builder)
+  }
+
+  #newBuilder(sizeBytesMax: number): RecordBatchBuilder {
+    const { compression } = this.#options
+    return new RecordBatchBuilder({ sizeBytesMax, ...(compression === undefined ? {} : { compression }) })
+  }
+
+  #release(builder: RecordBatchBuilder): void {
+    if (this.#unlimited.has(builder) || this.#builders.length >= buildersKeptMax) return
+    builder.reset()
+    this.#builders.push(builder)
+  }
+
+  #isDue(batch: AppendBatch): boolean {
+    return batch.isSealed || this.#isFlushing > 0 || this.#clock.monotonicMs() - batch.createdAtMs >= this.#lingerMs
+  }
+
+  /** Pumps in `delayMs` milliseconds at the latest. */
+  #pumpWithin(delayMs: number): void {
+    const dueMs = this.#clock.monotonicMs() + delayMs
+    if (this.#timer !== undefined && this.#timerDueMs <= dueMs) return
+    this.#timer?.cancel()
+    this.#timerDueMs = dueMs
+    this.#timer = this.#clock.after(delayMs, () => {
+      this.#timer = undefined
+      this.#pump()
+    })
+  }
+
+  #schedulePump(): void {
+    if (this.#isPumpScheduled) return
+    this.#isPumpScheduled = true
+    queueMicrotask(() => {
+      this.#isPumpScheduled = false
+      this.#pump()
+    })
+  }
+
+  #pump(): void {
+    for (const [topic, state] of this.#topics) {
+      const metadata = this.#options.cluster.cachedTopic(topic)
+      if (metadata !== undefined) state.router?.update(metadata)
+    }
+    const nextMs = this.#sender.pump()
+    if (nextMs !== undefined) this.#pumpWithin(Math.max(1, nextMs))
+  }
+
+  #delivered(batch: AppendBatch, baseOffset: bigint): void {
+    if (!this.#finish(batch)) return
+    const { topic, partition } = batch
+    for (const [listener, recordCount] of batch.countsByListener()) {
+      this.#call(() => listener.delivered({ topic, partition, baseOffset, recordCount }))
+    }
+  }
+
+  #failed(batch: AppendBatch, error: PipelineError): void {
+    if (!this.#finish(batch)) return
+    batch.abandon(builder => this.#release(builder))
+    for (const [listener, records] of batch.byListener()) this.#call(() => listener.failed(error, records))
+  }
+
+  #split(batch: AppendBatch, parts: readonly AppendBatch[]): void {
+    if (!this.#outstanding.delete(batch)) return
+    this.#bufferedBytes -= batch.accountedBytes
+    for (const part of parts) {
+      this.#outstanding.add(part)
+      this.#bufferedBytes += part.accountedBytes
+      part.flushWaits.push(...batch.flushWaits)
+    }
+    for (const wait of batch.flushWaits) wait.pendingCount += parts.length - 1
+  }
+
+  /** @returns Whether this is the first verdict of the batch. */
+  #finish(batch: AppendBatch): boolean {
+    if (!this.#outstanding.delete(batch)) return false
+    this.#bufferedBytes -= batch.accountedBytes
+    for (const wait of batch.flushWaits) {
+      wait.pendingCount -= 1
+      if (wait.pendingCount === 0) wait.resolve()
+    }
+    this.#wakeRoom()
+    return true
+  }
+
+  /** Room for the record that was refused last, and some more: else every record would wait for its own turn. */
+  #hasRoom(): boolean {
+    if (this.#isClosed || this.#bufferedBytes === 0) return true
+    const freeBytes = this.#bufferBytes - this.#bufferedBytes
+    return freeBytes >= Math.max(this.#refusedBytes, this.#bufferBytes * roomRatio)
+  }
+
+  #wakeRoom(): void {
+    if (this.#roomWaits.length > 0 && this.#hasRoom()) for (const wake of this.#roomWaits.splice(0)) wake()
+  }
+
+  #call(notify: () => void): void {
+    try {
+      notify()
+    } catch (error) {
+      const logger = this.#options.logger ?? this.#options.cluster.logger
+      logger.error({ reason: messageOf(error) }, 'a delivery listener threw')
+    }
+  }
+}
+
+/** Whether sequences are used: the default, as far as `acks` allows it. */
+export function isIdempotent(options: AppenderOptions): boolean {
+  return options.isIdempotent ?? (options.acks ?? 'all') === 'all'
+}
+
+function checkOptions(options: AppenderOptions): void {
+  if (isIdempotent(options) && (options.acks ?? 'all') !== 'all') {
+    throw new PipelineError('ERR_CLIENT_OPTIONS_INVALID', 'isIdempotent needs acks "all"')
+  }
+  const inFlightMax = options.inFlightMax ?? 5
+  if (!Number.isInteger(inFlightMax) || inFlightMax < 1 || inFlightMax > 5) {
+    throw new PipelineError('ERR_CLIENT_OPTIONS_INVALID', `inFlightMax must be 1 to 5, not ${inFlightMax}`)
+  }
+  for (const name of ['batchBytes', 'bufferBytes', 'requestBytesMax', 'deliveryTimeoutMs'] as const) {
+    const value = options[name]
+    if (value !== undefined && !(value >= 1)) {
+      throw new PipelineError('ERR_CLIENT_OPTIONS_INVALID', `${name} must be at least 1, not ${value}`)
+    }
   }
 }

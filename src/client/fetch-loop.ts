@@ -236,7 +236,7 @@ export class FetchLoop {
   }
 
   #chunks(state: FetchPartition, data: FetchResponsePartitionData, records: Buffer): FetchedChunk[] {
-    const { isReadCommitted, isCrcChecked = true } = this.#host.options()
+    const { isReadCommitted, isCrcChecked = false } = this.#host.options()
     const runs = cutRecords(records, {
       fromOffset: state.offset,
       aborted: isReadCommitted === true ? data.abortedTransactions : null,

@@ -10,7 +10,16 @@
  */
 
 import { PipelineError } from '../core/index.ts'
-import { batchSizeAt, ByteReader, isBatchCrcValid } from '../protocol/index.ts'
+import {
+  BATCH_AT,
+  BATCH_HEADER_BYTES,
+  BATCH_MAGIC,
+  batchSizeAt,
+  ByteReader,
+  isBatchCrcValid,
+  isControl,
+  isTransactional
+} from '../protocol/index.ts'
 
 /** A producer whose transaction was aborted, from this offset on. */
 export interface AbortedTransaction {
@@ -37,15 +46,6 @@ export interface RecordRun {
   readonly nextOffset: bigint
 }
 
-// Positions within a record batch of format 2.
-const magicAt = 16
-const attributesAt = 21
-const lastOffsetDeltaAt = 23
-const producerIdAt = 43
-const recordsAt = 61
-const transactionalBit = 0x10
-const controlBit = 0x20
-const magicOfBatches = 2
 const abortMarker = 0
 
 /**
@@ -68,7 +68,7 @@ export function cutRecords(records: Buffer, options: CutOptions): RecordRun[] {
 }
 
 function wholeBatchBytes(records: Buffer, position: number, options: CutOptions): number | undefined {
-  if (records.length - position <= recordsAt) return undefined
+  if (records.length - position < BATCH_HEADER_BYTES) return undefined
   try {
     return batchSizeAt(records, position, records.length)
   } catch (error) {
@@ -97,7 +97,7 @@ class Cutter {
   take(position: number, bytes: number): void {
     this.#check(position)
     const lastOffset =
-      this.#records.readBigInt64BE(position) + BigInt(this.#records.readInt32BE(position + lastOffsetDeltaAt))
+      this.#records.readBigInt64BE(position) + BigInt(this.#records.readInt32BE(position + BATCH_AT.lastOffsetDelta))
     const isWanted = !this.#isExcluded(position, bytes, lastOffset) && lastOffset >= this.#options.fromOffset
     if (isWanted) this.#runStart ??= position
     else this.#closeRun(position)
@@ -121,8 +121,8 @@ class Cutter {
   }
 
   #check(position: number): void {
-    const magic = this.#records[position + magicAt]
-    if (magic !== magicOfBatches)
+    const magic = this.#records[position + BATCH_AT.magic]
+    if (magic !== BATCH_MAGIC)
       throw corrupt({ options: this.#options, position }, `a batch has format ${magic}, only 2 is known`)
     if (this.#options.isCrcChecked && !isBatchCrcValid(this.#records, position)) {
       throw corrupt({ options: this.#options, position }, 'the checksum of a batch is wrong')
@@ -130,8 +130,8 @@ class Cutter {
   }
 
   #isExcluded(position: number, bytes: number, lastOffset: bigint): boolean {
-    const attributes = this.#records.readInt16BE(position + attributesAt)
-    const producerId = this.#records.readBigInt64BE(position + producerIdAt)
+    const attributes = this.#records.readInt16BE(position + BATCH_AT.attributes)
+    const producerId = this.#records.readBigInt64BE(position + BATCH_AT.producerId)
     for (
       let next = this.#pendingAborts[0];
       next !== undefined && next.firstOffset <= lastOffset;
@@ -140,11 +140,11 @@ class Cutter {
       this.#aborting.add(next.producerId)
       this.#pendingAborts.shift()
     }
-    if ((attributes & controlBit) !== 0) {
+    if (isControl(attributes)) {
       if (this.#aborting.has(producerId) && this.#isAbortMarker(position, bytes)) this.#aborting.delete(producerId)
       return true
     }
-    return (attributes & transactionalBit) !== 0 && this.#aborting.has(producerId)
+    return isTransactional(attributes) && this.#aborting.has(producerId)
   }
 
   /**
@@ -155,7 +155,7 @@ class Cutter {
    */
   #isAbortMarker(position: number, bytes: number): boolean {
     try {
-      const reader = new ByteReader(this.#records, position + recordsAt, position + bytes)
+      const reader = new ByteReader(this.#records, position + BATCH_HEADER_BYTES, position + bytes)
       reader.varint()
       reader.int8()
       reader.varlong()

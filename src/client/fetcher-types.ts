@@ -48,7 +48,7 @@ export interface FetcherOptions {
   readonly maxWaitMs?: number
   /** Leaves out records of open and aborted transactions. Default `false`. Source: `isolation.level`. */
   readonly isReadCommitted?: boolean
-  /** Verifies the CRC-32C of every batch. Default `true`. Source: `check.crcs`. */
+  /** Verifies the CRC-32C of every batch here. Default `false`: `RecordCursor` does it where records are read. */
   readonly isCrcChecked?: boolean
   /** Name of the rack of this client, to read from a near replica (KIP-392). Default none: always the leader. */
   readonly rackId?: string

@@ -1,0 +1,370 @@
+/**
+ * Sends the batches of an appender to their leaders and judges the answers.
+ *
+ * `pump` does whatever can be done now: it groups due batches by leader and
+ * sends them as far as the limits allow. It runs again after every answer, on
+ * the linger timer and when a leader has been found.
+ */
+
+import { backoffMs, type Clock, PipelineError } from '../core/index.ts'
+import { initProducerIdApi, produceApi, type RecordBatchBuilder, ZERO_UUID } from '../protocol/index.ts'
+import type { AppendBatch } from './append-batch.ts'
+import type { AppendPartition, ProducerIdentity } from './append-partition.ts'
+import {
+  type BatchToSend,
+  type BatchVerdict,
+  PRODUCE_TOPIC_ID_VERSION,
+  produceRequest,
+  verdictOf
+} from './append-request.ts'
+import type { AppenderOptions, AppendRecord, DeliveryListener } from './appender-types.ts'
+import { asPipelineError, isStaleMetadata, KAFKA, kafkaError, throwKafkaError } from './kafka-error.ts'
+
+/** What a sender needs of its appender. */
+export interface AppendSenderHost {
+  /** Whether a batch may be sent now: full, lingered long enough, or flushed. */
+  isDue(batch: AppendBatch): boolean
+  /** A batch is being sent and closed with that. */
+  taken(batch: AppendBatch): void
+  release(builder: RecordBatchBuilder): void
+  delivered(batch: AppendBatch, baseOffset: bigint): void
+  failed(batch: AppendBatch, error: PipelineError): void
+  split(batch: AppendBatch, parts: readonly AppendBatch[]): void
+  /** An empty batch as old as the given one, without a size limit. */
+  newPart(batch: AppendBatch): AppendBatch
+  /** Something has changed: pump again soon. */
+  wake(): void
+}
+
+interface Sendable {
+  readonly partition: AppendPartition
+  readonly batch: AppendBatch
+}
+
+const acksOf = { all: -1, leader: 1, none: 0 } as const
+/** Least time that a request gets, in milliseconds, even when its batches are nearly out of time. */
+const requestTimeoutMinMs = 1_000
+const sequenceModulus = 2 ** 31
+
+/** Sends batches. */
+export class AppendSender {
+  readonly #options: AppenderOptions
+  readonly #host: AppendSenderHost
+  readonly #clock: Clock
+  readonly #lane: string
+  readonly #acks: number
+  readonly #deliveryTimeoutMs: number
+  /** Partitions that have batches. */
+  readonly #active = new Set<AppendPartition>()
+  readonly #inFlight = new Map<number, number>()
+  #identity: Promise<ProducerIdentity> | undefined
+  #isRefreshing = false
+  #isClosed = false
+
+  constructor(options: AppenderOptions, host: AppendSenderHost) {
+    this.#options = options
+    this.#host = host
+    this.#clock = options.clock ?? options.cluster.clock
+    this.#lane = options.cluster.newLane('produce')
+    this.#acks = acksOf[options.acks ?? 'all']
+    this.#deliveryTimeoutMs = options.deliveryTimeoutMs ?? 120_000
+  }
+
+  /** A partition has a new batch. */
+  activate(partition: AppendPartition): void {
+    this.#active.add(partition)
+  }
+
+  /** Sends nothing more and ignores answers on their way. */
+  close(): void {
+    this.#isClosed = true
+    this.#options.cluster.closeLane(this.#lane)
+  }
+
+  /**
+   * Sends what can be sent.
+   *
+   * @returns After how many milliseconds to pump again although nothing has happened, `undefined` if there is no need.
+   */
+  pump(): number | undefined {
+    if (this.#isClosed) return undefined
+    const nowMs = this.#clock.monotonicMs()
+    for (const partition of this.#active) {
+      this.#expire(partition, nowMs)
+      if (partition.isIdle) this.#active.delete(partition)
+    }
+    // One batch per partition and round: a partition with more goes into the next request.
+    while (this.#sendRound(nowMs));
+    return this.#nextPumpMs(nowMs)
+  }
+
+  /** @returns Whether anything was sent. */
+  #sendRound(nowMs: number): boolean {
+    const byLeader = new Map<number, Sendable[]>()
+    let isIdentityNeeded = false
+    for (const partition of this.#active) {
+      const batch = partition.first
+      if (batch === undefined || !this.#host.isDue(batch)) continue
+      if (partition.needsIdentity) isIdentityNeeded = true
+      if (!partition.canSend(nowMs)) continue
+      const leaderId = this.#options.cluster.cachedPartition(partition.topic, partition.partition)?.leaderId ?? -1
+      if (leaderId < 0) this.#findLeaders()
+      else groupOf(byLeader, leaderId).push({ partition, batch })
+    }
+    if (isIdentityNeeded) this.#identify()
+    let isSent = false
+    for (const [leaderId, sendable] of byLeader) isSent = this.#sendTo(leaderId, sendable) || isSent
+    return isSent
+  }
+
+  #sendTo(leaderId: number, sendable: readonly Sendable[]): boolean {
+    const { inFlightMax = 5, requestBytesMax = 1_048_576 } = this.#options
+    let rest = sendable
+    while (rest.length > 0 && (this.#inFlight.get(leaderId) ?? 0) < inFlightMax) {
+      const request: Sendable[] = []
+      let bytes = 0
+      for (const item of rest) {
+        if (request.length > 0 && bytes + item.batch.sizeBytes > requestBytesMax) break
+        request.push(item)
+        bytes += item.batch.sizeBytes
+      }
+      rest = rest.slice(request.length)
+      void this.#request(leaderId, request)
+    }
+    return rest.length < sendable.length
+  }
+
+  /** Takes the batches synchronously, sends them, and judges each. Never rejects. */
+  async #request(leaderId: number, sendable: readonly Sendable[]): Promise<void> {
+    this.#inFlight.set(leaderId, (this.#inFlight.get(leaderId) ?? 0) + 1)
+    const items = sendable.flatMap(({ partition }) => this.#take(partition))
+    try {
+      await this.#send(leaderId, items)
+    } catch (cause) {
+      const error = asPipelineError(cause, `Produce to broker ${leaderId}`)
+      for (const item of items) this.#judgeFailure(item, error)
+      if (!this.#isClosed) this.#findLeaders()
+    } finally {
+      this.#inFlight.set(leaderId, (this.#inFlight.get(leaderId) ?? 1) - 1)
+      this.#host.wake()
+    }
+  }
+
+  #take(partition: AppendPartition): (BatchToSend & { partition: AppendPartition })[] {
+    const taken = partition.take()
+    if (taken === undefined) return []
+    const { batch, stamp } = taken
+    const bytes = batch.build(stamp, builder => this.#host.release(builder))
+    this.#host.taken(batch)
+    const topicId = this.#options.cluster.cachedTopic(batch.topic)?.topicId ?? ZERO_UUID
+    return [{ batch, bytes, topicId, partition }]
+  }
+
+  async #send(leaderId: number, items: readonly (BatchToSend & { partition: AppendPartition })[]): Promise<void> {
+    const { cluster } = this.#options
+    const oldestMs = Math.min(...items.map(({ batch }) => batch.createdAtMs))
+    const leftMs = this.#deliveryTimeoutMs - (this.#clock.monotonicMs() - oldestMs)
+    const timeoutMs = Math.ceil(Math.min(cluster.requestTimeoutMs, Math.max(requestTimeoutMinMs, leftMs)))
+    const connection = await cluster.connectionTo({ to: { nodeId: leaderId }, lane: this.#lane, timeoutMs })
+    const hasIds = items.every(item => item.topicId !== ZERO_UUID)
+    const version = connection.versionOf(produceApi, hasIds ? produceApi.maxVersion : PRODUCE_TOPIC_ID_VERSION - 1)
+    const message = produceRequest(items, { version, acks: this.#acks, timeoutMs })
+    if (this.#acks === 0) {
+      await connection.post(produceApi, message, { version, timeoutMs })
+      for (const item of items) this.#deliver(item.partition, item.batch, -1n)
+      return
+    }
+    const answer = await connection.send(produceApi, message, { version, timeoutMs })
+    for (const item of items) {
+      const verdict = verdictOf(answer, item)
+      if (verdict !== undefined) this.#judge(item, verdict)
+      else
+        this.#judgeFailure(
+          item,
+          new PipelineError('ERR_CLIENT_RESPONSE_INVALID', `Produce: no answer for ${nameOf(item.batch)}`)
+        )
+    }
+  }
+
+  #judge(item: BatchToSend & { partition: AppendPartition }, verdict: BatchVerdict): void {
+    const { batch, partition } = item
+    const { errorCode } = verdict
+    switch (errorCode) {
+      case KAFKA.NONE:
+      case KAFKA.DUPLICATE_SEQUENCE_NUMBER:
+        this.#deliver(partition, batch, verdict.baseOffset)
+        return
+      case KAFKA.MESSAGE_TOO_LARGE:
+      case KAFKA.RECORD_LIST_TOO_LARGE:
+        if (batch.recordCount > 1) this.#split(partition, batch)
+        else this.#giveUp(partition, batch, tooLarge(batch))
+        return
+      case KAFKA.OUT_OF_ORDER_SEQUENCE_NUMBER:
+      case KAFKA.UNKNOWN_PRODUCER_ID:
+        if (partition.isFirstOutstanding(batch)) partition.restartSequences('epoch')
+        this.#sendAgain(partition, batch, kafkaError(errorCode, nameOf(batch)))
+        return
+      case KAFKA.INVALID_PRODUCER_EPOCH:
+        this.#identity = undefined
+        partition.restartSequences('identity')
+        this.#sendAgain(partition, batch, kafkaError(errorCode, nameOf(batch)))
+        return
+      default: {
+        if (isStaleMetadata(errorCode)) this.#findLeaders()
+        const error = kafkaError(errorCode, `Produce to ${nameOf(batch)}`, verdict.errorMessage)
+        if (error.retriable) this.#sendAgain(partition, batch, error)
+        else this.#giveUp(partition, batch, error)
+      }
+    }
+  }
+
+  #judgeFailure(item: BatchToSend & { partition: AppendPartition }, error: PipelineError): void {
+    if (error.retriable && !this.#isClosed) this.#sendAgain(item.partition, item.batch, error)
+    else this.#giveUp(item.partition, item.batch, error)
+  }
+
+  #deliver(partition: AppendPartition, batch: AppendBatch, baseOffset: bigint): void {
+    partition.failureCount = 0
+    partition.settle(batch)
+    this.#host.delivered(batch, baseOffset)
+  }
+
+  #giveUp(partition: AppendPartition, batch: AppendBatch, error: PipelineError): void {
+    partition.settle(batch)
+    this.#host.failed(batch, error)
+  }
+
+  #sendAgain(partition: AppendPartition, batch: AppendBatch, cause: PipelineError): void {
+    const nowMs = this.#clock.monotonicMs()
+    if (nowMs - batch.createdAtMs >= this.#deliveryTimeoutMs) {
+      this.#giveUp(partition, batch, this.#timedOut(batch, cause))
+      return
+    }
+    const { retryBackoffMs: initialMs = 100, retryBackoffMaxMs: maxMs = 1_000, cluster } = this.#options
+    // The echo of a failure is not a failure of its own: batches behind the first one do not lengthen the wait.
+    if (partition.isFirstOutstanding(batch)) partition.failureCount += 1
+    const waitMs = backoffMs({ initialMs, maxMs }, partition.failureCount, this.#options.random ?? cluster.random)
+    partition.restUntilMs = Math.max(partition.restUntilMs, nowMs + waitMs)
+    partition.sendAgain(batch)
+    this.#active.add(partition)
+  }
+
+  /** Halves a batch that is too large for the broker. It was refused whole, so its sequences are still free. */
+  #split(partition: AppendPartition, batch: AppendBatch): void {
+    const listeners = [...batch.listeners()]
+    const middle = Math.ceil(batch.recordCount / 2)
+    const first = this.#part(batch, listeners, [0, middle])
+    const second = this.#part(batch, listeners, [middle, batch.recordCount])
+    this.#host.split(batch, [first, second])
+    partition.sendAgain(batch, [first, second])
+    this.#active.add(partition)
+  }
+
+  #part(batch: AppendBatch, listeners: readonly DeliveryListener[], range: readonly [number, number]): AppendBatch {
+    const [start, end] = range
+    const records: readonly AppendRecord[] = batch.records.slice(start, end)
+    const part = this.#host.newPart(batch)
+    for (const [index, record] of records.entries()) {
+      const listener = listeners[start + index]
+      if (listener !== undefined) part.tryAppend(record, listener, record.timestampMs ?? this.#clock.now())
+    }
+    part.seal()
+    part.order = (batch.order ?? 0) + (start === 0 ? 0 : batch.orderSpan / 2)
+    part.orderSpan = batch.orderSpan / 2
+    const { stamp } = batch
+    if (stamp !== undefined) part.stamp = { ...stamp, baseSequence: (stamp.baseSequence + start) % sequenceModulus }
+    return part
+  }
+
+  #expire(partition: AppendPartition, nowMs: number): void {
+    const expired = partition.removeWaiting(batch => nowMs - batch.createdAtMs >= this.#deliveryTimeoutMs)
+    for (const batch of expired) this.#host.failed(batch, this.#timedOut(batch))
+  }
+
+  #timedOut(batch: AppendBatch, cause?: PipelineError): PipelineError {
+    const reason = cause === undefined ? '' : `; last: ${cause.message}`
+    return new PipelineError(
+      'ERR_CLIENT_DELIVERY_TIMEOUT',
+      `${batch.recordCount} records for ${nameOf(batch)} were not acknowledged within ${this.#deliveryTimeoutMs} ms${reason}`,
+      { cause }
+    )
+  }
+
+  /** Asks for a producer id for all partitions that have none. One request at a time. */
+  #identify(): void {
+    this.#identity ??= this.#newIdentity()
+    this.#identity.then(
+      identity => {
+        for (const partition of this.#active) if (partition.needsIdentity) partition.identify(identity)
+        this.#host.wake()
+      },
+      (cause: unknown) => {
+        this.#identity = undefined
+        this.#identityFailed(asPipelineError(cause, 'InitProducerId'))
+      }
+    )
+  }
+
+  async #newIdentity(): Promise<ProducerIdentity> {
+    const answer = await this.#options.cluster.send(
+      initProducerIdApi,
+      { transactionalId: null, transactionTimeoutMs: 60_000 },
+      { to: 'any' }
+    )
+    throwKafkaError(answer.errorCode, 'InitProducerId')
+    return { producerId: answer.producerId, producerEpoch: answer.producerEpoch }
+  }
+
+  #identityFailed(error: PipelineError): void {
+    const { retryBackoffMaxMs: waitMs = 1_000 } = this.#options
+    for (const partition of this.#active) {
+      if (!partition.needsIdentity) continue
+      if (error.retriable) partition.restUntilMs = this.#clock.monotonicMs() + waitMs
+      else for (const batch of partition.removeWaiting(() => true)) this.#host.failed(batch, error)
+    }
+    this.#host.wake()
+  }
+
+  #findLeaders(): void {
+    if (this.#isRefreshing) return
+    this.#isRefreshing = true
+    const settle = (): void => {
+      this.#isRefreshing = false
+      this.#host.wake()
+    }
+    // Without metadata the batches go on waiting; the next pump asks again, at the pace that the cluster allows.
+    this.#options.cluster.refreshMetadata().then(settle, settle)
+  }
+
+  /** The next moment at which time alone changes something: a linger, a rest or a deadline. */
+  #nextPumpMs(nowMs: number): number | undefined {
+    const lingerMs = this.#options.lingerMs ?? 5
+    let nextMs = Number.POSITIVE_INFINITY
+    for (const partition of this.#active) {
+      const batch = partition.first
+      if (batch === undefined) continue
+      nextMs = Math.min(nextMs, batch.createdAtMs + this.#deliveryTimeoutMs)
+      if (!this.#host.isDue(batch)) nextMs = Math.min(nextMs, batch.createdAtMs + lingerMs)
+      if (partition.restUntilMs > nowMs) nextMs = Math.min(nextMs, partition.restUntilMs)
+    }
+    return nextMs === Number.POSITIVE_INFINITY ? undefined : nextMs - nowMs
+  }
+}
+
+function groupOf(groups: Map<number, Sendable[]>, leaderId: number): Sendable[] {
+  const group = groups.get(leaderId) ?? []
+  groups.set(leaderId, group)
+  return group
+}
+
+function nameOf(batch: AppendBatch): string {
+  return `${batch.topic}-${batch.partition}`
+}
+
+function tooLarge(batch: AppendBatch): PipelineError {
+  return new PipelineError(
+    'ERR_CLIENT_RECORD_TOO_LARGE',
+    `a record for ${nameOf(batch)} takes ${batch.sizeBytes} bytes as a batch: the broker refuses it as too large`,
+    { kafkaCode: KAFKA.MESSAGE_TOO_LARGE }
+  )
+}
