@@ -10,7 +10,7 @@
  */
 
 import type { Appender } from '../client/index.ts'
-import { type Clock, PipelineError, turn } from '../core/index.ts'
+import { type Clock, PipelineError, sleep, turn } from '../core/index.ts'
 import { DeadLetterWriter } from './dead-letters.ts'
 import { Delivery, type DeliveryOwner, type Settlement } from './delivery.ts'
 import { ChunkText, type EventChunk, spanEnd, spanStart } from './event-chunk.ts'
@@ -24,6 +24,9 @@ const SLICE_MAX = 1024
 
 /** Slices from this size on let I/O run behind them. */
 const TURN_COUNT = 256
+
+/** Least wait when the appender is full, in milliseconds. */
+const FULL_PAUSE_MS = 1
 
 /** How a source wants its events treated. */
 export interface SubmitOptions {
@@ -64,6 +67,7 @@ export interface EventIntakeOptions {
 export class EventIntake implements Intake {
   readonly recordBytesMax: number
   readonly #appender: Appender
+  readonly #clock: Clock
   readonly #resolver: EventResolver
   readonly #limiter: RateLimiter
   readonly #deadLetters: DeadLetterWriter
@@ -76,6 +80,7 @@ export class EventIntake implements Intake {
     const { config, appender, clock, meter } = options
     this.recordBytesMax = config.recordBytesMax
     this.#appender = appender
+    this.#clock = clock
     this.#meter = meter
     this.#resolver = new EventResolver(config)
     this.#limiter = new RateLimiter(config.rate, clock)
@@ -123,7 +128,7 @@ export class EventIntake implements Intake {
         const to = Math.min(chunk.count, from + this.#limiter.sliceCount(SLICE_MAX))
         await this.#throttle(chunk, from, to)
         delivery.handingOver()
-        while (!this.#handOver({ delivery, text, isRefusing, to })) await this.#appender.room()
+        while (!this.#handOver({ delivery, text, isRefusing, to })) await this.#room()
         if (to - from >= TURN_COUNT) await turn()
       }
     } catch (cause) {
@@ -154,6 +159,12 @@ export class EventIntake implements Intake {
     const mayPass = await this.#limiter.take(to - from, chunkBytes(chunk, from, to), this.#stop.signal)
     if (!mayPass)
       throw new PipelineError('ERR_PRODUCER_DRAIN_TIMEOUT', 'stopped before the rate limit let the event pass')
+  }
+
+  /** Waits until the appender may have room. The pause lets I/O run even if it says that it has and has not enough. */
+  async #room(): Promise<void> {
+    await this.#appender.room()
+    await sleep(this.#clock, FULL_PAUSE_MS)
   }
 
   /** Hands over events up to `to`; `false` if the appender has no room for the next one. */
