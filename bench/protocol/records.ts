@@ -55,7 +55,7 @@ function batchOf(compression: (typeof COMPRESSION_NAMES)[number]): Buffer {
 }
 
 /** Runs `once` often enough for a stable sample; prints `amount` per second. */
-function measure(name: string, amount: number, unit: string, once: () => void): void {
+function measure(name: string, [amount, unit]: readonly [amount: number, unit: string], once: () => void): void {
   const rates: number[] = []
   for (let sample = 0; sample <= SAMPLES; sample++) {
     const start = process.hrtime.bigint()
@@ -72,9 +72,8 @@ function measure(name: string, amount: number, unit: string, once: () => void): 
   rates.sort((a, b) => a - b)
   const format = (rate: number | undefined): string => ((rate ?? 0) / 1e6).toFixed(2).padStart(9)
   const median = rates[Math.floor(rates.length / 2)]
-  console.log(
-    `${name.padEnd(34)}${format(median)} million ${unit}/s   (${format(rates[0]).trim()} to ${format(rates.at(-1)).trim()})`
-  )
+  const spread = `${format(rates[0]).trim()} to ${format(rates.at(-1)).trim()}`
+  console.log(`${name.padEnd(34)}${format(median)} million ${unit}/s   (${spread})`)
 }
 
 const plain = batchOf('none')
@@ -88,7 +87,7 @@ let sink = 0
 
 for (const isCrcChecked of [true, false]) {
   const cursor = new RecordCursor({ isCrcChecked })
-  measure(`cursor walk, CRC ${isCrcChecked ? 'checked' : 'trusted'}`, recordCount, 'records', () => {
+  measure(`cursor walk, CRC ${isCrcChecked ? 'checked' : 'trusted'}`, [recordCount, 'records'], () => {
     cursor.reset(fetched)
     while (cursor.nextBatch()) while (cursor.nextRecord()) sink += cursor.valueEnd - cursor.valueStart
   })
@@ -96,29 +95,29 @@ for (const isCrcChecked of [true, false]) {
 for (const name of COMPRESSION_NAMES) {
   const batch = batchOf(name)
   const cursor = new RecordCursor()
-  measure(`cursor walk, ${name}`, RECORDS_PER_BATCH, 'records', () => {
+  measure(`cursor walk, ${name}`, [RECORDS_PER_BATCH, 'records'], () => {
     cursor.reset(batch)
     while (cursor.nextBatch()) while (cursor.nextRecord()) sink += cursor.offsetDelta
   })
 }
 for (const name of COMPRESSION_NAMES) {
   const builder = new RecordBatchBuilder({ compression: name })
-  measure(`builder, ${name}`, RECORDS_PER_BATCH, 'records', () => {
+  measure(`builder, ${name}`, [RECORDS_PER_BATCH, 'records'], () => {
     builder.reset()
     fill(builder)
     sink += builder.build().length
   })
 }
-measure('murmur2 of keys', RECORDS_PER_BATCH, 'keys', () => {
+measure('murmur2 of keys', [RECORDS_PER_BATCH, 'keys'], () => {
   for (const key of keys) sink += murmur2(key)
 })
-measure('CRC-32C', plain.length, 'bytes', () => void (sink += crc32c(plain)))
-measure('CRC-32C, portable', plain.length, 'bytes', () => void (sink += crc32cPortable(plain)))
-measure('CRC check of a batch', 1, 'batches', () => void (sink += isBatchCrcValid(plain, 0) ? 1 : 0))
+measure('CRC-32C', [plain.length, 'bytes'], () => void (sink += crc32c(plain)))
+measure('CRC-32C, portable', [plain.length, 'bytes'], () => void (sink += crc32cPortable(plain)))
+measure('CRC check of a batch', [1, 'batches'], () => void (sink += isBatchCrcValid(plain, 0) ? 1 : 0))
 for (const name of COMPRESSION_NAMES.slice(1)) {
   const packed = compress(name, plain)
-  measure(`${name} compress`, plain.length, 'bytes', () => void (sink += compress(name, plain).length))
-  measure(`${name} decompress`, plain.length, 'bytes', () => void (sink += decompress(name, packed).length))
+  measure(`${name} compress`, [plain.length, 'bytes'], () => void (sink += compress(name, plain).length))
+  measure(`${name} decompress`, [plain.length, 'bytes'], () => void (sink += decompress(name, packed).length))
 }
 
 const response = {
@@ -134,12 +133,12 @@ const response = {
 const writer = new ByteWriter()
 fetchApi.response.write(writer, response, 17)
 const encoded = writer.toBuffer()
-measure('Fetch response, encode', 24, 'partitions', () => {
+measure('Fetch response, encode', [24, 'partitions'], () => {
   const fresh = new ByteWriter()
   fetchApi.response.write(fresh, response, 17)
   sink += fresh.chunks().length
 })
-measure('Fetch response, decode', 24, 'partitions', () => {
+measure('Fetch response, decode', [24, 'partitions'], () => {
   sink += fetchApi.response.read(new ByteReader(encoded), 17).responses.length
 })
 if (sink === 0) console.log('nothing was measured')

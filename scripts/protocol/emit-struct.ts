@@ -219,9 +219,8 @@ function readPositional(context: Context, field: Field, struct: Struct): string[
   if (field.type.kind !== 'array') {
     const value = readScalar(field, flag, condition(field.nullable, within))
     if (present === 'true') return [`const ${local(field)} = ${value}`]
-    return [
-      `const ${local(field)} = ${present} ? ${value.includes('?') ? `(${value})` : value} : ${defaultOf(context, field)}`
-    ]
+    const whenPresent = value.includes('?') ? `(${value})` : value
+    return [`const ${local(field)} = ${present} ? ${whenPresent} : ${defaultOf(context, field)}`]
   }
   const type = tsType(field.type, false)
   const canBeNull = isNullable(field, struct)
@@ -240,9 +239,8 @@ function readTagged(context: Context, struct: Struct, tagged: readonly Field[]):
   const lines: string[] = []
   for (const field of tagged) {
     const type = tsType(field.type, false) + (isNullable(field, struct) ? ' | null' : '')
-    lines.push(
-      `${field.type.kind === 'array' && !isNullable(field, struct) ? 'const' : 'let'} ${local(field)}: ${type} = ${defaultOf(context, field)}`
-    )
+    const keyword = field.type.kind === 'array' && !isNullable(field, struct) ? 'const' : 'let'
+    lines.push(`${keyword} ${local(field)}: ${type} = ${defaultOf(context, field)}`)
   }
   const isAlways = flag === 'true'
   if (!isAlways) lines.push('if (f) {')
@@ -263,6 +261,10 @@ function readTagged(context: Context, struct: Struct, tagged: readonly Field[]):
   return lines
 }
 
+function propertyOf(field: Field): string {
+  return local(field) === field.name ? field.name : `${field.name}: ${local(field)}`
+}
+
 /** The function that reads a struct. */
 export function emitReader(context: Context, struct: Struct): string[] {
   const fields = liveFields(struct)
@@ -275,7 +277,7 @@ export function emitReader(context: Context, struct: Struct): string[] {
       struct,
       fields.filter(field => field.tag !== undefined)
     ),
-    `return { ${fields.map(field => (local(field) === field.name ? field.name : `${field.name}: ${local(field)}`)).join(', ')} }`
+    `return { ${fields.map(propertyOf).join(', ')} }`
   ]
   return wrap(`function read${struct.name}(r: ByteReader, v: number): ${struct.name} {`, body)
 }

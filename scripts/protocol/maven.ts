@@ -1,4 +1,4 @@
-/** Fetches Kafka's jars through Maven (offline if they are in its repository), reads files in them, runs Java on them. */
+/** Fetches Kafka's jars through Maven (offline if it has them), reads files in them, runs Java on them. */
 
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'

@@ -16,13 +16,13 @@ import { PipelineError } from '../core/index.ts'
 /** Kafka's uuid of nothing: sixteen zero bytes in base64url. */
 export const ZERO_UUID = 'AAAAAAAAAAAAAAAAAAAAAA'
 
-/** Most array elements that one reader accepts in sum. Bounds memory: a two-byte element can become a hundred-byte object. */
+/** Most array elements that one reader accepts in sum: a two-byte element can become a hundred-byte object. */
 export const ARRAY_ELEMENTS_MAX = 2_000_000
 
 /** Longest string of the protocol, in bytes. Source: Kafka's generated messages (`0x7fff`). */
 export const STRING_BYTES_MAX = 32_767
 
-/** A position that moves through a Buffer. All `read` methods throw `PipelineError` `ERR_PROTOCOL_TRUNCATED` at the end. */
+/** A position that moves through a Buffer. Beyond the end its methods throw `ERR_PROTOCOL_TRUNCATED`. */
 export class ByteReader {
   readonly buffer: Buffer
   /** Index of the next byte. */
@@ -169,7 +169,7 @@ export class ByteReader {
   /**
    * The element count of an array that cannot be null.
    *
-   * @param elementBytesMin - Fewest bytes that one element takes: a count that cannot fit is refused before any element is read.
+   * @param elementBytesMin - Fewest bytes that one element takes: a count that cannot fit is refused at once.
    * @throws PipelineError `ERR_PROTOCOL_NULL_FIELD`, `ERR_PROTOCOL_INVALID_LENGTH`, `ERR_PROTOCOL_TOO_MANY_ELEMENTS`.
    */
   arrayLength(isCompact: boolean, elementBytesMin: number): number {
@@ -187,7 +187,7 @@ export class ByteReader {
     if (this.#elementsLeft < 0) {
       throw new PipelineError(
         'ERR_PROTOCOL_TOO_MANY_ELEMENTS',
-        `a message may have ${ARRAY_ELEMENTS_MAX} array elements in sum; an array of ${count} before byte ${this.position} exceeds it`,
+        `an array of ${count} elements before byte ${this.position} exceeds the ${ARRAY_ELEMENTS_MAX} of a message`,
         { fields: { elementsMax: ARRAY_ELEMENTS_MAX } }
       )
     }

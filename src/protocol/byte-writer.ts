@@ -33,7 +33,7 @@ export class ByteWriter {
   #position = 0
   #chunks: Buffer[] = []
   #chunkBytes = 0
-  /** Open tagged fields: inside them nothing is passed by reference, because their size is written afterwards in front. */
+  /** Open tagged fields: inside them all is copied, because their size is put in front afterwards. */
   #taggedDepth = 0
 
   /** @param sizeHint - First size of the scratch, in bytes. It grows by itself. */

@@ -18,7 +18,7 @@ export const COMPRESSION_NAMES = ['none', 'gzip', 'snappy', 'lz4', 'zstd'] as co
 /** Name of a compression codec. */
 export type CompressionName = (typeof COMPRESSION_NAMES)[number]
 
-/** Most bytes that a compressed batch may grow to. Default of everything that decompresses. Kafka's largest request, 100 MiB. */
+/** Most bytes that a compressed batch may grow to, unless said otherwise: Kafka's largest request, 100 MiB. */
 export const DECOMPRESSED_BYTES_MAX = 104_857_600
 
 const LZ4_EMPTY_FRAME = Buffer.from('04224d1860408200000000', 'hex')

@@ -7,29 +7,25 @@
  * Source: RFC 3720, appendix B.4; polynomial 0x1EDC6F41, reflected 0x82F63B78.
  */
 
-import { createRequire } from 'node:module'
-
 const POLYNOMIAL = 0x82f63b78
 
 /** Below this many bytes the call into native code costs more than it saves. */
 const NATIVE_BYTES_MIN = 256
 
-/** Loaded at run time and not imported: a platform without a binary must still work. */
-const native: ((input: Buffer) => number) | undefined = loadNative()
+/**
+ * The native function, once it is loaded; until then, and on a platform for
+ * which the module has no binary, the portable one gives the same numbers. Not
+ * awaited: a module that awaits cannot be loaded by `require`.
+ */
+let native: ((input: Buffer) => number) | undefined
 
-function loadNative(): ((input: Buffer) => number) | undefined {
-  try {
-    const loaded: unknown = createRequire(import.meta.url)('@node-rs/crc32')
-    if (typeof loaded !== 'object' || loaded === null || !('crc32c' in loaded)) return undefined
-    const { crc32c: compute } = loaded
+void import('@node-rs/crc32').then(
+  ({ crc32c: compute }) => {
     // The check value of the algorithm: a module that does not give it is not used.
-    const isRight = typeof compute === 'function' && compute(Buffer.from('123456789')) === 0xe306_9283
-    return isRight ? input => Number(compute(input)) : undefined
-  } catch {
-    // No binary for this platform: the portable function gives the same numbers.
-    return undefined
-  }
-}
+    if (compute(Buffer.from('123456789')) === 0xe306_9283) native = input => compute(input)
+  },
+  () => undefined // No binary for this platform.
+)
 
 /** Eight tables of 256 in one array: table k holds the CRC of a byte followed by k zero bytes. */
 const TABLE = makeTables()

@@ -21,7 +21,7 @@ for (const [name, entry] of Object.entries(KAFKA_ERRORS)) {
   NAMES.set(entry.code, name as KafkaErrorName) // The keys of the table are the names: Object.entries widens them.
 }
 
-/** Name of an error code. A code that this table lacks (a newer broker's) is `UNKNOWN_SERVER_ERROR`, as in Kafka's client. */
+/** Name of an error code. One that the table lacks (a newer broker's) is `UNKNOWN_SERVER_ERROR`, as in Java. */
 export function kafkaErrorName(code: number): KafkaErrorName {
   return NAMES.get(code) ?? 'UNKNOWN_SERVER_ERROR'
 }

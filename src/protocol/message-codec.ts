@@ -10,7 +10,7 @@ import { PipelineError } from '../core/index.ts'
 import type { ByteReader } from './byte-reader.ts'
 import type { ByteWriter } from './byte-writer.ts'
 
-/** Reads and writes one message in each of its versions. `T` is what is read, `I` (every field optional) what is written. */
+/** Reads and writes a message in each of its versions. `T` is what is read, `I` (all optional) what is written. */
 export interface MessageCodec<T, I> {
   /** Kafka's name of the message, such as `FetchRequest`. */
   readonly name: string

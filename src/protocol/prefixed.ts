@@ -26,7 +26,7 @@ export function encodeVersioned<I>(codec: MessageCodec<unknown, I>, version: num
 /**
  * Decodes a structure behind its version.
  *
- * @throws PipelineError `ERR_PROTOCOL_UNSUPPORTED_VERSION` if the version is newer, and what `MessageCodec.read` throws.
+ * @throws PipelineError `ERR_PROTOCOL_UNSUPPORTED_VERSION` if it is newer, and what `MessageCodec.read` throws.
  */
 export function decodeVersioned<T>(codec: MessageCodec<T, never>, buffer: Buffer): T {
   const reader = new ByteReader(buffer)

@@ -111,7 +111,7 @@ export class RecordCursor {
    *
    * @returns False at the end of the Buffer, or where only a part of a batch follows.
    * @throws PipelineError `ERR_PROTOCOL_CORRUPT_BATCH`, `ERR_PROTOCOL_UNSUPPORTED_MAGIC`,
-   *   `ERR_PROTOCOL_UNSUPPORTED_COMPRESSION`, `ERR_PROTOCOL_DECOMPRESSION_FAILED`, `ERR_PROTOCOL_DECOMPRESSED_TOO_LARGE`.
+   *   `ERR_PROTOCOL_UNSUPPORTED_COMPRESSION`, or what `decompress` throws.
    */
   nextBatch(): boolean {
     const start = this.batchEnd
