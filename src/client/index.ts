@@ -1,20 +1,20 @@
 /** `client`: any Kafka cluster. Connections, metadata, administration, raw fetch, raw append, group membership. */
 
-export {
-  Admin,
-  type AdminResult,
-  type ConfigChange,
-  type ConfigEntry,
-  type ConfigResource,
-  type DescribedConfig,
-  type GroupDescription,
-  type GroupMemberDescription,
-  type GroupOffset,
-  type ListedGroup,
-  type ListedOffset,
-  type NewTopic,
-  type OffsetSpec
-} from './admin.ts'
+export { Admin } from './admin.ts'
+export type {
+  AdminResult,
+  ConfigChange,
+  ConfigEntry,
+  ConfigResource,
+  DescribedConfig,
+  GroupDescription,
+  GroupMemberDescription,
+  GroupOffset,
+  ListedGroup,
+  ListedOffset,
+  NewTopic,
+  OffsetSpec
+} from './admin-types.ts'
 export { Appender } from './appender.ts'
 export type { AppenderOptions, AppendHeader, AppendRecord, DeliveredBatch, DeliveryListener } from './appender-types.ts'
 export { Cluster } from './cluster.ts'

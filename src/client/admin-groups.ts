@@ -1,0 +1,150 @@
+/** Administration of groups: list, describe, delete, their offsets. */
+
+import {
+  deleteGroupsApi,
+  describeGroupsApi,
+  listGroupsApi,
+  offsetCommitApi,
+  offsetFetchApi,
+  type OffsetFetchResponse
+} from '../protocol/index.ts'
+import { ask, byTopic } from './admin-send.ts'
+import { resultOf } from './admin-topics.ts'
+import type { AdminResult, GroupDescription, GroupOffset, ListedGroup } from './admin-types.ts'
+import type { Cluster } from './cluster.ts'
+import { decodeAssignment } from './consumer-protocol.ts'
+import type { TopicPartition } from './group-types.ts'
+import { throwKafkaError } from './kafka-error.ts'
+
+/** OffsetFetch and OffsetCommit name topics by id from version 10 on (KIP-848); names serve all brokers. */
+const offsetVersionMax = 9
+/** DescribeGroups reports a group that is not there as an error from version 6 on; version 5 says "Dead". */
+const describeVersionMax = 5
+
+export async function listGroups(cluster: Cluster): Promise<ListedGroup[]> {
+  const brokers = (await cluster.metadata([])).brokers
+  const lists = await Promise.all(
+    brokers.map(async ({ nodeId }) => {
+      const answer = await ask(cluster, () => cluster.send(listGroupsApi, {}, { to: { nodeId } }), {
+        codesOf: each => [each.errorCode]
+      })
+      throwKafkaError(answer.errorCode, 'ListGroups')
+      return answer.groups
+    })
+  )
+  return lists.flat().map(({ groupId, protocolType, groupState }) => ({ groupId, protocolType, state: groupState }))
+}
+
+export async function describeGroups(cluster: Cluster, groupIds: readonly string[]): Promise<GroupDescription[]> {
+  return await Promise.all(groupIds.map(groupId => describeGroup(cluster, groupId)))
+}
+
+async function describeGroup(cluster: Cluster, groupId: string): Promise<GroupDescription> {
+  const to = { coordinator: 'group', key: groupId } as const
+  const send = { to, versionMax: describeVersionMax }
+  const answer = await ask(cluster, () => cluster.send(describeGroupsApi, { groups: [groupId] }, send), {
+    codesOf: each => each.groups.map(group => group.errorCode),
+    groupId
+  })
+  const [group] = answer.groups
+  return {
+    groupId,
+    state: group?.groupState ?? '',
+    protocolType: group?.protocolType ?? '',
+    protocol: group?.protocolData ?? '',
+    coordinatorId: await cluster.coordinatorOf('group', groupId),
+    errorCode: group?.errorCode ?? 0,
+    members: (group?.members ?? []).map(member => ({
+      memberId: member.memberId,
+      groupInstanceId: member.groupInstanceId,
+      clientId: member.clientId,
+      clientHost: member.clientHost,
+      // Connect and schema registries put their own bytes here.
+      assignment: group?.protocolType === 'consumer' ? decodeAssignment(member.memberAssignment) : []
+    }))
+  }
+}
+
+export async function deleteGroups(cluster: Cluster, groupIds: readonly string[]): Promise<AdminResult[]> {
+  return await Promise.all(
+    groupIds.map(async groupId => {
+      const to = { coordinator: 'group', key: groupId } as const
+      const answer = await ask(cluster, () => cluster.send(deleteGroupsApi, { groupsNames: [groupId] }, { to }), {
+        codesOf: each => each.results.map(result => result.errorCode),
+        groupId
+      })
+      return resultOf(groupId, answer.results[0]?.errorCode ?? 0, null)
+    })
+  )
+}
+
+export async function fetchGroupOffsets(
+  cluster: Cluster,
+  groupId: string,
+  partitions?: readonly TopicPartition[]
+): Promise<GroupOffset[]> {
+  const to = { coordinator: 'group', key: groupId } as const
+  const topics =
+    partitions === undefined
+      ? null
+      : [...byTopic(partitions)].map(([name, items]) => ({ name, partitionIndexes: items.map(each => each.partition) }))
+  const request = async (): Promise<OffsetFetchResponse> => {
+    const connection = await cluster.connectionTo({ to })
+    const version = connection.versionOf(offsetFetchApi, offsetVersionMax)
+    // Version 8 asks for several groups at once (KIP-709), in another place of the request.
+    const message = version >= 8 ? { groups: [{ groupId, topics }] } : { groupId, topics }
+    return await connection.send(offsetFetchApi, message, { version })
+  }
+  const answer = await ask(cluster, request, { codesOf: codesOfOffsets, groupId })
+  const [group] = answer.groups
+  throwKafkaError(group?.errorCode ?? answer.errorCode, `OffsetFetch of group ${groupId}`)
+  return (group?.topics ?? answer.topics).flatMap(topic =>
+    topic.partitions.map(each => ({
+      topic: topic.name,
+      partition: each.partitionIndex,
+      offset: each.committedOffset,
+      leaderEpoch: each.committedLeaderEpoch,
+      metadata: each.metadata ?? '',
+      errorCode: each.errorCode
+    }))
+  )
+}
+
+function codesOfOffsets(answer: OffsetFetchResponse): number[] {
+  const [group] = answer.groups
+  const topics = group?.topics ?? answer.topics
+  return [
+    group?.errorCode ?? answer.errorCode,
+    ...topics.flatMap(topic => topic.partitions.map(each => each.errorCode))
+  ]
+}
+
+/** An offset that an empty group shall go on from. */
+export type NewGroupOffset = TopicPartition & { readonly offset: bigint; readonly metadata?: string }
+/** Whether it was taken. */
+export type AlteredOffset = TopicPartition & { readonly errorCode: number }
+
+export async function alterGroupOffsets(
+  cluster: Cluster,
+  groupId: string,
+  offsets: readonly NewGroupOffset[]
+): Promise<AlteredOffset[]> {
+  const topics = [...byTopic(offsets)].map(([name, items]) => ({
+    name,
+    partitions: items.map(({ partition, offset, metadata }) => ({
+      partitionIndex: partition,
+      committedOffset: offset,
+      committedMetadata: metadata ?? ''
+    }))
+  }))
+  // No member and no generation: the coordinator takes it only while the group has no members.
+  const request = { groupId, generationIdOrMemberEpoch: -1, memberId: '', topics }
+  const send = { to: { coordinator: 'group', key: groupId }, versionMax: offsetVersionMax } as const
+  const answer = await ask(cluster, () => cluster.send(offsetCommitApi, request, send), {
+    codesOf: each => each.topics.flatMap(topic => topic.partitions.map(partition => partition.errorCode)),
+    groupId
+  })
+  return answer.topics.flatMap(topic =>
+    topic.partitions.map(each => ({ topic: topic.name, partition: each.partitionIndex, errorCode: each.errorCode }))
+  )
+}

@@ -1,0 +1,66 @@
+/**
+ * What all administration calls share: a retry for answers that say "not now"
+ * or "not here", grouping by topic and by broker.
+ *
+ * Administration is idempotent enough to be asked again: creating what exists
+ * answers so, and offsets are set to a value, not moved by one.
+ */
+
+import { backoffMs, sleep } from '../core/index.ts'
+import { isKafkaErrorRetriable } from '../protocol/index.ts'
+import type { Cluster } from './cluster.ts'
+import type { TopicPartition } from './group-types.ts'
+import { isCoordinatorMoved, isStaleMetadata, KAFKA } from './kafka-error.ts'
+
+const backoff = { initialMs: 50, maxMs: 1_000 }
+
+/** How a call is repeated. */
+export interface AskOptions<T> {
+  /** The error codes in an answer. */
+  readonly codesOf: (answer: T) => readonly number[]
+  /** The group whose coordinator is asked, if one is. */
+  readonly groupId?: string
+}
+
+/**
+ * Asks until no code in the answer is retriable, or `requestTimeoutMs` has passed: the last answer then stands.
+ */
+export async function ask<T>(cluster: Cluster, request: () => Promise<T>, options: AskOptions<T>): Promise<T> {
+  const deadlineMs = cluster.clock.monotonicMs() + cluster.requestTimeoutMs
+  for (let failures = 1; ; failures += 1) {
+    const answer = await request()
+    const retriable = options.codesOf(answer).filter(code => code !== KAFKA.NONE && isKafkaErrorRetriable(code))
+    if (retriable.length === 0 || cluster.clock.monotonicMs() >= deadlineMs) return answer
+    if (options.groupId !== undefined && retriable.some(isCoordinatorMoved)) {
+      cluster.forgetCoordinator('group', options.groupId)
+    }
+    if (retriable.includes(KAFKA.NOT_CONTROLLER) || retriable.some(isStaleMetadata)) await cluster.refreshMetadata()
+    await sleep(cluster.clock, backoffMs(backoff, failures, cluster.random))
+  }
+}
+
+/** Items by topic, in order of appearance. */
+export function byTopic<T extends TopicPartition>(items: readonly T[]): Map<string, T[]> {
+  return groupBy(items, item => item.topic)
+}
+
+/** Items by the broker that leads their partition. */
+export async function byLeader<T extends TopicPartition>(
+  cluster: Cluster,
+  items: readonly T[]
+): Promise<Map<number, T[]>> {
+  const leaders = new Map<T, number>()
+  for (const item of items) leaders.set(item, await cluster.leaderOf(item.topic, item.partition))
+  return groupBy(items, item => leaders.get(item) ?? -1)
+}
+
+function groupBy<T, K>(items: readonly T[], keyOf: (item: T) => K): Map<K, T[]> {
+  const groups = new Map<K, T[]>()
+  for (const item of items) {
+    const key = keyOf(item)
+    const group = groups.get(key)
+    if (group === undefined) groups.set(key, [item])
+    else group.push(item)
+  }
+  return groups
+}
