@@ -229,6 +229,11 @@ async function keepIndexesUpTo(segment: Segment, recoveryPoint: bigint, pool: Fi
   }
   loaded.offsets.truncateAfter(entry.offset)
   loaded.times.truncateAfter(entry.offset)
+  if (loaded.times.count === 0) {
+    // An offset entry comes with one for time: these files do not belong together.
+    segment.resetIndexes()
+    return 0
+  }
   segment.indexes = loaded
   segment.maxTimestamp = loaded.times.last() ?? segment.maxTimestamp
   return entry.position
