@@ -17,10 +17,26 @@ import { type BatchStamp, type CompressionName, RecordBatchBuilder, RecordCursor
 /** First value of the virtual clock: timestamps of test records lie around it. */
 export const START_MS = 1_700_000_000_000
 
+const cleanups = new WeakMap<TestContext, (() => Promise<unknown>)[]>()
+
+/** Runs after the test, last registered first: what uses a folder is closed before the folder goes. */
+export function cleanUp(t: TestContext, work: () => Promise<unknown>): void {
+  const known = cleanups.get(t)
+  if (known !== undefined) {
+    known.push(work)
+    return
+  }
+  const works = [work]
+  cleanups.set(t, works)
+  t.after(async () => {
+    for (const each of works.toReversed()) await each()
+  })
+}
+
 /** A folder that is removed after the test. */
 export async function temporaryFolder(t: TestContext): Promise<string> {
   const folder = await fs.mkdtemp(path.join(os.tmpdir(), 'comporta-log-'))
-  t.after(() => fs.rm(folder, { recursive: true, force: true }))
+  cleanUp(t, () => fs.rm(folder, { recursive: true, force: true }))
   return folder
 }
 
@@ -95,7 +111,7 @@ export async function openLog(t: TestContext, options: OpenOptions): Promise<Par
     logStartOffset: options.logStartOffset ?? 0n,
     wasCleanStop: options.wasCleanStop ?? true
   })
-  t.after(async () => {
+  cleanUp(t, async () => {
     await log.close()
     await pool.close()
   })
@@ -140,6 +156,7 @@ export class FaultyDisk implements Disk {
   syncCode: string | undefined
   truncateCode: string | undefined
   writeCount = 0
+  syncCount = 0
   readonly #paths = new Map<number, string>()
 
   async open(file: string, mayCreate: boolean): Promise<number> {
@@ -174,6 +191,7 @@ export class FaultyDisk implements Disk {
 
   async sync(fd: number): Promise<void> {
     if (this.syncCode !== undefined) throw systemError(this.syncCode)
+    this.syncCount += 1
     await systemDisk.sync(fd)
   }
 }
