@@ -250,7 +250,6 @@ export class Lane {
       const { retryAfterMs } = outcome
       slot.release(retryAfterMs === undefined ? { kind: 'failed' } : { kind: 'failed', retryAfterMs })
     } else {
-      health.answeredSentMs = Math.max(health.answeredSentMs, sentMs)
       slot.release({ kind: 'answered' })
     }
     if (outcome.kind !== 'ok') {
@@ -258,6 +257,10 @@ export class Lane {
       this.#logFailure(outcome, request)
     }
     const decision = batch.settlement.apply(outcome, { nowMs, answeredSentMs: health.answeredSentMs })
+    // An answer that delivers nothing because of a service behind the target is no evidence of health.
+    if (outcome.kind === 'ok' || outcome.kind === 'rejected' || decision.deliveredCount > 0) {
+      health.answeredSentMs = Math.max(health.answeredSentMs, sentMs)
+    }
     meters.decided(decision)
     return decision
   }

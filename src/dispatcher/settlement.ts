@@ -93,6 +93,28 @@ export interface OutcomeContext {
   readonly answeredSentMs: number
 }
 
+type PartialOutcome = Extract<TargetOutcome, { kind: 'partial' }>
+
+/** The rows that a partial reply names. */
+interface NamedRows {
+  readonly failures: ReadonlyMap<number, RecordFailure>
+  /** From this row on nothing was processed. */
+  readonly resumeRow: number
+}
+
+/** What a partial reply means for the rows of a group. */
+interface SortedRows {
+  readonly retried: readonly number[]
+  readonly deadRows: readonly DeadRow[]
+  readonly deliveredCount: number
+  readonly skippedCount: number
+  readonly waitMs: number
+  /** Most refusals of one row. */
+  readonly refusalsMax: number
+  /** Set if none of the retried rows is to blame. */
+  readonly unavailable: { reason: string; retryAfterMs: number; isSuspect: boolean } | undefined
+}
+
 const DONE: Decision = { waitMs: 0, deadRows: [], retriedCount: 0, deliveredCount: 0, skippedCount: 0 }
 
 /** Settlement of one batch. */
@@ -163,7 +185,7 @@ export class Settlement {
     const isExpired = this.#policy.ageMaxMs !== undefined && ageMs >= this.#policy.ageMaxMs
     switch (outcome.kind) {
       case 'partial':
-        return this.#partial(group, outcome)
+        return this.#partial(group, outcome, context)
       case 'rejected':
         return isExpired ? this.#expired(group, outcome.reason) : this.#rejected(group, outcome)
       case 'unavailable':
@@ -236,62 +258,74 @@ export class Settlement {
     return { ...DONE, retriedCount: group.rows.length }
   }
 
-  #partial(group: MutableGroup, outcome: { failures: readonly RecordFailure[]; resumeFrom?: bigint }): Decision {
+  #partial(group: MutableGroup, outcome: PartialOutcome, context: OutcomeContext): Decision {
     const named = this.#named(group, outcome)
     if (named === undefined) {
       const reason = 'the reply names an offset that is not in the batch'
       return this.#rejected(group, { reason, errorClass: INVALID_REPLY })
     }
+    const sorted = this.#sort(group, named)
+    const { retried, deadRows, deliveredCount, skippedCount } = sorted
+    const counts = { deliveredCount, skippedCount }
+    if (retried.length === 0) return { ...DONE, ...counts, deadRows }
+    if (sorted.unavailable !== undefined) {
+      // Not one of them is to blame by itself: as if the target had said so of these records alone.
+      const rest = { ...group, rows: retried, suspects: retried.length < group.rows.length ? 0 : group.suspects }
+      const decision = this.#unavailable(rest, sorted.unavailable, context)
+      return { ...decision, ...counts, deadRows: [...deadRows, ...decision.deadRows] }
+    }
+    this.#push({ rows: retried, sends: group.sends, isSplit: false })
+    const waitMs = Math.max(sorted.waitMs, this.#backoff(Math.max(1, sorted.refusalsMax)))
+    return { ...counts, waitMs, deadRows, retriedCount: retried.length }
+  }
+
+  /** What becomes of each row of a group; rows that are delivered or skipped leave. */
+  #sort(group: MutableGroup, named: NamedRows): SortedRows {
     const retried: number[] = []
     const deadRows: DeadRow[] = []
     const failedKeys = new Set<string>()
-    let deliveredCount = 0
-    let skippedCount = 0
-    let waitMs = 0
+    const sorted = { deliveredCount: 0, skippedCount: 0, waitMs: 0, refusalsMax: 0 }
+    let chargedCount = 0
+    let suspectCount = 0
+    let reason = ''
     for (const row of group.rows) {
       const failure = named.failures.get(row)
-      if (row >= named.resumeRow && failure?.action !== 'deadLetter' && failure?.action !== 'skip') {
-        if (row === named.resumeRow) this.#charge(row)
-        retried.push(row)
-      } else if (failure === undefined) {
+      const action = failure?.action ?? (row >= named.resumeRow ? 'retry' : 'deliver')
+      if (action === 'deliver' || action === 'skip') {
         this.leave(row)
-        deliveredCount += 1
+        if (action === 'skip') sorted.skippedCount += 1
+        else sorted.deliveredCount += 1
         continue
-      } else if (failure.action === 'skip') {
-        this.leave(row)
-        skippedCount += 1
+      }
+      if (action === 'deadLetter') {
+        const text = failure?.reason ?? ''
+        deadRows.push({ row, errorClass: 'TargetVerdict', reason: text, attempts: group.sends })
         continue
-      } else if (failure.action === 'deadLetter') {
-        deadRows.push({ row, errorClass: 'TargetVerdict', reason: failure.reason, attempts: group.sends })
-        continue
+      }
+      reason = failure?.reason ?? 'the target stopped at this record'
+      if (failure?.isUnavailable === true) {
+        suspectCount += failure.isSuspect === true ? 1 : 0
       } else {
-        retried.push(row)
-        if (!isFollower(this.#lookup.key(row), failedKeys)) this.#charge(row)
-        waitMs = Math.max(waitMs, this.#retryAfter(failure.retryAfterMs))
+        chargedCount += 1
+        const isToBlame =
+          failure === undefined ? row === named.resumeRow : !isFollower(this.#lookup.key(row), failedKeys)
+        const refusals = isToBlame ? this.#charge(row) : 0
+        sorted.refusalsMax = Math.max(sorted.refusalsMax, refusals)
+        if (refusals >= this.#policy.attemptsMax) {
+          deadRows.push({ row, errorClass: 'RetriesExhausted', reason, attempts: group.sends })
+          continue
+        }
       }
-      const refusals = this.#refusals.get(row) ?? 0
-      if (refusals >= this.#policy.attemptsMax) {
-        retried.pop()
-        const reason = failure?.reason ?? 'the target stopped at this record'
-        deadRows.push({ row, errorClass: 'RetriesExhausted', reason, attempts: group.sends })
-      } else if (refusals > 0) {
-        waitMs = Math.max(waitMs, this.#backoff(refusals))
-      }
+      sorted.waitMs = Math.max(sorted.waitMs, this.#retryAfter(failure?.retryAfterMs))
+      retried.push(row)
     }
-    if (retried.length > 0) {
-      this.#push({ rows: retried, sends: group.sends, isSplit: false })
-      waitMs = Math.max(waitMs, this.#backoff(1))
-    } else {
-      waitMs = 0
-    }
-    return { waitMs, deadRows, retriedCount: retried.length, deliveredCount, skippedCount }
+    const isSuspect = suspectCount === retried.length
+    const unavailable = chargedCount > 0 ? undefined : { reason, retryAfterMs: sorted.waitMs, isSuspect }
+    return { ...sorted, retried, deadRows, unavailable }
   }
 
   /** The rows that a reply names, or `undefined` if it names one that was not sent. */
-  #named(
-    group: MutableGroup,
-    outcome: { failures: readonly RecordFailure[]; resumeFrom?: bigint }
-  ): { failures: Map<number, RecordFailure>; resumeRow: number } | undefined {
+  #named(group: MutableGroup, outcome: PartialOutcome): NamedRows | undefined {
     const sent = new Set(group.rows)
     const failures = new Map<number, RecordFailure>()
     for (const failure of outcome.failures) {

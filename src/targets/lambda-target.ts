@@ -82,8 +82,8 @@ export class LambdaTarget implements Target {
     } catch (error) {
       const outcome = serviceErrorOutcome(error, this.#clock.now())
       if (isConfigurationError(error)) {
-        const text = `Lambda refuses to invoke ${this.#functionName}: ${messageOf(error)}`
-        this.#loud.error({ target: this.name, error: nameOf(error) }, text)
+        const text = `Lambda refuses to invoke ${this.#functionName}: ${nameOf(error)}: ${messageOf(error)}`
+        this.#loud.error({ target: this.name }, text)
       }
       return outcome
     }

@@ -3,7 +3,9 @@
  * body, a Lambda's result and the return value of a module.
  *
  * - nothing, or an object with neither field below: all delivered
- * - `{"failures":[{"offset":12,"action":"retry"|"deadLetter"|"skip","reason":"…","retryAfterMs":100}]}`
+ * - `{"failures":[{"offset":12,"action":"retry"|"deadLetter"|"skip","reason":"…","retryAfterMs":100}]}`; with
+ *   `"unavailable":true` a retry costs no attempt (a service behind the target is at fault), with `"suspect":true` as
+ *   well the record may be what broke that service
  * - `{"batchItemFailures":[{"itemIdentifier":{"partition":"topic-3","offset":42}}]}`, AWS's form for Kafka: a resume
  *   point. That offset and everything after it is sent again. An empty list is success.
  *
@@ -65,10 +67,15 @@ function readFailures(listed: unknown): RecordFailure[] | string {
     if (offset === undefined) return 'an entry of "failures" has no valid "offset"'
     const action = entry['action'] ?? 'retry'
     if (!isAction(action)) return `an entry of "failures" has an unknown "action"`
-    const retryAfterMs = entry['retryAfterMs']
-    const reason = readReason(entry['reason'])
-    if (typeof retryAfterMs === 'number' && retryAfterMs > 0) failures.push({ offset, action, reason, retryAfterMs })
-    else failures.push({ offset, action, reason })
+    const { retryAfterMs } = entry
+    failures.push({
+      offset,
+      action,
+      reason: readReason(entry['reason']),
+      ...(typeof retryAfterMs === 'number' && retryAfterMs > 0 ? { retryAfterMs } : {}),
+      ...(entry['unavailable'] === true ? { isUnavailable: true } : {}),
+      ...(entry['suspect'] === true ? { isSuspect: true } : {})
+    })
   }
   return failures
 }

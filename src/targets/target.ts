@@ -32,6 +32,10 @@ export interface RecordFailure {
   readonly reason: string
   /** Least wait before the retry, in milliseconds. */
   readonly retryAfterMs?: number
+  /** Something behind the target is at fault, or an earlier record is: a retry that costs this record no attempt. */
+  readonly isUnavailable?: boolean
+  /** What is behind the target broke on a request that held this record: it may be the record after all. */
+  readonly isSuspect?: boolean
 }
 
 /** Error class of a batch that is too large for the target: it is split at once instead of tried again. */

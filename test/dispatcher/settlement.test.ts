@@ -176,6 +176,34 @@ test('a record that keeps failing is put aside after its attempts, its followers
   assert.equal(settlement.isDone, true)
 })
 
+test('a record that a service behind the target could not take is retried without a charge', () => {
+  const { rows, apply } = settle(3)
+  const down = { ...failure(1), isUnavailable: true }
+  const waits: number[] = []
+  for (let round = 0; round < 50; round += 1) {
+    const decision = apply({ kind: 'partial', failures: [down] })
+    assert.deepEqual(decision.deadRows, [])
+    waits.push(decision.waitMs)
+    assert.deepEqual(rows(), [1])
+  }
+  assert.deepEqual(waits.slice(0, 5), [100, 200, 400, 800, 1000])
+})
+
+test('records under suspicion are bisected, and put aside only on evidence', () => {
+  const { settlement, rows, apply } = settle(4)
+  let answeredSentMs = Number.NEGATIVE_INFINITY
+  const dead: number[] = []
+  for (let nowMs = 1; !settlement.isDone && nowMs < 100; nowMs += 1) {
+    const current = rows() ?? []
+    const isBroken = current.includes(1)
+    const failures = isBroken ? current.map(row => ({ ...failure(row), isUnavailable: true, isSuspect: true })) : []
+    const { deadRows } = apply({ kind: 'partial', failures }, nowMs, answeredSentMs)
+    if (!isBroken) answeredSentMs = nowMs
+    dead.push(...deadRows.map(({ row }) => row))
+  }
+  assert.deepEqual(dead, [1])
+})
+
 test('a resume point retries itself and everything behind it, and only itself is charged', () => {
   const { settlement, rows, apply } = settle(5)
   const resume: TargetOutcome = { kind: 'partial', failures: [], resumeFrom: 102n }
