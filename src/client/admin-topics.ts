@@ -22,6 +22,12 @@ export function resultOf(name: string, errorCode: number, errorMessage: string |
   return { name, errorCode, errorName: kafkaErrorName(errorCode), errorMessage }
 }
 
+/** Results in the order that the items were named in: brokers answer in any order. */
+function inOrderOf(names: readonly string[], results: readonly AdminResult[]): AdminResult[] {
+  const places = new Map(names.map((name, index) => [name, index]))
+  return results.toSorted((a, b) => (places.get(a.name) ?? names.length) - (places.get(b.name) ?? names.length))
+}
+
 export async function createTopics(
   cluster: Cluster,
   topics: readonly NewTopic[],
@@ -37,7 +43,11 @@ export async function createTopics(
   const answer = await ask(cluster, () => cluster.send(createTopicsApi, request, { to: 'controller' }), {
     codesOf: each => each.topics.map(topic => topic.errorCode)
   })
-  return answer.topics.map(topic => resultOf(topic.name, topic.errorCode, topic.errorMessage))
+  const results = answer.topics.map(topic => resultOf(topic.name, topic.errorCode, topic.errorMessage))
+  return inOrderOf(
+    topics.map(topic => topic.topic),
+    results
+  )
 }
 
 export async function deleteTopics(cluster: Cluster, topics: readonly string[]): Promise<AdminResult[]> {
@@ -53,7 +63,8 @@ export async function deleteTopics(cluster: Cluster, topics: readonly string[]):
     codesOf: each =>
       each.responses.map(topic => topic.errorCode).filter(code => code !== KAFKA.UNKNOWN_TOPIC_OR_PARTITION)
   })
-  return answer.responses.map(topic => resultOf(topic.name ?? '', topic.errorCode, topic.errorMessage))
+  const results = answer.responses.map(topic => resultOf(topic.name ?? '', topic.errorCode, topic.errorMessage))
+  return inOrderOf(topics, results)
 }
 
 export async function createPartitions(
@@ -66,7 +77,11 @@ export async function createPartitions(
     codesOf: each =>
       each.results.map(result => result.errorCode).filter(code => code !== KAFKA.UNKNOWN_TOPIC_OR_PARTITION)
   })
-  return answer.results.map(result => resultOf(result.name, result.errorCode, result.errorMessage))
+  const results = answer.results.map(result => resultOf(result.name, result.errorCode, result.errorMessage))
+  return inOrderOf(
+    topics.map(topic => topic.topic),
+    results
+  )
 }
 
 /** An offset that is asked for. */
