@@ -6,6 +6,7 @@
 import { describeGroupsApi, type DescribeGroupsResponseDescribedGroupInput } from '../../protocol/index.ts'
 import type { GroupView } from '../groups/index.ts'
 import { NO_BYTES, subscriptionOf } from '../groups/index.ts'
+import { AUTHORIZED_GROUP_OPERATIONS } from './authorized-operations.ts'
 import { defineHandler, errorCode } from './handler.ts'
 
 const NOT_FOUND_VERSION = 6
@@ -14,9 +15,12 @@ const NOT_FOUND_VERSION = 6
 export const describeGroupsHandler = defineHandler({
   api: describeGroupsApi,
   handle: (broker, request, { apiVersion }) => {
+    const authorized = request.includeAuthorizedOperations
+      ? { authorizedOperations: AUTHORIZED_GROUP_OPERATIONS }
+      : undefined
     const groups = request.groups.map(groupId => {
       const view = broker.groups.find(groupId)
-      if (view !== undefined) return describe(groupId, view)
+      if (view !== undefined) return { ...describe(groupId, view), ...authorized }
       const dead = { groupId, groupState: 'Dead' }
       if (apiVersion < NOT_FOUND_VERSION) return dead
       return { ...dead, errorCode: errorCode('GROUP_ID_NOT_FOUND'), errorMessage: `Group ${groupId} not found.` }

@@ -22,11 +22,18 @@ import { offsetForLeaderEpochHandler } from './23-offset-for-leader-epoch.ts'
 import { createAclsHandler, deleteAclsHandler, describeAclsHandler } from './29-31-acls.ts'
 import { describeConfigsHandler } from './32-describe-configs.ts'
 import { alterConfigsHandler } from './33-alter-configs.ts'
+import { alterReplicaLogDirsHandler } from './34-alter-replica-log-dirs.ts'
+import { describeLogDirsHandler } from './35-describe-log-dirs.ts'
 import { createPartitionsHandler } from './37-create-partitions.ts'
 import { deleteGroupsHandler } from './42-delete-groups.ts'
+import { electLeadersHandler } from './43-elect-leaders.ts'
 import { incrementalAlterConfigsHandler } from './44-incremental-alter-configs.ts'
+import { alterPartitionReassignmentsHandler } from './45-alter-partition-reassignments.ts'
+import { listPartitionReassignmentsHandler } from './46-list-partition-reassignments.ts'
 import { offsetDeleteHandler } from './47-offset-delete.ts'
 import { describeClusterHandler } from './60-describe-cluster.ts'
+import { listConfigResourcesHandler } from './74-list-config-resources.ts'
+import { describeTopicPartitionsHandler } from './75-describe-topic-partitions.ts'
 import type { Handler } from './handler.ts'
 
 /** Makes the handlers by API key. */
@@ -57,11 +64,18 @@ export function createHandlers(): ReadonlyMap<number, Handler> {
     deleteAclsHandler,
     describeConfigsHandler,
     alterConfigsHandler,
+    alterReplicaLogDirsHandler,
+    describeLogDirsHandler,
     createPartitionsHandler,
     deleteGroupsHandler,
+    electLeadersHandler,
     incrementalAlterConfigsHandler,
+    alterPartitionReassignmentsHandler,
+    listPartitionReassignmentsHandler,
     offsetDeleteHandler,
-    describeClusterHandler
+    describeClusterHandler,
+    listConfigResourcesHandler,
+    describeTopicPartitionsHandler
   ]
   for (const handler of all) handlers.set(handler.key, handler)
   return handlers
