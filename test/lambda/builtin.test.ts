@@ -57,6 +57,7 @@ test('a runtime whose options cannot work does not start, and names every proble
     unknown: { handler: 'builtin:mystery' },
     unrouted: { handler: 'builtin:distributor' },
     misrouted: { handler: 'builtin:distributor', distributor: { services: { s: 'nowhere' } } },
+    hurried: { handler: 'builtin:distributor', timeoutMs: 200, distributor: { services: { s: 'http://127.0.0.1' } } },
     garbled: { handler: 'builtin:distributor', environment: { COMPORTA_DISTRIBUTOR: '{' } },
     other: { handler: 'x.handler', distributor: { services: { s: 'http://127.0.0.1' } } }
   }
@@ -70,7 +71,14 @@ test('a runtime whose options cannot work does not start, and names every proble
       'slow.memoryMb',
       'slow.concurrency'
     ]
-    parts.push('builtin:mystery', 'unrouted.distributor', 'misrouted.distributor.services.s', 'port', 'accountId')
+    parts.push(
+      'builtin:mystery',
+      'unrouted.distributor',
+      'misrouted.distributor.services.s',
+      'port',
+      'accountId',
+      'hurried.timeoutMs'
+    )
     for (const part of [...parts, 'garbled.environment.COMPORTA_DISTRIBUTOR', 'functions.other.distributor']) {
       assert.ok(message.includes(part), `${part} in: ${message}`)
     }

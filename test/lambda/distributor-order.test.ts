@@ -170,7 +170,7 @@ const seeds =
   given === undefined ? Array.from({ length: 12 }, (_, index) => (Date.now() + index * 7919) >>> 0) : [Number(given)]
 
 for (const order of ['partition', 'key'] as const) {
-  test(`whatever services do, every record arrives in order by ${order}, and twice only when an answer was lost`, async t => {
+  test(`whatever services do, records arrive in order by ${order}, and twice only if an answer was lost`, async t => {
     for (const seed of seeds) {
       t.diagnostic(`TEST_SEED=${seed}`)
       await t.test(`seed ${seed}`, inner => run(inner, seed, order))

@@ -123,12 +123,13 @@ test('what a service says of single records is passed on', async t => {
   ])
 })
 
-test('a record to be tried again takes all later ones of its service with it', async t => {
+test('ordered by partition, a record to be tried again takes all later ones of its service with it', async t => {
   const failures = [{ offset: 101, action: 'retry', reason: 'locked', retryAfterMs: 300 }]
   const slow = await startService(t, each => (each.body.offsets.includes(101) ? { body: { failures } } : {}))
   const other = await startService(t)
   const routes = [{ values: [1], services: ['slow'] }]
   const options = { services: { slow: slow.url, other: other.url }, routes, otherwise: ['other'], recordsMax: 3 }
+  // The event has no keys, so nothing finer than the partition can be kept.
   const event = batchOf([1, 1, 2, 1, 2, 1, 1].map(code => truck(code)))
 
   const response = await distributorFor(t, options)(event, PLENTY)
@@ -141,14 +142,19 @@ test('a record to be tried again takes all later ones of its service with it', a
   assert.deepEqual(other.offsets(), [102, 104])
 })
 
-test('ordered by key, only later records of the same key wait', async t => {
-  const failures = [{ offset: 101, action: 'retry', reason: 'locked' }]
+test('ordered by key, only later records of the same key wait, and those without a key for nobody', async t => {
+  const failures = [101, 102].map(offset => ({ offset, action: 'retry', reason: 'locked' }))
   const service = await startService(t, each => (each.body.offsets.includes(101) ? { body: { failures } } : {}))
-  const event = batchOf([1, 2, 3, 4, 5, 6], 100, { keys: ['a', 'b', 'a', 'b', null, 'b'] })
-  const options = { services: { s: service.url }, otherwise: ['s'], order: 'key', recordsMax: 4 } as const
+  const event = batchOf([1, 2, 3, 4, 5, 6], 100, { keys: ['a', 'b', null, 'b', null, 'b'] })
+  const options = { services: { s: service.url }, otherwise: ['s'], recordsMax: 4 }
 
-  assert.deepEqual(verdicts(await distributorFor(t, options)(event, PLENTY)), ['101 retry', '103 retry', '105 retry'])
+  const waiting = ['101 retry', '102 retry', '103 retry', '105 retry']
+  assert.deepEqual(verdicts(await distributorFor(t, options)(event, PLENTY)), waiting)
   assert.deepEqual(service.offsets(), [100, 101, 102, 103, 104])
+  service.received.length = 0
+  const strict = distributorFor(t, { ...options, order: 'partition' })
+  assert.deepEqual(verdicts(await strict(event, PLENTY)), [...waiting.slice(0, 3), '104 retry', '105 retry'])
+  assert.deepEqual(service.offsets(), [100, 101, 102, 103])
 })
 
 test('a service that is down makes its records wait, and nobody else’s', async t => {
@@ -179,12 +185,39 @@ test('a service that is down makes its records wait, and nobody else’s', async
   }
 })
 
+test('a service that broke, hung up or spoke nonsense is suspect: its records may be the cause', async t => {
+  const suspectOf = async (answer: Answer): Promise<boolean | undefined> => {
+    const service = await startService(t, () => answer)
+    const response = await distributorFor(t, { services: { s: service.url }, otherwise: ['s'] })(batchOf([1]), PLENTY)
+    assert.deepEqual(verdicts(response), ['100 retry'])
+    return failuresOf(response)[0]?.suspect
+  }
+
+  for (const answer of [{ status: 500 }, { status: 502 }, 'cut' as const, { body: '{"failures":' }]) {
+    assert.equal(await suspectOf(answer), true, JSON.stringify(answer))
+  }
+  for (const status of [503, 429, 401, 404]) assert.equal(await suspectOf({ status }), undefined, String(status))
+})
+
+test('an event that can be read but not written harms itself only', async t => {
+  const service = await startService(t)
+  const distribute = distributorFor(t, { services: { s: service.url }, otherwise: ['s'] })
+  const depth = 100_000
+  const text = JSON.stringify(batchOf([1, 'deep', 3])).replace('"deep"', `${'['.repeat(depth)}${']'.repeat(depth)}`)
+
+  assert.deepEqual(failuresOf(await distribute(JSON.parse(text), PLENTY)), [
+    { offset: 101, action: 'deadLetter', reason: 'the event is nested too deeply to be written again' }
+  ])
+  assert.deepEqual(service.offsets(), [100, 102])
+})
+
 test('a service that cannot be reached makes its records wait', async t => {
   const distribute = distributorFor(t, { services: { s: 'http://127.0.0.1:1/' }, otherwise: ['s'] })
   const response = await distribute(batchOf([1, 2]), PLENTY)
 
   assert.deepEqual(verdicts(response), ['100 retry', '101 retry'])
   assert.match(failuresOf(response)[0]?.reason ?? '', /service s: .*ECONNREFUSED/)
+  assert.equal(failuresOf(response)[0]?.suspect, undefined)
 })
 
 test('the bad record of a refused request is found, dead-lettered, and the others go on in order', async t => {
@@ -357,7 +390,12 @@ test('an event of another shape is an error, not a success', async t => {
 test('options that cannot work are refused, every problem at once', () => {
   const options = {
     field: '',
-    services: { bad: 'ftp://x', worse: 7 },
+    services: {
+      bad: 'ftp://x',
+      worse: 7,
+      'two words': 'http://x',
+      split: { url: 'http://x', headers: { 'x-a': 'b\r\nx-c: d' } }
+    },
     routes: [
       { values: [], services: ['bad'] },
       { values: [1, null], services: ['absent'] }
@@ -375,6 +413,8 @@ test('options that cannot work are refused, every problem at once', () => {
       for (const part of [
         'services.bad',
         'services.worse',
+        'services.two words',
+        'services.split.headers',
         'field',
         'routes.0',
         'routes.1.values',

@@ -12,8 +12,9 @@ const base64 = (text: string): string => Buffer.from(text, 'utf8').toString('bas
 const DOCUMENTED = {
   eventSource: 'aws:kafka',
   eventSourceArn: 'arn:aws:kafka:us-east-1:123456789012:cluster/vpc-2priv-2pub/751d2973-a626-431c-9d4e-d7975eb44dd7-2',
-  bootstrapServers:
-    'b-2.demo-cluster-1.a1bcde.c1.kafka.us-east-1.amazonaws.com:9092,b-1.demo-cluster-1.a1bcde.c1.kafka.us-east-1.amazonaws.com:9092',
+  bootstrapServers: ['b-2', 'b-1']
+    .map(broker => `${broker}.demo-cluster-1.a1bcde.c1.kafka.us-east-1.amazonaws.com:9092`)
+    .join(','),
   records: {
     'mytopic-0': [
       {

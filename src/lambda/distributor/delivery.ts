@@ -22,12 +22,9 @@ import { messageOf } from '../../core/index.ts'
 import { type EventPartition, textOf } from './event.ts'
 import type { HttpClient } from './http-client.ts'
 import type { FinalWord } from './ledger.ts'
-import type { DistributorSettings, Service } from './options.ts'
+import { type DistributorSettings, REQUEST_MS_MIN, type Service } from './options.ts'
 import { readReply, type ServiceOutcome } from './service-reply.ts'
 import type { Verdict } from './verdict.ts'
-
-/** Less time than this is not worth a request. */
-const REQUEST_MS_MIN = 20
 
 /** What a delivery needs besides its records. */
 export interface DeliveryRuntime {
@@ -45,7 +42,7 @@ export class Delivery {
   readonly indexes: number[] = []
   readonly #runtime: DeliveryRuntime
   readonly #verdicts = new Map<number, Verdict>()
-  readonly #blockedKeys = new Set<string | null>()
+  readonly #blockedKeys = new Set<string>()
   /** Set once everything after it must wait. */
   #stop: Verdict | undefined
   #bisectRequestsLeft: number
@@ -72,16 +69,27 @@ export class Delivery {
   /** Delivers everything; afterwards every record is well or has a verdict. Never rejects. */
   async run(): Promise<void> {
     const { recordsMax, bytesMax } = this.#runtime.settings
-    let start = 0
-    while (start < this.indexes.length) {
-      let end = start
-      for (let bytes = 0; end < this.indexes.length && end - start < recordsMax; end += 1) {
-        bytes += Buffer.byteLength(textOf(this.partition, this.indexes[end] ?? 0)) + 1
-        if (bytes > bytesMax && end > start) break
+    let request: number[] = []
+    let bytes = 0
+    for (const index of this.indexes) {
+      const text = textOf(this.partition, index)
+      if (text === undefined) {
+        this.#verdicts.set(index, {
+          action: 'deadLetter',
+          reason: 'the event is nested too deeply to be written again'
+        })
+        continue
       }
-      await this.#deliver(this.indexes.slice(start, end))
-      start = end
+      const size = Buffer.byteLength(text) + 1
+      if (request.length > 0 && (request.length >= recordsMax || bytes + size > bytesMax)) {
+        await this.#deliver(request)
+        request = []
+        bytes = 0
+      }
+      request.push(index)
+      bytes += size
     }
+    await this.#deliver(request)
   }
 
   async #deliver(given: readonly number[]): Promise<void> {
@@ -129,8 +137,12 @@ export class Delivery {
   }
 
   #block(index: number, verdict: Verdict): void {
-    if (this.#isKeyed()) this.#blockedKeys.add(this.#keyOf(index))
-    else this.#stop = behind(this.service.name, verdict)
+    if (this.#runtime.settings.order === 'partition' || this.partition.keys === undefined) {
+      this.#stop = behind(this.service.name, verdict)
+      return
+    }
+    const key = this.#keyOf(index)
+    if (key !== null) this.#blockedKeys.add(key)
   }
 
   #halt(indexes: readonly number[], verdict: Verdict): void {
@@ -150,12 +162,8 @@ export class Delivery {
 
   #blockedBy(index: number): Verdict | undefined {
     if (this.#stop !== undefined) return this.#stop
-    if (this.#blockedKeys.size === 0 || !this.#blockedKeys.has(this.#keyOf(index))) return undefined
-    return behind(this.service.name)
-  }
-
-  #isKeyed(): boolean {
-    return this.#runtime.settings.order === 'key' && this.partition.keys !== undefined
+    const key = this.#blockedKeys.size === 0 ? null : this.#keyOf(index)
+    return key !== null && this.#blockedKeys.has(key) ? behind(this.service.name) : undefined
   }
 
   #keyOf(index: number): string | null {
@@ -180,7 +188,8 @@ export class Delivery {
       return readReply(service.name, reply, new Set(offsets))
     } catch (error) {
       // No whole reply: the service may or may not have taken the records.
-      return { kind: 'unavailable', reason: `service ${service.name}: ${messageOf(error) || 'no reply'}` }
+      const reason = `service ${service.name}: ${messageOf(error) || 'no reply'}`
+      return wasReached(error) ? { kind: 'unavailable', reason, isSuspect: true } : { kind: 'unavailable', reason }
     }
   }
 }
@@ -194,7 +203,7 @@ function requestBody(partition: EventPartition, indexes: readonly number[], offs
   const source = JSON.stringify({ topic: partition.topic, partition: partition.partition })
   const ids = JSON.stringify(offsets.map(offset => recordId(partition, offset)))
   // Texts and not objects: what was produced is passed on as it is.
-  const messages = indexes.map(index => textOf(partition, index)).join(',')
+  const messages = indexes.map(index => textOf(partition, index) ?? 'null').join(',')
   return `{"source":${source},"messages":[${messages}],"offsets":[${offsets.join(',')}],"idempotencyKeys":${ids}}`
 }
 
@@ -211,9 +220,22 @@ function batchKey(partition: EventPartition, offsets: readonly number[], service
 }
 
 function unavailable(outcome: Extract<ServiceOutcome, { kind: 'unavailable' }>): Verdict {
-  const { reason, retryAfterMs } = outcome
-  const verdict = { action: 'retry', reason, isUnavailable: true } as const
-  return retryAfterMs === undefined ? verdict : { ...verdict, retryAfterMs }
+  const { kind: _, ...rest } = outcome
+  return { action: 'retry', isUnavailable: true, ...rest }
+}
+
+const NOT_REACHED: ReadonlySet<unknown> = new Set([
+  'ECONNREFUSED',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'UND_ERR_CONNECT_TIMEOUT'
+])
+
+/** Whether the service may have seen the request, so that the records may be what broke it. */
+function wasReached(error: unknown): boolean {
+  return !(error instanceof Error && 'code' in error && NOT_REACHED.has(error.code))
 }
 
 function behind(service: string, verdict?: Verdict): Verdict {

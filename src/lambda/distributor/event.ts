@@ -1,7 +1,7 @@
 /**
  * The two events a distributor understands, as one form: lists by partition.
  *
- * - Ours: `{"topic","partition","messages":[…],"offsets":[…],"keys":[…]?}`. Messages were parsed with the event, so
+ * - Ours: `{"topic","partition","messages":[…],"offsets":[…],"keys":[…]?}`. Messages are parsed with the event, so
  *   they are written again for the services: numbers beyond 2^53 are rounded, as in every JavaScript function.
  * - AWS's Kafka event (MSK and self-managed): records by `topic-partition`, key and value in Base64. A value that is
  *   one JSON value is passed on exactly as it was produced; any other is a problem of that record.
@@ -48,13 +48,17 @@ export function readEvent(event: unknown): DistributorEvent {
   throw unrecognised('it has neither "messages" nor "records"')
 }
 
-/** The JSON text of one message. */
-export function textOf(partition: EventPartition, index: number): string {
+/** The JSON text of one message, or `undefined` if it cannot be written: reading has no limit of depth, writing has. */
+export function textOf(partition: EventPartition, index: number): string | undefined {
   const known = partition.texts[index]
   if (known !== undefined) return known
-  const text = JSON.stringify(partition.messages[index]) ?? 'null'
-  partition.texts[index] = text
-  return text
+  try {
+    const text = JSON.stringify(partition.messages[index]) ?? 'null'
+    partition.texts[index] = text
+    return text
+  } catch {
+    return undefined
+  }
 }
 
 function unrecognised(what: string): PipelineError {

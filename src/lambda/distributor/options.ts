@@ -11,6 +11,10 @@ import type { HttpClient } from './http-client.ts'
 /** The environment variable that carries the options of `builtin:distributor`, as JSON. */
 export const DISTRIBUTOR_VARIABLE = 'COMPORTA_DISTRIBUTOR'
 
+/** Less time than this is not worth a request. */
+export const REQUEST_MS_MIN = 20
+const RESERVE_MS = 250
+
 /** One downstream service. */
 export interface ServiceOptions {
   /** Address that batches are posted to: `http:` or `https:`. */
@@ -50,8 +54,9 @@ export interface DistributorRouting {
   /** Most bytes of records in one request; one larger record goes alone. Default 1_048_576. */
   readonly bytesMax?: number
   /**
-   * Which later records wait behind one that must be retried: all of the same service (`partition`), or those of the
-   * same service and key (`key`; records without a key count as one key). Default `partition`.
+   * Which later records wait behind one that must be tried again: those of the same service and key (`key`; a record
+   * without a key waits for none, as in Kafka), or all of the same service (`partition`). An event without a list of
+   * keys is always ordered by partition. Default `key`.
    */
   readonly order?: 'partition' | 'key'
   /** Most requests that look for the bad records of one refused request. Default 200. */
@@ -124,10 +129,10 @@ export function distributorSettings(options: DistributorOptions): DistributorSet
     fieldPath: (options.field ?? 'codigo').split('.'),
     routes,
     otherwise: typeof otherwise === 'string' ? otherwise : resolve(otherwise),
-    reserveMs: options.reserveMs ?? 250,
+    reserveMs: options.reserveMs ?? RESERVE_MS,
     recordsMax: options.recordsMax ?? 500,
     bytesMax: options.bytesMax ?? 1_048_576,
-    order: options.order ?? 'partition',
+    order: options.order ?? 'key',
     bisectRequestsMax: options.bisectRequestsMax ?? 200,
     ledgerMax: options.ledgerMax ?? 50_000,
     ledgerTtlMs: options.ledgerTtlMs ?? 300_000,
@@ -143,6 +148,12 @@ function serviceOf(name: string, given: string | ServiceOptions, options: Distri
     timeoutMs: service.timeoutMs ?? options.timeoutMs ?? 5_000,
     headers: service.headers ?? {}
   }
+}
+
+/** Shortest invocation, in milliseconds, in which a request would be sent at all. */
+export function requestTimeNeededMs(options: unknown): number {
+  const reserveMs = isRecord(options) ? options['reserveMs'] : undefined
+  return (typeof reserveMs === 'number' ? reserveMs : RESERVE_MS) + REQUEST_MS_MIN
 }
 
 /** Every problem of the options, of any value; empty when they can work. */
@@ -177,14 +188,23 @@ function checkService(problems: string[], name: string, given: unknown): void {
     problems.push(`${path}: is neither an address nor an object with url`)
     return
   }
+  // It becomes part of a header.
+  if (!/^[\x21-\x7e]+$/.test(name)) problems.push(`${path}: a name is made of printable ASCII without spaces`)
   const { url, timeoutMs, headers } = service
   const isHttp = typeof url === 'string' && URL.canParse(url) && /^https?:$/.test(new URL(url).protocol)
   if (!isHttp) problems.push(`${path}: is not an http or https address`)
   checkCount(problems, { path: `${path}.timeoutMs`, value: timeoutMs, min: 1 })
-  if (headers === undefined) return
-  if (!isRecord(headers) || Object.values(headers).some(each => typeof each !== 'string')) {
-    problems.push(`${path}.headers: is not an object of texts`)
-  }
+  if (headers !== undefined && !isHeaders(headers))
+    problems.push(`${path}.headers: are not names and texts of HTTP headers`)
+}
+
+/** Source: RFC 9110 §5.1, §5.5. */
+function isHeaders(value: unknown): boolean {
+  if (!isRecord(value)) return false
+  return Object.entries(value).every(
+    ([name, text]) =>
+      /^[\w!#$%&'*+.^`|~-]+$/.test(name) && typeof text === 'string' && /^[\t\x20-\x7e\x80-\xff]*$/.test(text)
+  )
 }
 
 function checkRoutes(problems: string[], routes: unknown, services: Record<string, unknown>): void {

@@ -9,6 +9,9 @@
  * | 4xx about the content (400, 409, 413, 422, …) | refused: look for the bad record |
  * | 401, 403, 404, 405, 407, 408, 425, 429, 3xx, 5xx, no reply | the service is unavailable |
  *
+ * Of the last row a 5xx other than 503, a reply that never came and a connection that was cut are suspect: the records
+ * may be what breaks the service.
+ *
  * 401 to 407 speak of the address, the credentials or a deployment under way, not of a record: taken as a refusal they
  * would send a whole topic to the dead letters.
  */
@@ -22,7 +25,13 @@ export type ServiceOutcome =
   | { readonly kind: 'ok' }
   | { readonly kind: 'partial'; readonly verdicts: ReadonlyMap<number, Verdict> }
   | { readonly kind: 'rejected'; readonly reason: string }
-  | { readonly kind: 'unavailable'; readonly reason: string; readonly retryAfterMs?: number }
+  | {
+      readonly kind: 'unavailable'
+      readonly reason: string
+      readonly retryAfterMs?: number
+      /** Whether the records may be the cause: the service broke, hung or cut the connection. */
+      readonly isSuspect?: boolean
+    }
 
 const UNAVAILABLE_STATUSES: ReadonlySet<number> = new Set([401, 403, 404, 405, 407, 408, 425, 429])
 /** Most characters of a service's own words in a reason. */
@@ -36,7 +45,12 @@ export function readReply(service: string, reply: HttpReply, offsets: ReadonlySe
   const isUnavailable = status < 400 || status >= 500 || UNAVAILABLE_STATUSES.has(status)
   if (!isUnavailable) return { kind: 'rejected', reason: withDetail(reason, reply) }
   const retryAfterMs = retryAfter(reply.retryAfter)
-  return retryAfterMs === undefined ? { kind: 'unavailable', reason } : { kind: 'unavailable', reason, retryAfterMs }
+  return {
+    kind: 'unavailable',
+    reason,
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+    ...(status >= 500 && status !== 503 ? { isSuspect: true } : {})
+  }
 }
 
 function readBody(service: string, reply: HttpReply, offsets: ReadonlySet<number>): ServiceOutcome {
@@ -73,7 +87,7 @@ function verdictOf(service: string, failure: Record<string, unknown>): Verdict {
 }
 
 function unreadable(service: string, what: string): ServiceOutcome {
-  return { kind: 'unavailable', reason: `service ${service} answered ${what}` }
+  return { kind: 'unavailable', reason: `service ${service} answered ${what}`, isSuspect: true }
 }
 
 function withDetail(reason: string, reply: HttpReply): string {

@@ -15,6 +15,8 @@ export interface Verdict {
   readonly retryAfterMs?: number
   /** Whether the service, and not this record, is at fault: such a retry says nothing against the record. */
   readonly isUnavailable?: boolean
+  /** Whether these records may be what brings the service down: it broke, hung or cut the connection. */
+  readonly isSuspect?: boolean
 }
 
 /** One entry of the answer `{"failures":[…]}`. */
@@ -23,7 +25,10 @@ export interface RecordFailure {
   readonly action: 'retry' | 'deadLetter' | 'skip'
   readonly reason: string
   readonly retryAfterMs?: number
+  /** The service is at fault, or an earlier record: this one should not be charged with an attempt. */
   readonly unavailable?: true
+  /** The service broke on a request that held this record; it may be the record after all. */
+  readonly suspect?: true
 }
 
 /** One entry of AWS's answer `{"batchItemFailures":[…]}`, in its form for Kafka. */
@@ -34,6 +39,18 @@ export interface BatchItemFailure {
 /** What a distributor answers: empty when all is well. */
 export type DistributorResponse =
   { readonly failures?: readonly RecordFailure[] } | { readonly batchItemFailures: readonly BatchItemFailure[] }
+
+function failureOf(offset: number, verdict: Verdict): RecordFailure {
+  const { action, reason, retryAfterMs, isUnavailable, isSuspect } = verdict
+  return {
+    offset,
+    action,
+    reason,
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+    ...(isUnavailable === true ? { unavailable: true } : {}),
+    ...(isSuspect === true ? { suspect: true } : {})
+  }
+}
 
 const GRAVITY = { skip: 1, deadLetter: 2, retry: 3 } as const
 
@@ -72,9 +89,7 @@ export class PartitionVerdicts {
       const offset = this.partition.offsets[index]
       const verdict = this.#byIndex.get(index)
       if (offset === undefined || verdict === undefined) return []
-      const { action, reason, retryAfterMs, isUnavailable } = verdict
-      const delay = retryAfterMs === undefined ? {} : { retryAfterMs }
-      return [{ offset, action, reason, ...delay, ...(isUnavailable === true ? { unavailable: true as const } : {}) }]
+      return [failureOf(offset, verdict)]
     })
   }
 

@@ -5,7 +5,12 @@
 
 import { type Clock, PipelineError, type Random, systemClock, systemRandom } from '../../core/index.ts'
 import { type Logger, type Meter, noopMeter, silentLogger } from '../../telemetry/index.ts'
-import { DISTRIBUTOR_VARIABLE, distributorOptionProblems, type DistributorRouting } from '../distributor/options.ts'
+import {
+  DISTRIBUTOR_VARIABLE,
+  distributorOptionProblems,
+  type DistributorRouting,
+  requestTimeNeededMs
+} from '../distributor/options.ts'
 
 /** One function of the runtime. */
 export interface FunctionOptions {
@@ -93,6 +98,7 @@ export interface RuntimeSettings {
 /** The version of every function: there are no others. */
 export const LATEST = '$LATEST'
 
+const TIMEOUT_MS = 3_000
 const NAME = /^[a-zA-Z0-9_-]{1,64}$/
 
 /** The ARN of a function. */
@@ -119,7 +125,7 @@ export function runtimeSettings(options: LambdaRuntimeOptions): RuntimeSettings 
       name,
       arn: functionArn(region, accountId, name),
       handler: each.handler,
-      timeoutMs: each.timeoutMs ?? 3_000,
+      timeoutMs: each.timeoutMs ?? TIMEOUT_MS,
       memoryMb: each.memoryMb ?? 128,
       concurrency: each.concurrency ?? 10,
       environment: environmentOf(each)
@@ -188,10 +194,20 @@ function checkDistributor(problems: string[], path: string, options: FunctionOpt
     problems.push(`${path}.distributor: is missing (or JSON in the environment variable ${DISTRIBUTOR_VARIABLE})`)
     return
   }
+  let given: unknown
   try {
-    for (const each of distributorOptionProblems(JSON.parse(text))) problems.push(`${path}.distributor.${each}`)
+    given = JSON.parse(text)
   } catch {
     problems.push(`${path}.environment.${DISTRIBUTOR_VARIABLE}: is not JSON`)
+    return
+  }
+  for (const each of distributorOptionProblems(given)) problems.push(`${path}.distributor.${each}`)
+  const timeoutMs = options.timeoutMs ?? TIMEOUT_MS
+  const neededMs = requestTimeNeededMs(given)
+  if (timeoutMs < neededMs) {
+    problems.push(
+      `${path}.timeoutMs: ${timeoutMs} leaves no time for a request; at least ${neededMs} with this reserveMs`
+    )
   }
 }
 
