@@ -2,11 +2,11 @@
 
 import type { TestContext } from 'node:test'
 
-import { Cluster, Fetcher } from '../../src/client/index.ts'
+import { Cluster, type FetchedChunk, Fetcher } from '../../src/client/index.ts'
 import type { ProducerConfig } from '../../src/config/index.ts'
 import { type Producer, startProducer } from '../../src/producer/index.ts'
 import { createTopicsApi, listOffsetsApi, RecordCursor } from '../../src/protocol/index.ts'
-import { clusterForTest, type TestClusterOptions } from '../support/cluster.ts'
+import { clusterForTest, type TestClusterOptions, uniqueName } from '../support/cluster.ts'
 
 /** A record as read back. */
 export interface ReadRecord {
@@ -23,36 +23,35 @@ export interface Stage {
   readonly bootstrapServers: string
   readonly topics: { readonly hot: string; readonly cold: string; readonly dead: string }
   /** A configuration that routes `codigo` 400 to 499 to `hot`, all others to `cold`, keyed by `truck_id`. */
-  config(overrides?: Partial<ProducerConfig>): ProducerConfig
-  produce(overrides?: Partial<ProducerConfig>): Promise<Producer>
+  readonly config: (overrides?: Partial<ProducerConfig>) => ProducerConfig
+  readonly produce: (overrides?: Partial<ProducerConfig>) => Promise<Producer>
   /** All records of a topic, in order within each partition. */
-  read(topic: string): Promise<ReadRecord[]>
+  readonly read: (topic: string) => Promise<ReadRecord[]>
 }
 
 /** Partitions of the topic `hot`. */
 export const HOT_PARTITIONS = 6
 
+/** What a test may ask of its stage. */
+export interface StageOptions extends TestClusterOptions {
+  /** Settings of the topics for events. */
+  readonly topicConfig?: Readonly<Record<string, string>>
+  /** Settings of the dead letter topic. */
+  readonly deadConfig?: Readonly<Record<string, string>>
+  /** A broker of the test's own. Default: the cluster under test. */
+  readonly bootstrapServers?: string
+}
+
 /** Sets the stage; everything ends with the test. */
-export async function stage(
-  t: TestContext,
-  options: TestClusterOptions & { readonly topicConfig?: Readonly<Record<string, string>> } = {}
-): Promise<Stage> {
-  const { bootstrapServers, uniqueName } = await clusterForTest(t, options)
+export async function stage(t: TestContext, options: StageOptions = {}): Promise<Stage> {
+  const bootstrapServers = options.bootstrapServers ?? (await clusterForTest(t, options)).bootstrapServers
   const cluster = await Cluster.connect({ bootstrapServers: bootstrapServers.split(','), clientId: 'producer-test' })
   t.after(() => cluster.close())
   const topics = { hot: uniqueName('hot'), cold: uniqueName('cold'), dead: uniqueName('dead') }
-  await createTopic(cluster, topics.hot, HOT_PARTITIONS, options.topicConfig)
-  await createTopic(cluster, topics.cold, 2, options.topicConfig)
-  await createTopic(cluster, topics.dead, 1)
-  const config = (overrides: Partial<ProducerConfig> = {}): ProducerConfig => ({
-    sources: [],
-    recordBytesMax: 1_000_000,
-    route: { field: 'codigo', topics: { [topics.hot]: [{ from: 400, to: 499 }] }, otherwise: topics.cold },
-    key: { strategy: 'field', field: 'truck_id' },
-    delivery: { compression: 'none', lingerMs: 1, batchBytes: 65_536, bufferBytes: 8_388_608, timeoutMs: 30_000 },
-    deadLetterTopic: topics.dead,
-    ...overrides
-  })
+  await createTopic(cluster, { name: topics.hot, numPartitions: HOT_PARTITIONS, config: options.topicConfig ?? {} })
+  await createTopic(cluster, { name: topics.cold, numPartitions: 2, config: options.topicConfig ?? {} })
+  await createTopic(cluster, { name: topics.dead, numPartitions: 1, config: options.deadConfig ?? {} })
+  const config = (overrides: Partial<ProducerConfig> = {}): ProducerConfig => producerConfig(topics, overrides)
   return {
     cluster,
     bootstrapServers,
@@ -67,15 +66,28 @@ export async function stage(
   }
 }
 
-/** Creates a topic. */
-export async function createTopic(
-  cluster: Cluster,
-  name: string,
-  partitions: number,
-  config: Readonly<Record<string, string>> = {}
-): Promise<void> {
+/** The configuration of a stage with these topics. */
+export function producerConfig(topics: Stage['topics'], overrides: Partial<ProducerConfig> = {}): ProducerConfig {
+  return {
+    sources: [],
+    recordBytesMax: 1_000_000,
+    route: { field: 'codigo', topics: { [topics.hot]: [{ from: 400, to: 499 }] }, otherwise: topics.cold },
+    key: { strategy: 'field', field: 'truck_id' },
+    delivery: { compression: 'none', lingerMs: 1, batchBytes: 65_536, bufferBytes: 8_388_608, timeoutMs: 30_000 },
+    deadLetterTopic: topics.dead,
+    ...overrides
+  }
+}
+
+interface TestTopic {
+  readonly name: string
+  readonly numPartitions: number
+  readonly config: Readonly<Record<string, string>>
+}
+
+async function createTopic(cluster: Cluster, { name, numPartitions, config }: TestTopic): Promise<void> {
   const configs = Object.entries(config).map(([key, value]) => ({ name: key, value }))
-  const topic = { name, numPartitions: partitions, replicationFactor: 1, assignments: [], configs }
+  const topic = { name, numPartitions, replicationFactor: 1, assignments: [], configs }
   const answer = await cluster.send(createTopicsApi, { topics: [topic], timeoutMs: 30_000 }, { to: 'controller' })
   const failed = answer.topics.find(entry => entry.errorCode !== 0)
   if (failed !== undefined) throw new Error(`${name}: error ${failed.errorCode} ${failed.errorMessage ?? ''}`)
@@ -91,7 +103,7 @@ async function readAll(cluster: Cluster, topic: string): Promise<ReadRecord[]> {
       cluster,
       maxWaitMs: 50,
       onRecords: chunk => {
-        readChunk(chunk.partition, chunk.fromOffset, chunk.records, records)
+        readChunk(chunk, records)
         if (chunk.nextOffset < (open.get(chunk.partition) ?? 0n)) return
         open.delete(chunk.partition)
         if (open.size === 0) void fetcher.close().then(resolve, reject)
@@ -119,9 +131,10 @@ async function endOffsets(cluster: Cluster, topic: string): Promise<Map<number, 
   return ends
 }
 
-function readChunk(partition: number, fromOffset: bigint, bytes: Buffer, records: ReadRecord[]): void {
+function readChunk(chunk: FetchedChunk, records: ReadRecord[]): void {
+  const { partition, fromOffset } = chunk
   const cursor = new RecordCursor()
-  cursor.reset(bytes)
+  cursor.reset(chunk.records)
   while (cursor.nextBatch()) {
     while (cursor.nextRecord()) {
       const offset = cursor.offset()
