@@ -125,13 +125,16 @@ export class ConnectionPool {
   }
 
   async #openConnection(address: Address, key: string): Promise<Connection> {
+    // It may close while it still opens: then there is nothing to forget.
+    let opened: Connection | undefined
     const connection = await Connection.open({
       ...this.#options,
       ...address,
       onClose: () => {
-        if (this.#open.get(key) === connection) this.#open.delete(key)
+        if (opened !== undefined && this.#open.get(key) === opened) this.#open.delete(key)
       }
     })
+    opened = connection
     if (this.#closing.signal.aborted) {
       connection.close()
       throw new PipelineError('ERR_CLIENT_CLOSED', 'the cluster client is closed')
