@@ -14,6 +14,7 @@ export interface CommonOptions {
   readonly file?: string
   readonly json?: boolean
   readonly logLevel?: string
+  readonly metricsPort?: number
 }
 
 const logLevels: readonly string[] = ['debug', 'info', 'warn', 'error', 'silent']

@@ -5,6 +5,7 @@ import { InvalidArgumentError, type Command } from 'commander'
 import { type CommonOptions, loggerFor } from '../context.ts'
 import { runAlone } from '../process/role.ts'
 import type { CommandAction } from './action.ts'
+import { metricsPortOption, parsePort } from './options.ts'
 
 interface BrokerCommandOptions extends CommonOptions {
   readonly data: string
@@ -27,6 +28,7 @@ export function addBroker(program: Command, action: CommandAction): void {
     .option('--port <number>', 'port to listen on, 0 for any', parsePort, 9092)
     .option('--advertised-host <name>', 'host that clients are told to connect to (default: --host)')
     .option('--set <name=value>', 'a Kafka broker setting; may be repeated', parseSetting, {})
+    .option(...metricsPortOption)
     .addHelpText(
       'after',
       '\nExamples:\n  comporta broker\n  comporta broker --data /var/lib/comporta --port 9092 --set log.retention.hours=24'
@@ -43,6 +45,7 @@ async function broker(options: BrokerCommandOptions): Promise<number> {
       host: options.host,
       port: options.port,
       config: options.set,
+      metricsPort: options.metricsPort,
       ...(options.advertisedHost === undefined ? {} : { advertisedHost: options.advertisedHost })
     },
     logger
@@ -53,13 +56,6 @@ async function broker(options: BrokerCommandOptions): Promise<number> {
       : `Kafka broker on ${role.info['bootstrapServers']}, data in ${options.data}. Ctrl-C stops it.\n`
   )
   return await runAlone(role, logger, 30_000)
-}
-
-/** Reads a port; commander prints the reason if it is none. */
-export function parsePort(text: string): number {
-  const port = Number(text)
-  if (Number.isInteger(port) && port >= 0 && port <= 65_535) return port
-  throw new InvalidArgumentError('A port is a whole number from 0 to 65535.')
 }
 
 function parseSetting(text: string, before: Record<string, string>): Record<string, string> {

@@ -6,6 +6,7 @@ import { type CommonOptions, loadPipeline, loggerFor, needSection } from '../con
 import { runAlone } from '../process/role.ts'
 import { dispatcherWithEndpoint } from '../wiring.ts'
 import type { CommandAction } from './action.ts'
+import { metricsPortOption } from './options.ts'
 
 /** Adds the command. */
 export function addDispatch(program: Command, action: CommandAction): void {
@@ -16,6 +17,7 @@ export function addDispatch(program: Command, action: CommandAction): void {
       'Joins the consumer group of the pipeline file and hands batches to its target. Start as many as you like, up to ' +
         'the number of partitions. Ctrl-C finishes the batches in flight, commits, and leaves the group.'
     )
+    .option(...metricsPortOption)
     .addHelpText(
       'after',
       '\nExamples:\n  comporta dispatch\n  COMPORTA_DISPATCHER__BATCH__RECORDS_MAX=100 comporta dispatch'
@@ -28,7 +30,10 @@ async function dispatch(options: CommonOptions): Promise<number> {
   const section = dispatcherWithEndpoint(pipeline) ?? needSection(pipeline, 'dispatcher', options)
   const logger = loggerFor('dispatcher', options)
   const { startDispatcherRole } = await import('../roles/dispatcher.ts')
-  const role = await startDispatcherRole({ kafka: pipeline.kafka, dispatcher: section }, logger)
+  const role = await startDispatcherRole(
+    { kafka: pipeline.kafka, dispatcher: section, metricsPort: options.metricsPort },
+    logger
+  )
   const text = `dispatching ${section.topics.join(', ')} as ${section.groupId} to ${role.info['target']}. Ctrl-C drains.`
   process.stdout.write(options.json === true ? `${JSON.stringify(role.info)}\n` : `${text}\n`)
   return await runAlone(role, logger, section.drainMs)

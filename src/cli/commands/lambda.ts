@@ -5,7 +5,7 @@ import type { Command } from 'commander'
 import { type CommonOptions, loadPipeline, loggerFor, needSection } from '../context.ts'
 import { runAlone } from '../process/role.ts'
 import type { CommandAction } from './action.ts'
-import { parsePort } from './broker.ts'
+import { metricsPortOption, parsePort } from './options.ts'
 
 interface LambdaCommandOptions extends CommonOptions {
   readonly port?: number
@@ -18,6 +18,7 @@ export function addLambda(program: Command, action: CommandAction): void {
     .summary('run the embedded Lambda runtime')
     .description('Serves AWS’s Invoke API for the functions of the pipeline file. The AWS SDK and CLI work against it.')
     .option('--port <number>', 'port to listen on, 0 for any (default: lambda.port)', parsePort)
+    .option(...metricsPortOption)
     .addHelpText(
       'after',
       '\nExamples:\n  comporta lambda\n  aws lambda invoke --endpoint-url http://127.0.0.1:9001 --function-name distributor out.json'
@@ -30,7 +31,10 @@ async function lambda(options: LambdaCommandOptions): Promise<number> {
   const section = needSection(pipeline, 'lambda', options)
   const logger = loggerFor('lambda', options)
   const { startLambdaRole } = await import('../roles/lambda.ts')
-  const role = await startLambdaRole({ ...section, port: options.port ?? section.port }, logger)
+  const role = await startLambdaRole(
+    { ...section, port: options.port ?? section.port, metricsPort: options.metricsPort },
+    logger
+  )
   const text = `Lambda runtime on ${role.info['endpoint']}: ${Object.keys(section.functions).join(', ')}. Ctrl-C stops it.`
   process.stdout.write(options.json === true ? `${JSON.stringify(role.info)}\n` : `${text}\n`)
   return await runAlone(role, logger, 10_000)

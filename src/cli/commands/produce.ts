@@ -6,6 +6,7 @@ import { PipelineError } from '../../core/index.ts'
 import { type CommonOptions, loadPipeline, loggerFor, needSection } from '../context.ts'
 import { runAlone } from '../process/role.ts'
 import type { CommandAction } from './action.ts'
+import { metricsPortOption } from './options.ts'
 import { publish } from './publish.ts'
 
 /** Adds the command. */
@@ -18,6 +19,7 @@ export function addProduce(program: Command, action: CommandAction): void {
       'Routes, keys and publishes events as the pipeline file says. What cannot be read, routed or keyed goes to its dead ' +
         'letter topic. Ctrl-C stops reading and waits until what was read is in Kafka.'
     )
+    .option(...metricsPortOption)
     .addHelpText('after', '\nExamples:\n  comporta produce\n  cat events.ndjson | comporta produce -')
     .action(action(produce))
 }
@@ -38,7 +40,7 @@ async function produce(options: CommonOptions, source?: string): Promise<number>
   }
   const logger = loggerFor('producer', options)
   const { startProducerRole } = await import('../roles/producer.ts')
-  const role = await startProducerRole({ kafka: pipeline.kafka, producer }, logger)
+  const role = await startProducerRole({ kafka: pipeline.kafka, producer, metricsPort: options.metricsPort }, logger)
   const where = role.info['events'] === undefined ? '' : ` POST events to ${role.info['events']}.`
   process.stdout.write(options.json === true ? `${JSON.stringify(role.info)}\n` : `producing.${where} Ctrl-C drains.\n`)
   return await runAlone(role, logger, 30_000)

@@ -10,6 +10,7 @@ import { EXIT } from '../exit-codes.ts'
 import { type RoleProcess, type RoleSpec, Supervisor } from '../process/supervisor.ts'
 import { connectCluster, dispatcherWithEndpoint, ensureTopics } from '../wiring.ts'
 import type { CommandAction } from './action.ts'
+import { parsePort } from './options.ts'
 
 const restartBackoff = { initialMs: 500, maxMs: 30_000 }
 /** A process that has run this long counts as well again. */
@@ -24,6 +25,11 @@ export function addUp(program: Command, action: CommandAction): void {
     .description(
       'Starts what the pipeline file names: the embedded broker (where kafka.bootstrapServers is "embedded"), the topics, ' +
         'the Lambda runtime, one dispatcher, and the producer with its sources. Ctrl-C drains from source to sink.'
+    )
+    .option(
+      '--metrics-port <number>',
+      'serve GET /metrics of broker, Lambda runtime, dispatcher and producer on this port and the next three',
+      parsePort
     )
     .addHelpText(
       'after',
@@ -45,7 +51,7 @@ async function up(options: CommonOptions): Promise<number> {
   process.once('SIGTERM', onSignal)
   const keeper = new Keeper(logger, logLevelOf(options), stop.signal)
   try {
-    await startParts(pipeline, keeper, logger)
+    await startParts(pipeline, keeper, { logger, metricsPort: options.metricsPort })
     process.stdout.write(options.json === true ? `${JSON.stringify(keeper.addresses())}\n` : describeParts(keeper))
     const status = systemClock.every(statusEveryMs, () => logger.info(keeper.totals(), 'status'))
     await keeper.untilStopped()
@@ -57,11 +63,21 @@ async function up(options: CommonOptions): Promise<number> {
 }
 
 /** From sink to source, so that no part feeds one that is not there yet. */
-async function startParts(pipeline: PipelineConfig, keeper: Keeper, logger: Logger): Promise<void> {
+async function startParts(
+  pipeline: PipelineConfig,
+  keeper: Keeper,
+  { logger, metricsPort: firstPort }: { logger: Logger; metricsPort: number | undefined }
+): Promise<void> {
   const { kafka } = pipeline
+  const metricsPort = (index: number): number | undefined =>
+    firstPort === undefined || firstPort === 0 ? firstPort : firstPort + index
   if (kafka.isEmbedded) {
     const { port, dataDir } = kafka.embedded
-    await keeper.start({ role: 'broker', name: 'broker', options: { port, dataDir, config: {} } })
+    await keeper.start({
+      role: 'broker',
+      name: 'broker',
+      options: { port, dataDir, config: {}, metricsPort: metricsPort(0) }
+    })
   }
   const cluster = await connectCluster(kafka, 'up', logger)
   try {
@@ -73,13 +89,25 @@ async function startParts(pipeline: PipelineConfig, keeper: Keeper, logger: Logg
   const lambda =
     pipeline.lambda === undefined
       ? undefined
-      : await keeper.start({ role: 'lambda', name: 'lambda', options: pipeline.lambda })
+      : await keeper.start({
+          role: 'lambda',
+          name: 'lambda',
+          options: { ...pipeline.lambda, metricsPort: metricsPort(1) }
+        })
   const dispatcher = dispatcherWithEndpoint(pipeline, lambda?.info['endpoint'])
   if (dispatcher !== undefined) {
-    await keeper.start({ role: 'dispatcher', name: 'dispatcher', options: { kafka, dispatcher } })
+    await keeper.start({
+      role: 'dispatcher',
+      name: 'dispatcher',
+      options: { kafka, dispatcher, metricsPort: metricsPort(2) }
+    })
   }
   if (pipeline.producer !== undefined && pipeline.producer.sources.length > 0) {
-    await keeper.start({ role: 'producer', name: 'producer', options: { kafka, producer: pipeline.producer } })
+    await keeper.start({
+      role: 'producer',
+      name: 'producer',
+      options: { kafka, producer: pipeline.producer, metricsPort: metricsPort(3) }
+    })
   }
 }
 

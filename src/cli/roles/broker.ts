@@ -1,18 +1,21 @@
 /** The embedded broker as a role. */
 
 import { type BrokerOptions, startBroker } from '../../broker/index.ts'
-import { createMetrics, type Logger } from '../../telemetry/index.ts'
+import type { Logger } from '../../telemetry/index.ts'
 import type { RunningRole } from '../process/role.ts'
+import { type MetricsOptions, startRoleMetrics } from './role-metrics.ts'
 
 /** What the role is told: what can cross a process boundary. */
-export type BrokerRoleOptions = Pick<BrokerOptions, 'dataDir' | 'host' | 'port' | 'advertisedHost' | 'config'>
+export interface BrokerRoleOptions
+  extends MetricsOptions, Pick<BrokerOptions, 'dataDir' | 'host' | 'port' | 'advertisedHost' | 'config'> {}
 
 /** Starts the broker. */
 export async function startBrokerRole(options: BrokerRoleOptions, logger: Logger): Promise<RunningRole> {
-  const metrics = createMetrics()
-  const broker = await startBroker({ ...options, logger, meter: metrics.meter })
+  const { metricsPort, ...brokerOptions } = options
+  const metrics = await startRoleMetrics({ metricsPort })
+  const broker = await startBroker({ ...brokerOptions, logger, meter: metrics.meter })
   return {
-    info: { bootstrapServers: broker.bootstrapServers },
+    info: { bootstrapServers: broker.bootstrapServers, ...metrics.info },
     status: () => ({}),
     drain: async () => {
       await broker.close()

@@ -3,20 +3,21 @@
 import type { DispatcherConfig, KafkaConfig } from '../../config/index.ts'
 import { startDispatcher } from '../../dispatcher/index.ts'
 import { createTarget } from '../../targets/index.ts'
-import { createMetrics, type Logger } from '../../telemetry/index.ts'
+import type { Logger } from '../../telemetry/index.ts'
 import type { RoleStatus } from '../process/messages.ts'
 import type { RunningRole } from '../process/role.ts'
 import { connectCluster } from '../wiring.ts'
+import { type MetricsOptions, startRoleMetrics } from './role-metrics.ts'
 
 /** What the role is told. */
-export interface DispatcherRoleOptions {
+export interface DispatcherRoleOptions extends MetricsOptions {
   readonly kafka: KafkaConfig
   readonly dispatcher: DispatcherConfig
 }
 
 /** Joins the group and starts to deliver. */
 export async function startDispatcherRole(options: DispatcherRoleOptions, logger: Logger): Promise<RunningRole> {
-  const metrics = createMetrics()
+  const metrics = await startRoleMetrics(options)
   const cluster = await connectCluster(options.kafka, 'dispatcher', logger)
   const target = await createTarget(options.dispatcher.target, { logger, concurrency: options.dispatcher.concurrency })
   const dispatcher = await startDispatcher({
@@ -32,7 +33,7 @@ export async function startDispatcherRole(options: DispatcherRoleOptions, logger
   finished.catch(() => undefined) // whoever runs the role awaits it
   return {
     finished,
-    info: { groupId: options.dispatcher.groupId, target: target.name },
+    info: { groupId: options.dispatcher.groupId, target: target.name, ...metrics.info },
     status: (): RoleStatus => {
       const { totals, partitions } = dispatcher.status()
       return {

@@ -2,12 +2,13 @@
 
 import type { FunctionConfig, LambdaConfig } from '../../config/index.ts'
 import { type FunctionOptions, startLambdaRuntime } from '../../lambda/index.ts'
-import { createMetrics, type Logger } from '../../telemetry/index.ts'
+import type { Logger } from '../../telemetry/index.ts'
 import type { RunningRole } from '../process/role.ts'
+import { type MetricsOptions, startRoleMetrics } from './role-metrics.ts'
 
 /** Starts the runtime with the functions of the pipeline file. */
-export async function startLambdaRole(options: LambdaConfig, logger: Logger): Promise<RunningRole> {
-  const metrics = createMetrics()
+export async function startLambdaRole(options: LambdaConfig & MetricsOptions, logger: Logger): Promise<RunningRole> {
+  const metrics = await startRoleMetrics(options)
   const functions = Object.entries(options.functions).map(([name, each]) => [name, functionOptions(each)] as const)
   const runtime = await startLambdaRuntime({
     functions: Object.fromEntries(functions),
@@ -17,7 +18,7 @@ export async function startLambdaRole(options: LambdaConfig, logger: Logger): Pr
     meter: metrics.meter
   })
   return {
-    info: { endpoint: runtime.endpoint },
+    info: { endpoint: runtime.endpoint, ...metrics.info },
     status: () => ({}),
     drain: async () => {
       await runtime.close()

@@ -10,13 +10,14 @@ import {
   streamSource,
   TruckSource
 } from '../../producer/index.ts'
-import { createMetrics, type Logger } from '../../telemetry/index.ts'
+import type { Logger } from '../../telemetry/index.ts'
 import type { RoleStatus } from '../process/messages.ts'
 import type { RunningRole } from '../process/role.ts'
 import { connectCluster } from '../wiring.ts'
+import { type MetricsOptions, startRoleMetrics } from './role-metrics.ts'
 
 /** What the role is told. */
-export interface ProducerRoleOptions {
+export interface ProducerRoleOptions extends MetricsOptions {
   readonly kafka: KafkaConfig
   readonly producer: ProducerConfig
 }
@@ -28,7 +29,7 @@ export interface ProducerRole extends RunningRole {
 
 /** Starts the sources; the role has finished when all of them have come to their end. */
 export async function startProducerRole(options: ProducerRoleOptions, logger: Logger): Promise<ProducerRole> {
-  const metrics = createMetrics()
+  const metrics = await startRoleMetrics(options)
   const cluster = await connectCluster(options.kafka, 'producer', logger)
   try {
     const producer = await startProducer({ config: options.producer, cluster, logger, meter: metrics.meter })
@@ -44,7 +45,7 @@ export async function startProducerRole(options: ProducerRoleOptions, logger: Lo
     finished.catch(() => undefined) // whoever runs the role awaits it
     return {
       producer,
-      info: urls.length === 0 ? {} : { events: urls.join(' ') },
+      info: { ...(urls.length === 0 ? {} : { events: urls.join(' ') }), ...metrics.info },
       finished,
       status: () => statusOf(producer),
       drain: async deadlineMs => {

@@ -16,6 +16,11 @@ export const cliErrorCodes = {
     remedy: 'Name an existing, readable file.',
     retriable: false
   },
+  ERR_CLI_PORT: {
+    summary: 'A port of the command line cannot be listened on.',
+    remedy: 'Choose another one, or 0 for any that is free.',
+    retriable: true
+  },
   ERR_CLI_ROLE_FAILED: {
     summary: 'A process of the pipeline could not start, or ended by itself.',
     remedy: 'The message has its last log lines; the whole log is in the folder it names.',

@@ -1,0 +1,17 @@
+/** Options that several commands share. */
+
+import { InvalidArgumentError } from 'commander'
+
+/** The option of every command that runs a role. */
+export const metricsPortOption = [
+  '--metrics-port <number>',
+  'serve GET /metrics for Prometheus on this port of 127.0.0.1, 0 for any',
+  parsePort
+] as const
+
+/** Reads a port; commander prints the reason if it is none. */
+export function parsePort(text: string): number {
+  const port = Number(text)
+  if (Number.isInteger(port) && port >= 0 && port <= 65_535) return port
+  throw new InvalidArgumentError('A port is a whole number from 0 to 65535.')
+}
