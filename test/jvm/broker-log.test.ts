@@ -63,7 +63,7 @@ test("Kafka's dump tool opens every record of our segments and finds every batch
   const records = [...output.matchAll(/^\| offset: (\d+) .*$/gm)].map(match => Number(match[1]))
   assert.equal(batches.length, BATCH_COUNT)
   assert.ok(batches.every(line => line.includes('isvalid: true')))
-  assert.ok((output.match(/^Starting offset: /gm) ?? []).length >= 2, 'several segments')
+  assert.ok((output.match(/^Log starting offset: /gm) ?? []).length >= 2, 'several segments')
   assert.deepEqual(
     records,
     Array.from({ length: BATCH_COUNT * RECORDS_PER_BATCH }, (_, offset) => offset)

@@ -67,7 +67,13 @@ export class FlushBudget {
     for (const log of largestFirst) {
       if (this.unflushedBytes <= bytesLeft) break
       await log.flush()
+      // Beside the next flush: a crash in the middle of a long round must not lose what the round has reached.
+      void this.#saveRecoveryPoints()
     }
+    await this.#saveRecoveryPoints()
+  }
+
+  async #saveRecoveryPoints(): Promise<void> {
     try {
       await this.#options.saveRecoveryPoints()
     } catch (error) {
