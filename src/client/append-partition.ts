@@ -47,6 +47,8 @@ export class AppendPartition {
   #identity: ProducerIdentity | undefined
   #nextSequence = 0
   #nextOrder = 0
+  /** Whether the broker has taken a batch under the present identity. */
+  #isKnown = false
   /** What is to happen once nothing is in flight. */
   #restart: 'none' | 'epoch' | 'identity' = 'none'
 
@@ -87,6 +89,7 @@ export class AppendPartition {
   /** Gives the partition a producer id. Sequences begin at 0. */
   identify(identity: ProducerIdentity): void {
     this.#identity = identity
+    this.#isKnown = false
     this.#nextSequence = 0
   }
 
@@ -98,7 +101,9 @@ export class AppendPartition {
   canSend(nowMs: number): boolean {
     if (this.#queue.length === 0 || this.restUntilMs > nowMs || this.needsIdentity) return false
     if (this.#isRecovering && this.#inFlight.length > 0) return false
-    return this.#inFlight.length < (this.#isIdempotent ? PARTITION_IN_FLIGHT_MAX : 1)
+    // A broker takes any sequence from a producer it does not know: were the first batch refused (as too large), the
+    // second, already on its way, would be appended before it.
+    return this.#inFlight.length < (this.#isIdempotent && this.#isKnown ? PARTITION_IN_FLIGHT_MAX : 1)
   }
 
   /** Takes the first batch for sending, with the stamp to send it under. */
@@ -109,6 +114,11 @@ export class AppendPartition {
     batch.order ??= this.#nextOrder++
     this.#inFlight.push(batch)
     return { batch, stamp: batch.stamp ?? this.#newStamp(batch) }
+  }
+
+  /** The broker has appended a batch under the present identity. */
+  known(): void {
+    this.#isKnown = true
   }
 
   /** A batch in flight was acknowledged, given up or replaced. */

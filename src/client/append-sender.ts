@@ -225,6 +225,7 @@ export class AppendSender {
 
   #deliver(partition: AppendPartition, batch: AppendBatch, baseOffset: bigint): void {
     partition.failureCount = 0
+    partition.known()
     partition.settle(batch)
     this.#host.delivered(batch, baseOffset)
   }
