@@ -109,6 +109,17 @@ test('failures outside the handler’s promise end the environment and answer th
   )
 })
 
+test('a function that meddles with the runtime’s port or handlers harms nobody else', async t => {
+  const functions = { meddles: basic('meddles'), throws: basic('throwsNothing') }
+  const runtime = await startRuntime(t, { functions })
+  const client = sdkFor(t, runtime)
+
+  for (let round = 1; round <= 2; round += 1) assert.equal((await client.invoke('meddles', {})).payload, 'done')
+  const { payload } = await client.invoke('throws', {})
+  assert.partialDeepStrictEqual(payload, { errorType: 'Runtime.ExitError' })
+  assert.equal(runtime.status()[0]?.coldStarts, 1)
+})
+
 test('a result that cannot be written as JSON, or is larger than 6 MB, is an error of the function', async t => {
   const functions = { circular: basic('circular'), large: basic('large') }
   const client = sdkFor(t, await startRuntime(t, { functions }))

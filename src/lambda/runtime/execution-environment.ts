@@ -14,8 +14,8 @@
 
 import { Worker } from 'node:worker_threads'
 
-import { type Clock, invariant, type Timer } from '../../core/index.ts'
-import type { InvokeMessage, WorkerMessage, WorkerSetup } from '../worker/messages.ts'
+import { type Clock, invariant, messageOf, type Timer } from '../../core/index.ts'
+import { type InvokeMessage, readWorkerMessage, type WorkerMessage, type WorkerSetup } from '../worker/messages.ts'
 import { RESPONSE_BYTES_MAX } from './api-errors.ts'
 import { environmentVariables } from './environment-variables.ts'
 import type { FunctionSettings, RuntimeSettings } from './options.ts'
@@ -106,12 +106,16 @@ export class ExecutionEnvironment {
   }
 
   #listen(): void {
-    this.#worker.on('message', (message: WorkerMessage) => this.#onMessage(message))
+    this.#worker.on('message', (value: unknown) => {
+      const message = readWorkerMessage(value)
+      if (message !== undefined) this.#onMessage(message)
+    })
     this.#worker.on('messageerror', () => this.#end('Runtime.ExitError', 'Runtime exited without providing a reason'))
-    this.#worker.on('error', (error: Error & { code?: string }) => {
-      // 'exit' follows and answers; an error listener also keeps the error from the process.
-      this.#isOutOfMemory = error.code === 'ERR_WORKER_OUT_OF_MEMORY'
-      this.#settings.logger.warn({ function: this.#function.name, error: error.message }, 'environment failed')
+    this.#worker.on('error', (error: unknown) => {
+      // 'exit' follows and answers; an error listener also keeps the error, which may be any value, from the process.
+      const code = error instanceof Error && 'code' in error ? error.code : undefined
+      this.#isOutOfMemory = code === 'ERR_WORKER_OUT_OF_MEMORY'
+      this.#settings.logger.warn({ function: this.#function.name, error: messageOf(error) }, 'environment failed')
     })
     this.#worker.on('exit', code => this.#onExit(code))
     // What bypassed the captured streams (a native module, a fatal error) is read so that it cannot pile up.

@@ -10,7 +10,7 @@
 
 import { randomUUID } from 'node:crypto'
 
-import { BoundedQueue, type Timer } from '../../core/index.ts'
+import { BoundedQueue, messageOf, type Timer } from '../../core/index.ts'
 import { ExecutionEnvironment, type InvocationOutcome } from './execution-environment.ts'
 import type { FunctionSettings, RuntimeSettings } from './options.ts'
 import type { RuntimeMetrics } from './runtime-metrics.ts'
@@ -143,7 +143,14 @@ export class FunctionPool {
     }
     if (this.#busy.size >= this.settings.concurrency) return undefined
     this.#counts.coldStarts += 1
-    return new ExecutionEnvironment(this.settings, this.#runtime, randomUUID().replaceAll('-', ''))
+    try {
+      return new ExecutionEnvironment(this.settings, this.#runtime, randomUUID().replaceAll('-', ''))
+    } catch (error) {
+      // The machine has no thread to spare: as good as busy.
+      const fields = { function: this.settings.name, error: messageOf(error) }
+      this.#runtime.logger.error(fields, 'an environment could not be started')
+      return undefined
+    }
   }
 
   async #run(environment: ExecutionEnvironment, request: InvocationRequest): Promise<PoolOutcome> {

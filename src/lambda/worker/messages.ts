@@ -39,6 +39,23 @@ export type WorkerMessage =
   /** The event was not JSON: the handler was not called. */
   | { readonly kind: 'invalidEvent'; readonly requestId: string; readonly detail: string }
 
+/**
+ * Checks a message from a worker: `undefined` if it is none of ours. The function shares the worker's port and may
+ * have written anything to it.
+ */
+export function readWorkerMessage(value: unknown): WorkerMessage | undefined {
+  if (typeof value !== 'object' || value === null || !('kind' in value)) return undefined
+  const { kind, text, payload, requestId, errorType, detail } = value as Partial<Record<string, unknown>>
+  const isWhole =
+    kind === 'ready' ||
+    (kind === 'log' && typeof text === 'string') ||
+    (kind === 'invalidEvent' && typeof requestId === 'string' && typeof detail === 'string') ||
+    (kind === 'result' && typeof requestId === 'string' && payload instanceof Uint8Array) ||
+    (kind === 'functionError' && typeof errorType === 'string' && payload instanceof Uint8Array)
+  // Boundary: every member that is read was checked above.
+  return isWhole ? (value as WorkerMessage) : undefined
+}
+
 /** The handler, or its loading, failed. */
 export interface FunctionErrorMessage {
   readonly kind: 'functionError'

@@ -94,6 +94,23 @@ export async function exhaustsMemory(): Promise<void> {
   for (;;) held.push({ held: Array.from({ length: 100 }, Math.random) })
 }
 
+/** Writes what it should not to the port that it shares with the runtime. */
+export async function meddles(): Promise<string> {
+  const { parentPort } = await import('node:worker_threads')
+  const messages = [null, 7, 'text', {}, { kind: 'log' }, { kind: 'log', text: 5 }, { kind: 'result', requestId: 'x' }]
+  for (const message of [...messages, { kind: 'functionError' }, { kind: 'ready' }]) parentPort?.postMessage(message)
+  return 'done'
+}
+
+/** Takes the runtime's error handling away and throws what is no error. */
+export function throwsNothing(): Promise<never> {
+  process.removeAllListeners('uncaughtException')
+  setImmediate(() => {
+    throw null
+  })
+  return new Promise(() => undefined)
+}
+
 /** Fails outside its own promise. */
 export function rejectsAside(): Promise<never> {
   void Promise.reject(new Error('nobody waits for this'))
