@@ -1,4 +1,4 @@
-/** The embedded broker of the drain benchmark, in its own process. Prints `{"bootstrapServers"}`, ends with its parent. */
+/** The embedded broker of the drain benchmark, in its own process. Prints its address, ends with its parent. */
 
 import { startBroker } from '../../src/broker/index.ts'
 

@@ -1,8 +1,8 @@
 /**
  * Drain benchmark: a backlog through an HTTP target, the dispatcher beside a kafkajs program.
  *
- *     npx --no node bench/drain/drain.ts [--records 1000000] [--runs 5] [--payload parse|concat] [--bootstrap host:port]
- *                                        [--cpu-prof DIR] [--only comporta|kafkajs] [--json]
+ *     npx --no node bench/drain/drain.ts [--records 1000000] [--runs 5] [--payload parse|concat] [--json]
+ *         [--bootstrap host:port] [--only comporta|kafkajs] [--cpu-prof DIR]
  *
  * Broker, sink and each run are processes of their own on this machine. The topic has 12 partitions and ~200 B JSON
  * records; both programs send batches of 500 as one POST, 12 partitions at once, and commit after each answer. Runs

@@ -1,4 +1,4 @@
-/** Fills the topic of the drain benchmark with truck events of about 200 bytes. Arguments: bootstrap, topic, records. */
+/** Fills the topic of the drain benchmark with truck events of ~200 bytes. Arguments: bootstrap, topic, records. */
 
 import { type AppendRecord, Appender, Cluster } from '../../src/client/index.ts'
 import { randomInt, SeededRandom } from '../../src/core/index.ts'

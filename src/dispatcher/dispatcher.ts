@@ -42,7 +42,7 @@ import { type Logger, type Meter, noopMeter, silentLogger } from '../telemetry/i
 import { CommitPump } from './commit-pump.ts'
 import { DeadLetterWriter } from './dead-letters.ts'
 import { Intake } from './intake.ts'
-import type { LaneSurroundings } from './lane-surroundings.ts'
+import type { LaneSurroundings, LaneView } from './lane-surroundings.ts'
 import { Lane } from './lane.ts'
 import { Meters } from './meters.ts'
 import type { EventOrigin } from './payload.ts'
@@ -121,7 +121,7 @@ class DispatcherRuntime implements Dispatcher {
   readonly #admin: Admin
   readonly #appender: Appender
   readonly #fetcher: Fetcher
-  readonly #intake: Intake<Lane>
+  readonly #intake: Intake<LaneView>
   readonly #slots: SlotQueue
   readonly #pump: CommitPump
   readonly #member: GroupMember
@@ -357,7 +357,7 @@ class DispatcherRuntime implements Dispatcher {
     this.#intake.changed(lane)
   }
 
-  #onMoved(lane: Lane): void {
+  #onMoved(lane: LaneView): void {
     const { topic, partition, committable } = lane
     if (committable > (this.#committed.get(keyOf(topic, partition)) ?? -1n)) {
       this.#pump.move({ topic, partition, offset: committable })
@@ -379,7 +379,7 @@ class DispatcherRuntime implements Dispatcher {
     else this.#refetch(lane, failure.offset)
   }
 
-  #onUnreadable(lane: Lane, error: unknown): void {
+  #onUnreadable(lane: LaneView, error: unknown): void {
     const fields = { topic: lane.topic, partition: lane.partition, offset: lane.position.toString() }
     this.#logger.error(fields, `records cannot be read, their partition waits: ${messageOf(error)}`)
     this.#fetcher.remove(lane.topic, lane.partition)
@@ -387,7 +387,7 @@ class DispatcherRuntime implements Dispatcher {
   }
 
   /** Fetches a partition again after a while, from an offset at which its lane goes on. */
-  #refetch(lane: Lane, offset: bigint): void {
+  #refetch(lane: LaneView, offset: bigint): void {
     this.#clock
       .after(REFETCH_MS, () => {
         const { topic, partition } = lane
@@ -424,7 +424,7 @@ class DispatcherRuntime implements Dispatcher {
     this.#fail(new PipelineError('ERR_DISPATCHER_GROUP_LOST', message, { cause, retriable: cause.retriable }))
   }
 
-  #onFatal(lane: Lane, error: unknown): void {
+  #onFatal(lane: LaneView, error: unknown): void {
     const fields = { topic: lane.topic, partition: lane.partition, epoch: lane.epoch }
     this.#logger.error(fields, `a partition has ended with an error: ${messageOf(error)}`)
     this.#fail(

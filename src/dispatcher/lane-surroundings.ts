@@ -4,7 +4,6 @@ import type { Clock, Random } from '../core/index.ts'
 import type { Target } from '../targets/index.ts'
 import type { Logger } from '../telemetry/index.ts'
 import type { DeadLetterWriter } from './dead-letters.ts'
-import type { Lane } from './lane.ts'
 import type { Meters } from './meters.ts'
 import type { RetryPolicy } from './settlement.ts'
 import type { SlotQueue } from './slots.ts'
@@ -17,6 +16,20 @@ export interface BatchLimits {
   readonly bytesMax: number
   /** Longest wait of its oldest record in this process, in milliseconds. */
   readonly ageMs: number
+}
+
+/** What the surroundings see of a lane. */
+export interface LaneView {
+  readonly topic: string
+  readonly partition: number
+  /** Tells assignments of the same partition apart in logs. */
+  readonly epoch: number
+  /** Next record to be put into a batch. */
+  readonly position: bigint
+  /** Offset that may be committed. */
+  readonly committable: bigint
+  /** Bytes fetched and not in a batch yet. */
+  readonly bufferedBytes: number
 }
 
 /** What a lane works with. */
@@ -35,11 +48,11 @@ export interface LaneSurroundings {
   readonly random: Random
   readonly logger: Logger
   /** The lane's committable offset may have moved. */
-  readonly onMoved: (lane: Lane) => void
+  readonly onMoved: (lane: LaneView) => void
   /** The lane has taken records out of its buffer. */
-  readonly onTaken: (lane: Lane) => void
+  readonly onTaken: (lane: LaneView) => void
   /** The lane's records cannot be read; its buffer is empty now and wants to be filled from `position` on. */
-  readonly onUnreadable: (lane: Lane, error: unknown) => void
+  readonly onUnreadable: (lane: LaneView, error: unknown) => void
   /** Something that cannot happen did; the lane has ended. */
-  readonly onFatal: (lane: Lane, error: unknown) => void
+  readonly onFatal: (lane: LaneView, error: unknown) => void
 }

@@ -16,7 +16,7 @@ import type { AppendRecord, FetchedChunk } from '../client/index.ts'
 import { messageOf, sleep } from '../core/index.ts'
 import type { TargetBatch, TargetOutcome } from '../targets/index.ts'
 import { deadLetterHeaders } from './dead-letters.ts'
-import type { LaneSurroundings } from './lane-surroundings.ts'
+import type { LaneSurroundings, LaneView } from './lane-surroundings.ts'
 import { OffsetTracker } from './offset-tracker.ts'
 import { type FilledBatch, PartitionBuffer } from './partition-buffer.ts'
 import { type DeadRow, type Decision, type Group, Settlement } from './settlement.ts'
@@ -43,7 +43,7 @@ const PROBLEMS = {
 } as const
 
 /** One partition during one assignment. */
-export class Lane {
+export class Lane implements LaneView {
   readonly topic: string
   readonly partition: number
   /** Tells assignments of the same partition apart in logs. */

@@ -333,7 +333,7 @@ function writeText(out: ByteOutput, { buffer, start, end }: ByteRange): void {
   }
 }
 
-/** A header's name and its colon. Kafka's names are strings: bytes that are not UTF-8 are replaced, as in its clients. */
+/** A header's name and its colon. Names are strings: bytes that are not UTF-8 are replaced, as in Kafka's clients. */
 function writeHeaderName(out: ByteOutput, { buffer, start, end }: ByteRange): void {
   if (isUtf8Range(buffer, start, end)) out.jsonString(buffer, start, end)
   else out.bytes(jsonStringBytes(buffer.toString('utf8', start, end)))

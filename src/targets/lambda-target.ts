@@ -164,7 +164,7 @@ const REFUSED_TOO_LARGE: ReadonlySet<string> = new Set([
   'SerializedRequestEntityTooLargeException'
 ])
 
-/** What an error thrown by the SDK means. Throttles and outages wait; so does a wrong configuration, with a loud log. */
+/** What an error thrown by the SDK means. Throttles and outages wait; so does a wrong configuration, logged loudly. */
 export function serviceErrorOutcome(error: unknown, nowMs: number): TargetOutcome {
   const statusCode = statusOf(error)
   if (statusCode === undefined) return networkOutcome(error)

@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict'
 
 import { type Random, randomInt, SeededRandom, VirtualClock } from '../../src/core/index.ts'
-import type { LaneSurroundings } from '../../src/dispatcher/lane-surroundings.ts'
+import type { LaneSurroundings, LaneView } from '../../src/dispatcher/lane-surroundings.ts'
 import { Lane } from '../../src/dispatcher/lane.ts'
 import { Meters } from '../../src/dispatcher/meters.ts'
 import { SlotQueue } from '../../src/dispatcher/slots.ts'
@@ -156,7 +156,7 @@ export class World {
   }
 
   /** Checks a commit against the ledger. */
-  commit(lane: Lane): void {
+  commit(lane: LaneView): void {
     const { partition, committable } = lane
     if (this.lanes.get(partition) !== lane) {
       this.problems.push(`a lane that is gone moves the offset of partition ${partition}`)

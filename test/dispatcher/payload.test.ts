@@ -71,15 +71,20 @@ test('keys and header values that are not UTF-8 are told as base64, repeated hea
   })
 })
 
+const AWS_ARN = 'arn:aws:kafka:us-east-1:123456789012:cluster/vpc-2priv-2pub/751d2973-a626-431c-9d4e-d7975eb44dd7-2'
+const AWS_BROKERS = ['b-2', 'b-1']
+  .map(name => `${name}.demo-cluster-1.a1bcde.c1.kafka.us-east-1.amazonaws.com:9092`)
+  .join(',')
+
 test('the esm event is the one that AWS documents, byte for byte', () => {
   // AWS Lambda developer guide, "Using Lambda with Amazon MSK", example event; white space removed.
   const expected =
     '{"eventSource":"aws:kafka",' +
-    '"eventSourceArn":"arn:aws:kafka:us-east-1:123456789012:cluster/vpc-2priv-2pub/751d2973-a626-431c-9d4e-d7975eb44dd7-2",' +
-    '"bootstrapServers":"b-2.demo-cluster-1.a1bcde.c1.kafka.us-east-1.amazonaws.com:9092,' +
-    'b-1.demo-cluster-1.a1bcde.c1.kafka.us-east-1.amazonaws.com:9092",' +
+    `"eventSourceArn":"${AWS_ARN}",` +
+    `"bootstrapServers":"${AWS_BROKERS}",` +
     '"records":{"mytopic-0":[{"topic":"mytopic","partition":0,"offset":15,"timestamp":1545084650987,' +
-    '"timestampType":"CREATE_TIME","key":"abcDEFghiJKLmnoPQRstuVWXyz1234==","value":"SGVsbG8sIHRoaXMgaXMgYSB0ZXN0Lg==",' +
+    '"timestampType":"CREATE_TIME","key":"abcDEFghiJKLmnoPQRstuVWXyz1234==",' +
+    '"value":"SGVsbG8sIHRoaXMgaXMgYSB0ZXN0Lg==",' +
     '"headers":[{"headerKey":[104,101,97,100,101,114,86,97,108,117,101]}]}]}}'
   const table = tableOf(15n, [
     {
@@ -91,12 +96,7 @@ test('the esm event is the one that AWS documents, byte for byte', () => {
   ])
   const encoder = encoderOf({
     format: 'esm',
-    origin: {
-      eventSourceArn:
-        'arn:aws:kafka:us-east-1:123456789012:cluster/vpc-2priv-2pub/751d2973-a626-431c-9d4e-d7975eb44dd7-2',
-      bootstrapServers:
-        'b-2.demo-cluster-1.a1bcde.c1.kafka.us-east-1.amazonaws.com:9092,b-1.demo-cluster-1.a1bcde.c1.kafka.us-east-1.amazonaws.com:9092'
-    }
+    origin: { eventSourceArn: AWS_ARN, bootstrapServers: AWS_BROKERS }
   })
   encoder.begin('mytopic', 0, false)
   assert.equal(encoder.append(table, 0), 'added')
@@ -113,7 +113,8 @@ test('the esm event of another cluster has no ARN, signed header bytes, and leav
   assert.equal(
     encode(table, { format: 'esm' }),
     '{"eventSource":"SelfManagedKafka","bootstrapServers":"localhost:9092","records":{"mt-c400-3":[' +
-      '{"topic":"mt-c400","partition":3,"offset":1,"timestamp":-1,"timestampType":"CREATE_TIME","headers":[{"h":[0,127,-128,-1]}]},' +
+      '{"topic":"mt-c400","partition":3,"offset":1,"timestamp":-1,"timestampType":"CREATE_TIME",' +
+      '"headers":[{"h":[0,127,-128,-1]}]},' +
       '{"topic":"mt-c400","partition":3,"offset":2,"timestamp":1700000000000,"timestampType":"CREATE_TIME",' +
       '"key":"aw==","value":"//4=","headers":[{"h":null}]}]}}'
   )
