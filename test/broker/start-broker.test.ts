@@ -1,0 +1,174 @@
+import assert from 'node:assert/strict'
+import fs from 'node:fs/promises'
+import os from 'node:os'
+import path from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { ProducerIds } from '../../src/broker/producer-ids.ts'
+import { startBroker } from '../../src/broker/index.ts'
+import {
+  apiVersionsApi,
+  createTopicsApi,
+  describeConfigsApi,
+  findCoordinatorApi,
+  initProducerIdApi,
+  metadataApi,
+  produceApi
+} from '../../src/protocol/index.ts'
+import { brokerFor, connectTo, RecordingLogger } from './support.ts'
+
+async function temporaryFolder(t: TestContext): Promise<string> {
+  const folder = await fs.mkdtemp(path.join(os.tmpdir(), 'comporta-test-'))
+  t.after(() => fs.rm(folder, { recursive: true, force: true }))
+  return folder
+}
+
+test('a port that is taken is refused by name', async t => {
+  const { port } = await brokerFor(t)
+  await assert.rejects(startBroker({ port }), { code: 'ERR_BROKER_LISTEN_FAILED' })
+})
+
+test('every wrong setting is named before anything starts', async () => {
+  const config = { 'num.partitions': '0', 'auto.create.topics.enable': 'yes', 'fetch.max.bytes': 'many' }
+  await assert.rejects(startBroker({ config }), (error: Error) => {
+    assert.match(error.message, /num\.partitions.*at least 1/)
+    assert.match(error.message, /auto\.create\.topics\.enable.*true or false/)
+    assert.match(error.message, /fetch\.max\.bytes.*integer/)
+    return 'code' in error && error.code === 'ERR_BROKER_INVALID_SETTING'
+  })
+  await assert.rejects(startBroker({ config: { 'log.retention.ms': 'soon' } }), { code: 'ERR_BROKER_INVALID_SETTING' })
+})
+
+test('a broker without a data folder leaves nothing behind', async () => {
+  const broker = await startBroker()
+  await fs.access(broker.dataDir)
+  await broker.close()
+  await broker.close()
+  await assert.rejects(fs.access(broker.dataDir))
+})
+
+test('clients are told the advertised address', async t => {
+  const broker = await brokerFor(t, { host: '0.0.0.0', advertisedHost: 'broker.example', advertisedPort: 9999 })
+  assert.equal(broker.bootstrapServers, 'broker.example:9999')
+  const connection = await connectTo(t, { ...broker, bootstrapServers: `127.0.0.1:${broker.port}` })
+  const metadata = await connection.request(metadataApi, { version: 9, message: { topics: [] } })
+  assert.deepEqual(
+    metadata.brokers.map(({ nodeId, host, port }) => ({ nodeId, host, port })),
+    [{ nodeId: 1, host: 'broker.example', port: 9999 }]
+  )
+})
+
+test('a wildcard address is advertised as 127.0.0.1, which every client can resolve', async t => {
+  const broker = await brokerFor(t, { host: '0.0.0.0' })
+  assert.equal(broker.bootstrapServers, `127.0.0.1:${broker.port}`)
+})
+
+test('producer ids are never given twice, not even after a crash', async t => {
+  const folder = await temporaryFolder(t)
+  const given = new Set<bigint>()
+  for (let start = 0; start < 3; start++) {
+    const ids = await ProducerIds.open(folder) // the one before was not closed: there is nothing to close
+    for (const id of await Promise.all(Array.from({ length: 1500 }, () => ids.next()))) given.add(id)
+  }
+  assert.equal(given.size, 4500)
+})
+
+test('a damaged file of producer ids is not guessed at', async t => {
+  const folder = await temporaryFolder(t)
+  await fs.writeFile(path.join(folder, 'producer-ids'), 'garbage\n')
+  await assert.rejects(startBroker({ dataDir: folder }), { code: 'ERR_BROKER_DATA_DAMAGED' })
+  await fs.rm(path.join(folder, 'producer-ids'))
+  const broker = await startBroker({ dataDir: folder }) // the refused start gave the folder back
+  await broker.close()
+})
+
+test('transactions are refused in a way that clients do not retry', async t => {
+  const broker = await brokerFor(t)
+  const connection = await connectTo(t, broker)
+  const found = await connection.request(findCoordinatorApi, { version: 2, message: { key: 'tx', keyType: 1 } })
+  assert.equal(found.errorCode, 42)
+  assert.match(found.errorMessage ?? '', /transactions .* not supported/)
+  const message = { transactionalId: 'tx', transactionTimeoutMs: 1000 }
+  assert.equal((await connection.request(initProducerIdApi, { version: 4, message })).errorCode, 42)
+  const versions = await connection.request(apiVersionsApi, {
+    version: 3,
+    message: { clientSoftwareName: 'a', clientSoftwareVersion: '1' }
+  })
+  const advertised = new Set(versions.apiKeys.map(({ apiKey }) => apiKey))
+  for (const key of [17, 24, 25, 26, 27, 28, 36, 65, 66, 68, 69, 71, 72]) assert.ok(!advertised.has(key), `key ${key}`)
+})
+
+test('a request with acks=0 that fails closes the connection, which is all that client can be told', async t => {
+  const logger = new RecordingLogger()
+  const broker = await brokerFor(t, { logger })
+  const connection = await connectTo(t, broker)
+  const topicData = [{ name: 'missing', partitionData: [{ index: 0, records: Buffer.alloc(100) }] }]
+  connection.sendOnly(produceApi, { version: 7, message: { acks: 0, timeoutMs: 1000, topicData } })
+  await connection.closed()
+  await logger.until('warn', 'ERR_BROKER_REQUEST_REFUSED')
+})
+
+test('the fault hook closes, delays and fails requests of its choice', async t => {
+  const seen: string[] = []
+  const broker = await brokerFor(t, {
+    onRequest: ({ apiName, clientId, apiVersion }) => {
+      seen.push(`${apiName} ${apiVersion} ${clientId}`)
+      if (apiName === 'Metadata') return 'close'
+      if (apiName === 'FindCoordinator') return { errorCode: 15 }
+      return apiName === 'ApiVersions' ? { delayMs: 1 } : undefined
+    }
+  })
+  const connection = await connectTo(t, broker)
+  assert.equal((await connection.request(apiVersionsApi, { version: 0, message: {} })).errorCode, 0)
+  const found = await connection.request(findCoordinatorApi, { version: 4, message: { coordinatorKeys: ['g'] } })
+  assert.equal(found.coordinators[0]?.errorCode, 15)
+  connection.sendOnly(metadataApi, { version: 4, message: { topics: [] } })
+  await connection.closed()
+  assert.deepEqual(seen, ['ApiVersions 0 conformance', 'FindCoordinator 4 conformance', 'Metadata 4 conformance'])
+})
+
+test('DescribeConfigs of the broker lists every setting with its source', async t => {
+  const broker = await brokerFor(t, { config: { 'num.partitions': '3' } })
+  const connection = await connectTo(t, broker)
+  const resources = [{ resourceType: 4, resourceName: '1', configurationKeys: null }]
+  const { results } = await connection.request(describeConfigsApi, { version: 4, message: { resources } })
+  const configs = new Map(results[0]?.configs.map(config => [config.name, config]))
+  assert.equal(configs.get('num.partitions')?.value, '3')
+  assert.equal(configs.get('num.partitions')?.configSource, 4)
+  assert.equal(configs.get('auto.create.topics.enable')?.configSource, 5)
+  assert.equal(configs.get('message.max.bytes')?.value, '1048588')
+  assert.equal(configs.get('node.id')?.value, '1')
+  assert.match(configs.get('advertised.listeners')?.value ?? '', new RegExp(`:${broker.port}$`))
+})
+
+test('auto-created topics take num.partitions, and nothing is created when that is off', async t => {
+  const on = await brokerFor(t, { config: { 'num.partitions': '3' } })
+  const connection = await connectTo(t, on)
+  const message = { topics: [{ name: 'made' }], allowAutoTopicCreation: true }
+  const made = await connection.request(metadataApi, { version: 4, message })
+  assert.equal(made.topics[0]?.partitions.length, 3)
+
+  const off = await brokerFor(t, { config: { 'auto.create.topics.enable': 'false' } })
+  const other = await connectTo(t, off)
+  assert.equal((await other.request(metadataApi, { version: 4, message })).topics[0]?.errorCode, 3)
+})
+
+test('a topic and its configuration are there after a restart', async t => {
+  const dataDir = await temporaryFolder(t)
+  const first = await startBroker({ dataDir })
+  const connection = await connectTo(t, first)
+  const configs = [{ name: 'retention.ms', value: '12345' }]
+  const topics = [{ name: 't', numPartitions: 2, replicationFactor: 1, configs }]
+  const created = await connection.request(createTopicsApi, { version: 7, message: { topics, timeoutMs: 1000 } })
+  await first.close()
+
+  const second = await startBroker({ dataDir })
+  t.after(() => second.close())
+  assert.equal(second.clusterId, first.clusterId)
+  const again = await connectTo(t, second)
+  const metadata = await again.request(metadataApi, { version: 12, message: { topics: [{ name: 't' }] } })
+  assert.equal(metadata.topics[0]?.topicId, created.topics[0]?.topicId)
+  assert.equal(metadata.topics[0]?.partitions.length, 2)
+  const resources = [{ resourceType: 2, resourceName: 't', configurationKeys: ['retention.ms'] }]
+  const described = await again.request(describeConfigsApi, { version: 4, message: { resources } })
+  assert.equal(described.results[0]?.configs[0]?.value, '12345')
+})
