@@ -21,7 +21,8 @@ async function createTopic(connection: RawConnection, name: string, numPartition
   return created.topics[0]?.topicId ?? ''
 }
 
-async function produce(connection: RawConnection, topic: string, partition: number, valueBytes = 10): Promise<void> {
+async function produce(connection: RawConnection, partition: number, valueBytes = 10): Promise<void> {
+  const topic = 't'
   const builder = new RecordBatchBuilder()
   builder.tryAppend(1_700_000_000_000, null, Buffer.alloc(valueBytes, 'x'))
   const topicData = [{ name: topic, partitionData: [{ index: partition, records: builder.build() }] }]
@@ -48,10 +49,10 @@ test('a waiting fetch answers when minBytes have come from several appends to se
   let isAnswered = false
   const waiting = fetch(reader, { maxWaitMs: 60_000, minBytes: 3000, topics: [{ topic: 't', partitions }] })
   void waiting.then(() => (isAnswered = true))
-  await produce(writer, 't', 0, 1000)
-  await produce(writer, 't', 1, 1000)
+  await produce(writer, 0, 1000)
+  await produce(writer, 1, 1000)
   assert.equal(isAnswered, false)
-  await produce(writer, 't', 0, 1000)
+  await produce(writer, 0, 1000)
   const got = sizes(await waiting)
   assert.ok((got[0] ?? 0) > 2000 && (got[1] ?? 0) > 1000)
 })
@@ -60,7 +61,7 @@ test('a waiting fetch ends with what there is after maxWaitMs', async t => {
   const broker = await brokerFor(t)
   const connection = await connectTo(t, broker)
   await createTopic(connection, 't', 1)
-  await produce(connection, 't', 0)
+  await produce(connection, 0)
   const partitions = [{ partition: 0, partitionMaxBytes: 1000 }]
   const response = await fetch(connection, { maxWaitMs: 50, minBytes: 100_000, topics: [{ topic: 't', partitions }] })
   assert.ok((sizes(response)[0] ?? 0) > 0)
@@ -82,7 +83,7 @@ test('maxBytes of the answer is shared by the partitions in order, and the first
   const connection = await connectTo(t, broker)
   await createTopic(connection, 't', 3)
   for (let partition = 0; partition < 3; partition++) {
-    for (let count = 0; count < 3; count++) await produce(connection, 't', partition, 1000)
+    for (let count = 0; count < 3; count++) await produce(connection, partition, 1000)
   }
   const partitions = [0, 1, 2].map(partition => ({ partition, partitionMaxBytes: 2500 }))
   const shared = sizes(await fetch(connection, { maxBytes: 4000, topics: [{ topic: 't', partitions }] }))
@@ -98,8 +99,8 @@ test('in a session a busy partition does not keep the others out', async t => {
   const broker = await brokerFor(t)
   const connection = await connectTo(t, broker)
   await createTopic(connection, 't', 2)
-  for (let count = 0; count < 5; count++) await produce(connection, 't', 0, 1000)
-  await produce(connection, 't', 1, 1000)
+  for (let count = 0; count < 5; count++) await produce(connection, 0, 1000)
+  await produce(connection, 1, 1000)
   const partitions = [0, 1].map(partition => ({ partition, partitionMaxBytes: 1200 }))
   const first = await fetch(connection, { sessionEpoch: 0, maxBytes: 1200, topics: [{ topic: 't', partitions }] })
   assert.ok((sizes(first)[0] ?? 0) > 0)
@@ -118,7 +119,7 @@ test('an incremental fetch without news answers no partition', async t => {
   assert.equal(first.responses[0]?.partitions.length, 2)
   const second = await fetch(connection, { sessionId: first.sessionId, sessionEpoch: 1, topics: [] })
   assert.deepEqual(second.responses, [])
-  await produce(connection, 't', 1)
+  await produce(connection, 1)
   const third = await fetch(connection, { sessionId: first.sessionId, sessionEpoch: 2, topics: [] })
   assert.deepEqual(
     third.responses[0]?.partitions.map(each => each.partitionIndex),
@@ -130,7 +131,7 @@ test('topics are fetched by id from version 13 on, and an id of a deleted topic 
   const broker = await brokerFor(t)
   const connection = await connectTo(t, broker)
   const topicId = await createTopic(connection, 't', 1)
-  await produce(connection, 't', 0)
+  await produce(connection, 0)
   const topics = [{ topicId, partitions: [{ partition: 0, partitionMaxBytes: 1000 }] }]
   const response = await fetch(connection, { topics }, 16)
   assert.equal(response.responses[0]?.topicId, topicId)
