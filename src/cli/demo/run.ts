@@ -89,6 +89,7 @@ export class DemoRun {
       topics: this.#topics,
       groupId: this.#groupId
     })
+    await this.#stack.untilAssigned(this.#options.signal)
     const cluster = await connectCluster(this.#stack.pipeline.kafka, 'demo', this.#logger)
     try {
       return await this.#runOn(cluster, this.#stack)

@@ -16,6 +16,9 @@ export interface DemoTopics {
   readonly deadLetters: string
 }
 
+/** Partitions of the two topics that dispatchers read. */
+export const DEMO_PARTITIONS = { heavy: 12, light: 8 } as const
+
 /** Topics of a run; a prefix keeps runs on a shared cluster apart. */
 export function demoTopics(prefix: string): DemoTopics {
   return { heavy: `${prefix}mt-c400`, light: `${prefix}mt-c300`, deadLetters: `${prefix}mt-dead-letters` }
@@ -54,8 +57,8 @@ export function demoPipelineText({ topics, ...options }: DemoPipelineOptions): s
   return `name: trucks
 kafka: { bootstrapServers: "${options.bootstrapServers}" }
 topics:
-  ${topics.heavy}: { partitions: 12 }
-  ${topics.light}: { partitions: 8 }
+  ${topics.heavy}: { partitions: ${DEMO_PARTITIONS.heavy} }
+  ${topics.light}: { partitions: ${DEMO_PARTITIONS.light} }
   ${topics.deadLetters}: { partitions: 1 }
 producer:
   route:
@@ -70,6 +73,7 @@ dispatcher:
   sessionTimeoutMs: 6000
   heartbeatIntervalMs: 1000
   batch: { recordsMax: 500, ageMs: 500 }
+  concurrency: 2
   target: { type: lambda, functionName: distributor, endpoint: "${options.lambdaEndpoint}" }
   deadLetterTopic: ${topics.deadLetters}
 lambda:

@@ -7,16 +7,18 @@
 import { join } from 'node:path'
 
 import type { PipelineConfig } from '../../config/index.ts'
+import { PipelineError, sleep, systemClock } from '../../core/index.ts'
 import type { Logger } from '../../telemetry/index.ts'
 import type { DemoProducerOptions } from '../roles/demo-producer.ts'
 import type { DispatcherRoleOptions } from '../roles/dispatcher.ts'
 import type { RoleProcess, Supervisor } from '../process/supervisor.ts'
 import { connectCluster, ensureTopics } from '../wiring.ts'
-import { DEMO_SERVICES, demoPipeline, type DemoTopics } from './scenario.ts'
+import { DEMO_PARTITIONS, DEMO_SERVICES, demoPipeline, type DemoTopics } from './scenario.ts'
 import type { DemoServiceOptions } from './service.ts'
 
 const dispatcherCount = 3
 const drainMs = 30_000
+const assignedWithinMs = 60_000
 
 /** What a stack is made from. */
 export interface StackOptions {
@@ -82,6 +84,22 @@ export class DemoStack {
     await stack.#createTopics()
     await Promise.all(Array.from({ length: dispatcherCount }, () => stack.startDispatcher()))
     return stack
+  }
+
+  /** Waits until the group has shared out all partitions: events that are made before would only measure the start. */
+  async untilAssigned(signal: AbortSignal): Promise<void> {
+    const total = DEMO_PARTITIONS.heavy + DEMO_PARTITIONS.light
+    const deadlineMs = systemClock.monotonicMs() + assignedWithinMs
+    const isAssigned = (): boolean =>
+      this.dispatchers.every(each => (each.status['partitions'] ?? 0) > 0) &&
+      this.dispatchers.reduce((sum, each) => sum + (each.status['partitions'] ?? 0), 0) === total
+    while (!isAssigned() && !signal.aborted) {
+      if (systemClock.monotonicMs() > deadlineMs) {
+        const message = `the group did not share out its ${total} partitions within ${assignedWithinMs / 1000} s`
+        throw new PipelineError('ERR_CLI_TIMEOUT', `${message}; the logs of its members: ${this.#options.dir}/logs`)
+      }
+      await sleep(systemClock, 50, signal)
+    }
   }
 
   /** Starts one more dispatcher. */
