@@ -27,7 +27,7 @@ const MINUTE_MS = 60_000
 export interface BrokerOptions {
   /** Folder of all data. Default: a temporary one that is removed on `close`. */
   readonly dataDir?: string
-  /** Address to bind. Default `127.0.0.1`; anything else opens the broker, which has no authentication, to the network. */
+  /** Address to bind. Default `127.0.0.1`. The broker has no authentication: anything else opens it to the network. */
   readonly host?: string
   /** Port to bind. Default 0: the system chooses. */
   readonly port?: number

@@ -1,4 +1,4 @@
-/** A broker as a process of its own, to be killed: `broker-process.ts DATA_DIR`. Prints its address when it is ready. */
+/** A broker as a process of its own, to be killed: `broker-process.ts DATA_DIR`. Prints its address when ready. */
 
 import { startBroker } from '../../src/broker/index.ts'
 

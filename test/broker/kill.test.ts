@@ -61,7 +61,7 @@ function batchOf(partition: number, number: number): Buffer {
   return builder.build()
 }
 
-/** Keeps ten produce requests in flight until the connection dies; answers how many batches each partition acknowledged. */
+/** Keeps ten produce requests in flight until the connection dies; answers how many batches were acknowledged. */
 async function produceUntilDeath(connection: RawConnection, from: number[]): Promise<number[]> {
   const acknowledged = [...from]
   const inFlight: { partition: number; number: number }[] = []

@@ -156,7 +156,7 @@ test('two consumers of @platformatic/kafka share the partitions', async t => {
   assert.equal(group?.members.size, 2)
 })
 
-test('the admin client of @platformatic/kafka sees and changes topics, configs, offsets, records and log folders', async t => {
+test('the admin client of @platformatic/kafka sees and changes topics, configs, offsets and log folders', async t => {
   const cluster = await clusterForTest(t)
   const topic = cluster.uniqueName()
   const admin = adminOf(t, cluster)

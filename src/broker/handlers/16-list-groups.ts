@@ -1,4 +1,4 @@
-/** ListGroups, versions 0 to 5: all groups, filtered by state (version 4) and type (version 5), without regard to case. */
+/** ListGroups, versions 0 to 5: all groups, filtered by state (4) and type (5), without regard to case. */
 
 import { listGroupsApi } from '../../protocol/index.ts'
 import { defineHandler } from './handler.ts'

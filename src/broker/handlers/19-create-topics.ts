@@ -89,7 +89,7 @@ function newTopicOf(broker: BrokerState, topic: CreateTopicsRequestCreatableTopi
     )
     const isDistinct = new Set(assignments.map(each => each.partitionIndex)).size === assignments.length
     if (!isPossible || !isDistinct) {
-      const message = `The manual partition assignment must name partitions 0 to n-1, each on broker ${broker.nodeId} alone.`
+      const message = `A manual assignment must name partitions 0 to n-1, each on broker ${broker.nodeId} alone.`
       return { error: 'INVALID_REPLICA_ASSIGNMENT', message }
     }
     return { name, partitionCount: assignments.length, configs }

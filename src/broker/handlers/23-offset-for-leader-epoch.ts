@@ -1,4 +1,7 @@
-/** OffsetForLeaderEpoch, versions 2 to 4: where an epoch of the leader ended, so that a client can tell lost records (KIP-320). */
+/**
+ * OffsetForLeaderEpoch, versions 2 to 4: where an epoch of the leader ended, so
+ * that a client can tell that records it read were lost (KIP-320).
+ */
 
 import { type KafkaErrorName, offsetForLeaderEpochApi } from '../../protocol/index.ts'
 import { leaderEpochError } from './01-fetch.ts'

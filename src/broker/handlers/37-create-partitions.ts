@@ -50,7 +50,7 @@ async function addPartitions(
     return refuse('INVALID_TOPIC_EXCEPTION', `The partition count of ${name} decides where groups are.`)
   if (assignments !== null) {
     if (assignments.length !== count - current) {
-      const message = `Attempted to add ${count - current} additional partition(s), but only ${assignments.length} assignment(s) were specified.`
+      const message = `${count - current} partition(s) are to be added, but ${assignments.length} assignment(s) were given.`
       return refuse('INVALID_REPLICA_ASSIGNMENT', message)
     }
     const isHere = assignments.every(({ brokerIds }) => brokerIds.length === 1 && brokerIds[0] === broker.nodeId)

@@ -64,7 +64,7 @@ function applyAll(
     if (topicConfigEntry(name).type !== 'list') {
       return {
         error: 'INVALID_CONFIG',
-        message: `Can't ${configOperation === APPEND ? 'APPEND' : 'SUBTRACT'} to key ${name} because its type is not LIST.`
+        message: `${name} is not a list: it can be set or deleted, not appended to or subtracted from.`
       }
     }
     const items = listItems(resolveTopicConfig(name, overrides, broker.settings.given).value)

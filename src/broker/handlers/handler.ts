@@ -54,7 +54,7 @@ export interface Handler {
     body: ByteReader,
     call: { header: RequestHeader; caller: Caller }
   ): Promise<Buffer[] | undefined>
-  /** The response that says `errorCode` wherever it can, for fault hooks; `undefined` if the API has no place for it. */
+  /** The response that says `errorCode` wherever it can, for fault hooks; `undefined` if the API has no place. */
   fail(body: ByteReader, header: RequestHeader, errorCode: number): Buffer[] | undefined
 }
 

@@ -133,7 +133,7 @@ test('who has joined and does not sync within the rebalance timeout is out', () 
   assert.equal(h.heartbeat(b), 'UNKNOWN_MEMBER_ID')
 })
 
-test('in a stable group a follower with the same metadata gets the current generation, a leader starts a rebalance', () => {
+test('in a stable group a follower that joins again gets the current generation, a leader starts a rebalance', () => {
   const h = new GroupHarness()
   const [leader = '', follower = ''] = h.stable(2)
   const same = h.join({ memberId: follower })

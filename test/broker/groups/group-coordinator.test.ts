@@ -132,7 +132,7 @@ test('a commit with a generation for a group that is not known is of an illegal 
   assert.equal(await groups.commitOffsets('', identity, [offsetOf(clock, 1n)]), 'INVALID_GROUP_ID')
 })
 
-test('offsets live while the group has members and for the retention after it is empty; then the group goes too', async () => {
+test('offsets live while the group has members and for the retention after; then the group goes too', async () => {
   const world = await worldOf()
   const { clock, groups } = world
   const memberId = await joinAlone(world, 'g', 1_800_001)

@@ -78,7 +78,7 @@ test('a waiting fetch learns that its topic was deleted', async t => {
   assert.equal((await waiting).responses[0]?.partitions[0]?.errorCode, 3)
 })
 
-test('maxBytes of the answer is shared by the partitions in order, and the first answers at least one batch', async t => {
+test('maxBytes is shared by the partitions in order, and the first answers at least one batch', async t => {
   const broker = await brokerFor(t)
   const connection = await connectTo(t, broker)
   await createTopic(connection, 't', 3)
