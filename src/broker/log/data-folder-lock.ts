@@ -49,12 +49,7 @@ export async function lockDataFolder(folder: string): Promise<DataFolderLock> {
 async function takeLock(folder: string, file: string): Promise<void> {
   const content = `${process.pid} ${(await startOf(process.pid)) ?? '-'}\n`
   for (let attempt = 0; attempt < ATTEMPT_COUNT_MAX; attempt++) {
-    try {
-      await fs.writeFile(file, content, { flag: 'wx' })
-      return
-    } catch (error) {
-      if (systemErrorCode(error) !== 'EEXIST') throw error
-    }
+    if (await tryCreate(file, content)) return
     const held = await readIfPresent(file)
     if (held === undefined) continue
     const text = held.toString()
@@ -64,13 +59,28 @@ async function takeLock(folder: string, file: string): Promise<void> {
   throw locked(folder, undefined)
 }
 
+/** Creates the lock with its content in one step: a lock seen half written would look like nobody's. */
+async function tryCreate(file: string, content: string): Promise<boolean> {
+  const fresh = `${file}.${process.pid}.new`
+  await fs.writeFile(fresh, content)
+  try {
+    await fs.link(fresh, file)
+    return true
+  } catch (error) {
+    if (systemErrorCode(error) === 'EEXIST') return false
+    throw error
+  } finally {
+    await fs.rm(fresh, { force: true })
+  }
+}
+
 /**
  * Removes the stale lock that was read, and only that: another process may have
  * taken it over meanwhile. A rename takes exactly one file; what turns out to be
  * a fresh lock is put back.
  */
 async function removeStale(file: string, staleText: string): Promise<void> {
-  const aside = `${file}.${process.pid}`
+  const aside = `${file}.${process.pid}.old`
   try {
     await fs.rename(file, aside)
   } catch (error) {

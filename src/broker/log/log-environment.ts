@@ -4,10 +4,12 @@ import type { Clock, Random } from '../../core/index.ts'
 import type { Logger } from '../../telemetry/index.ts'
 import type { BatchValidator } from './batch-validator.ts'
 import type { FilePool } from './file-pool.ts'
+import type { IndexCache } from './segment-indexes.ts'
 
 /** Shared parts, and what a log tells its manager. */
 export interface LogEnvironment {
   readonly pool: FilePool
+  readonly indexes: IndexCache
   readonly clock: Clock
   readonly random: Random
   readonly logger: Logger

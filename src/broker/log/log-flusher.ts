@@ -45,6 +45,7 @@ export class LogFlusher {
   #flushedBytes = 0
   #firstUnflushedMs: number | undefined
   #isOffline = false
+  #isStopped = false
   #last: Promise<unknown> = Promise.resolve()
 
   constructor(log: FlushedLog, state: FlushState) {
@@ -93,6 +94,11 @@ export class LogFlusher {
     return this.exclusive(() => this.#flush())
   }
 
+  /** No flush after this one: the files are about to go. */
+  stop(): void {
+    this.#isStopped = true
+  }
+
   /** Makes one file durable before an acknowledgement. Rejects, and takes the log offline, if that fails. */
   async syncFile(path: string): Promise<void> {
     const { pool } = this.#log.environment
@@ -105,7 +111,7 @@ export class LogFlusher {
   }
 
   async #flush(): Promise<void> {
-    if (this.#isOffline) return
+    if (this.#isOffline || this.#isStopped) return
     const target = this.#log.flushTarget()
     if (!(await target.isWritten) || target.offset <= this.#recoveryPoint) return
     const writtenBytes = this.#writtenBytes

@@ -27,6 +27,7 @@ import type { LogEnvironment } from './log-environment.ts'
 import type { LogManagerOptions, NewTopic, Topic, TopicResult } from './log-manager-options.ts'
 import { mapLimited } from './map-limited.ts'
 import { PartitionLog } from './partition-log.ts'
+import { IndexCache } from './segment-indexes.ts'
 import type { OffsetCheckpointEntry } from './small-files.ts'
 import { tidyDataFolder } from './tidy-data-folder.ts'
 import { type ConfigTexts, toLogConfig, topicConfigProblems } from './topic-config.ts'
@@ -90,8 +91,10 @@ export class LogManager {
       saveRecoveryPoints: () => this.#checkpoints.saveRecoveryPoints(),
       logger: this.#logger
     })
+    const pool = new FilePool({ openMax: options.openFilesMax ?? 512, ...(options.disk && { disk: options.disk }) })
     this.#environment = {
-      pool: new FilePool({ openMax: options.openFilesMax ?? 512, ...(options.disk && { disk: options.disk }) }),
+      pool,
+      indexes: new IndexCache(pool),
       clock: options.clock ?? systemClock,
       random: this.#random,
       logger: this.#logger,

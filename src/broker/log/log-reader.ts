@@ -13,7 +13,7 @@
 import type { FilePool } from './file-pool.ts'
 import type { Segment } from './segment.ts'
 import type { OffsetPosition } from './offset-index.ts'
-import { indexesOf, rebuildIndexes } from './segment-indexes.ts'
+import type { IndexCache } from './segment-indexes.ts'
 import { BATCH_HEADER_BYTES, BATCH_PREFIX_BYTES } from './segment-scan.ts'
 
 const HINT_COUNT_MAX = 64
@@ -41,10 +41,12 @@ interface Hint {
 /** Reads segments of one partition. */
 export class LogReader {
   readonly #pool: FilePool
+  readonly #indexes: IndexCache
   readonly #hints = new Map<bigint, Hint>()
 
-  constructor(pool: FilePool) {
+  constructor(pool: FilePool, indexes: IndexCache) {
     this.#pool = pool
+    this.#indexes = indexes
   }
 
   /** Whole batches from the one that contains the offset on; empty if the segment has none there. */
@@ -67,12 +69,12 @@ export class LogReader {
 
   /** Position of the first batch that ends at or after the offset; the size of the segment if there is none. */
   async locate(segment: Segment, offset: bigint): Promise<number> {
-    const indexes = await indexesOf(segment, this.#pool)
+    const indexes = await this.#indexes.of(segment)
     const limit = segment.sizeBytes
     const entry = indexes.offsets.lookup(offset)
     if (entry.position > 0 && !(await this.#isBatchEndAt(segment, entry))) {
       // The active segment keeps what it has: its index grows while a rebuild would run.
-      if (segment.isSealed) await rebuildIndexes(segment, this.#pool)
+      if (segment.isSealed) await this.#indexes.rebuild(segment)
       return this.#walkTo(segment, offset, { position: 0, limit })
     }
     return this.#walkTo(segment, offset, { position: entry.position, limit })

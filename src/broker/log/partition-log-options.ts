@@ -29,7 +29,7 @@ export interface AppendOptions {
 
 /** Answer to DeleteRecords. */
 export interface DeleteRecordsResult {
-  /** 0, OFFSET_OUT_OF_RANGE(1). */
+  /** 0, OFFSET_OUT_OF_RANGE(1) or KAFKA_STORAGE_ERROR(56). */
   readonly errorCode: number
   /** The log start offset now; -1 with an error. */
   readonly lowWatermark: bigint

@@ -86,7 +86,7 @@ export class PartitionLog {
       recoveryPoint: isPointInLog ? options.recoveryPoint : recovered.nextOffset,
       unflushedBytes: recovered.scannedBytes - recovered.truncatedBytes
     })
-    this.#reader = new LogReader(options.environment.pool)
+    this.#reader = new LogReader(options.environment.pool, options.environment.indexes)
     this.#writer = new LogWriter(this.#writerOwner(), this.#segments.active)
   }
 
@@ -210,12 +210,21 @@ export class PartitionLog {
     return this.#plan(checked, nowMs)
   }
 
-  /** Reads whole batches from the one that contains the offset on. Rejects with a system error if the disk fails. */
-  read(fromOffset: bigint, bytesMax: number, options: ReadOptions = {}): Promise<ReadResult> {
+  /** Reads whole batches from the one that contains the offset on. Never rejects: a failed disk is an error code. */
+  async read(fromOffset: bigint, bytesMax: number, options: ReadOptions = {}): Promise<ReadResult> {
     const { highWatermark, lastStableOffset } = this
     const logStartOffset = (): bigint => this.#logStartOffset
     const log = { segments: this.#segments, reader: this.#reader, highWatermark, lastStableOffset, logStartOffset }
-    return readLog(log, { fromOffset, bytesMax, options })
+    if (this.#isClosed) return this.#unreadable(KAFKA_ERRORS.UNKNOWN_TOPIC_OR_PARTITION)
+    try {
+      return await readLog(log, { fromOffset, bytesMax, options })
+    } catch (error) {
+      if (systemErrorCode(error) === '') throw error
+      const isGone = this.#isClosed && systemErrorCode(error) === 'ENOENT'
+      if (isGone) return this.#unreadable(KAFKA_ERRORS.UNKNOWN_TOPIC_OR_PARTITION)
+      this.#environment.logger.error({ ...this.#name(), error: messageOf(error) }, 'the log could not be read')
+      return this.#unreadable(KAFKA_ERRORS.KAFKA_STORAGE_ERROR)
+    }
   }
 
   /** The first record at or after a timestamp in epoch milliseconds; `undefined` if there is none. */
@@ -255,14 +264,20 @@ export class PartitionLog {
    */
   async deleteRecords(beforeOffset: bigint): Promise<DeleteRecordsResult> {
     const target = beforeOffset === -1n ? this.#highWatermark : beforeOffset
-    if (target < 0n || target > this.#highWatermark) {
+    if (this.#isClosed || target < 0n || target > this.#highWatermark) {
       return { errorCode: KAFKA_ERRORS.OFFSET_OUT_OF_RANGE.code, lowWatermark: -1n }
     }
     if (target > this.#logStartOffset) {
       this.#logStartOffset = target
-      await this.#environment.saveLogStartOffsets()
-      this.#changed()
-      await this.#dropSegments(countToDelete(this.#retentionInput({ ...this.#config, isDeleted: false })))
+      try {
+        await this.#environment.saveLogStartOffsets()
+        this.#changed()
+        await this.#dropSegments(countToDelete(this.#retentionInput({ ...this.#config, isDeleted: false })))
+      } catch (error) {
+        if (systemErrorCode(error) === '') throw error
+        this.#environment.logger.error({ ...this.#name(), error: messageOf(error) }, 'records could not be deleted')
+        return { errorCode: KAFKA_ERRORS.KAFKA_STORAGE_ERROR.code, lowWatermark: -1n }
+      }
     }
     return { errorCode: 0, lowWatermark: this.#logStartOffset }
   }
@@ -303,6 +318,7 @@ export class PartitionLog {
   /** Ends all use of the files without a flush: before the folder is removed. Idempotent. */
   async abandon(): Promise<void> {
     this.#isClosed = true
+    this.#flusher.stop()
     await this.#writer.idle()
     await this.#flusher.exclusive(() => this.#release())
   }
@@ -310,6 +326,11 @@ export class PartitionLog {
   /** Says that the folder was renamed. */
   movedTo(folder: string): void {
     this.#folder = folder
+  }
+
+  #unreadable(error: { readonly code: number }): ReadResult {
+    const { highWatermark, lastStableOffset, logStartOffset } = this
+    return { errorCode: error.code, records: NOTHING, highWatermark, lastStableOffset, logStartOffset }
   }
 
   async #release(): Promise<void> {
@@ -521,6 +542,7 @@ export class PartitionLog {
     return {
       pool: this.#environment.pool,
       reader: this.#reader,
+      indexes: this.#environment.indexes,
       segments: this.#segments.all,
       logStartOffset: this.#logStartOffset
     }
@@ -540,6 +562,7 @@ export class PartitionLog {
       if (baseOffset > this.#logStartOffset) this.#logStartOffset = baseOffset
       if (this.#epochs.truncateUpTo(this.#logStartOffset)) await saveLeaderEpochs(this.#folder, this.#epochs)
       for (const segment of dropped) {
+        this.#environment.indexes.forget(segment)
         for (const file of segment.paths) this.#environment.pool.forget(file)
         await removeFiles(segment)
       }

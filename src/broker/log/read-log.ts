@@ -15,7 +15,7 @@ export interface ReadOptions {
 
 /** Batches, or a code of the protocol, with the offsets a fetch answer needs. */
 export interface ReadResult {
-  /** 0, OFFSET_OUT_OF_RANGE(1) or KAFKA_STORAGE_ERROR(56). */
+  /** 0, OFFSET_OUT_OF_RANGE(1), UNKNOWN_TOPIC_OR_PARTITION(3) of a closed log, or KAFKA_STORAGE_ERROR(56). */
   readonly errorCode: number
   /** Whole batches; the first contains the wanted offset and may begin before it. Empty at the end of the log. */
   readonly records: Buffer

@@ -1,6 +1,9 @@
 /**
- * Indexes of a segment on demand: from memory, from their files, or rebuilt
- * from the log when the files are missing or damaged.
+ * Indexes of segments on demand: from memory, from their files, or rebuilt from
+ * the log when the files are missing or damaged.
+ *
+ * Limit: indexes of segments that get no more batches take at most a fixed number
+ * of bytes in memory, over all partitions, besides the one in use.
  */
 
 import path from 'node:path'
@@ -14,15 +17,69 @@ import { TimeIndex } from './time-index.ts'
 /** `index.interval.bytes` for rebuilt indexes of old segments: Kafka's default. */
 const REBUILD_INTERVAL_BYTES = 4096
 
-/** The indexes of a segment; they stay in memory until the owner sets `segment.indexes` to `undefined`. */
-export async function indexesOf(segment: Segment, pool: FilePool): Promise<SegmentIndexes> {
-  if (segment.indexes !== undefined) return segment.indexes
-  const loaded = await loadIndexes(segment, pool)
-  // Another caller may have loaded them meanwhile.
-  if (segment.indexes !== undefined) return segment.indexes
-  if (loaded === undefined) return rebuildIndexes(segment, pool)
-  segment.indexes = loaded
-  return loaded
+/** Default of how many bytes of indexes of old segments stay in memory. */
+const CACHE_BYTES_MAX = 64 * 1024 * 1024
+
+/**
+ * Indexes of segments, shared by all partitions. Those of active segments stay
+ * in memory; of the others, the ones used last, up to a limit in bytes.
+ */
+export class IndexCache {
+  readonly #pool: FilePool
+  readonly #bytesMax: number
+  // In order of last use: a Map iterates in insertion order, and a use inserts anew.
+  readonly #loaded = new Map<Segment, number>()
+  #bytes = 0
+
+  /** @param bytesMax - Most bytes of loaded indexes. Default 64 MiB. */
+  constructor(pool: FilePool, bytesMax: number = CACHE_BYTES_MAX) {
+    this.#pool = pool
+    this.#bytesMax = bytesMax
+  }
+
+  /** Bytes of loaded indexes. */
+  get sizeBytes(): number {
+    return this.#bytes
+  }
+
+  /** The indexes of a segment: from memory, from their files, or rebuilt. */
+  async of(segment: Segment): Promise<SegmentIndexes> {
+    const known = segment.indexes
+    if (known !== undefined) {
+      if (this.#loaded.has(segment)) this.#touch(segment, known)
+      return known
+    }
+    const loaded = (await loadIndexes(segment, this.#pool)) ?? (await rebuildIndexes(segment, this.#pool))
+    // Another caller may have loaded them meanwhile.
+    const indexes = segment.indexes ?? loaded
+    segment.indexes = indexes
+    this.#touch(segment, indexes)
+    return indexes
+  }
+
+  /** Makes the indexes of a sealed segment anew from its log. */
+  async rebuild(segment: Segment): Promise<void> {
+    this.#touch(segment, await rebuildIndexes(segment, this.#pool))
+  }
+
+  /** Takes a segment that is removed out of the cache. */
+  forget(segment: Segment): void {
+    this.#bytes -= this.#loaded.get(segment) ?? 0
+    this.#loaded.delete(segment)
+    segment.indexes = undefined
+  }
+
+  #touch(segment: Segment, indexes: SegmentIndexes): void {
+    this.#bytes -= this.#loaded.get(segment) ?? 0
+    this.#loaded.delete(segment)
+    const bytes = indexes.offsets.sizeBytes + indexes.times.sizeBytes
+    this.#loaded.set(segment, bytes)
+    this.#bytes += bytes
+    for (const oldest of this.#loaded.keys()) {
+      if (this.#bytes <= this.#bytesMax || oldest === segment) return
+      this.forget(oldest)
+    }
+  }
 }
 
 /** Reads both index files; `undefined` if they are missing, damaged, or empty where they cannot be. */

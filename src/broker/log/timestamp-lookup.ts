@@ -10,7 +10,7 @@ import { RecordCursor, type RecordBatchHeader } from '../../protocol/index.ts'
 import type { FilePool } from './file-pool.ts'
 import type { LogReader } from './log-reader.ts'
 import type { Segment } from './segment.ts'
-import { indexesOf } from './segment-indexes.ts'
+import type { IndexCache } from './segment-indexes.ts'
 import { lastOffsetOf, scanSegment } from './segment-scan.ts'
 
 /** A record's offset with its timestamp and the leader epoch it was written in. */
@@ -24,6 +24,7 @@ export interface TimestampedOffset {
 export interface TimestampSearch {
   readonly pool: FilePool
   readonly reader: LogReader
+  readonly indexes: IndexCache
   /** Oldest first. */
   readonly segments: readonly Segment[]
   readonly logStartOffset: bigint
@@ -58,8 +59,8 @@ async function findInSegment(
   segment: Segment,
   timestampMs: bigint
 ): Promise<TimestampedOffset | undefined> {
-  const { pool, logStartOffset } = search
-  const indexes = await indexesOf(segment, pool)
+  const { logStartOffset } = search
+  const indexes = await search.indexes.of(segment)
   // All records up to the entry below are older, except those of the same time in the entry's own batch.
   const indexed = indexes.times.lookup(timestampMs)?.offset ?? segment.baseOffset
   const fromOffset = indexed > logStartOffset ? indexed : logStartOffset

@@ -10,6 +10,7 @@ import type { AppendedBatch, AppendResult } from '../../../src/broker/log/append
 import { BatchValidator } from '../../../src/broker/log/batch-validator.ts'
 import { type Disk, systemDisk } from '../../../src/broker/log/disk.ts'
 import { FilePool } from '../../../src/broker/log/file-pool.ts'
+import { IndexCache } from '../../../src/broker/log/segment-indexes.ts'
 import { PartitionLog } from '../../../src/broker/log/partition-log.ts'
 import { type LogConfig, toLogConfig } from '../../../src/broker/log/topic-config.ts'
 import { type BatchStamp, type CompressionName, RecordBatchBuilder, RecordCursor } from '../../../src/protocol/index.ts'
@@ -87,6 +88,7 @@ export interface OpenOptions {
   readonly recoveryPoint?: bigint
   readonly logStartOffset?: bigint
   readonly wasCleanStop?: boolean
+  readonly indexBytesMax?: number
 }
 
 /** Opens a partition; it is closed after the test unless the test does. */
@@ -100,6 +102,7 @@ export async function openLog(t: TestContext, options: OpenOptions): Promise<Par
     config: { ...toLogConfig(), ...options.config },
     environment: {
       pool,
+      indexes: new IndexCache(pool, options.indexBytesMax),
       clock: options.clock ?? new VirtualClock(START_MS),
       random: new SeededRandom(1),
       logger: options.logger ?? silentLogger,
