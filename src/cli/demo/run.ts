@@ -193,15 +193,16 @@ export class DemoRun {
     const delivered = this.#sum(stack.services, 'delivered')
     const isFlatOut = this.#producers.every(producer => (producer.status['flatOutFromMs'] ?? 0) > 0)
     const produced = this.#sum(this.#producers, 'produced')
+    const running = stack.dispatchers.filter(dispatcher => dispatcher.isRunning)
     this.#line.show({
       phase: produced >= this.#options.records ? 'draining' : isFlatOut ? 'flat out' : 'paced',
       produced,
       total: this.#options.records,
       delivered,
       deadLettered: this.#sum(stack.dispatchers, 'deadLettered') + this.#sum(this.#producers, 'deadLettered'),
-      lag: this.#sum(stack.dispatchers, 'lag'),
+      lag: this.#sum(running, 'lag'),
       batches: this.#sum(stack.dispatchers, 'batches'),
-      inFlight: this.#sum(stack.dispatchers, 'inFlight')
+      inFlight: this.#sum(running, 'inFlight')
     })
     return delivered
   }

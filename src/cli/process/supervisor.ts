@@ -30,6 +30,8 @@ export interface RoleProcess {
   readonly info: Readonly<Record<string, string>>
   /** The numbers it last reported. */
   readonly status: RoleStatus
+  /** Whether its process is there: what a dead one reported last counts as done, not as going on. */
+  readonly isRunning: boolean
   /** Resolves when the role says it has nothing left to do; rejects when its process ends before. */
   readonly finished: Promise<void>
   /** Asks it to write out what is buffered. */
@@ -93,6 +95,7 @@ class Child implements RoleProcess {
   readonly exited: Promise<void>
   info: Readonly<Record<string, string>> = {}
   status: RoleStatus = {}
+  isRunning = true
   readonly #process: ChildProcess
   readonly #logPath: string | undefined
   #isStopping = false
@@ -117,6 +120,7 @@ class Child implements RoleProcess {
       if (message.kind === 'finished') finished.resolve()
     })
     this.#process.once('exit', (code, signal) => {
+      this.isRunning = false
       const error = this.failure(signal === null ? `ended with exit code ${code}` : `was ended by ${signal}`)
       ready.reject(error)
       finished.reject(error)
