@@ -165,6 +165,37 @@ test('above its concurrency a function is throttled, and only then', async t => 
   assert.partialDeepStrictEqual(runtime.status()[0], { throttles: 3, coldStarts: 2, invocations: 3, idleCount: 2 })
 })
 
+test('with a wait in line an invocation is throttled only after it, and lines are served in order', async t => {
+  const held = await gate(t)
+  const clock = new VirtualClock()
+  const functions = { waits: basic('waitsForFile', { concurrency: 1, timeoutMs: 900_000 }), counts: basic('counts') }
+  const runtime = await startRuntime(t, { functions, clock, throttleWaitMs: 250 })
+  const client = sdkFor(t, runtime)
+  const running = client.invoke('waits', { path: held.path })
+  await until(() => runtime.status()[0]?.busyCount === 1)
+
+  const late = client.invoke('waits', { path: held.path })
+  let isSettled = false
+  const settled = assert.rejects(late, TooManyRequestsException).finally(() => (isSettled = true))
+  await until(() => runtime.status()[0]?.waitingCount === 1)
+  await clock.advance(249)
+  assert.equal(isSettled, false)
+  await clock.advance(1)
+  await settled
+
+  const inTime = client.invoke('waits', { path: held.path })
+  await until(() => runtime.status()[0]?.waitingCount === 1)
+  await held.open()
+  assert.equal((await running).payload, 'released')
+  assert.equal((await inTime).payload, 'released')
+  assert.partialDeepStrictEqual(runtime.status()[0], { throttles: 1, coldStarts: 1, busyCount: 0, waitingCount: 0 })
+
+  const many = await Promise.all(Array.from({ length: 40 }, () => client.invoke('counts', {})))
+  assert.deepEqual(runtime.status()[1]?.throttles, 0)
+  assert.ok((runtime.status()[1]?.coldStarts ?? 0) <= 10, 'never more environments than the concurrency')
+  assert.equal(many.length, 40)
+})
+
 test('a warm environment is used again, one at a time, and retires when it is idle for long', async t => {
   const clock = new VirtualClock()
   const functions = { counts: basic('counts') }

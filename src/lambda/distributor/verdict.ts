@@ -27,7 +27,7 @@ export interface RecordFailure {
   readonly retryAfterMs?: number
   /** The service is at fault, or an earlier record: this one should not be charged with an attempt. */
   readonly unavailable?: true
-  /** The service broke on a request that held this record; it may be the record after all. */
+  /** The service broke on a request that held this record or was to come before it; the records may be the cause. */
   readonly suspect?: true
 }
 

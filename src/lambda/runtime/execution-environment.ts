@@ -88,9 +88,11 @@ export class ExecutionEnvironment {
     return this.#state === 'closed'
   }
 
-  /** Runs one invocation; the environment must not be busy or closed. Never rejects. */
+  /** Runs one invocation; the environment must not be busy. Never rejects. */
   run(invocation: Invocation): Promise<InvocationOutcome> {
-    invariant(this.#running === undefined && this.#state !== 'closed', 'an environment runs one invocation at a time')
+    invariant(this.#running === undefined, 'an environment runs one invocation at a time')
+    // It can end between being given out and being used.
+    if (this.#state === 'closed') return Promise.resolve(ended(invocation.requestId, KILLED))
     return new Promise(resolve => {
       this.#running = { invocation, resolve, timer: undefined }
       if (this.#state === 'starting') this.#limit(this.#settings.initTimeoutMs)
@@ -100,7 +102,7 @@ export class ExecutionEnvironment {
 
   /** Ends the worker; a running invocation is answered as if the runtime had been killed. Idempotent. */
   async close(): Promise<void> {
-    this.#end('Runtime.ExitError', 'Runtime exited with error: signal: killed')
+    this.#end(KILLED)
     await this.#worker.terminate()
     await this.#exited
   }
@@ -110,7 +112,7 @@ export class ExecutionEnvironment {
       const message = readWorkerMessage(value)
       if (message !== undefined) this.#onMessage(message)
     })
-    this.#worker.on('messageerror', () => this.#end('Runtime.ExitError', 'Runtime exited without providing a reason'))
+    this.#worker.on('messageerror', () => this.#end(WITHOUT_REASON))
     this.#worker.on('error', (error: unknown) => {
       // 'exit' follows and answers; an error listener also keeps the error, which may be any value, from the process.
       const code = error instanceof Error && 'code' in error ? error.code : undefined
@@ -177,22 +179,20 @@ export class ExecutionEnvironment {
     running.timer = this.#clock.after(timeoutMs, () => {
       const seconds = (timeoutMs / 1000).toFixed(2)
       running.invocation.onLog(`${running.invocation.requestId} Task timed out after ${seconds} seconds\n\n`)
-      this.#end('Sandbox.Timedout', `Task timed out after ${seconds} seconds`)
+      this.#end({ errorType: 'Sandbox.Timedout', what: `Task timed out after ${seconds} seconds` })
     })
   }
 
   #onExit(code: number): void {
-    if (this.#isOutOfMemory) this.#end('Runtime.OutOfMemory', 'Runtime exited with error: signal: killed')
-    else if (code === 0) this.#end('Runtime.ExitError', 'Runtime exited without providing a reason')
-    else this.#end('Runtime.ExitError', `Runtime exited with error: exit status ${code}`)
+    if (this.#isOutOfMemory) this.#end({ ...KILLED, errorType: 'Runtime.OutOfMemory' })
+    else if (code === 0) this.#end(WITHOUT_REASON)
+    else this.#end({ errorType: 'Runtime.ExitError', what: `Runtime exited with error: exit status ${code}` })
   }
 
-  #end(errorType: string, what: string): void {
+  #end(how: Ending): void {
     if (this.#state === 'closed') return
     this.#abandon()
-    const requestId = this.#running?.invocation.requestId
-    const payload = Buffer.from(JSON.stringify({ errorType, errorMessage: `RequestId: ${requestId} Error: ${what}` }))
-    this.#settle({ kind: 'functionError', errorType, payload })
+    if (this.#running !== undefined) this.#settle(ended(this.#running.invocation.requestId, how))
   }
 
   #abandon(): void {
@@ -209,6 +209,20 @@ export class ExecutionEnvironment {
     running.timer?.cancel()
     running.resolve(outcome)
   }
+}
+
+/** How an environment ended, in Lambda's words. */
+interface Ending {
+  readonly errorType: string
+  readonly what: string
+}
+
+const KILLED: Ending = { errorType: 'Runtime.ExitError', what: 'Runtime exited with error: signal: killed' }
+const WITHOUT_REASON: Ending = { errorType: 'Runtime.ExitError', what: 'Runtime exited without providing a reason' }
+
+function ended(requestId: string, { errorType, what }: Ending): InvocationOutcome {
+  const errorMessage = `RequestId: ${requestId} Error: ${what}`
+  return { kind: 'functionError', errorType, payload: Buffer.from(JSON.stringify({ errorType, errorMessage })) }
 }
 
 function sizeChecked(payload: Uint8Array): InvocationOutcome {

@@ -2,8 +2,9 @@
  * All execution environments of one function, and who gets one.
  *
  * A synchronous invocation takes an idle environment (the last used first, so
- * that the others can retire), or a new one below `concurrency`, or is throttled
- * at once. Invocations of type `Event` wait in a bounded queue for an
+ * that the others can retire), or a new one below `concurrency`, or is throttled:
+ * at once as in Lambda, or after waiting `throttleWaitMs` in line for one that
+ * becomes free. Invocations of type `Event` wait in a bounded queue for an
  * environment that is free; they are run once, in order of arrival, and a
  * failure is logged and counted: there is no retry and no on-failure destination.
  */
@@ -49,6 +50,8 @@ export interface FunctionStatus {
   readonly concurrency: number
   readonly busyCount: number
   readonly idleCount: number
+  /** Synchronous invocations in line for an environment. */
+  readonly waitingCount: number
   readonly eventsWaiting: number
   readonly invocations: number
   readonly errors: number
@@ -58,13 +61,20 @@ export interface FunctionStatus {
   readonly faults: Faults
 }
 
+interface Waiter {
+  readonly resolve: (environment: ExecutionEnvironment | undefined) => void
+  readonly timer: Timer
+}
+
 /** The environments of one function. */
 export class FunctionPool {
   readonly settings: FunctionSettings
   readonly #runtime: RuntimeSettings
   readonly #metrics: RuntimeMetrics
   readonly #idle: ExecutionEnvironment[] = []
+  /** Those that were given out, until they are released. */
   readonly #busy = new Set<ExecutionEnvironment>()
+  readonly #waiting = new Set<Waiter>()
   readonly #events: BoundedQueue<InvocationRequest>
   readonly #sweep: Timer
   #faults: Faults = { extraLatencyMs: 0, failureRatio: 0 }
@@ -81,9 +91,9 @@ export class FunctionPool {
     this.#sweep = runtime.clock.every(periodMs, () => this.#retireIdle()).unref()
   }
 
-  /** Runs one invocation now, or says that all environments are busy. Never rejects. */
+  /** Runs one invocation, or says that all environments are busy. Never rejects. */
   async invoke(request: InvocationRequest): Promise<PoolOutcome> {
-    const environment = this.#acquire()
+    const environment = this.#acquire() ?? (await this.#wait())
     if (environment === undefined) {
       this.#counts.throttles += 1
       this.#metrics.throttled(this.settings.name)
@@ -114,6 +124,7 @@ export class FunctionPool {
       concurrency,
       busyCount: this.#busy.size,
       idleCount: this.#idle.length,
+      waitingCount: this.#waiting.size,
       eventsWaiting: this.#events.count,
       ...this.#counts,
       faults: this.#faults
@@ -122,7 +133,7 @@ export class FunctionPool {
 
   /** Resolves once nothing runs or waits. */
   async quiet(): Promise<void> {
-    while (this.#busy.size > 0 || this.#events.count > 0) {
+    while (this.#busy.size + this.#waiting.size + this.#events.count > 0) {
       await new Promise<void>(resolve => this.#whenQuiet.push(resolve))
     }
   }
@@ -132,15 +143,25 @@ export class FunctionPool {
     this.#isClosed = true
     this.#sweep.cancel()
     for (;;) if (this.#events.tryTake() === undefined) break
+    for (const waiter of this.#waiting) this.#serve(waiter, undefined)
     await Promise.all([...this.#idle.splice(0), ...this.#busy].map(each => each.close()))
   }
 
   #acquire(): ExecutionEnvironment | undefined {
-    if (this.#isClosed) return undefined
+    const environment = this.#isClosed ? undefined : (this.#takeIdle() ?? this.#create())
+    if (environment !== undefined) this.#busy.add(environment)
+    return environment
+  }
+
+  #takeIdle(): ExecutionEnvironment | undefined {
     for (let warm = this.#idle.pop(); warm !== undefined; warm = this.#idle.pop()) {
       // One that ended while idle (an error in a timer it left running) is just dropped.
       if (!warm.isClosed) return warm
     }
+    return undefined
+  }
+
+  #create(): ExecutionEnvironment | undefined {
     if (this.#busy.size >= this.settings.concurrency) return undefined
     this.#counts.coldStarts += 1
     try {
@@ -153,8 +174,24 @@ export class FunctionPool {
     }
   }
 
+  /** Waits in line for an environment. How many wait is bounded by the bytes of their events, see `requestBytesMax`. */
+  #wait(): Promise<ExecutionEnvironment | undefined> {
+    const { throttleWaitMs, clock } = this.#runtime
+    if (throttleWaitMs === 0 || this.#isClosed) return Promise.resolve(undefined)
+    return new Promise(resolve => {
+      const timer = clock.after(throttleWaitMs, () => this.#serve(waiter, undefined))
+      const waiter: Waiter = { resolve, timer }
+      this.#waiting.add(waiter)
+    })
+  }
+
+  #serve(waiter: Waiter, environment: ExecutionEnvironment | undefined): void {
+    this.#waiting.delete(waiter)
+    waiter.timer.cancel()
+    waiter.resolve(environment)
+  }
+
   async #run(environment: ExecutionEnvironment, request: InvocationRequest): Promise<PoolOutcome> {
-    this.#busy.add(environment)
     this.#counts.invocations += 1
     const { clock, random } = this.#runtime
     const startMs = clock.monotonicMs()
@@ -189,6 +226,11 @@ export class FunctionPool {
   }
 
   #pump(): void {
+    for (const waiter of this.#waiting) {
+      const environment = this.#acquire()
+      if (environment === undefined) return
+      this.#serve(waiter, environment)
+    }
     while (this.#events.count > 0) {
       const environment = this.#acquire()
       if (environment === undefined) return

@@ -56,6 +56,11 @@ export interface LambdaRuntimeOptions {
   readonly idleTimeoutMs?: number
   /** Longest start of an environment until its handler is loaded, in milliseconds. Default 10_000, as in Lambda. */
   readonly initTimeoutMs?: number
+  /**
+   * How long a synchronous invocation waits in line for a free environment before it is throttled, in milliseconds.
+   * Integer, at least 0. Default 0, as in Lambda. A little more spares callers with short functions their backoff.
+   */
+  readonly throttleWaitMs?: number
   /** Most invocations of type `Event` that wait for a free environment, per function. Default 1_000. */
   readonly eventQueueMax?: number
   /** Most request bytes held at once by all connections; past it requests get 429. Default 256 MiB. */
@@ -87,6 +92,7 @@ export interface RuntimeSettings {
   readonly accountId: string
   readonly idleTimeoutMs: number
   readonly initTimeoutMs: number
+  readonly throttleWaitMs: number
   readonly eventQueueMax: number
   readonly requestBytesMax: number
   readonly clock: Clock
@@ -137,6 +143,7 @@ export function runtimeSettings(options: LambdaRuntimeOptions): RuntimeSettings 
     accountId,
     idleTimeoutMs: options.idleTimeoutMs ?? 300_000,
     initTimeoutMs: options.initTimeoutMs ?? 10_000,
+    throttleWaitMs: options.throttleWaitMs ?? 0,
     eventQueueMax: options.eventQueueMax ?? 1_000,
     requestBytesMax: options.requestBytesMax ?? 268_435_456,
     clock: options.clock ?? systemClock,
@@ -161,6 +168,7 @@ function problemsOf(options: LambdaRuntimeOptions): string[] {
   checkInteger(problems, { path: 'port', value: options.port, min: 0, max: 65_535 })
   checkInteger(problems, { path: 'idleTimeoutMs', value: options.idleTimeoutMs, min: 1, max: 86_400_000 })
   checkInteger(problems, { path: 'initTimeoutMs', value: options.initTimeoutMs, min: 1, max: 900_000 })
+  checkInteger(problems, { path: 'throttleWaitMs', value: options.throttleWaitMs, min: 0, max: 900_000 })
   checkInteger(problems, { path: 'eventQueueMax', value: options.eventQueueMax, min: 1, max: 1_000_000 })
   checkInteger(problems, {
     path: 'requestBytesMax',
