@@ -12,7 +12,7 @@ import { ask, byTopic } from './admin-send.ts'
 import { resultOf } from './admin-topics.ts'
 import type { AdminResult, GroupDescription, GroupOffset, ListedGroup } from './admin-types.ts'
 import type { Cluster } from './cluster.ts'
-import { decodeAssignment } from './consumer-protocol.ts'
+import { decodeAssignment } from './group-protocol.ts'
 import type { TopicPartition } from './group-types.ts'
 import { throwKafkaError } from './kafka-error.ts'
 

@@ -4,18 +4,15 @@ import {
   createPartitionsApi,
   createTopicsApi,
   deleteRecordsApi,
+  type DeleteRecordsResponse,
   deleteTopicsApi,
-  kafkaErrorName,
-  listOffsetsApi
+  kafkaErrorName
 } from '../protocol/index.ts'
 import { ask, byLeader, byTopic } from './admin-send.ts'
-import type { AdminResult, ListedOffset, NewTopic, OffsetSpec } from './admin-types.ts'
+import type { AdminResult, NewTopic } from './admin-types.ts'
 import type { Cluster } from './cluster.ts'
 import type { TopicPartition } from './group-types.ts'
 import { KAFKA } from './kafka-error.ts'
-
-/** Timestamps that mean a place, not a time. Source: Kafka `ListOffsetsRequest`. */
-const places = { latest: -1n, earliest: -2n, maxTimestamp: -3n } as const
 
 /** One item's result in the client's own shape. */
 export function resultOf(name: string, errorCode: number, errorMessage: string | null): AdminResult {
@@ -84,49 +81,6 @@ export async function createPartitions(
   )
 }
 
-/** An offset that is asked for. */
-export type OffsetRequest = TopicPartition & { readonly at: OffsetSpec }
-
-export async function listOffsets(
-  cluster: Cluster,
-  requests: readonly OffsetRequest[],
-  isReadCommitted: boolean
-): Promise<ListedOffset[]> {
-  const leaders = await byLeader(cluster, requests)
-  const answers = await Promise.all(
-    [...leaders].map(([nodeId, items]) => listOffsetsOf(cluster, { nodeId, items, isReadCommitted }))
-  )
-  return answers.flat()
-}
-
-async function listOffsetsOf(
-  cluster: Cluster,
-  from: { readonly nodeId: number; readonly items: readonly OffsetRequest[]; readonly isReadCommitted: boolean }
-): Promise<ListedOffset[]> {
-  const topics = [...byTopic(from.items)].map(([name, items]) => ({
-    name,
-    partitions: items.map(({ partition, at }) => ({
-      partitionIndex: partition,
-      timestamp: typeof at === 'string' ? places[at] : at.timestampMs
-    }))
-  }))
-  const request = { replicaId: -1, isolationLevel: from.isReadCommitted ? 1 : 0, topics }
-  const to = { nodeId: from.nodeId }
-  const answer = await ask(cluster, () => cluster.send(listOffsetsApi, request, { to }), {
-    codesOf: each => each.topics.flatMap(topic => topic.partitions.map(partition => partition.errorCode))
-  })
-  return answer.topics.flatMap(topic =>
-    topic.partitions.map(({ partitionIndex, offset, timestamp, leaderEpoch, errorCode }) => ({
-      topic: topic.name,
-      partition: partitionIndex,
-      offset,
-      timestamp,
-      leaderEpoch,
-      errorCode
-    }))
-  )
-}
-
 /** A partition whose records below an offset are to go. */
 export type RecordDeletion = TopicPartition & { readonly beforeOffset: bigint }
 /** Where a partition starts after a deletion. */
@@ -134,21 +88,24 @@ export type DeletedRecords = TopicPartition & { readonly logStartOffset: bigint;
 
 export async function deleteRecords(cluster: Cluster, requests: readonly RecordDeletion[]): Promise<DeletedRecords[]> {
   const leaders = await byLeader(cluster, requests)
-  const answers = await Promise.all([...leaders].map(([nodeId, items]) => deleteRecordsOf(cluster, nodeId, items)))
+  const answers = await Promise.all([...leaders.values()].map(items => deleteRecordsOf(cluster, items)))
   return answers.flat()
 }
 
-async function deleteRecordsOf(
-  cluster: Cluster,
-  nodeId: number,
-  requests: readonly RecordDeletion[]
-): Promise<DeletedRecords[]> {
+/** @param requests - Partitions of one leader. If it loses them, the next leader of the first one is asked. */
+async function deleteRecordsOf(cluster: Cluster, requests: readonly RecordDeletion[]): Promise<DeletedRecords[]> {
+  const [first] = requests
+  if (first === undefined) return []
   const topics = [...byTopic(requests)].map(([name, items]) => ({
     name,
     partitions: items.map(({ partition, beforeOffset }) => ({ partitionIndex: partition, offset: beforeOffset }))
   }))
   const request = { topics, timeoutMs: cluster.requestTimeoutMs }
-  const answer = await ask(cluster, () => cluster.send(deleteRecordsApi, request, { to: { nodeId } }), {
+  const send = async (): Promise<DeleteRecordsResponse> => {
+    const nodeId = await cluster.leaderOf(first.topic, first.partition)
+    return cluster.send(deleteRecordsApi, request, { to: { nodeId } })
+  }
+  const answer = await ask(cluster, send, {
     codesOf: each => each.topics.flatMap(topic => topic.partitions.map(partition => partition.errorCode))
   })
   return answer.topics.flatMap(topic =>

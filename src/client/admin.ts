@@ -21,8 +21,6 @@ import {
   deleteRecords,
   type DeletedRecords,
   deleteTopics,
-  listOffsets,
-  type OffsetRequest,
   type RecordDeletion
 } from './admin-topics.ts'
 import type {
@@ -38,6 +36,7 @@ import type {
 import type { Cluster } from './cluster.ts'
 import type { ClusterMetadata } from './cluster-options.ts'
 import type { TopicPartition } from './group-types.ts'
+import { listOffsets, type OffsetQuestion } from './list-offsets.ts'
 
 /**
  * Administration through a cluster client. Every method throws the PipelineError of
@@ -77,12 +76,12 @@ export class Admin {
     return createPartitions(this.#cluster, topics)
   }
 
-  /** Offsets at the ends of partitions, or at a time. */
+  /** Offsets at the ends of partitions, or at a time, in the order of the questions. */
   listOffsets(
-    requests: readonly OffsetRequest[],
-    options?: { readonly isReadCommitted?: boolean }
+    questions: readonly OffsetQuestion[],
+    options: { readonly isReadCommitted?: boolean } = {}
   ): Promise<ListedOffset[]> {
-    return listOffsets(this.#cluster, requests, options?.isReadCommitted ?? false)
+    return listOffsets(this.#cluster, questions, options)
   }
 
   /** All groups of all brokers. */

@@ -161,6 +161,7 @@ export class AppendPartition {
     const { producerId, producerEpoch } = this.#identity ?? { producerId: -1n, producerEpoch: epochMax }
     const isNewIdentity = this.#restart === 'identity' || producerEpoch >= epochMax
     this.#restart = 'none'
+    this.#isKnown = false
     this.#nextSequence = 0
     for (const batch of this.#queue) batch.stamp = undefined
     this.#identity = isNewIdentity ? undefined : { producerId, producerEpoch: producerEpoch + 1 }

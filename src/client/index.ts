@@ -15,6 +15,7 @@ export type {
   NewTopic,
   OffsetSpec
 } from './admin-types.ts'
+export type { OffsetQuestion } from './list-offsets.ts'
 export { Appender } from './appender.ts'
 export type { AppenderOptions, AppendHeader, AppendRecord, DeliveredBatch, DeliveryListener } from './appender-types.ts'
 export { Cluster } from './cluster.ts'

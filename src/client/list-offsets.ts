@@ -2,29 +2,15 @@
 
 import { backoffMs, PipelineError, sleep } from '../core/index.ts'
 import { listOffsetsApi, type ListOffsetsResponsePartitionResponse } from '../protocol/index.ts'
+import type { ListedOffset, OffsetSpec } from './admin-types.ts'
 import type { Cluster } from './cluster.ts'
 import { groupPartitions } from './group-protocol.ts'
 import type { TopicPartition } from './group-types.ts'
 import { asPipelineError, KAFKA, kafkaError } from './kafka-error.ts'
 
-/** Where to look: the ends, the newest timestamp, or the first record at or after a time in milliseconds since 1970. */
-export type OffsetSpec = 'earliest' | 'latest' | 'maxTimestamp' | { readonly timestampMs: bigint }
-
 /** A partition and where to look in it. */
 export interface OffsetQuestion extends TopicPartition {
   readonly at: OffsetSpec
-}
-
-/** An offset that was found. */
-export interface ListedOffset extends TopicPartition {
-  /** -1n if no record has such a timestamp. */
-  readonly offset: bigint
-  /** Timestamp of that record in milliseconds since 1970, -1n if the ends were asked for. */
-  readonly timestamp: bigint
-  /** Leader epoch of that record, -1 if unknown. */
-  readonly leaderEpoch: number
-  /** Kafka error code, 0 if none. */
-  readonly errorCode: number
 }
 
 /** How offsets are listed. */
