@@ -83,7 +83,7 @@ console.log(
   `${os.cpus().length} × ${cpu?.model.trim()}, ${Math.round(os.totalmem() / 2 ** 30)} GiB, Node ${process.version}`
 )
 console.log(
-  `${options.records} records of about 200 B, ${options.runs} runs, rate ${options.rate === '0' ? 'flat out' : options.rate}`
+  `${options.records} records of about 200 B, ${options.runs} runs, ${options.rate === '0' ? 'flat out' : `${options.rate}/s`}`
 )
 for (const [name, list] of usages) {
   const rate = row(

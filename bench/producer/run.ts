@@ -1,4 +1,4 @@
-/** One run of the publish benchmark. Arguments: program, bootstrap, topic prefix, records, records per second (0 = flat out). */
+/** One run of the publish benchmark. Arguments: program, bootstrap, topic prefix, records, records per second or 0. */
 
 import { setTimeout as wait } from 'node:timers/promises'
 

@@ -73,14 +73,20 @@ export class DeadLetterWriter {
   async #pump(): Promise<void> {
     this.#isPumping = true
     await Promise.resolve() // never append from within a call of the appender
-    for (let entry = this.#waiting.shift(); entry !== undefined; entry = this.#waiting.shift()) {
-      try {
-        while (!this.#appender.append(this.#record(entry), entry)) await this.#appender.room()
-      } catch (error) {
-        entry.giveUp(error)
-      }
+    while (this.#waiting.length > 0) {
+      const entries = this.#waiting
+      this.#waiting = []
+      for (const entry of entries) await this.#send(entry)
     }
     this.#isPumping = false
+  }
+
+  async #send(entry: Letter): Promise<void> {
+    try {
+      while (!this.#appender.append(this.#record(entry), entry)) await this.#appender.room()
+    } catch (error) {
+      entry.giveUp(error)
+    }
   }
 
   #record(entry: Letter): AppendRecord {

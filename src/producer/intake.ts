@@ -28,6 +28,9 @@ const TURN_COUNT = 256
 /** Least wait when the appender is full, in milliseconds. */
 const FULL_PAUSE_MS = 1
 
+/** Chunks that may be open: bounds memory when chunks are tiny, which the appender's limit on bytes would not. */
+const OPEN_CHUNKS_MAX = 4096
+
 /** How a source wants its events treated. */
 export interface SubmitOptions {
   /** Name of the source, for dead letters and reports. */
@@ -74,7 +77,9 @@ export class EventIntake implements Intake {
   readonly #meter: ProducerMeter
   readonly #owner: DeliveryOwner
   readonly #stop = new AbortController()
-  readonly #open = new Set<Promise<Settlement>>()
+  #openCount = 0
+  /** Those who wait for a chunk to be settled. */
+  #waiting: (() => void)[] = []
 
   constructor(options: EventIntakeOptions) {
     const { config, appender, clock, meter } = options
@@ -108,17 +113,18 @@ export class EventIntake implements Intake {
 
   /** Chunks that are not settled. */
   get openCount(): number {
-    return this.#open.size
+    return this.#openCount
   }
 
   async submit(chunk: EventChunk, options: SubmitOptions): Promise<Submission> {
+    while (this.#openCount >= OPEN_CHUNKS_MAX) await this.#nextSettled()
+    this.#openCount += 1
     const delivery = new Delivery({
       chunk,
       source: options.source,
       owner: this.#owner,
       refusalsMax: options.refusalsMax ?? 100
     })
-    this.#open.add(delivery.settled)
     const text = new ChunkText(chunk)
     const isRefusing = options.onProblem === 'refuse'
     let error: PipelineError | undefined
@@ -136,13 +142,13 @@ export class EventIntake implements Intake {
     }
     this.#meter.received(chunk.count, chunkBytes(chunk, 0, chunk.count))
     delivery.seal(error)
-    void delivery.settled.then(settlement => this.#settled(delivery, settlement))
+    void delivery.settled.then(settlement => this.#settled(settlement))
     return { settled: delivery.settled }
   }
 
   /** Resolves when no chunk is open. New ones may come meanwhile. */
   async idle(): Promise<void> {
-    while (this.#open.size > 0) await Promise.all(this.#open)
+    while (this.#openCount > 0) await this.#nextSettled()
   }
 
   /** Ends every wait for the rate limit: what has not been handed over fails. Idempotent. */
@@ -150,9 +156,14 @@ export class EventIntake implements Intake {
     this.#stop.abort()
   }
 
-  #settled(delivery: Delivery, settlement: Settlement): void {
-    this.#open.delete(delivery.settled)
+  #nextSettled(): Promise<void> {
+    return new Promise(resolve => this.#waiting.push(resolve))
+  }
+
+  #settled(settlement: Settlement): void {
+    this.#openCount -= 1
     this.#meter.settled(settlement)
+    for (const wake of this.#waiting.splice(0)) wake()
   }
 
   async #throttle(chunk: EventChunk, from: number, to: number): Promise<void> {

@@ -1,6 +1,6 @@
 /** What a producer counts: its totals for `status()`, and the same as metrics. Recorded per chunk and per batch. */
 
-import type { Counter, Histogram, Meter } from '../telemetry/index.ts'
+import type { Counter, Histogram, Meter, ObservableGauge } from '../telemetry/index.ts'
 import type { Settlement } from './delivery.ts'
 
 /** Counts since the start. */
@@ -21,6 +21,40 @@ export interface ProducerTotals {
   readonly ackLatencyMeanMs: number
   /** Longest such time, in milliseconds. */
   readonly ackLatencyMaxMs: number
+}
+
+type Reader = Parameters<ObservableGauge['addCallback']>[0]
+
+/** What is read when metrics are collected. */
+export interface ProducerGauges {
+  /** Bytes handed to Kafka and not yet acknowledged. */
+  readonly bufferedBytes: () => number
+  /** Sum of all waits for the rate limit, in milliseconds. */
+  readonly throttledMs: () => number
+}
+
+/**
+ * Has the meter read the gauges of a producer.
+ *
+ * @returns Ends it.
+ */
+export function observe(meter: Meter, gauges: ProducerGauges): () => void {
+  const buffered = meter.createObservableGauge('comporta.producer.buffered_bytes', {
+    unit: 'By',
+    description: 'Bytes handed to Kafka and not yet acknowledged.'
+  })
+  const throttled = meter.createObservableCounter('comporta.producer.throttled_ms', {
+    unit: 'ms',
+    description: 'Sum of all waits for the rate limit.'
+  })
+  const readBuffered: Reader = result => result.observe(gauges.bufferedBytes())
+  const readThrottled: Reader = result => result.observe(gauges.throttledMs())
+  buffered.addCallback(readBuffered)
+  throttled.addCallback(readThrottled)
+  return () => {
+    buffered.removeCallback(readBuffered)
+    throttled.removeCallback(readThrottled)
+  }
 }
 
 /** Counts what happens to events. */
@@ -45,7 +79,7 @@ export class ProducerMeter {
       unit: 'By',
       description: 'Bytes of events received.'
     })
-    this.#ackLatency = meter.createHistogram('comporta.producer.ack.latency', {
+    this.#ackLatency = meter.createHistogram('comporta.producer.ack.duration', {
       unit: 'ms',
       description: 'Time from hand-over to the acknowledgement of all in-sync replicas, per batch.'
     })

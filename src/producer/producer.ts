@@ -12,7 +12,7 @@ import { type Clock, messageOf, PipelineError, type Random, systemClock, systemR
 import { type Logger, type Meter, noopMeter, silentLogger } from '../telemetry/index.ts'
 import type { EventChunk } from './event-chunk.ts'
 import { EventIntake, type Intake, type Submission, type SubmitOptions } from './intake.ts'
-import { ProducerMeter, type ProducerTotals } from './producer-metrics.ts'
+import { observe, ProducerMeter, type ProducerTotals } from './producer-metrics.ts'
 import type { Source, SourceProgress, SourceReport } from './sources/source.ts'
 
 /** Options of `startProducer`. */
@@ -37,6 +37,8 @@ export interface ProducerStatus {
   readonly totals: ProducerTotals
   /** Chunks that are not settled. */
   readonly openChunkCount: number
+  /** Bytes handed to Kafka and not yet acknowledged. */
+  readonly bufferedBytes: number
   /** Sum of all waits for the rate limit, in milliseconds. */
   readonly throttledMs: number
   readonly sources: readonly (SourceProgress & { readonly name: string })[]
@@ -99,6 +101,7 @@ class RunningProducer implements Producer {
   readonly #meter: ProducerMeter
   readonly #intake: EventIntake
   readonly #topics: readonly string[]
+  readonly #stopObserving: () => void
   readonly #stopSources = new AbortController()
   readonly #sources = new Map<Source, Promise<SourceReport>>()
   #state: ProducerState = 'running'
@@ -126,6 +129,10 @@ class RunningProducer implements Producer {
       logger: this.#logger
     })
     this.#intake = new EventIntake({ config, appender: this.#appender, clock: this.#clock, meter: this.#meter })
+    this.#stopObserving = observe(options.meter ?? noopMeter, {
+      bufferedBytes: () => this.#appender.bufferedBytes,
+      throttledMs: () => this.#intake.throttledMs
+    })
     this.recordBytesMax = this.#intake.recordBytesMax
     this.#topics = [...this.#intake.topics, config.deadLetterTopic]
   }
@@ -164,6 +171,7 @@ class RunningProducer implements Producer {
       state: this.#state,
       totals: this.#meter.totals(),
       openChunkCount: this.#intake.openCount,
+      bufferedBytes: this.#appender.bufferedBytes,
       throttledMs: this.#intake.throttledMs,
       sources: [...this.#sources.keys()].map(source => ({ name: source.name, ...source.progress() }))
     }
@@ -218,6 +226,7 @@ class RunningProducer implements Producer {
     await Promise.all([...this.#sources.keys()].map(source => source.close()))
     await this.#appender.close(deadlineMs)
     await this.#intake.idle()
+    this.#stopObserving()
     this.#state = 'closed'
   }
 }

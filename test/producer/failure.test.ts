@@ -7,7 +7,8 @@ import { Readable } from 'node:stream'
 import { type TestContext, test } from 'node:test'
 
 import { type Broker, type Fault, startBroker } from '../../src/broker/index.ts'
-import { fileSource, HttpSource, streamSource } from '../../src/producer/index.ts'
+import { fileSource, HttpSource, startProducer, streamSource } from '../../src/producer/index.ts'
+import { createMetrics } from '../../src/telemetry/index.ts'
 import { spawnBound } from '../support/child-process.ts'
 import { type ReadRecord, stage } from './kafka.ts'
 
@@ -41,7 +42,8 @@ async function fileOf(t: TestContext, lines: readonly string[]): Promise<string>
 
 function trucks(count: number): string[] {
   return Array.from({ length: count }, (_, index) => {
-    return `{"n":${index},"codigo":${index % 3 === 0 ? 300 : 400},"truck_id":"T-${index % 41}","fill":"${'x'.repeat(120)}"}`
+    const codigo = index % 3 === 0 ? 300 : 400
+    return `{"n":${index},"codigo":${codigo},"truck_id":"T-${index % 41}","fill":"${'x'.repeat(120)}"}`
   })
 }
 
@@ -166,4 +168,47 @@ test('a producer that is killed in the middle of a file has lost nothing once th
   const after = [...(await read(topics.hot)), ...(await read(topics.cold))]
   assert.deepEqual(new Set(after.map(numberOf)).size, lines.length)
   assert.equal(after.length, before.length + lines.length)
+})
+
+test('chunks of one event each are not held without end either: the source waits', async t => {
+  const faulty = await faultyBroker(t)
+  const { produce } = await stage(t, { bootstrapServers: faulty.broker.bootstrapServers })
+  const producer = await produce({ delivery: { ...short, timeoutMs: 60_000 } })
+  faulty.fault = { errorCode: 6 }
+  let made = 0
+  const drip = new Readable({
+    highWaterMark: 1,
+    read() {
+      made += 1
+      this.push(made > 1_000_000 ? null : '{"truck_id":"T"}\n')
+    }
+  })
+  const running = producer.run(streamSource(drip))
+  while (producer.status().openChunkCount < 4096) await new Promise(resolve => setImmediate(resolve))
+  const before = made
+  for (let turn = 0; turn < 100; turn += 1) await new Promise(resolve => setImmediate(resolve))
+  assert.equal(producer.status().openChunkCount, 4096)
+  assert.ok(made <= before + 2, `${made - before} more lines were read`) // one on its way, one behind it
+
+  faulty.fault = undefined
+  while (made < 30_000) await new Promise(resolve => setImmediate(resolve))
+  drip.destroy()
+  await running
+})
+
+test('a producer tells its metrics', async t => {
+  const { cluster, config } = await stage(t)
+  const metrics = createMetrics()
+  t.after(() => metrics.close())
+  const producer = await startProducer({ config: config(), cluster, meter: metrics.meter })
+  t.after(() => producer.close())
+  const lines = ['{"codigo":400,"truck_id":"T-1"}', 'not json', '{"codigo":401,"truck_id":"T-1"}']
+  await producer.run(streamSource(Readable.from([Buffer.from(lines.join('\n'))])))
+
+  const text = await metrics.prometheusText()
+  assert.match(text, /comporta_producer_events_total\{[^}]*outcome="delivered"[^}]*\} 2\b/)
+  assert.match(text, /comporta_producer_events_total\{[^}]*outcome="deadLettered"[^}]*\} 1\b/)
+  assert.match(text, /comporta_producer_bytes_total(\{[^}]*\})? 71\b/) // 31 + 8 + 31, and a line end within a chunk
+  assert.match(text, /comporta_producer_ack_duration_count\{/)
+  assert.match(text, /comporta_producer_buffered_bytes(\{[^}]*\})? 0\b/)
 })

@@ -61,6 +61,7 @@ async function post(
   }
 }
 
+const postHead = 'POST /events HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n'
 const ndjson = { 'content-type': 'application/x-ndjson' }
 
 function codeOf(answer: Answer): unknown {
@@ -287,8 +288,7 @@ test('a sender that goes away in the middle of its body leaves nothing behind', 
   for (const encoding of ['identity', 'gzip']) {
     const socket = connect(port, '127.0.0.1')
     await once(socket, 'connect')
-    const head = `POST /events HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-encoding: ${encoding}\r\n`
-    socket.write(`${head}content-length: 1000\r\n\r\n`)
+    socket.write(`${postHead}content-encoding: ${encoding}\r\ncontent-length: 1000\r\n\r\n`)
     socket.write(encoding === 'gzip' ? gzipSync('{"a":1}').subarray(0, 15) : '{"a":1')
     await (await fetch(`${url}/health`)).text()
     socket.destroy()
@@ -300,10 +300,7 @@ test('a sender that goes away in the middle of its body leaves nothing behind', 
 
 test('a sender that dribbles its headers or its body is cut off', async t => {
   const { port } = await serve(t, { headersTimeoutMs: 100, requestTimeoutMs: 200 })
-  for (const start of [
-    'POST /ev',
-    'POST /events HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{'
-  ]) {
+  for (const start of ['POST /ev', `${postHead}content-length: 99\r\n\r\n{`]) {
     const socket = connect(port, '127.0.0.1')
     let answer = ''
     socket.on('data', (piece: Buffer) => (answer += piece.toString()))
@@ -326,7 +323,7 @@ test('many requests on one kept connection are served in turn', async t => {
   const socket = connect(port, '127.0.0.1')
   t.after(() => socket.destroy())
   const body = '{"a":1}'
-  const request = `POST /events HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`
+  const request = `${postHead}content-length: ${body.length}\r\n\r\n${body}`
   let answers = ''
   const complete = new Promise<void>(resolve => {
     socket.on('data', (piece: Buffer) => {

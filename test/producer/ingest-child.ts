@@ -1,4 +1,4 @@
-/** A process of its own that publishes one file: to be killed by a test. Arguments: bootstrap server, path, topics as JSON. */
+/** A process of its own that publishes one file, to be killed by a test. Arguments: bootstrap, path, topics as JSON. */
 
 import { Cluster } from '../../src/client/index.ts'
 import { fileSource, startProducer } from '../../src/producer/index.ts'
