@@ -181,7 +181,7 @@ class RecordChecks {
   }
 }
 
-/** Size of the one batch, or why there is not exactly one. An incomplete rest behind it is dropped, as Kafka drops it. */
+/** Size of the one batch, or why there is not exactly one. An incomplete rest behind it is dropped, as in Kafka. */
 function frame(records: Buffer): number | InvalidBatch {
   const sizeBytes = sizeOrProblem(records, 0)
   if (typeof sizeBytes === 'object') return sizeBytes

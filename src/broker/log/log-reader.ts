@@ -80,7 +80,7 @@ export class LogReader {
     return this.#walkTo(segment, offset, { position: entry.position, limit })
   }
 
-  /** Whether a batch with that last offset is at that position: an index may be wrong in ways its order does not show. */
+  /** Whether a batch with that last offset is there: an index may be wrong in ways its order does not show. */
   async #isBatchEndAt(segment: Segment, entry: OffsetPosition): Promise<boolean> {
     const header = await this.#readAt(segment, entry.position, BATCH_HEADER_BYTES)
     return header.length === BATCH_HEADER_BYTES && lastOffsetAt(header, 0) === entry.offset

@@ -20,6 +20,7 @@ import { KAFKA_ERRORS, stampBatch, stampLogAppendTime } from '../../protocol/ind
 import type { AppendedBatch, AppendResult, RecordError, RefusedBatch } from './append-result.ts'
 import type { ValidBatch } from './batch-validator.ts'
 import { systemErrorCode } from './disk.ts'
+import { IndexSaver } from './index-saver.ts'
 import type { EpochEnd, LeaderEpochs } from './leader-epochs.ts'
 import type { LogEnvironment } from './log-environment.ts'
 import { type FlushTarget, LogFlusher } from './log-flusher.ts'
@@ -39,8 +40,6 @@ import { SnapshotFiles } from './snapshot-files.ts'
 import { maxTimestampOffset, offsetForTimestamp, type TimestampedOffset } from './timestamp-lookup.ts'
 import type { LogConfig } from './topic-config.ts'
 
-/** Index bytes that wait in memory before they are written beside an append. */
-const UNSAVED_INDEX_BYTES_MAX = 8192
 const NOTHING = Buffer.alloc(0)
 
 /** The log of one partition. */
@@ -63,8 +62,9 @@ export class PartitionLog {
   #highWatermark: bigint
   #logStartOffset: bigint
   readonly #flusher: LogFlusher
+  readonly #indexSaver: IndexSaver
+  #appendedBytes: number
   #unflushedRecords = 0
-  #isSavingIndexes = false
   #isClosed = false
 
   private constructor(options: PartitionLogOptions, recovered: RecoveredLog) {
@@ -75,6 +75,7 @@ export class PartitionLog {
     this.#config = options.config
     this.#environment = options.environment
     this.#segments = new SegmentList(recovered.segments)
+    this.#appendedBytes = this.#segments.sizeBytes
     this.#producers = recovered.producers
     this.#epochs = recovered.epochs
     this.#nextOffset = recovered.nextOffset
@@ -87,6 +88,7 @@ export class PartitionLog {
       unflushedBytes: recovered.scannedBytes - recovered.truncatedBytes
     })
     this.#reader = new LogReader(options.environment.pool, options.environment.indexes)
+    this.#indexSaver = new IndexSaver(options.environment, this.#name())
     this.#writer = new LogWriter(this.#writerOwner(), this.#segments.active)
   }
 
@@ -129,6 +131,11 @@ export class PartitionLog {
     return this.#logStartOffset
   }
 
+  /** Offset that the next append gets: records below it may still be on their way to the disk. */
+  get nextOffset(): bigint {
+    return this.#nextOffset
+  }
+
   /** Offset after the last record that is written. */
   get highWatermark(): bigint {
     return this.#highWatermark
@@ -152,6 +159,11 @@ export class PartitionLog {
   /** Bytes of all segments. */
   get sizeBytes(): number {
     return this.#segments.sizeBytes
+  }
+
+  /** Bytes found at the start and appended since, removed ones included. */
+  get appendedBytes(): number {
+    return this.#appendedBytes
   }
 
   /** How many segments there are. */
@@ -482,24 +494,10 @@ export class PartitionLog {
       this.#highWatermark = lastOffset + 1n
     }
     if (this.#unflushedRecords >= this.#config.flushMessages) this.#unflushedRecords = 0
-    this.#saveIndexesBeside(this.#writer.segment)
+    this.#appendedBytes += bytes
+    this.#indexSaver.saveBeside(this.#writer.segment)
     this.#flusher.noteWritten(bytes)
     this.#changed()
-  }
-
-  /** Index entries may reach their files late: nothing waits for them, and recovery makes lost ones again. */
-  #saveIndexesBeside(segment: Segment): void {
-    if (this.#isSavingIndexes || segment.unsavedIndexBytes < UNSAVED_INDEX_BYTES_MAX) return
-    this.#isSavingIndexes = true
-    segment
-      .saveIndexes(this.#environment.pool)
-      .catch((error: unknown) => {
-        // The entries stay in memory and are written with the next ones, at the latest by a flush, which reports.
-        this.#environment.logger.warn({ ...this.#name(), error: messageOf(error) }, 'index entries wait for the disk')
-      })
-      .finally(() => {
-        this.#isSavingIndexes = false
-      })
   }
 
   async #noteRolled(previous: Segment, segment: Segment): Promise<void> {

@@ -50,7 +50,7 @@ export const TOPIC_CONFIGS = {
     default: 'delete',
     oneOf: ['compact', 'delete'],
     synonyms: log('cleanup.policy'),
-    doc: 'What happens to old segments: "delete" removes them by time and size, "compact" keeps the last record of each key, or both.'
+    doc: 'What becomes of old segments: "delete" removes them by time and size, "compact" keeps the last of each key.'
   },
   'compression.gzip.level': {
     type: 'int',

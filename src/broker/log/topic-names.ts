@@ -16,7 +16,7 @@ export function topicNameProblem(name: string): string | undefined {
   return undefined
 }
 
-/** The name in which `.` and `_` are the same: two topics must not differ in these alone, their metrics would collide. */
+/** The name in which `.` and `_` are the same: two topics that differ in these alone have the same metrics. */
 export function collisionName(name: string): string {
   return name.replaceAll('.', '_')
 }

@@ -48,7 +48,7 @@ export async function loadRegistry(folder: string): Promise<TopicRegistry | unde
   if (registry !== undefined) return registry
   throw new PipelineError(
     'ERR_BROKER_TOPIC_REGISTRY_CORRUPT',
-    `${path.join(folder, REGISTRY_FILE)} is damaged: restore it, or remove it to have it rebuilt from the partition folders`,
+    `${path.join(folder, REGISTRY_FILE)} is damaged: restore it, or remove it and it is rebuilt from the folders`,
     { fields: { folder } }
   )
 }
