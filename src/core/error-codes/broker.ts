@@ -53,7 +53,7 @@ export const brokerErrorCodes = {
   },
   ERR_BROKER_TOPIC_REGISTRY_CORRUPT: {
     summary: 'The file with the list of topics is damaged.',
-    remedy: 'Restore comporta-topics.json from a copy, or remove it: it is then rebuilt from the partition folders, without overrides.',
+    remedy: 'Restore comporta-topics.json, or remove it: it is rebuilt from the folders, without overrides of topics.',
     retriable: false
   }
 } as const satisfies Record<`ERR_BROKER_${string}`, ErrorCodeEntry>
