@@ -50,7 +50,7 @@ async function addPartitions(
     return refuse('INVALID_TOPIC_EXCEPTION', `The partition count of ${name} decides where groups are.`)
   if (assignments !== null) {
     if (assignments.length !== count - current) {
-      const message = `${count - current} partition(s) are to be added, but ${assignments.length} assignment(s) were given.`
+      const message = `${count - current} partition(s) need as many assignments, not ${assignments.length}.`
       return refuse('INVALID_REPLICA_ASSIGNMENT', message)
     }
     const isHere = assignments.every(({ brokerIds }) => brokerIds.length === 1 && brokerIds[0] === broker.nodeId)

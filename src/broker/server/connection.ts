@@ -16,7 +16,8 @@
 import type { Socket } from 'node:net'
 import { type Clock, messageOf, PipelineError } from '../../core/index.ts'
 import type { Logger } from '../../telemetry/index.ts'
-import { FrameReader } from './frame-reader.ts'
+import type { FramePool } from './frame-pool.ts'
+import { type Frame, FrameReader } from './frame-reader.ts'
 
 /** Most overlapping requests of one connection. */
 export const REQUESTS_IN_FLIGHT_MAX = 32
@@ -30,6 +31,7 @@ export interface RequestTask {
   /**
    * Starts the request. Resolves with the chunks of the response, or with
    * `undefined` if the protocol has none (acks=0); rejecting closes the connection.
+   * After that nothing may use the bytes of the frame: its buffer is filled again.
    */
   run(): Promise<readonly Buffer[] | undefined>
 }
@@ -45,12 +47,18 @@ export interface ConnectionOptions {
   readonly socket: Socket
   readonly dispatcher: Dispatcher
   readonly requestBytesMax: number
+  readonly framePool: FramePool
   readonly clock: Clock
   readonly logger: Logger
   /** Called once when the connection is gone. */
   readonly onClosed: (connection: Connection) => void
   /** Called with the size of everything received and sent, for metrics. */
   readonly onBytes: (direction: 'in' | 'out', bytes: number) => void
+}
+
+interface WaitingRequest {
+  readonly task: RequestTask
+  readonly frame: Frame
 }
 
 interface Slot {
@@ -65,7 +73,7 @@ export class Connection {
   readonly #frames: FrameReader
   readonly #slots: Slot[] = []
   /** A request whose turn has not come. */
-  #next: RequestTask | undefined
+  #next: WaitingRequest | undefined
   #isExclusive = false
   #isPumping = false
   #isClosed = false
@@ -77,7 +85,7 @@ export class Connection {
   constructor(options: ConnectionOptions) {
     this.#options = options
     this.#socket = options.socket
-    this.#frames = new FrameReader(options.requestBytesMax)
+    this.#frames = new FrameReader({ frameBytesMax: options.requestBytesMax, pool: options.framePool })
     this.#lastActivityMs = options.clock.monotonicMs()
     this.host = options.socket.remoteAddress ?? 'unknown'
     const socket = this.#socket
@@ -130,10 +138,10 @@ export class Connection {
     try {
       while (!this.#isClosed) {
         this.#next ??= this.#readRequest()
-        if (this.#next === undefined || !this.#canStart(this.#next)) break
-        const task = this.#next
+        if (this.#next === undefined || !this.#canStart(this.#next.task)) break
+        const request = this.#next
         this.#next = undefined
-        this.#start(task)
+        this.#start(request)
       }
     } catch (error) {
       this.close(describe(error), 'warn')
@@ -146,9 +154,9 @@ export class Connection {
     else this.#socket.pause()
   }
 
-  #readRequest(): RequestTask | undefined {
+  #readRequest(): WaitingRequest | undefined {
     const frame = this.#frames.next()
-    return frame === undefined ? undefined : this.#options.dispatcher.prepare(frame, this)
+    return frame === undefined ? undefined : { frame, task: this.#options.dispatcher.prepare(frame.bytes, this) }
   }
 
   #canStart(task: RequestTask): boolean {
@@ -157,12 +165,13 @@ export class Connection {
     return task.isOverlappable && !this.#isExclusive && this.#slots.length < REQUESTS_IN_FLIGHT_MAX
   }
 
-  #start(task: RequestTask): void {
+  #start({ task, frame }: WaitingRequest): void {
     const slot: Slot = { response: undefined, isDone: false }
     this.#slots.push(slot)
     this.#isExclusive = !task.isOverlappable
     task.run().then(
       response => {
+        this.#frames.release(frame)
         slot.response = response
         slot.isDone = true
         this.#flush()

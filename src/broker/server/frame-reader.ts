@@ -10,19 +10,37 @@
  * its socket while it cannot take more.
  *
  * Invariants: memory in use is at most twice the bytes received and not yet
- * taken, plus `INITIAL_BYTES`; returned views are never written to again.
+ * taken, plus the smallest size of the pool; a frame is not written to before it
+ * is released.
  */
 
 import { PipelineError } from '../../core/index.ts'
+import { FramePool } from './frame-pool.ts'
 
 const LENGTH_BYTES = 4
-/** First size of the gathering buffer: two socket reads. */
-const INITIAL_BYTES = 128 * 1024
+
+/** One request without its length. */
+export interface Frame {
+  readonly bytes: Buffer
+  /** What to give back with `release` when nothing uses the bytes any more; `undefined` for a view into a socket read. */
+  readonly pooled: Buffer | undefined
+}
+
+/** How frames are read. */
+export interface FrameReaderOptions {
+  /** Largest payload, in bytes. Kafka `socket.request.max.bytes`. */
+  readonly frameBytesMax: number
+  /** Smallest payload: the fixed part of a request header. Default 8. */
+  readonly frameBytesMin?: number
+  /** Where buffers of gathered frames come from. Default: a pool of its own. */
+  readonly pool?: FramePool
+}
 
 /** Frames of one connection, in order. */
 export class FrameReader {
   readonly #frameBytesMax: number
   readonly #frameBytesMin: number
+  readonly #pool: FramePool
   /** Received and not yet looked at. */
   #chunks: Buffer[] = []
   #waitingBytes = 0
@@ -30,13 +48,10 @@ export class FrameReader {
   #gatheredBytes = 0
   #frameBytes = -1
 
-  /**
-   * @param frameBytesMax - Largest payload, in bytes. Kafka `socket.request.max.bytes`.
-   * @param frameBytesMin - Smallest payload: the fixed part of a request header.
-   */
-  constructor(frameBytesMax: number, frameBytesMin = 8) {
-    this.#frameBytesMax = frameBytesMax
-    this.#frameBytesMin = frameBytesMin
+  constructor(options: FrameReaderOptions) {
+    this.#frameBytesMax = options.frameBytesMax
+    this.#frameBytesMin = options.frameBytesMin ?? 8
+    this.#pool = options.pool ?? new FramePool()
   }
 
   /** Bytes received and not yet returned in a frame. */
@@ -56,14 +71,14 @@ export class FrameReader {
    *
    * @throws PipelineError `ERR_BROKER_INVALID_FRAME` if the announced length cannot be a request.
    */
-  next(): Buffer | undefined {
+  next(): Frame | undefined {
     if (this.#frameBytes === -1) {
       if (this.#waitingBytes < LENGTH_BYTES) return undefined
       this.#frameBytes = this.#takeLength()
     }
     const first = this.#chunks[0]
     if (this.#gathered === undefined && first !== undefined && first.length >= this.#frameBytes) {
-      return this.#finish(this.#take(first, this.#frameBytes))
+      return this.#finish(this.#take(first, this.#frameBytes), undefined)
     }
     while (this.#gatheredBytes < this.#frameBytes) {
       const chunk = this.#chunks[0]
@@ -71,14 +86,19 @@ export class FrameReader {
       this.#gather(this.#take(chunk, Math.min(chunk.length, this.#frameBytes - this.#gatheredBytes)))
     }
     const gathered = this.#gathered ?? Buffer.alloc(0)
-    return this.#finish(gathered.subarray(0, this.#frameBytes))
+    return this.#finish(gathered.subarray(0, this.#frameBytes), gathered)
   }
 
-  #finish(frame: Buffer): Buffer {
+  /** Takes a frame back whose bytes nothing uses any more. */
+  release(frame: Frame): void {
+    if (frame.pooled !== undefined) this.#pool.release(frame.pooled)
+  }
+
+  #finish(bytes: Buffer, pooled: Buffer | undefined): Frame {
     this.#frameBytes = -1
     this.#gathered = undefined
     this.#gatheredBytes = 0
-    return frame
+    return { bytes, pooled }
   }
 
   #takeLength(): number {
@@ -113,8 +133,9 @@ export class FrameReader {
     const needed = this.#gatheredBytes + part.length
     let target = this.#gathered
     if (target === undefined || target.length < needed) {
-      const grown = Buffer.allocUnsafeSlow(Math.min(this.#frameBytes, Math.max(INITIAL_BYTES, 2 * needed)))
+      const grown = this.#pool.acquire(Math.min(this.#frameBytes, 2 * needed))
       target?.copy(grown, 0, 0, this.#gatheredBytes)
+      if (target !== undefined) this.#pool.release(target)
       target = grown
       this.#gathered = target
     }

@@ -7,6 +7,7 @@ import net from 'node:net'
 import { type Clock, PipelineError, type Timer } from '../../core/index.ts'
 import type { Logger } from '../../telemetry/index.ts'
 import { Connection, type Dispatcher } from './connection.ts'
+import { FramePool } from './frame-pool.ts'
 
 /** How the broker listens. */
 export interface ServerOptions {
@@ -42,7 +43,8 @@ export interface Server {
  */
 export async function startServer(options: ServerOptions): Promise<Server> {
   const connections = new Set<Connection>()
-  const server = net.createServer({ noDelay: true, keepAlive: true }, socket => accept(socket, connections, options))
+  const context = { connections, framePool: new FramePool(), options }
+  const server = net.createServer({ noDelay: true, keepAlive: true }, socket => accept(socket, context))
   const port = await listen(server, options)
   const sweeper = sweepIdle(connections, options)
   let closing: Promise<void> | undefined
@@ -55,7 +57,10 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   return { port, close: () => (closing ??= close()) }
 }
 
-function accept(socket: net.Socket, connections: Set<Connection>, options: ServerOptions): void {
+function accept(
+  socket: net.Socket,
+  { connections, framePool, options }: { connections: Set<Connection>; framePool: FramePool; options: ServerOptions }
+): void {
   if (connections.size >= options.connectionCountMax) {
     options.logger.warn({ connectionCountMax: options.connectionCountMax }, 'connection refused: too many connections')
     socket.on('error', () => undefined) // it is being thrown away
@@ -67,6 +72,7 @@ function accept(socket: net.Socket, connections: Set<Connection>, options: Serve
     socket,
     dispatcher: options.dispatcher,
     requestBytesMax: options.requestBytesMax,
+    framePool,
     clock: options.clock,
     logger: options.logger,
     onBytes: options.onBytes,
