@@ -82,9 +82,9 @@ const [cpu] = os.cpus()
 console.log(
   `${os.cpus().length} × ${cpu?.model.trim()}, ${Math.round(os.totalmem() / 2 ** 30)} GiB, Node ${process.version}`
 )
-console.log(
-  `${options.records} records of about 200 B, ${options.runs} runs, ${options.rate === '0' ? 'flat out' : `${options.rate}/s`}`
-)
+const pace = options.rate === '0' ? 'flat out' : `${options.rate}/s`
+console.log(`${options.records} records of about 200 B, ${options.runs} runs, ${pace}`)
+
 for (const [name, list] of usages) {
   const rate = row(
     list.map(({ records, seconds }) => records / seconds),
