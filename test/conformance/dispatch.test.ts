@@ -234,3 +234,14 @@ test('records that retention has removed are passed over to what is still there'
     [12, 13, 14, 15, 16, 17, 18, 19].map(offset => `0@${offset}`)
   )
 })
+
+test('a dispatcher whose place in the group is taken by another ends and says why', async t => {
+  const bench = await Bench.open(t)
+  const first = await bench.dispatch(new LedgerTarget(), { groupInstanceId: 'one' })
+  await until(() => first.status().partitions.length === 1, 'the first one has its partition')
+  const second = await bench.dispatch(new LedgerTarget(), { groupInstanceId: 'one' })
+  const error = await first.ended
+  assert.ok(PipelineError.is(error, 'ERR_DISPATCHER_GROUP_LOST'))
+  assert.equal(first.status().state, 'failed')
+  await until(() => second.status().partitions.length === 1, 'the second one has it now')
+})

@@ -1,0 +1,113 @@
+/** A dispatcher that is killed without a word: nothing is lost, and only what was in flight comes twice. */
+
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { createServer } from 'node:http'
+import path from 'node:path'
+import { test, type TestContext } from 'node:test'
+import { setTimeout as tick } from 'node:timers/promises'
+
+import { startBroker } from '../../src/broker/index.ts'
+import { Admin, Appender, Cluster } from '../../src/client/index.ts'
+
+interface Delivery {
+  readonly partition: number
+  readonly offsets: readonly number[]
+}
+
+/** An HTTP service that takes batches, a little slowly, and keeps what it took. */
+async function startService(t: TestContext): Promise<{ url: string; deliveries: Delivery[] }> {
+  const deliveries: Delivery[] = []
+  const server = createServer((request, response) => {
+    const chunks: Buffer[] = []
+    request.on('data', (chunk: Buffer) => chunks.push(chunk))
+    request.on('end', () => {
+      deliveries.push(JSON.parse(Buffer.concat(chunks).toString()) as Delivery)
+      setTimeout(() => response.end('{}'), 3)
+    })
+  })
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  t.after(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  const address = server.address()
+  const port = typeof address === 'object' && address !== null ? address.port : 0
+  return { url: `http://127.0.0.1:${port}/`, deliveries }
+}
+
+async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  const endMs = performance.now() + 60_000
+  while (!(await condition())) {
+    assert.ok(performance.now() < endMs, 'not within a minute')
+    await tick(5)
+  }
+}
+
+test('kill -9 loses nothing, repeats at most what was in flight, and the other dispatcher takes over', async t => {
+  const recordCount = 4000
+  const partitionCount = 6
+  const config = { 'group.initial.rebalance.delay.ms': '0', 'group.min.session.timeout.ms': '500' }
+  const broker = await startBroker({ config })
+  t.after(() => broker.close())
+  const service = await startService(t)
+  const cluster = await Cluster.connect({ bootstrapServers: [broker.bootstrapServers] })
+  t.after(() => cluster.close())
+  const admin = new Admin(cluster)
+  await admin.createTopics([
+    { topic: 'trucks', partitionCount },
+    { topic: 'trucks-dead', partitionCount: 1 }
+  ])
+  const appender = new Appender({ cluster })
+  const listener = { delivered: () => undefined, failed: (error: unknown) => assert.fail(String(error)) }
+  for (let index = 0; index < recordCount; index += 1) {
+    const record = { topic: 'trucks', key: Buffer.from(`k${index % 50}`), value: Buffer.from(`{"n":${index}}`) }
+    while (!appender.append(record, listener)) await appender.room()
+  }
+  await appender.close()
+
+  const start = () => {
+    const file = path.join(import.meta.dirname, 'dispatcher-process.ts')
+    const args = [file, broker.bootstrapServers, 'trucks', 'g', service.url]
+    const child = spawn(process.execPath, args, { stdio: ['pipe', 'inherit', 'inherit'] })
+    t.after(() => child.kill('SIGKILL'))
+    return child
+  }
+  const recordsSeen = (): number => service.deliveries.reduce((sum, { offsets }) => sum + offsets.length, 0)
+  const victim = start()
+  await until(() => recordsSeen() > 200)
+  const survivor = start()
+  await until(() => recordsSeen() > 1000)
+  victim.kill('SIGKILL')
+
+  const ends = await admin.listOffsets(
+    Array.from({ length: partitionCount }, (_, partition) => ({ topic: 'trucks', partition, at: 'latest' as const }))
+  )
+  await until(async () => {
+    const committed = await admin.fetchGroupOffsets('g')
+    return ends.every(
+      ({ partition, offset }) =>
+        offset === 0n || committed.find(found => found.partition === partition)?.offset === offset
+    )
+  })
+  survivor.stdin.end()
+  await new Promise(resolve => survivor.once('exit', resolve))
+
+  const seen = new Map<string, number>()
+  const newest = new Map<number, number>()
+  for (const { partition, offsets } of service.deliveries) {
+    for (const offset of offsets) {
+      const name = `${partition}@${offset}`
+      const count = seen.get(name) ?? 0
+      seen.set(name, count + 1)
+      // The first delivery of each record comes in order, whatever was repeated in between.
+      if (count > 0) continue
+      assert.equal(offset, (newest.get(partition) ?? -1) + 1, `partition ${partition}`)
+      newest.set(partition, offset)
+    }
+  }
+  assert.equal(seen.size, recordCount)
+  const duplicates = recordsSeen() - recordCount
+  // At most 4 batches of 20 in flight, and as many whose commit was still on its way.
+  assert.ok(duplicates <= 160, `${duplicates} duplicates`)
+})
