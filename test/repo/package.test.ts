@@ -110,6 +110,14 @@ test('no file names a folder of one machine or a package registry', () => {
   assert.deepEqual(found, [])
 })
 
+test('the reference of the pipeline file and its JSON Schema are what npm run docs:config writes', () => {
+  const check = spawnSync(process.execPath, [join(root, 'scripts/generate-config-reference.ts'), '--check'], {
+    cwd: root,
+    encoding: 'utf8'
+  })
+  assert.equal(check.status, 0, check.stdout + check.stderr)
+})
+
 test('docs point only at files, scripts and headings that exist', () => {
   const pages = repositoryFiles().filter(file => file.endsWith('.md'))
   const broken = pages.flatMap(page => [...brokenLinks(page), ...brokenPaths(page), ...brokenScripts(page)])
