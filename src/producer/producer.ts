@@ -8,7 +8,16 @@
 
 import { Appender, type Cluster } from '../client/index.ts'
 import type { ProducerConfig } from '../config/index.ts'
-import { type Clock, messageOf, PipelineError, type Random, systemClock, systemRandom, within } from '../core/index.ts'
+import {
+  type Clock,
+  messageOf,
+  PipelineError,
+  type Random,
+  sleep,
+  systemClock,
+  systemRandom,
+  within
+} from '../core/index.ts'
 import { type Logger, type Meter, noopMeter, silentLogger } from '../telemetry/index.ts'
 import type { EventChunk } from './event-chunk.ts'
 import { EventIntake, type Intake, type Submission, type SubmitOptions } from './intake.ts'
@@ -22,6 +31,8 @@ export interface ProducerOptions {
   readonly cluster: Cluster
   /** Sources to run from the start; more can be added with `run`. Default none: the caller builds `config.sources`. */
   readonly sources?: readonly Source[]
+  /** How long topics may take to appear, in milliseconds: another process may be creating them. Default 5_000. */
+  readonly topicWaitMs?: number
   readonly clock?: Clock
   readonly random?: Random
   readonly logger?: Logger
@@ -73,12 +84,14 @@ export interface Producer extends Intake {
 }
 
 const DRAIN_MS = 30_000
+const TOPIC_WAIT_MS = 5000
+const TOPIC_CHECK_MS = 200
 
 /**
  * Starts a producer.
  *
- * @throws PipelineError `ERR_CLIENT_TOPIC_UNKNOWN` if a topic that events go to, or
- *   the dead letter topic, does not exist and is not created by the broker.
+ * @throws PipelineError `ERR_PRODUCER_TOPIC_MISSING` if a topic that events go to, or
+ *   the dead letter topic, does not exist; it is not created.
  */
 export async function startProducer(options: ProducerOptions): Promise<Producer> {
   const producer = new RunningProducer(options)
@@ -101,6 +114,7 @@ class RunningProducer implements Producer {
   readonly #meter: ProducerMeter
   readonly #intake: EventIntake
   readonly #topics: readonly string[]
+  readonly #topicWaitMs: number
   readonly #stopObserving: () => void
   readonly #stopSources = new AbortController()
   readonly #sources = new Map<Source, Promise<SourceReport>>()
@@ -134,11 +148,19 @@ class RunningProducer implements Producer {
       throttledMs: () => this.#intake.throttledMs
     })
     this.recordBytesMax = this.#intake.recordBytesMax
-    this.#topics = [...this.#intake.topics, config.deadLetterTopic]
+    this.#topics = [...new Set([...this.#intake.topics, config.deadLetterTopic])]
+    this.#topicWaitMs = options.topicWaitMs ?? TOPIC_WAIT_MS
   }
 
   async checkTopics(): Promise<void> {
-    await Promise.all(this.#topics.map(topic => this.#cluster.partitionCount(topic)))
+    const endsAtMs = this.#clock.monotonicMs() + this.#topicWaitMs
+    for (;;) {
+      const { topics } = await this.#cluster.metadata(this.#topics)
+      const missing = topics.filter(({ partitions }) => partitions.length === 0).map(({ topic }) => topic)
+      if (missing.length === 0) return
+      if (this.#clock.monotonicMs() >= endsAtMs) throw topicsMissing(missing)
+      await sleep(this.#clock, TOPIC_CHECK_MS)
+    }
   }
 
   async submit(chunk: EventChunk, options: SubmitOptions): Promise<Submission> {
@@ -239,4 +261,12 @@ function sourceError(name: string, cause: unknown): PipelineError {
 function timedOut(deadlineMs: number): PipelineError {
   const message = `not everything that was read was acknowledged within ${deadlineMs} ms`
   return new PipelineError('ERR_PRODUCER_DRAIN_TIMEOUT', message)
+}
+
+function topicsMissing(topics: readonly string[]): PipelineError {
+  const names = topics.join(', ')
+  const message = topics.length === 1 ? `the topic ${names} does not exist` : `these topics do not exist: ${names}`
+  return new PipelineError('ERR_PRODUCER_TOPIC_MISSING', `${message}; create what is missing and start again`, {
+    fields: { topics }
+  })
 }

@@ -85,7 +85,8 @@ interface TestTopic {
   readonly config: Readonly<Record<string, string>>
 }
 
-async function createTopic(cluster: Cluster, { name, numPartitions, config }: TestTopic): Promise<void> {
+/** Creates a topic. */
+export async function createTopic(cluster: Cluster, { name, numPartitions, config }: TestTopic): Promise<void> {
   const configs = Object.entries(config).map(([key, value]) => ({ name: key, value }))
   const topic = { name, numPartitions, replicationFactor: 1, assignments: [], configs }
   const answer = await cluster.send(createTopicsApi, { topics: [topic], timeoutMs: 30_000 }, { to: 'controller' })

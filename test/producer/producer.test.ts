@@ -5,7 +5,6 @@ import { join } from 'node:path'
 import { PassThrough, Readable } from 'node:stream'
 import { type TestContext, test } from 'node:test'
 
-import { Cluster } from '../../src/client/index.ts'
 import {
   EVENT_OUTCOME,
   fileSource,
@@ -16,7 +15,8 @@ import {
   TruckSource
 } from '../../src/producer/index.ts'
 import { partitionForKey } from '../../src/protocol/index.ts'
-import { HOT_PARTITIONS, type ReadRecord, stage } from './kafka.ts'
+import { uniqueName } from '../support/cluster.ts'
+import { createTopic, HOT_PARTITIONS, type ReadRecord, stage } from './kafka.ts'
 
 async function fileWith(t: TestContext, content: string): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'comporta-producer-'))
@@ -210,12 +210,24 @@ test('the truck scenario says of every event what became of it', async t => {
   assert.deepEqual(new Set(dead), new Set([...malformed].map(event => `3-${event}`)))
 })
 
-test('a topic that does not exist does not start', async t => {
-  const { bootstrapServers, config } = await stage(t, { brokerConfig: { 'auto.create.topics.enable': 'false' } })
-  const cluster = await Cluster.connect({ bootstrapServers: [bootstrapServers], requestTimeoutMs: 300 })
-  t.after(() => cluster.close())
-  const options = { config: config({ route: { topic: 'no-such-topic' } }), cluster }
-  await assert.rejects(startProducer(options), { code: 'ERR_CLIENT_TOPIC_UNKNOWN' })
+test('a producer whose topics do not exist does not start, and says which', async t => {
+  const { cluster, config } = await stage(t)
+  const route = { field: 'codigo', topics: { 'no-such-topic': [400] }, otherwise: 'nor-this-one' }
+  const starting = startProducer({ config: config({ route }), cluster, topicWaitMs: 0 })
+  await assert.rejects(starting, {
+    code: 'ERR_PRODUCER_TOPIC_MISSING',
+    message: 'these topics do not exist: no-such-topic, nor-this-one; create what is missing and start again'
+  })
+})
+
+test('a topic that another process is just creating is waited for', async t => {
+  const { cluster, config } = await stage(t)
+  const late = uniqueName('late')
+  const starting = startProducer({ config: config({ route: { topic: late } }), cluster })
+  await createTopic(cluster, { name: late, numPartitions: 1, config: {} })
+  const producer = await starting
+  t.after(() => producer.close())
+  assert.equal(producer.status().state, 'running')
 })
 
 test('a drain publishes what was read, and ends; later calls get the same report', async t => {

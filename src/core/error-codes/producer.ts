@@ -6,6 +6,11 @@
 import type { ErrorCodeEntry } from './entry.ts'
 
 export const producerErrorCodes = {
+  ERR_PRODUCER_TOPIC_MISSING: {
+    summary: 'A topic that events go to, or the dead letter topic, does not exist.',
+    remedy: 'Create the topics that the message names, or correct their names in `producer`; then start again.',
+    retriable: true
+  },
   ERR_PRODUCER_DRAINING: {
     summary: 'The producer is stopping and takes no more events.',
     remedy: 'Send the events to another instance, or again after the restart.',
