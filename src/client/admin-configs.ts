@@ -19,6 +19,7 @@ function targetOf(resource: ConfigResource): SendTarget {
   return resource.type === 'broker' && resource.name !== '' ? { nodeId: Number(resource.name) } : 'any'
 }
 
+/** All settings of some resources, defaults included. */
 export async function describeConfigs(
   cluster: Cluster,
   resources: readonly ConfigResource[]
@@ -58,6 +59,7 @@ export interface ResourceChanges {
   readonly changes: readonly ConfigChange[]
 }
 
+/** Changes single settings and leaves the others as they are. */
 export async function alterConfigs(cluster: Cluster, all: readonly ResourceChanges[]): Promise<AdminResult[]> {
   return await Promise.all(
     all.map(async ({ resource, changes }) => {

@@ -21,6 +21,7 @@ const offsetVersionMax = 9
 /** DescribeGroups reports a group that is not there as an error from version 6 on; version 5 says "Dead". */
 const describeVersionMax = 5
 
+/** All groups of all brokers. */
 export async function listGroups(cluster: Cluster): Promise<ListedGroup[]> {
   const brokers = (await cluster.metadata([])).brokers
   const lists = await Promise.all(
@@ -35,6 +36,7 @@ export async function listGroups(cluster: Cluster): Promise<ListedGroup[]> {
   return lists.flat().map(({ groupId, protocolType, groupState }) => ({ groupId, protocolType, state: groupState }))
 }
 
+/** Groups with their members, in the order they were named. */
 export async function describeGroups(cluster: Cluster, groupIds: readonly string[]): Promise<GroupDescription[]> {
   return await Promise.all(groupIds.map(groupId => describeGroup(cluster, groupId)))
 }
@@ -65,6 +67,7 @@ async function describeGroup(cluster: Cluster, groupId: string): Promise<GroupDe
   }
 }
 
+/** Deletes groups without members, and their offsets. */
 export async function deleteGroups(cluster: Cluster, groupIds: readonly string[]): Promise<AdminResult[]> {
   return await Promise.all(
     groupIds.map(async groupId => {
@@ -78,6 +81,7 @@ export async function deleteGroups(cluster: Cluster, groupIds: readonly string[]
   )
 }
 
+/** All committed offsets, or those of the given partitions. */
 export async function fetchGroupOffsets(
   cluster: Cluster,
   groupId: string,
@@ -124,6 +128,7 @@ export type NewGroupOffset = TopicPartition & { readonly offset: bigint; readonl
 /** Whether it was taken. */
 export type AlteredOffset = TopicPartition & { readonly errorCode: number }
 
+/** Sets the offsets of a group without members. */
 export async function alterGroupOffsets(
   cluster: Cluster,
   groupId: string,

@@ -25,6 +25,7 @@ function inOrderOf(names: readonly string[], results: readonly AdminResult[]): A
   return results.toSorted((a, b) => (places.get(a.name) ?? names.length) - (places.get(b.name) ?? names.length))
 }
 
+/** Creates topics; one that exists is a result, not an exception. */
 export async function createTopics(
   cluster: Cluster,
   topics: readonly NewTopic[],
@@ -47,6 +48,7 @@ export async function createTopics(
   )
 }
 
+/** Deletes topics and their records. */
 export async function deleteTopics(cluster: Cluster, topics: readonly string[]): Promise<AdminResult[]> {
   const connection = await cluster.connectionTo({ to: 'controller' })
   const version = connection.versionOf(deleteTopicsApi)
@@ -64,6 +66,7 @@ export async function deleteTopics(cluster: Cluster, topics: readonly string[]):
   return inOrderOf(topics, results)
 }
 
+/** Grows topics to a number of partitions. */
 export async function createPartitions(
   cluster: Cluster,
   topics: readonly { readonly topic: string; readonly partitionCount: number }[]
@@ -86,6 +89,7 @@ export type RecordDeletion = TopicPartition & { readonly beforeOffset: bigint }
 /** Where a partition starts after a deletion. */
 export type DeletedRecords = TopicPartition & { readonly logStartOffset: bigint; readonly errorCode: number }
 
+/** Deletes the records of partitions below an offset. */
 export async function deleteRecords(cluster: Cluster, requests: readonly RecordDeletion[]): Promise<DeletedRecords[]> {
   const leaders = await byLeader(cluster, requests)
   const answers = await Promise.all([...leaders.values()].map(items => deleteRecordsOf(cluster, items)))

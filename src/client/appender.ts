@@ -37,6 +37,8 @@ interface Unrouted {
 
 interface TopicState {
   router: TopicRouter | undefined
+  /** Version of the metadata that the router has seen. */
+  metadataVersion: number
   /** Records that came before the partition count was known. */
   unrouted: Unrouted[]
   lookup: Promise<void> | undefined
@@ -117,8 +119,18 @@ export class Appender {
       state.unrouted.push({ record, listener, timestampMs, bytes })
       this.#bufferedBytes += bytes
       this.#lookUp(record.topic, state)
-    } else this.#place({ record, listener, timestampMs, bytes }, state.router)
+    } else {
+      if (state.metadataVersion !== this.#options.cluster.metadataVersion) this.#updateRouter(record.topic, state)
+      this.#place({ record, listener, timestampMs, bytes }, state.router)
+    }
     return true
+  }
+
+  #updateRouter(topic: string, state: TopicState): void {
+    const { cluster } = this.#options
+    state.metadataVersion = cluster.metadataVersion
+    const metadata = cluster.cachedTopic(topic)
+    if (metadata !== undefined) state.router?.update(metadata)
   }
 
   /** Resolves when there is room again, or the appender is closed. */
@@ -179,7 +191,7 @@ export class Appender {
   }
 
   #newTopic(topic: string): TopicState {
-    const state: TopicState = { router: undefined, unrouted: [], lookup: undefined }
+    const state: TopicState = { router: undefined, metadataVersion: -1, unrouted: [], lookup: undefined }
     const metadata = this.#options.cluster.cachedTopic(topic)
     if (metadata !== undefined && metadata.partitions.length > 0) state.router = this.#newRouter(metadata)
     this.#topics.set(topic, state)
@@ -316,10 +328,8 @@ export class Appender {
   }
 
   #pump(): void {
-    for (const [topic, state] of this.#topics) {
-      const metadata = this.#options.cluster.cachedTopic(topic)
-      if (metadata !== undefined) state.router?.update(metadata)
-    }
+    // Looking at the metadata also has it read anew when it is old.
+    for (const [topic, state] of this.#topics) this.#updateRouter(topic, state)
     const nextMs = this.#sender.pump()
     if (nextMs !== undefined) this.#pumpWithin(Math.max(1, nextMs))
   }

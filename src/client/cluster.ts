@@ -117,6 +117,11 @@ export class Cluster {
     return this.#cache.clusterId
   }
 
+  /** Changes with every answer to a metadata request: to notice cheaply that there may be news. */
+  get metadataVersion(): number {
+    return this.#cache.version
+  }
+
   /** All brokers known at the moment. */
   brokers(): BrokerNode[] {
     return this.#cache.brokers()

@@ -20,6 +20,12 @@ export class MetadataCache {
   readonly #topics = new Map<string, CachedTopic>()
   #controllerId = -1
   #clusterId: string | null = null
+  #version = 0
+
+  /** Changes with every answer that is remembered. */
+  get version(): number {
+    return this.#version
+  }
 
   /** Node id of the controller, -1 if unknown. */
   get controllerId(): number {
@@ -50,6 +56,7 @@ export class MetadataCache {
 
   /** Remembers an answer. Topics that are not in it stay as they are. */
   apply(answer: ClusterMetadata, nowMs: number): void {
+    this.#version += 1
     this.#clusterId = answer.clusterId
     this.#controllerId = answer.controllerId
     if (answer.brokers.length > 0) {
