@@ -37,7 +37,7 @@ export interface DeadLetterOrigin {
   readonly lastFailureMs: number
 }
 
-const REASON_BYTES_MAX = 1000
+const REASON_LENGTH_MAX = 1000
 
 /** Headers that say why and from where. Values are text in UTF-8. */
 export function deadLetterHeaders(table: RecordTable, dead: DeadRow, origin: DeadLetterOrigin): AppendHeader[] {
@@ -47,7 +47,7 @@ export function deadLetterHeaders(table: RecordTable, dead: DeadRow, origin: Dea
     ['comporta-origin-offset', String(table.offset(dead.row))],
     ['comporta-origin-timestamp', String(table.timestampMs(dead.row))],
     ['comporta-error-class', dead.errorClass],
-    ['comporta-error-reason', dead.reason.slice(0, REASON_BYTES_MAX)],
+    ['comporta-error-reason', dead.reason.slice(0, REASON_LENGTH_MAX)],
     ['comporta-attempts', String(dead.attempts)],
     ['comporta-group', origin.groupId],
     ['comporta-first-failure-ms', String(origin.firstFailureMs)],

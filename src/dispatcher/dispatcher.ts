@@ -127,6 +127,8 @@ class DispatcherRuntime implements Dispatcher {
   readonly #member: GroupMember
   readonly #around: LaneSurroundings
   readonly #lanes = new Map<string, Lane>()
+  /** Partitions of this member, those without a lane for the moment included. */
+  readonly #owned = new Set<string>()
   readonly #ends = new Map<string, bigint>()
   readonly #committed = new Map<string, bigint>()
   readonly #stopping = new AbortController()
@@ -280,7 +282,10 @@ class DispatcherRuntime implements Dispatcher {
     if (partitions.length === 0 || this.#stopping.signal.aborted) return
     this.#meters.rebalanced()
     this.#logger.info({ partitions: partitions.length, generation: this.#member.generation }, 'partitions assigned')
-    for (const { topic, partition, offset } of partitions) this.#open(topic, partition, offset)
+    for (const { topic, partition, offset } of partitions) {
+      this.#owned.add(keyOf(topic, partition))
+      this.#open(topic, partition, offset)
+    }
   }
 
   #open(topic: string, partition: number, offset: bigint): void {
@@ -293,6 +298,7 @@ class DispatcherRuntime implements Dispatcher {
   }
 
   async #revoked(partitions: readonly TopicPartition[]): Promise<void> {
+    for (const { topic, partition } of partitions) this.#owned.delete(keyOf(topic, partition))
     const lanes = this.#lanesOf(partitions)
     if (lanes.length === 0) return
     this.#meters.rebalanced()
@@ -317,6 +323,7 @@ class DispatcherRuntime implements Dispatcher {
   }
 
   #lost(partitions: readonly TopicPartition[]): void {
+    for (const { topic, partition } of partitions) this.#owned.delete(keyOf(topic, partition))
     const lanes = this.#lanesOf(partitions)
     this.#pump.forget(partitions)
     for (const lane of lanes) {
@@ -359,6 +366,8 @@ class DispatcherRuntime implements Dispatcher {
 
   #onMoved(lane: LaneView): void {
     const { topic, partition, committable } = lane
+    // A lane that is gone has no say, whatever it still hears from the target.
+    if (this.#lanes.get(keyOf(topic, partition)) !== lane) return
     if (committable > (this.#committed.get(keyOf(topic, partition)) ?? -1n)) {
       this.#pump.move({ topic, partition, offset: committable })
     }
@@ -402,11 +411,13 @@ class DispatcherRuntime implements Dispatcher {
   async #reset(lane: Lane): Promise<void> {
     const { topic, partition } = lane
     await this.#release([lane], this.#config.drainMs)
-    for (;;) {
-      if (this.#stopping.signal.aborted || this.#lanes.has(keyOf(topic, partition))) return
+    const key = keyOf(topic, partition)
+    // Meanwhile the partition may be given back, and even come again with a lane of its own.
+    const isWanted = (): boolean => this.#owned.has(key) && !this.#lanes.has(key) && !this.#stopping.signal.aborted
+    while (isWanted()) {
       try {
         const [listed] = await this.#admin.listOffsets([{ topic, partition, at: this.#config.autoOffsetReset }])
-        if (listed !== undefined && listed.errorCode === 0) {
+        if (listed !== undefined && listed.errorCode === 0 && isWanted()) {
           const fields = { topic, partition, from: lane.committable.toString(), to: listed.offset.toString() }
           this.#logger.error(fields, 'the committed offset does not exist any more, records in between are gone')
           this.#open(topic, partition, listed.offset)

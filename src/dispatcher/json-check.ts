@@ -170,24 +170,16 @@ function scanNumber(bytes: Uint8Array, from: number, end: number): number {
 function scanString(bytes: Uint8Array, from: number, end: number): number {
   let position = from
   while (position < end) {
-    const byte = bytes[position] ?? 0
-    switch (stringClass[byte] ?? CONTROL) {
-      case PLAIN:
-        position += 1
-        break
-      case QUOTE:
-        return position + 1
-      case BACKSLASH:
-        position = scanEscape(bytes, position + 1, end)
-        if (position < 0) return -1
-        break
-      case MULTI_BYTE:
-        position = scanMultiByte(bytes, position, end)
-        if (position < 0) return -1
-        break
-      default:
-        return -1
+    // Nearly all bytes are plain: nothing but this comparison is done for them.
+    const kind = stringClass[bytes[position] ?? 0] ?? CONTROL
+    if (kind === PLAIN) {
+      position += 1
+      continue
     }
+    if (kind === QUOTE) return position + 1
+    if (kind === BACKSLASH) position = scanEscape(bytes, position + 1, end)
+    else position = kind === MULTI_BYTE ? scanMultiByte(bytes, position, end) : -1
+    if (position < 0) return -1
   }
   return -1
 }

@@ -277,7 +277,8 @@ export class Lane implements LaneView {
     }
     const firstOffset = table.offset(group.rows[0] ?? 0)
     const lastOffset = table.offset(group.rows.at(-1) ?? 0)
-    const { groupId } = this.#around
+    // A group may have any name, a header of HTTP may not hold any text.
+    const group = encodeURIComponent(this.#around.groupId)
     return {
       topic: this.topic,
       partition: this.partition,
@@ -287,7 +288,7 @@ export class Lane implements LaneView {
       body: batch.body,
       contentType: encoder.contentType,
       attempt: group.sends + 1,
-      idempotencyKey: `${groupId}/${this.topic}/${this.partition}/${firstOffset}-${lastOffset}`
+      idempotencyKey: `${group}/${this.topic}/${this.partition}/${firstOffset}-${lastOffset}`
     }
   }
 

@@ -6,6 +6,8 @@
  * configuration says. Statuses are mapped by `httpStatusOutcome`.
  */
 
+import { validateHeaderName, validateHeaderValue } from 'node:http'
+
 import { type Dispatcher, Pool } from 'undici'
 
 import { type Clock, messageOf, PipelineError, systemClock } from '../core/index.ts'
@@ -45,14 +47,14 @@ export class HttpTarget implements Target {
   readonly #clock: Clock
   readonly #loud: LoudLog
 
-  /** @throws PipelineError `ERR_DISPATCHER_TARGET_INVALID` if the URL is not an absolute http or https URL. */
+  /** @throws PipelineError `ERR_DISPATCHER_TARGET_INVALID` if the URL is no http or https URL, or a header is not valid. */
   constructor(options: HttpTargetOptions) {
     const url = parseUrl(options.url)
     this.name = `http:${url.host}`
     this.bodyBytesMax = options.bodyBytesMax ?? 104_857_600
     this.timeoutMs = options.timeoutMs ?? 30_000
     this.#path = url.pathname + url.search
-    this.#headers = options.headers ?? {}
+    this.#headers = checkedHeaders(options.headers ?? {})
     this.#clock = options.clock ?? systemClock
     this.#loud = new LoudLog(options.logger ?? silentLogger, this.#clock)
     // The dispatcher times invocations itself; undici's own timers would only answer less precisely.
@@ -151,6 +153,20 @@ function parseUrl(text: string): URL {
     'ERR_DISPATCHER_TARGET_INVALID',
     `target url: ${url.protocol} is not supported, use http or https`
   )
+}
+
+function checkedHeaders(headers: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  for (const [name, value] of Object.entries(headers)) {
+    try {
+      validateHeaderName(name)
+      validateHeaderValue(name, value)
+    } catch (error) {
+      // The message names the header; its value may be a secret.
+      const message = `target headers: ${JSON.stringify(name)} is not a valid header`
+      throw new PipelineError('ERR_DISPATCHER_TARGET_INVALID', message, { cause: error })
+    }
+  }
+  return headers
 }
 
 async function readLimited(body: Dispatcher.ResponseData['body']): Promise<string | undefined> {

@@ -21,7 +21,7 @@ export interface TargetBatch {
   readonly contentType: string
   /** 1 for the first try of these records, then 2, 3, … */
   readonly attempt: number
-  /** The same for the same records on every try: `group/topic/partition/first-last`. */
+  /** The same for the same records on every try: `group/topic/partition/first-last`, percent-encoded. */
   readonly idempotencyKey: string
 }
 
