@@ -213,7 +213,7 @@ test('the truck scenario says of every event what became of it', async t => {
 test('a producer whose topics do not exist does not start, and says which', async t => {
   const { cluster, config } = await stage(t)
   const route = { field: 'codigo', topics: { 'no-such-topic': [400] }, otherwise: 'nor-this-one' }
-  const starting = startProducer({ config: config({ route }), cluster, topicWaitMs: 0 })
+  const starting = startProducer({ config: config({ route }), cluster, topicWaitMs: 600 })
   await assert.rejects(starting, {
     code: 'ERR_PRODUCER_TOPIC_MISSING',
     message: 'these topics do not exist: no-such-topic, nor-this-one; create what is missing and start again'
