@@ -278,7 +278,7 @@ export class Lane implements LaneView {
     const firstOffset = table.offset(group.rows[0] ?? 0)
     const lastOffset = table.offset(group.rows.at(-1) ?? 0)
     // A group may have any name, a header of HTTP may not hold any text.
-    const group = encodeURIComponent(this.#around.groupId)
+    const groupName = encodeURIComponent(this.#around.groupId)
     return {
       topic: this.topic,
       partition: this.partition,
@@ -288,7 +288,7 @@ export class Lane implements LaneView {
       body: batch.body,
       contentType: encoder.contentType,
       attempt: group.sends + 1,
-      idempotencyKey: `${group}/${this.topic}/${this.partition}/${firstOffset}-${lastOffset}`
+      idempotencyKey: `${groupName}/${this.topic}/${this.partition}/${firstOffset}-${lastOffset}`
     }
   }
 

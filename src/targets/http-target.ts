@@ -47,7 +47,7 @@ export class HttpTarget implements Target {
   readonly #clock: Clock
   readonly #loud: LoudLog
 
-  /** @throws PipelineError `ERR_DISPATCHER_TARGET_INVALID` if the URL is no http or https URL, or a header is not valid. */
+  /** @throws PipelineError `ERR_DISPATCHER_TARGET_INVALID` if the URL is no http or https URL, or a header is wrong. */
   constructor(options: HttpTargetOptions) {
     const url = parseUrl(options.url)
     this.name = `http:${url.host}`
