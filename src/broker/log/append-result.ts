@@ -26,6 +26,7 @@ export interface RefusedBatch {
   readonly errorMessage: string
   /** The records at fault, where the reason is in single records. */
   readonly recordErrors: readonly RecordError[]
+  /** -1 where Kafka does not tell it: refused before the log was asked, or no working log. */
   readonly logStartOffset: bigint
 }
 

@@ -57,10 +57,14 @@ export interface InvalidBatch {
   readonly errorCode: number
   readonly errorMessage: string
   readonly recordErrors: readonly RecordError[]
+  /** Whether the bytes as a whole were refused, before the log was asked: then Kafka tells no log start offset. */
+  readonly isUnframed: boolean
 }
 
 /** Outcome of the check. */
 export type Validation = ValidBatch | InvalidBatch
+
+const LOG_APPEND_TIME_BIT = 0x08
 
 /** Most records named in one answer: a batch may hold hundreds of thousands. */
 const RECORD_ERRORS_MAX = 100
@@ -68,7 +72,11 @@ const RECORD_ERRORS_MAX = 100
 const NOTHING = Buffer.alloc(0)
 
 function refuse(code: { readonly code: number }, errorMessage: string, recordErrors: RecordError[] = []): InvalidBatch {
-  return { isValid: false, errorCode: code.code, errorMessage, recordErrors }
+  return { isValid: false, errorCode: code.code, errorMessage, recordErrors, isUnframed: false }
+}
+
+function refuseBytes(code: { readonly code: number }, errorMessage: string): InvalidBatch {
+  return { ...refuse(code, errorMessage), isUnframed: true }
 }
 
 /** Checks batches; one for all partitions, as a check never waits. */
@@ -80,15 +88,17 @@ export class BatchValidator {
     const framed = frame(records)
     if (typeof framed !== 'number') return framed
     const batch = framed === records.length ? records : records.subarray(0, framed)
-    const header = readBatchHeader(batch, 0)
-    const problem = headerProblem(batch, header, options)
+    const sent = readBatchHeader(batch, 0)
+    const problem = bytesProblem(batch, sent, options) ?? headerProblem(sent, options)
     if (problem !== undefined) return problem
+    const header = isLogAppendTime(sent.attributes) ? withCreateTime(batch) : sent
     try {
       return this.#checkRecords(batch, header, options)
     } catch (error) {
       // What the cursor or a codec refuses is the client's fault; all else is a defect of ours and must be seen.
       if (!PipelineError.is(error)) throw error
-      return refuse(KAFKA_ERRORS.CORRUPT_MESSAGE, `the records cannot be read: ${messageOf(error)}`)
+      // The checksum is right, so the bytes are what the client sent: not retriable, unlike CORRUPT_MESSAGE.
+      return refuse(KAFKA_ERRORS.INVALID_RECORD, `the records cannot be read: ${messageOf(error)}`)
     } finally {
       this.#cursor.reset(NOTHING)
     }
@@ -185,15 +195,17 @@ class RecordChecks {
 function frame(records: Buffer): number | InvalidBatch {
   const sizeBytes = sizeOrProblem(records, 0)
   if (typeof sizeBytes === 'object') return sizeBytes
-  if (sizeBytes === undefined) return refuse(KAFKA_ERRORS.INVALID_RECORD, 'there is no complete record batch')
+  if (sizeBytes === undefined) return refuseBytes(KAFKA_ERRORS.INVALID_RECORD, 'there is no complete record batch')
   const magic = records.readInt8(BATCH_AT.magic)
-  if (magic !== BATCH_MAGIC) return refuse(KAFKA_ERRORS.INVALID_RECORD, `magic ${magic} is not accepted, only 2`)
+  // The older formats are known and not accepted any more; others have never been.
+  const magicError = magic === 0 || magic === 1 ? KAFKA_ERRORS.INVALID_RECORD : KAFKA_ERRORS.CORRUPT_MESSAGE
+  if (magic !== BATCH_MAGIC) return refuseBytes(magicError, `magic ${magic} is not accepted, only 2`)
   if (sizeBytes < BATCH_HEADER_BYTES) {
-    return refuse(KAFKA_ERRORS.CORRUPT_MESSAGE, `a record batch cannot have ${sizeBytes} bytes`)
+    return refuseBytes(KAFKA_ERRORS.CORRUPT_MESSAGE, `a record batch cannot have ${sizeBytes} bytes`)
   }
   const second = sizeOrProblem(records, sizeBytes)
   if (typeof second === 'object') return second
-  if (second !== undefined) return refuse(KAFKA_ERRORS.INVALID_RECORD, 'there is more than one record batch')
+  if (second !== undefined) return refuseBytes(KAFKA_ERRORS.INVALID_RECORD, 'there is more than one record batch')
   return sizeBytes
 }
 
@@ -202,32 +214,52 @@ function sizeOrProblem(records: Buffer, position: number): number | undefined | 
     return batchSizeAt(records, position)
   } catch (error) {
     if (!PipelineError.is(error)) throw error
-    return refuse(KAFKA_ERRORS.CORRUPT_MESSAGE, messageOf(error))
+    return refuseBytes(KAFKA_ERRORS.CORRUPT_MESSAGE, messageOf(error))
   }
 }
 
-function headerProblem(batch: Buffer, header: RecordBatchHeader, options: ValidationOptions): InvalidBatch | undefined {
-  const { config, origin } = options
-  if (header.sizeBytes > config.messageBytesMax) {
-    const text = `the record batch has ${header.sizeBytes} bytes, max.message.bytes is ${config.messageBytesMax}`
-    return refuse(KAFKA_ERRORS.MESSAGE_TOO_LARGE, text)
+/** What is wrong with the bytes as such: size and checksum. */
+function bytesProblem(
+  batch: Buffer,
+  { sizeBytes }: RecordBatchHeader,
+  { config }: ValidationOptions
+): InvalidBatch | undefined {
+  if (sizeBytes > config.messageBytesMax) {
+    const text = `the record batch has ${sizeBytes} bytes, max.message.bytes is ${config.messageBytesMax}`
+    return refuseBytes(KAFKA_ERRORS.MESSAGE_TOO_LARGE, text)
   }
-  if (header.sizeBytes > config.segmentBytes) {
-    const text = `the record batch has ${header.sizeBytes} bytes, segment.bytes is ${config.segmentBytes}`
-    return refuse(KAFKA_ERRORS.RECORD_LIST_TOO_LARGE, text)
+  if (sizeBytes > config.segmentBytes) {
+    const text = `the record batch has ${sizeBytes} bytes, segment.bytes is ${config.segmentBytes}`
+    return refuseBytes(KAFKA_ERRORS.RECORD_LIST_TOO_LARGE, text)
   }
-  if (!isBatchCrcValid(batch, 0)) {
-    return refuse(KAFKA_ERRORS.CORRUPT_MESSAGE, 'the checksum of the record batch is wrong')
-  }
-  const { recordCount, lastOffsetDelta } = header
+  if (isBatchCrcValid(batch, 0)) return undefined
+  return refuseBytes(KAFKA_ERRORS.CORRUPT_MESSAGE, 'the checksum of the record batch is wrong')
+}
+
+function headerProblem(header: RecordBatchHeader, { config, origin }: ValidationOptions): InvalidBatch | undefined {
+  const { recordCount, lastOffsetDelta, attributes } = header
   if (recordCount <= 0 || lastOffsetDelta !== recordCount - 1) {
     const text = `${recordCount} records do not fit a last offset delta of ${lastOffsetDelta}`
     return refuse(KAFKA_ERRORS.INVALID_RECORD, text)
   }
-  if ((header.attributes & 0x07) > 4) {
-    return refuse(KAFKA_ERRORS.UNSUPPORTED_COMPRESSION_TYPE, `compression ${header.attributes & 0x07} is unknown`)
+  if ((attributes & 0x07) > 4) {
+    return refuse(KAFKA_ERRORS.UNSUPPORTED_COMPRESSION_TYPE, `compression ${attributes & 0x07} is unknown`)
+  }
+  // Odd, but so it is in Kafka: refused only where the broker would set that type itself.
+  if (isLogAppendTime(attributes) && config.timestampType === 'LogAppendTime') {
+    const message = 'producers must not set the timestamp type LogAppendTime'
+    const count = Math.min(recordCount, RECORD_ERRORS_MAX)
+    const errors = Array.from({ length: count }, (_, batchIndex) => ({ batchIndex, message }))
+    return refuse(KAFKA_ERRORS.INVALID_TIMESTAMP, 'one or more records have been rejected', errors)
   }
   return origin === 'client' ? clientHeaderProblem(header) : undefined
+}
+
+/** Takes the timestamp type LogAppendTime away from a batch of a topic with CreateTime: its records have their own. */
+function withCreateTime(batch: Buffer): RecordBatchHeader {
+  batch.writeInt16BE(batch.readInt16BE(BATCH_AT.attributes) & ~LOG_APPEND_TIME_BIT, BATCH_AT.attributes)
+  writeBatchCrc(batch, 0)
+  return readBatchHeader(batch, 0)
 }
 
 function clientHeaderProblem(header: RecordBatchHeader): InvalidBatch | undefined {
@@ -237,9 +269,6 @@ function clientHeaderProblem(header: RecordBatchHeader): InvalidBatch | undefine
   if (header.producerId >= 0n && header.baseSequence < 0) {
     const text = `sequence ${header.baseSequence} of producer id ${header.producerId} is negative`
     return refuse(KAFKA_ERRORS.INVALID_RECORD, text)
-  }
-  if (isLogAppendTime(header.attributes)) {
-    return refuse(KAFKA_ERRORS.INVALID_TIMESTAMP, 'clients may not set the timestamp type LogAppendTime')
   }
   if (isTransactional(header.attributes)) {
     // Without a transaction coordinator no transaction can be open for this producer.

@@ -17,8 +17,8 @@
 
 import { messageOf, randomInt } from '../../core/index.ts'
 import { KAFKA_ERRORS, stampBatch, stampLogAppendTime } from '../../protocol/index.ts'
-import type { AppendedBatch, AppendResult, RecordError, RefusedBatch } from './append-result.ts'
-import type { ValidBatch } from './batch-validator.ts'
+import type { AppendedBatch, AppendResult, RefusedBatch } from './append-result.ts'
+import type { InvalidBatch, ValidBatch } from './batch-validator.ts'
 import { systemErrorCode } from './disk.ts'
 import { IndexSaver } from './index-saver.ts'
 import type { EpochEnd, LeaderEpochs } from './leader-epochs.ts'
@@ -209,11 +209,11 @@ export class PartitionLog {
    */
   append(records: Buffer, options: AppendOptions = {}): Promise<AppendResult> {
     const origin = options.origin ?? 'client'
-    if (this.#isClosed) return this.#refuse(KAFKA_ERRORS.UNKNOWN_TOPIC_OR_PARTITION, 'the partition is closed')
-    if (this.isOffline) return this.#refuse(KAFKA_ERRORS.KAFKA_STORAGE_ERROR, 'the disk of the partition failed')
+    if (this.#isClosed) return unavailable(KAFKA_ERRORS.UNKNOWN_TOPIC_OR_PARTITION, 'it is closed')
+    if (this.isOffline) return unavailable(KAFKA_ERRORS.KAFKA_STORAGE_ERROR, 'its disk failed')
     const nowMs = this.#environment.clock.now()
     const checked = this.#environment.validator.validate(records, { config: this.#config, origin, nowMs })
-    if (!checked.isValid) return this.#refuse({ code: checked.errorCode }, checked.errorMessage, checked.recordErrors)
+    if (!checked.isValid) return this.#refuseBatch(checked)
     const { header } = checked
     if (origin === 'client' && header.producerId >= 0n) {
       const verdict = this.#producers.check(header)
@@ -351,17 +351,15 @@ export class PartitionLog {
     this.#changed()
   }
 
-  #refuse(
-    error: { readonly code: number },
-    errorMessage: string,
-    recordErrors: readonly RecordError[] = []
-  ): Promise<RefusedBatch> {
-    return Promise.resolve({
-      errorCode: error.code,
-      errorMessage,
-      recordErrors,
-      logStartOffset: this.#logStartOffset
-    })
+  /** Refused by what the log knows of the producer. */
+  #refuse(error: { readonly code: number }, errorMessage: string): Promise<RefusedBatch> {
+    const logStartOffset = this.#logStartOffset
+    return Promise.resolve({ errorCode: error.code, errorMessage, recordErrors: [], logStartOffset })
+  }
+
+  #refuseBatch({ errorCode, errorMessage, recordErrors, isUnframed }: InvalidBatch): Promise<RefusedBatch> {
+    const logStartOffset = isUnframed ? -1n : this.#logStartOffset
+    return Promise.resolve({ errorCode, errorMessage, recordErrors, logStartOffset })
   }
 
   #answerSequence(verdict: Exclude<SequenceVerdict, { kind: 'next' }>, producerId: bigint): Promise<AppendResult> {
@@ -421,7 +419,7 @@ export class PartitionLog {
           const logAppendTimeMs = isStampedWithTime ? maxTimestampMs : -1n
           if (error === undefined)
             resolve(this.#appended({ baseOffset, lastOffset, logAppendTimeMs, isDuplicate: false }))
-          else resolve(this.#refuse(KAFKA_ERRORS.KAFKA_STORAGE_ERROR, storageMessage(error)))
+          else resolve(unwritten(error))
         }
       })
     })
@@ -440,7 +438,7 @@ export class PartitionLog {
         undo: undefined,
         settle: error => {
           if (error === undefined) resolve(value())
-          else resolve(this.#refuse(KAFKA_ERRORS.KAFKA_STORAGE_ERROR, storageMessage(error)))
+          else resolve(unwritten(error))
         }
       })
     })
@@ -591,7 +589,12 @@ export class PartitionLog {
   }
 }
 
-function storageMessage(error: unknown): string {
+function unavailable(error: { readonly code: number }, reason: string): Promise<RefusedBatch> {
+  const errorMessage = `the partition takes no records: ${reason}`
+  return Promise.resolve({ errorCode: error.code, errorMessage, recordErrors: [], logStartOffset: -1n })
+}
+
+function unwritten(error: unknown): Promise<RefusedBatch> {
   const code = systemErrorCode(error)
-  return `the log could not be written${code === '' ? '' : ` (${code})`}`
+  return unavailable(KAFKA_ERRORS.KAFKA_STORAGE_ERROR, code === '' ? 'it could not be written' : code)
 }

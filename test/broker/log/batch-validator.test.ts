@@ -69,11 +69,14 @@ test('every flipped bit behind the checksum is noticed', () => {
   }
 })
 
-test('other formats than version 2 are INVALID_RECORD', () => {
-  const old = batchOfCount(1)
-  old.writeInt8(1, 16)
+test('the older formats are INVALID_RECORD, formats that never were are CORRUPT_MESSAGE', () => {
+  const withMagic = (magic: number): number => {
+    const batch = batchOfCount(1)
+    batch.writeInt8(magic, 16)
+    return codeOf(check(batch))
+  }
 
-  assert.equal(codeOf(check(old)), 87)
+  assert.deepEqual([0, 1, 3, -1].map(withMagic), [87, 87, 2, 2])
 })
 
 test('a count that does not fit the last offset delta, or is zero, is INVALID_RECORD', () => {
@@ -88,23 +91,26 @@ test('a count that does not fit the last offset delta, or is zero, is INVALID_RE
   assert.equal(codeOf(check(empty)), 87)
 })
 
-test('a batch that holds fewer or more records than it says is refused', () => {
-  for (const [count, said] of [
-    [3, 5],
-    [5, 3]
-  ] as const) {
-    const lying = changed(batchOfCount(count), copy => {
-      copy.writeInt32BE(said, 57)
-      copy.writeInt32BE(said - 1, 23)
-    })
-    assert.equal(codeOf(check(lying)), 2)
+test('a batch that holds fewer or more records than it says is INVALID_RECORD', () => {
+  for (const compression of ['none', 'gzip'] as const) {
+    for (const [count, said] of [
+      [3, 5],
+      [5, 3]
+    ] as const) {
+      const lying = changed(batchOfCount(count, 'v', { compression }), copy => {
+        copy.writeInt32BE(said, 57)
+        copy.writeInt32BE(said - 1, 23)
+      })
+      assert.equal(codeOf(check(lying)), 87)
+    }
   }
 })
 
-test('compressed bytes that do not open are CORRUPT_MESSAGE', () => {
-  const broken = changed(batchOfCount(50, 'value', { compression: 'gzip' }), copy => copy.fill(0xff, 61))
-
-  assert.equal(codeOf(check(broken)), 2)
+test('records that do not open although their checksum is right are INVALID_RECORD, which no client retries', () => {
+  for (const compression of ['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const) {
+    const broken = changed(batchOfCount(50, 'value', { compression }), copy => copy.fill(0xff, 61))
+    assert.equal(codeOf(check(broken)), 87, compression)
+  }
 })
 
 test('an unknown compression is UNSUPPORTED_COMPRESSION_TYPE', () => {
@@ -122,8 +128,20 @@ test('a transactional batch without an open transaction is INVALID_TXN_STATE', (
   assert.equal(codeOf(check(batchOfCount(1, 'v', stamp))), 48)
 })
 
-test('the timestamp type LogAppendTime from a client is INVALID_TIMESTAMP', () => {
-  assert.equal(codeOf(check(changed(batchOfCount(1), copy => copy.writeInt16BE(8, 21)))), 32)
+test('the timestamp type LogAppendTime from a client is taken away, or refused where the topic has it', () => {
+  for (const compression of ['none', 'gzip'] as const) {
+    const batch = (): Buffer =>
+      changed(batchOfCount(2, 'v', { compression }), copy => copy.writeInt16BE(copy.readInt16BE(21) | 8, 21))
+
+    const taken = check(batch())
+    const refused = check(batch(), { timestampType: 'LogAppendTime' })
+
+    assert.ok(taken.isValid)
+    assert.equal(taken.records.readInt16BE(21) & 8, 0)
+    assert.equal(taken.records.readUInt32BE(17), crc32c(taken.records, 21))
+    assert.ok(!refused.isValid)
+    assert.deepEqual([refused.errorCode, refused.recordErrors.map(error => error.batchIndex)], [32, [0, 1]])
+  }
 })
 
 test('timestamps are accepted up to the limits and refused beyond them, naming the records', () => {
