@@ -16,7 +16,12 @@ import type { AppendSignals } from './handlers/append-signals.ts'
 import type { LogManager, PartitionLog } from './log/index.ts'
 import type { BrokerSettings } from './settings.ts'
 
-const OFFSETS_TOPIC = '__consumer_offsets'
+/** Name of the topic. */
+export const OFFSETS_TOPIC = '__consumer_offsets'
+/** A partition below this size is not worth a rewrite: it replays in a blink. */
+const REWRITE_BYTES_MIN = 16 * 1024 * 1024
+/** A partition is rewritten when it holds this many times what is alive in it. */
+const REWRITE_RATIO = 4
 const REPLAY_BYTES = 1024 * 1024
 /** Below the default of `max.message.bytes`. */
 const BATCH_BYTES = 1_000_000
@@ -34,6 +39,7 @@ export interface OffsetsTopicOptions {
 /** The log of committed offsets and groups. */
 export class OffsetsTopic implements OffsetsLog {
   readonly #options: OffsetsTopicOptions
+  readonly #sizes = new Map<number, { bytes: number; aliveBytes: number }>()
   readonly #builder = new RecordBatchBuilder({ sizeBytesMax: BATCH_BYTES })
   #creating: Promise<void> | undefined
 
@@ -79,6 +85,7 @@ export class OffsetsTopic implements OffsetsLog {
   }
 
   async #appendBatch(log: PartitionLog, batch: Buffer): Promise<KafkaErrorName> {
+    this.#sizeOf(log.partition).bytes += batch.length
     const result = await log.append(batch, { origin: 'coordinator' })
     if (result.errorCode !== 0) return coordinatorError(kafkaErrorName(result.errorCode))
     this.#options.signals.appended(log, batch.length)
@@ -102,7 +109,42 @@ export class OffsetsTopic implements OffsetsLog {
 
   /** Visits every record of every partition, oldest first. */
   async replay(visit: (key: Buffer, value: Buffer | null) => void): Promise<void> {
-    for (const log of this.#options.logs.topic(OFFSETS_TOPIC)?.logs ?? []) await replayLog(log, visit)
+    for (const log of this.#options.logs.topic(OFFSETS_TOPIC)?.logs ?? []) {
+      this.#sizeOf(log.partition).bytes = await replayLog(log, visit)
+    }
+  }
+
+  /** Whether a rewrite is worth it; see `OffsetsLog`. */
+  isRewriteDue(partition: number): boolean {
+    const { bytes, aliveBytes } = this.#sizeOf(partition)
+    return bytes > REWRITE_BYTES_MIN && bytes > REWRITE_RATIO * aliveBytes
+  }
+
+  /** Replaces what a partition holds; see `OffsetsLog`. */
+  async rewrite(partition: number, records: readonly GroupRecord[]): Promise<KafkaErrorName> {
+    const log = this.#log(partition)
+    if (log === undefined) return 'COORDINATOR_NOT_AVAILABLE'
+    const batches = this.#batches(records)
+    const results = await Promise.all(batches.map(batch => log.append(batch, { origin: 'coordinator' })))
+    const refused = results.find(result => result.errorCode !== 0)
+    if (refused !== undefined) return coordinatorError(kafkaErrorName(refused.errorCode))
+    const [first] = results
+    const startOffset = first !== undefined && 'baseOffset' in first ? first.baseOffset : -1n
+    // What replaces the old records must be as durable as the removal of them.
+    await log.flush()
+    const deleted = await log.deleteRecords(startOffset)
+    if (deleted.errorCode !== 0) return coordinatorError(kafkaErrorName(deleted.errorCode))
+    const aliveBytes = batches.reduce((sum, batch) => sum + batch.length, 0)
+    this.#sizes.set(partition, { bytes: aliveBytes, aliveBytes })
+    return 'NONE'
+  }
+
+  #sizeOf(partition: number): { bytes: number; aliveBytes: number } {
+    const known = this.#sizes.get(partition)
+    if (known !== undefined) return known
+    const size = { bytes: 0, aliveBytes: 0 }
+    this.#sizes.set(partition, size)
+    return size
   }
 
   #log(partition: number): PartitionLog | undefined {
@@ -110,12 +152,15 @@ export class OffsetsTopic implements OffsetsLog {
   }
 }
 
-async function replayLog(log: PartitionLog, visit: (key: Buffer, value: Buffer | null) => void): Promise<void> {
+/** Visits the records of one partition; answers how many bytes they took. */
+async function replayLog(log: PartitionLog, visit: (key: Buffer, value: Buffer | null) => void): Promise<number> {
   const cursor = new RecordCursor()
   let offset = log.logStartOffset
+  let bytes = 0
   while (offset < log.highWatermark) {
     const { records, errorCode } = await log.read(offset, REPLAY_BYTES)
-    if (errorCode !== KAFKA_ERRORS.NONE.code || records.length === 0) return
+    if (errorCode !== KAFKA_ERRORS.NONE.code || records.length === 0) break
+    bytes += records.length
     cursor.reset(records)
     while (cursor.nextBatch()) {
       while (cursor.nextRecord()) {
@@ -125,6 +170,7 @@ async function replayLog(log: PartitionLog, visit: (key: Buffer, value: Buffer |
       offset = cursor.header.baseOffset + BigInt(cursor.header.lastOffsetDelta) + 1n
     }
   }
+  return bytes
 }
 
 /** What a failed write means to a group member. Source: Kafka `CoordinatorOperationExceptionHelper`. */

@@ -306,8 +306,7 @@ export class ClassicGroup {
   #accepts(request: JoinRequest): boolean {
     if (this.#members.has(request.memberId)) return true
     if (request.groupInstanceId !== null && this.#members.findStatic(request.groupInstanceId) !== undefined) return true
-    const pending = request.memberId === '' ? 0 : this.#pendingJoins.size
-    return this.#members.size + Math.max(0, pending - 1) < this.#settings.memberCountMax
+    return this.#members.size < this.#settings.memberCountMax
   }
 
   #isProtocolShared(request: JoinRequest): boolean {

@@ -9,7 +9,8 @@
  * client ever sees COORDINATOR_LOAD_IN_PROGRESS.
  *
  * Limits: parked requests are bounded by the members, members by
- * `group.max.size`; groups that hold nothing are dropped by `expireOffsets`.
+ * `group.max.size`; groups that hold nothing are dropped; what a restart has to
+ * replay is kept within a small multiple of what is alive by `compact`.
  */
 
 import { randomUUID } from 'node:crypto'
@@ -28,11 +29,15 @@ import type {
   JoinRequest,
   LeavingMember,
   MemberIdentity,
+  StoredGroup,
   SyncReply,
   SyncRequest
 } from './group-types.ts'
 import { groupPartition } from './java-hash.ts'
 import { subscriptionOf } from './member-table.ts'
+
+/** How often a rewrite waits for a moment without appends before it is left to the next check. */
+const COMPACTION_WAITS_MAX = 1000
 
 /** The log under the coordinator: the internal topic `__consumer_offsets`. */
 export interface OffsetsLog {
@@ -42,6 +47,10 @@ export interface OffsetsLog {
   append(partition: number, records: readonly GroupRecord[]): Promise<KafkaErrorName>
   /** Visits every record of every partition, oldest first. */
   replay(visit: (key: Buffer, value: Buffer | null) => void): Promise<void>
+  /** Whether so much was appended to a partition since its last rewrite that a rewrite is worth it. */
+  isRewriteDue(partition: number): boolean
+  /** Appends the given records, which are all that is alive in a partition, then removes everything before them. */
+  rewrite(partition: number, records: readonly GroupRecord[]): Promise<KafkaErrorName>
 }
 
 /** Settings of the coordinator beyond those of single groups. */
@@ -68,6 +77,8 @@ export interface OffsetToCommit extends TopicPartition {
 interface GroupEntry {
   readonly group: ClassicGroup
   readonly offsets: CommittedOffsets
+  /** The generation that was written last. */
+  stored: StoredGroup | undefined
   /** Partitions of commits that are being appended: a deletion must cover them too. */
   readonly inFlight: Set<readonly TopicPartition[]>
   timer: Timer | undefined
@@ -85,17 +96,24 @@ export class GroupCoordinator {
   readonly #options: CoordinatorOptions
   readonly #groups = new Map<string, GroupEntry>()
   readonly #parked = new Map<number, (reply: JoinReply | SyncReply) => void>()
+  /** Appends under way, by partition of `__consumer_offsets`. */
+  readonly #appends = new Map<number, Set<Promise<KafkaErrorName>>>()
+  readonly #startMs: number
+  readonly #startMonotonicMs: number
   #token = 0
+  #isClosed = false
   #retentionTimer: Timer | undefined
 
   constructor(options: CoordinatorOptions) {
     this.#options = options
+    this.#startMs = options.clock.now()
+    this.#startMonotonicMs = options.clock.monotonicMs()
   }
 
   /** Replays `__consumer_offsets`, then starts timers. Call once, before clients are served. */
   async load(): Promise<void> {
     const { clock, log, settings, logger } = this.#options
-    const nowMs = clock.now()
+    const nowMs = this.#nowMs()
     await log.replay((key, value) => this.#replayRecord(key, value, nowMs))
     for (const [groupId, entry] of this.#groups) {
       if (entry.group.isUnused && entry.group.protocolType === null && entry.offsets.topicCount === 0) {
@@ -103,7 +121,13 @@ export class GroupCoordinator {
       } else this.#arm(entry)
     }
     if (this.#groups.size > 0) logger.info({ groups: this.#groups.size }, 'groups and committed offsets were loaded')
-    this.#retentionTimer = clock.every(settings.retentionCheckMs, () => void this.expireOffsets()).unref()
+    this.#retentionTimer = clock.every(settings.retentionCheckMs, () => void this.#tidy()).unref()
+    await this.compact()
+  }
+
+  async #tidy(): Promise<void> {
+    await this.expireOffsets()
+    await this.compact()
   }
 
   #replayRecord(key: Buffer, value: Buffer | null, nowMs: number): void {
@@ -113,12 +137,18 @@ export class GroupCoordinator {
       this.#entry(record.groupId).offsets.apply(record, record.committed)
       return
     }
-    if (record.group === undefined) this.#groups.delete(record.groupId)
-    else this.#entry(record.groupId).group.restore(record.group, nowMs)
+    if (record.group === undefined) {
+      this.#groups.delete(record.groupId)
+      return
+    }
+    const entry = this.#entry(record.groupId)
+    entry.group.restore(record.group, nowMs)
+    entry.stored = record.group
   }
 
   /** Stops all timers. Parked requests stay unanswered: their connections are closing. */
   close(): void {
+    this.#isClosed = true
     this.#retentionTimer?.cancel()
     for (const entry of this.#groups.values()) entry.timer?.cancel()
     this.#parked.clear()
@@ -138,7 +168,7 @@ export class GroupCoordinator {
       this.#parked.set(token, reply => {
         if (reply.kind === 'join') resolve(reply)
       })
-      this.#perform(entry, entry.group.join({ ...request, token, newMemberId }, this.#options.clock.now()))
+      this.#perform(entry, entry.group.join({ ...request, token, newMemberId }, this.#nowMs()))
     })
   }
 
@@ -152,7 +182,7 @@ export class GroupCoordinator {
       this.#parked.set(token, reply => {
         if (reply.kind === 'sync') resolve(reply)
       })
-      this.#perform(entry, entry.group.sync({ ...request, token }, this.#options.clock.now()))
+      this.#perform(entry, entry.group.sync({ ...request, token }, this.#nowMs()))
     })
   }
 
@@ -160,7 +190,7 @@ export class GroupCoordinator {
   heartbeat(groupId: string, identity: MemberIdentity): KafkaErrorName {
     if (groupId === '') return 'INVALID_GROUP_ID'
     const entry = this.#groups.get(groupId)
-    return entry === undefined ? 'UNKNOWN_MEMBER_ID' : entry.group.heartbeat(identity, this.#options.clock.now())
+    return entry === undefined ? 'UNKNOWN_MEMBER_ID' : entry.group.heartbeat(identity, this.#nowMs())
   }
 
   /** LeaveGroup: one error per named member. */
@@ -168,7 +198,7 @@ export class GroupCoordinator {
     if (groupId === '') return leaving.map(() => 'INVALID_GROUP_ID')
     const entry = this.#groups.get(groupId)
     if (entry === undefined) return leaving.map(() => 'UNKNOWN_MEMBER_ID')
-    const effects = entry.group.leave(leaving, this.#options.clock.now())
+    const effects = entry.group.leave(leaving, this.#nowMs())
     this.#perform(entry, effects)
     return effects.errors
   }
@@ -185,15 +215,19 @@ export class GroupCoordinator {
     if (groupId === '') return 'INVALID_GROUP_ID'
     if (!this.#groups.has(groupId) && identity.generation >= 0) return 'ILLEGAL_GENERATION'
     const entry = this.#entry(groupId)
-    const error = entry.group.commitOffsetsError(identity, this.#options.clock.now())
-    if (error !== 'NONE' || offsets.length === 0) return error
+    const error = entry.group.commitOffsetsError(identity, this.#nowMs())
+    if (error !== 'NONE' || offsets.length === 0) {
+      this.#dropIfBlank(entry)
+      return error
+    }
     const records = offsets.map(each => encodeOffset(groupId, each, each.committed))
     entry.inFlight.add(offsets)
-    const writeError = await this.#append(groupId, records)
+    const writeError = await this.#append(groupId, records, () => {
+      for (const each of offsets) entry.offsets.apply(each, each.committed)
+    })
     entry.inFlight.delete(offsets)
-    if (writeError !== 'NONE') return writeError
-    for (const each of offsets) entry.offsets.apply(each, each.committed)
-    return 'NONE'
+    this.#dropIfBlank(entry)
+    return writeError
   }
 
   /** A group and its offsets, if the group is known. */
@@ -212,7 +246,7 @@ export class GroupCoordinator {
     if (groupId === '') return 'INVALID_GROUP_ID'
     const entry = this.#groups.get(groupId)
     if (entry === undefined || entry.group.state === 'Dead') return 'GROUP_ID_NOT_FOUND'
-    if (!entry.group.tryKill(this.#options.clock.now())) return 'NON_EMPTY_GROUP'
+    if (!entry.group.tryKill(this.#nowMs())) return 'NON_EMPTY_GROUP'
     const known = [...entry.offsets.partitions(), ...[...entry.inFlight].flat()]
     const records = known.map(partition => encodeOffset(groupId, partition, undefined))
     this.#drop(entry)
@@ -253,10 +287,10 @@ export class GroupCoordinator {
 
   /** Removes offsets that have outlived `offsets.retention.minutes`, and groups that have nothing left. */
   async expireOffsets(): Promise<void> {
-    const { clock, settings } = this.#options
+    const { settings } = this.#options
     for (const entry of this.#groups.values()) {
       const { group, offsets } = entry
-      const nowMs = clock.now()
+      const nowMs = this.#nowMs()
       const { state, stateTimestampMs, protocolType } = group
       const view = { state, stateTimestampMs, protocolType, subscribedTopics: subscribedTopics(group) }
       const expired = offsets.expired(view, nowMs, settings.offsetsRetentionMs)
@@ -270,20 +304,21 @@ export class GroupCoordinator {
   async #removeOffsets(entry: GroupEntry, partitions: readonly TopicPartition[]): Promise<KafkaErrorName> {
     if (partitions.length === 0) return 'NONE'
     const { groupId } = entry.group
-    const error = await this.#append(
-      groupId,
-      partitions.map(partition => encodeOffset(groupId, partition, undefined))
-    )
-    if (error === 'NONE') for (const partition of partitions) entry.offsets.apply(partition, undefined)
-    return error
+    const tombstones = partitions.map(partition => encodeOffset(groupId, partition, undefined))
+    return this.#append(groupId, tombstones, () => {
+      for (const partition of partitions) entry.offsets.apply(partition, undefined)
+    })
   }
 
   /** Carries out a decision: writes, replies, timer. */
   #perform(entry: GroupEntry, effects: GroupEffects): void {
     for (const write of effects.writes) {
       const { groupId } = entry.group
-      void this.#append(groupId, [encodeGroup(groupId, write.group)]).then(error =>
-        this.#perform(entry, entry.group.completeWrite(write.ticket, error, this.#options.clock.now()))
+      const applyWrite = (): void => {
+        entry.stored = write.group
+      }
+      void this.#append(groupId, [encodeGroup(groupId, write.group)], applyWrite).then(error =>
+        this.#perform(entry, entry.group.completeWrite(write.ticket, error, this.#nowMs()))
       )
     }
     for (const reply of effects.replies) {
@@ -292,44 +327,109 @@ export class GroupCoordinator {
       resolve?.(reply)
     }
     this.#arm(entry)
+    this.#dropIfBlank(entry)
   }
 
-  async #append(groupId: string, records: readonly GroupRecord[]): Promise<KafkaErrorName> {
+  /**
+   * Appends records of a group.
+   *
+   * @param applyWrite - Takes what was written into memory. It runs before the append counts as done, see `compact`.
+   */
+  async #append(
+    groupId: string,
+    records: readonly GroupRecord[],
+    applyWrite: () => void = () => undefined
+  ): Promise<KafkaErrorName> {
     const { log, logger } = this.#options
-    const error = await log.append(groupPartition(groupId, log.partitionCount), records)
+    const partition = groupPartition(groupId, log.partitionCount)
+    const appending = log.append(partition, records)
+    const appends = this.#appends.get(partition) ?? new Set()
+    this.#appends.set(partition, appends.add(appending))
+    const error = await appending
+    if (error === 'NONE') applyWrite()
+    appends.delete(appending)
     if (error !== 'NONE') logger.error({ groupId, error }, 'a record of the group could not be written')
     return error
+  }
+
+  /**
+   * Rewrites partitions of `__consumer_offsets` that hold mostly what later
+   * records have replaced. The state in memory equals the log only while no
+   * append is under way, so that moment is waited for: a newer commit before an
+   * older value of it in the log would be undone by the next replay.
+   */
+  async compact(): Promise<void> {
+    const { log, logger } = this.#options
+    for (let partition = 0; partition < log.partitionCount; partition++) {
+      if (!log.isRewriteDue(partition)) continue
+      for (let wait = 0; wait < COMPACTION_WAITS_MAX && this.#isAppending(partition); wait++) {
+        const appends = this.#appends.get(partition)
+        if (appends !== undefined) await Promise.all(appends)
+      }
+      if (this.#isAppending(partition) || this.#isClosed) continue
+      const records = this.#aliveRecords(partition)
+      const error = await log.rewrite(partition, records)
+      logger.info({ partition, records: records.length, error }, 'committed offsets were rewritten')
+    }
+  }
+
+  #isAppending(partition: number): boolean {
+    return (this.#appends.get(partition)?.size ?? 0) > 0
+  }
+
+  #aliveRecords(partition: number): GroupRecord[] {
+    const records: GroupRecord[] = []
+    for (const [groupId, { offsets, stored }] of this.#groups) {
+      if (groupPartition(groupId, this.#options.log.partitionCount) !== partition) continue
+      if (stored !== undefined) records.push(encodeGroup(groupId, stored))
+      for (const each of offsets.partitions()) {
+        records.push(encodeOffset(groupId, each, offsets.get(each.topic, each.partition)))
+      }
+    }
+    return records
   }
 
   /** Keeps one timer per group at its next deadline; later deadlines are found when it fires. */
   #arm(entry: GroupEntry): void {
     const nextMs = entry.group.nextDeadlineMs()
-    if (nextMs === undefined || (entry.timer !== undefined && entry.timerMs <= nextMs)) return
+    if (this.#isClosed || nextMs === undefined || (entry.timer !== undefined && entry.timerMs <= nextMs)) return
     entry.timer?.cancel()
     entry.timerMs = nextMs
-    const delayMs = Math.max(0, nextMs - this.#options.clock.now())
+    const delayMs = Math.max(0, nextMs - this.#nowMs())
     entry.timer = this.#options.clock.after(delayMs, () => this.#expire(entry)).unref()
   }
 
   #expire(entry: GroupEntry): void {
     entry.timer = undefined
-    this.#perform(entry, entry.group.expire(this.#options.clock.now()))
+    this.#perform(entry, entry.group.expire(this.#nowMs()))
   }
 
   #entry(groupId: string): GroupEntry {
     const known = this.#groups.get(groupId)
     if (known !== undefined && known.group.state !== 'Dead') return known
-    const { settings, clock } = this.#options
-    const group = new ClassicGroup(groupId, settings, clock.now())
+    const group = new ClassicGroup(groupId, this.#options.settings, this.#nowMs())
     const offsets = new CommittedOffsets()
-    const entry: GroupEntry = { group, offsets, inFlight: new Set(), timer: undefined, timerMs: 0 }
+    const entry: GroupEntry = { group, offsets, stored: undefined, inFlight: new Set(), timer: undefined, timerMs: 0 }
     this.#groups.set(groupId, entry)
     return entry
   }
 
   #drop(entry: GroupEntry): void {
     entry.timer?.cancel()
-    this.#groups.delete(entry.group.groupId)
+    const { groupId } = entry.group
+    if (this.#groups.get(groupId) === entry) this.#groups.delete(groupId)
+  }
+
+  /** A group that never held anything leaves no trace, however many ids a client tries. */
+  #dropIfBlank(entry: GroupEntry): void {
+    const { group, offsets, inFlight } = entry
+    const isBlank = group.isUnused && group.generation === 0 && offsets.topicCount === 0 && inFlight.size === 0
+    if (isBlank) this.#drop(entry)
+  }
+
+  /** Epoch milliseconds that never jump: a corrected wall clock must not end every session at once. */
+  #nowMs(): number {
+    return Math.floor(this.#startMs + this.#options.clock.monotonicMs() - this.#startMonotonicMs)
   }
 
   #nextToken(): number {

@@ -59,17 +59,33 @@ async function fetchAndWait(
   call: { request: FetchRequest; context: FetchContext; caller: Caller }
 ): Promise<Fetched[]> {
   const { request, context, caller } = call
-  const fetched = await fetchAll(broker, request, context)
-  const bytes = fetched.reduce((sum, each) => sum + each.bytes, 0)
-  const isEnough = bytes >= request.minBytes || context.targets.length === 0 || fetched.some(each => each.hasError)
-  if (isEnough || request.maxWaitMs <= 0) return fetched
+  let fetched = await fetchAll(broker, request, context)
+  if (isAnswerDue(fetched, request)) return fetched
+  // What was appended while the others were read has woken nobody yet.
+  if (fetched.some(hasGrown)) {
+    fetched = await fetchAll(broker, request, context)
+    if (isAnswerDue(fetched, request)) return fetched
+  }
   await broker.signals.wait({
     partitions: fetched.flatMap(each => each.log ?? []),
-    wantedBytes: request.minBytes - bytes,
+    wantedBytes: fetched.some(hasGrown) ? 1 : request.minBytes - bytesOf(fetched),
     waitMs: request.maxWaitMs,
     signal: caller.signal
   })
   return caller.signal.aborted ? [] : fetchAll(broker, request, context)
+}
+
+function bytesOf(fetched: readonly Fetched[]): number {
+  return fetched.reduce((sum, each) => sum + each.bytes, 0)
+}
+
+function isAnswerDue(fetched: readonly Fetched[], { minBytes, maxWaitMs }: FetchRequest): boolean {
+  return maxWaitMs <= 0 || fetched.length === 0 || bytesOf(fetched) >= minBytes || fetched.some(each => each.hasError)
+}
+
+/** Whether more became readable since the partition was looked at. */
+function hasGrown({ log, data }: Fetched): boolean {
+  return log !== undefined && log.highWatermark !== data.highWatermark
 }
 
 /** Reads all partitions in turn, as long as there is room in the answer. */

@@ -17,6 +17,7 @@ import {
   ZERO_UUID
 } from '../../protocol/index.ts'
 import { INTERNAL_TOPICS, type Topic } from '../log/index.ts'
+import { OFFSETS_TOPIC } from '../offsets-topic.ts'
 import type { BrokerState } from './broker-state.ts'
 import { defineHandler, errorCode } from './handler.ts'
 import { AUTHORIZED_CLUSTER_OPERATIONS, AUTHORIZED_TOPIC_OPERATIONS } from './authorized-operations.ts'
@@ -61,10 +62,17 @@ async function lookUp(
   const failed = (error: KafkaErrorName): MetadataResponseTopicInput => ({ name, errorCode: errorCode(error) })
   const isAllowed = request.allowAutoTopicCreation && broker.settings.isOn('auto.create.topics.enable')
   if (!isAllowed) return failed('UNKNOWN_TOPIC_OR_PARTITION')
-  const created = await broker.logs.createTopic({ name })
-  // Another request may have created it meanwhile.
-  const found = created.topic ?? broker.logs.topic(name)
-  return found === undefined ? failed(kafkaErrorName(created.errorCode)) : describe(broker, found)
+  const error = await create(broker, name)
+  const created = broker.logs.topic(name)
+  return created === undefined ? failed(error) : describe(broker, created)
+}
+
+/** Creates a topic; that another request was faster is no error to whoever looks it up afterwards. */
+async function create(broker: BrokerState, name: string): Promise<KafkaErrorName> {
+  if (!INTERNAL_TOPICS.has(name)) return kafkaErrorName((await broker.logs.createTopic({ name })).errorCode)
+  // An internal topic has its own partition count and settings. There is one only.
+  if (name === OFFSETS_TOPIC) await broker.offsetsTopic.ensureCreated()
+  return 'UNKNOWN_TOPIC_OR_PARTITION'
 }
 
 function describe(broker: BrokerState, topic: Topic): MetadataResponseTopicInput {

@@ -7,6 +7,7 @@
  * connection: malformed bytes, or a bug.
  */
 
+import { messageOf, PipelineError } from '../../core/index.ts'
 import {
   type Api,
   type ByteReader,
@@ -83,14 +84,23 @@ export function defineHandler<Q, QI, S, SI>(definition: HandlerDefinition<Q, QI,
     run: async (broker, body, { header, caller }) => {
       const request = api.request.read(body, header.apiVersion)
       const response = await definition.handle(broker, request, caller)
-      if (response === undefined) return undefined
-      return encodeResponse(api, header.apiVersion, header.correlationId, response)
+      return response === undefined ? undefined : encode(api, header, response)
     },
     fail: (body, header, errorCode) => {
       if (definition.fail === undefined) return undefined
       const response = definition.fail(api.request.read(body, header.apiVersion), errorCode)
       return encodeResponse(api, header.apiVersion, header.correlationId, response)
     }
+  }
+}
+
+/** A response that cannot be encoded is this broker's fault, unlike a request that cannot be decoded. */
+function encode<SI>(api: Api<unknown, never, unknown, SI>, header: RequestHeader, response: SI): Buffer[] {
+  try {
+    return encodeResponse(api, header.apiVersion, header.correlationId, response)
+  } catch (cause) {
+    const what = `the response of ${api.name} ${header.apiVersion} cannot be encoded: ${messageOf(cause)}`
+    throw new PipelineError('ERR_CORE_INVARIANT', what, { cause })
   }
 }
 

@@ -176,7 +176,7 @@ export class Connection {
         slot.isDone = true
         this.#flush()
       },
-      (error: unknown) => this.close(describe(error), PipelineError.is(error) ? 'warn' : 'error')
+      (error: unknown) => this.close(describe(error), isOurFault(error) ? 'error' : 'warn')
     )
   }
 
@@ -198,6 +198,11 @@ export class Connection {
     this.#lastActivityMs = this.#options.clock.monotonicMs()
     this.#pump()
   }
+}
+
+/** Whether a request failed through no fault of the client's. */
+function isOurFault(error: unknown): boolean {
+  return !PipelineError.is(error) || PipelineError.is(error, 'ERR_CORE_INVARIANT')
 }
 
 function describe(error: unknown): string {

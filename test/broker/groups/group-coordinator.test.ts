@@ -15,7 +15,7 @@ const DAY_MS = 86_400_000
 
 /** `__consumer_offsets` in memory; a real one runs in the tests over sockets and in kill.test.ts. */
 class MemoryLog implements OffsetsLog {
-  readonly partitionCount = 4
+  readonly partitionCount = 1
   readonly records: GroupRecord[] = []
   error: KafkaErrorName = 'NONE'
   /** Appends wait here while it is set. */
@@ -25,6 +25,18 @@ class MemoryLog implements OffsetsLog {
     await this.gate
     if (this.error === 'NONE') this.records.push(...records)
     return this.error
+  }
+
+  isDue = false
+
+  isRewriteDue(): boolean {
+    return this.isDue
+  }
+
+  rewrite(partition: number, records: readonly GroupRecord[]): Promise<KafkaErrorName> {
+    if (partition !== 0) return Promise.resolve('NONE')
+    this.records.splice(0, this.records.length, ...records)
+    return Promise.resolve('NONE')
   }
 
   replay(visit: (key: Buffer, value: Buffer | null) => void): Promise<void> {
@@ -255,4 +267,31 @@ test('a hundred members join at once, get one generation each once, and one lead
   assert.equal(replies.filter(reply => reply.members.length === 100).length, 1)
   const refused = await groups.join('g', JOIN)
   assert.equal(refused.error, 'GROUP_MAX_SIZE_REACHED')
+})
+
+test('a rewrite keeps what is alive and nothing else, and waits for commits under way', async () => {
+  const world = await worldOf()
+  const { clock, log, groups } = world
+  const memberId = await joinAlone(world, 'g')
+  const identity = { memberId, groupInstanceId: null, generation: 1 }
+  for (let offset = 1n; offset <= 100n; offset++) await groups.commitOffsets('g', identity, [offsetOf(clock, offset)])
+  await groups.commitOffsets('other', NOBODY, [offsetOf(clock, 7n)])
+  const committing = groups.commitOffsets('g', identity, [offsetOf(clock, 101n)])
+  log.isDue = true
+  await groups.compact()
+  await committing
+  assert.equal(log.records.length, 3, 'the generation, and one offset of each group')
+  groups.close()
+
+  log.isDue = false
+  const after = await worldOf(log, clock)
+  assert.equal(after.groups.find('g')?.offsets.get('orders', 0)?.offset, 101n)
+  assert.equal(after.groups.find('other')?.offsets.get('orders', 0)?.offset, 7n)
+  assert.equal(after.groups.heartbeat('g', identity), 'NONE')
+})
+
+test('a client that tries many group ids in vain leaves no groups behind', async () => {
+  const { groups } = await worldOf()
+  for (let index = 0; index < 100; index++) await groups.join(`g-${index}`, { ...JOIN, sessionTimeoutMs: 1 })
+  assert.deepEqual(groups.list(), [])
 })

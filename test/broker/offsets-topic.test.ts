@@ -1,0 +1,121 @@
+import assert from 'node:assert/strict'
+import fs from 'node:fs/promises'
+import os from 'node:os'
+import path from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { type Broker, startBroker } from '../../src/broker/index.ts'
+import {
+  createTopicsApi,
+  deleteTopicsApi,
+  listOffsetsApi,
+  metadataApi,
+  offsetCommitApi,
+  offsetFetchApi,
+  produceApi
+} from '../../src/protocol/index.ts'
+import type { RawConnection } from '../support/raw-connection.ts'
+import { brokerFor, connectTo, RecordingLogger } from './support.ts'
+
+const PARTITION_COUNT = 50
+
+async function commit(
+  connection: RawConnection,
+  groupId: string,
+  { offset, metadata = '' }: { offset: bigint; metadata?: string }
+): Promise<void> {
+  const partitions = Array.from({ length: PARTITION_COUNT }, (_, partitionIndex) => ({
+    partitionIndex,
+    committedOffset: offset,
+    committedMetadata: metadata
+  }))
+  const message = { groupId, generationIdOrMemberEpoch: -1, topics: [{ name: 't', partitions }] }
+  const answer = await connection.request(offsetCommitApi, { version: 7, message })
+  for (const partition of answer.topics[0]?.partitions ?? []) assert.equal(partition.errorCode, 0)
+}
+
+async function committed(connection: RawConnection, groupId: string): Promise<(bigint | undefined)[]> {
+  const partitionIndexes = Array.from({ length: PARTITION_COUNT }, (_, index) => index)
+  const message = { groupId, topics: [{ name: 't', partitionIndexes }] }
+  const { topics } = await connection.request(offsetFetchApi, { version: 5, message })
+  return topics[0]?.partitions.map(partition => partition.committedOffset) ?? []
+}
+
+async function createTopic(connection: RawConnection): Promise<void> {
+  const topics = [{ name: 't', numPartitions: PARTITION_COUNT, replicationFactor: 1 }]
+  await connection.request(createTopicsApi, { version: 4, message: { topics, timeoutMs: 1000 } })
+}
+
+async function startIn(dataDir: string, logger: RecordingLogger): Promise<Broker> {
+  const config = { 'offsets.retention.check.interval.ms': '20', 'offsets.topic.num.partitions': '1' }
+  return startBroker({ dataDir, logger, config })
+}
+
+async function temporaryFolder(t: TestContext): Promise<string> {
+  const folder = await fs.mkdtemp(path.join(os.tmpdir(), 'comporta-test-'))
+  t.after(() => fs.rm(folder, { recursive: true, force: true }))
+  return folder
+}
+
+test('a __consumer_offsets that holds mostly replaced commits is rewritten, and a restart finds the last ones', async t => {
+  const dataDir = await temporaryFolder(t)
+  const logger = new RecordingLogger()
+  const first = await startIn(dataDir, logger)
+  const connection = await connectTo(t, first)
+  await createTopic(connection)
+  await commit(connection, 'quiet', { offset: 3n })
+  const metadata = 'm'.repeat(4000)
+  // 100 commits of 50 partitions with 4 kB each are 20 MB, of which 200 kB are alive.
+  for (let offset = 1n; offset <= 100n; offset++) await commit(connection, 'busy', { offset, metadata })
+  await logger.until('info', 'committed offsets were rewritten')
+  await commit(connection, 'busy', { offset: 101n })
+  const at = { name: '__consumer_offsets', partitions: [{ partitionIndex: 0, timestamp: -2n }] }
+  const starts = await connection.request(listOffsetsApi, { version: 5, message: { replicaId: -1, topics: [at] } })
+  assert.ok((starts.topics[0]?.partitions[0]?.offset ?? 0n) > 0n)
+  await first.close()
+
+  const second = await startIn(dataDir, new RecordingLogger())
+  t.after(() => second.close())
+  const again = await connectTo(t, second)
+  assert.deepEqual(
+    await committed(again, 'busy'),
+    Array.from({ length: PARTITION_COUNT }, () => 101n)
+  )
+  assert.deepEqual(
+    await committed(again, 'quiet'),
+    Array.from({ length: PARTITION_COUNT }, () => 3n)
+  )
+})
+
+test('clients cannot write into, delete or shape __consumer_offsets', async t => {
+  const broker = await brokerFor(t, { config: { 'num.partitions': '7' } })
+  const connection = await connectTo(t, broker)
+  const topics = [{ name: '__consumer_offsets' }]
+  const metadata = await connection.request(metadataApi, {
+    version: 4,
+    message: { topics, allowAutoTopicCreation: true }
+  })
+  assert.equal(metadata.topics[0]?.isInternal, true)
+  assert.equal(metadata.topics[0]?.partitions.length, 4, 'its own count, not num.partitions')
+  const topicData = [{ name: '__consumer_offsets', partitionData: [{ index: 0, records: Buffer.alloc(70) }] }]
+  const produced = await connection.request(produceApi, {
+    version: 7,
+    message: { acks: -1, timeoutMs: 1000, topicData }
+  })
+  assert.equal(produced.responses[0]?.partitionResponses[0]?.errorCode, 17)
+  const deletion = { topicNames: ['__consumer_offsets'], timeoutMs: 1000 }
+  const deleted = await connection.request(deleteTopicsApi, { version: 4, message: deletion })
+  assert.equal(deleted.responses[0]?.errorCode, 17)
+})
+
+test('offsets of a deleted topic do not come back when a topic of that name is made again', async t => {
+  const broker = await brokerFor(t)
+  const connection = await connectTo(t, broker)
+  await createTopic(connection)
+  await commit(connection, 'g', { offset: 9n })
+  await connection.request(deleteTopicsApi, { version: 4, message: { topicNames: ['t'], timeoutMs: 1000 } })
+  await createTopic(connection)
+  assert.deepEqual(
+    await committed(connection, 'g'),
+    Array.from({ length: PARTITION_COUNT }, () => -1n)
+  )
+})
