@@ -56,7 +56,7 @@ async function temporaryFolder(t: TestContext): Promise<string> {
   return folder
 }
 
-test('a __consumer_offsets that holds mostly replaced commits is rewritten, and a restart finds the last ones', async t => {
+test('a __consumer_offsets of mostly replaced commits is rewritten, and a restart finds the last ones', async t => {
   const dataDir = await temporaryFolder(t)
   const logger = new RecordingLogger()
   const first = await startIn(dataDir, logger)

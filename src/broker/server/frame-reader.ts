@@ -22,7 +22,7 @@ const LENGTH_BYTES = 4
 /** One request without its length. */
 export interface Frame {
   readonly bytes: Buffer
-  /** What to give back with `release` when nothing uses the bytes any more; `undefined` for a view into a socket read. */
+  /** The buffer that `release` gives back when nothing uses the bytes any more; none for a view into a socket read. */
   readonly pooled: Buffer | undefined
 }
 
