@@ -28,9 +28,9 @@ export interface ClientPeer {
   readonly admin: Admin
   readonly server: TestCluster
   /** Creates a topic with a new name. */
-  topic(partitionCount: number, configs?: Readonly<Record<string, string>>): Promise<string>
+  readonly topic: (partitionCount: number, configs?: Readonly<Record<string, string>>) => Promise<string>
   /** Another client of the same cluster. */
-  another(): Promise<Cluster>
+  readonly another: () => Promise<Cluster>
 }
 
 /** Connects a client for the length of one test. */
@@ -57,6 +57,11 @@ export async function clientForTest(
     return name
   }
   return { cluster, admin, server, topic, another }
+}
+
+/** Texts in the order of their characters. */
+export function inOrder(texts: readonly string[]): string[] {
+  return texts.toSorted((left, right) => (left < right ? -1 : Number(left > right)))
 }
 
 /** Waits for conditions that events make true: looks again at every `changed`. */
