@@ -2,6 +2,7 @@
 
 import { PipelineError } from '../core/index.ts'
 
+/** The codes by name; docs/reference/exit-codes.md says what to do about each. */
 export const EXIT = {
   ok: 0,
   /** The run ended, and its verdict is no: a failed audit. */

@@ -27,7 +27,7 @@ export async function loadPipelineFile(path: string, environment: Environment): 
   try {
     text = await readFile(path, 'utf8')
   } catch (error) {
-    const message = `cannot read ${path}: ${messageOf(error)}. Name a file with --file, or write one with: comporta init`
+    const message = `cannot read ${path}: ${messageOf(error)}. Name a file with --file, or run: comporta init`
     throw new PipelineError('ERR_CONFIG_UNREADABLE', message, { cause: error })
   }
   return parsePipeline(text, { fileName: path, environment })

@@ -53,7 +53,7 @@ export function parseConfigSource(text: string, environment: Environment): Confi
   }
 }
 
-/** Aliases that expand without end are refused by the library with an exception: it becomes a problem like any other. */
+/** The library refuses aliases that expand without end by an exception: it becomes a problem like any other. */
 function toPlainValue(document: Document, problems: Problem[]): unknown {
   try {
     return document.toJS({ maxAliasCount: 100 }) ?? {}

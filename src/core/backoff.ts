@@ -14,7 +14,7 @@ export interface BackoffOptions {
   readonly maxMs: number
   /** Growth per failure. Default 2. */
   readonly multiplier?: number
-  /** Share of the wait that is random, 0 to 1: 0.2 gives 80 % to 120 %. Default 0.2, as in Kafka's clients (KIP-580). */
+  /** Share of the wait that is random, 0 to 1: 0.2 gives 80 % to 120 %. Default 0.2, as in KIP-580. */
   readonly jitterRatio?: number
 }
 

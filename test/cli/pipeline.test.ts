@@ -30,6 +30,10 @@ async function startPipeline(t: TestContext): Promise<Setup> {
   return { cwd, env, eventsUrl: `http://127.0.0.1:${http}/events`, up }
 }
 
+function post(url: string, body: string): Promise<Response> {
+  return fetch(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body })
+}
+
 /** Waits for the text in what the pipeline prints; the test's own time limit ends a wait in vain. */
 async function seen(up: RunningCommand, pattern: RegExp): Promise<void> {
   while (!pattern.test(up.output())) await new Promise(resolve => setTimeout(resolve, 20))
@@ -51,9 +55,9 @@ test('events from a file, from standard input and over HTTP reach the function, 
   assert.match(produce.stdout, /published 1 events/)
   await seen(up, /mt-c400-\d+: 1 events from offset 0/)
 
-  const answer = await fetch(eventsUrl, { method: 'POST', body: '{"codigo":301,"truck_id":"T-3"}' })
+  const answer = await post(eventsUrl, '{"codigo":301,"truck_id":"T-3"}')
   assert.equal(answer.status, 202)
-  const refused = await fetch(eventsUrl, { method: 'POST', body: '{"codigo":' })
+  const refused = await post(eventsUrl, '{"codigo":')
   assert.equal(refused.status, 400)
 
   assert.equal(await up.stop(), 0)
@@ -61,13 +65,13 @@ test('events from a file, from standard input and over HTTP reach the function, 
 
 test('what was acknowledged before a stop is there after the next start', async t => {
   const { cwd, env, eventsUrl, up } = await startPipeline(t)
-  const answer = await fetch(eventsUrl, { method: 'POST', body: '{"codigo":301,"truck_id":"T-3"}' })
+  const answer = await post(eventsUrl, '{"codigo":301,"truck_id":"T-3"}')
   assert.equal(answer.status, 202)
   await seen(up, /mt-c300-\d+: 1 events from offset 0/)
   assert.equal(await up.stop('SIGTERM'), 0)
 
   const again = await startComporta(t, ['up'], { cwd, env, until: /running; Ctrl-C drains/ })
-  await fetch(eventsUrl, { method: 'POST', body: '{"codigo":301,"truck_id":"T-3"}' })
+  await post(eventsUrl, '{"codigo":301,"truck_id":"T-3"}')
   // The same key lands in the same partition, behind the event of the first run, which is not delivered again.
   await seen(again, /mt-c300-\d+: 1 events from offset 1/)
   assert.doesNotMatch(again.output(), /from offset 0/)

@@ -31,7 +31,8 @@ export function addBroker(program: Command, action: CommandAction): void {
     .option(...metricsPortOption)
     .addHelpText(
       'after',
-      '\nExamples:\n  comporta broker\n  comporta broker --data /var/lib/comporta --port 9092 --set log.retention.hours=24'
+      '\nExamples:\n  comporta broker\n' +
+        '  comporta broker --data /var/lib/comporta --port 9092 --set log.retention.hours=24'
     )
     .action(action(broker))
 }

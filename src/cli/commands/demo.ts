@@ -34,8 +34,8 @@ export function addDemo(program: Command, action: CommandAction): void {
     .command('demo')
     .summary('run the truck scenario and prove that nothing was lost')
     .description(
-      'Trucks send events at a steady rate, then flat out: 2 producers, Kafka, 3 dispatchers, a Lambda function and 2 ' +
-        'services, each a process. At the end an audit compares what was produced with what arrived.'
+      'Trucks send events at a steady rate, then flat out: 2 producers, Kafka, 3 dispatchers, a Lambda function ' +
+        'and 2 services, each a process. At the end an audit compares what was produced with what arrived.'
     )
     .option('--records <count>', 'events in all', parseCount, 260_000)
     .option('--rate <per second>', 'events a second of the steady phase, 0 to leave it out', parseRate, 13_000)

@@ -14,8 +14,8 @@ export function addDispatch(program: Command, action: CommandAction): void {
     .command('dispatch')
     .summary('run one dispatcher')
     .description(
-      'Joins the consumer group of the pipeline file and hands batches to its target. Start as many as you like, up to ' +
-        'the number of partitions. Ctrl-C finishes the batches in flight, commits, and leaves the group.'
+      'Joins the consumer group of the pipeline file and hands batches to its target. Start as many as you like, up ' +
+        'to the number of partitions. Ctrl-C finishes the batches in flight, commits, and leaves the group.'
     )
     .option(...metricsPortOption)
     .addHelpText(
@@ -34,7 +34,7 @@ async function dispatch(options: CommonOptions): Promise<number> {
     { kafka: pipeline.kafka, dispatcher: section, metricsPort: options.metricsPort },
     logger
   )
-  const text = `dispatching ${section.topics.join(', ')} as ${section.groupId} to ${role.info['target']}. Ctrl-C drains.`
+  const text = `dispatching ${section.topics.join(', ')} as ${section.groupId} to ${role.info['target']}. Ctrl-C drains`
   process.stdout.write(options.json === true ? `${JSON.stringify(role.info)}\n` : `${text}\n`)
   return await runAlone(role, logger, section.drainMs)
 }

@@ -16,12 +16,14 @@ export function addIngest(program: Command, action: CommandAction): void {
     .argument('<events.ndjson>', 'file of newline-delimited JSON')
     .summary('publish a file of events')
     .description(
-      'Publishes every line of the file as the pipeline file says, and reports what became of it. It ends when all of it ' +
-        'is acknowledged by Kafka. Lines that cannot be read, routed or keyed go to the dead letter topic, with the reason.'
+      'Publishes every line of the file as the pipeline file says, and reports what became of it. It ends when all ' +
+        'of it is acknowledged by Kafka. Lines that cannot be read, routed or keyed go to the dead letter topic, ' +
+        'with the reason.'
     )
     .addHelpText(
       'after',
-      '\nExit codes: 0 all lines are in Kafka, 65 the file cannot be read.\n\nExamples:\n  comporta ingest events.ndjson'
+      '\nExit codes: 0 all lines are in Kafka, 65 the file cannot be read.\n' +
+        '\nExamples:\n  comporta ingest events.ndjson'
     )
     .action(action(ingest))
 }

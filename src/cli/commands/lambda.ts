@@ -21,7 +21,8 @@ export function addLambda(program: Command, action: CommandAction): void {
     .option(...metricsPortOption)
     .addHelpText(
       'after',
-      '\nExamples:\n  comporta lambda\n  aws lambda invoke --endpoint-url http://127.0.0.1:9001 --function-name distributor out.json'
+      '\nExamples:\n  comporta lambda\n' +
+        '  aws lambda invoke --endpoint-url http://127.0.0.1:9001 --function-name distributor out.json'
     )
     .action(action(lambda))
 }
@@ -35,7 +36,8 @@ async function lambda(options: LambdaCommandOptions): Promise<number> {
     { ...section, port: options.port ?? section.port, metricsPort: options.metricsPort },
     logger
   )
-  const text = `Lambda runtime on ${role.info['endpoint']}: ${Object.keys(section.functions).join(', ')}. Ctrl-C stops it.`
+  const names = Object.keys(section.functions).join(', ')
+  const text = `Lambda runtime on ${role.info['endpoint']}: ${names}. Ctrl-C stops it.`
   process.stdout.write(options.json === true ? `${JSON.stringify(role.info)}\n` : `${text}\n`)
   return await runAlone(role, logger, 10_000)
 }

@@ -16,8 +16,8 @@ export function addProduce(program: Command, action: CommandAction): void {
     .argument('[source]', '"-" reads newline-delimited JSON from standard input; default: the sources of the file')
     .summary('publish events from standard input or the file’s sources')
     .description(
-      'Routes, keys and publishes events as the pipeline file says. What cannot be read, routed or keyed goes to its dead ' +
-        'letter topic. Ctrl-C stops reading and waits until what was read is in Kafka.'
+      'Routes, keys and publishes events as the pipeline file says. What cannot be read, routed or keyed goes to its ' +
+        'dead letter topic. Ctrl-C stops reading and waits until what was read is in Kafka.'
     )
     .option(...metricsPortOption)
     .addHelpText('after', '\nExamples:\n  comporta produce\n  cat events.ndjson | comporta produce -')
@@ -27,7 +27,8 @@ export function addProduce(program: Command, action: CommandAction): void {
 async function produce(options: CommonOptions, source?: string): Promise<number> {
   if (source === '-') return await publish(options, { type: 'stdin' })
   if (source !== undefined) {
-    const message = `"${source}" is no source: "-" is standard input, a file is published with: comporta ingest ${source}`
+    const hint = `"-" is standard input, a file is published with: comporta ingest ${source}`
+    const message = `"${source}" is no source: ${hint}`
     throw new PipelineError('ERR_CLI_USAGE', message)
   }
   const pipeline = await loadPipeline(options)

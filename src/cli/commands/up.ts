@@ -23,8 +23,9 @@ export function addUp(program: Command, action: CommandAction): void {
     .command('up')
     .summary('run the whole pipeline on this machine')
     .description(
-      'Starts what the pipeline file names: the embedded broker (where kafka.bootstrapServers is "embedded"), the topics, ' +
-        'the Lambda runtime, one dispatcher, and the producer with its sources. Ctrl-C drains from source to sink.'
+      'Starts what the pipeline file names: the embedded broker (where kafka.bootstrapServers is "embedded"), the ' +
+        'topics, the Lambda runtime, one dispatcher, and the producer with its sources. Ctrl-C drains from ' +
+        'source to sink.'
     )
     .option(
       '--metrics-port <number>',

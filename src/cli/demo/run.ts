@@ -31,12 +31,13 @@ export interface DemoRunOptions {
   readonly chaos: 'kill-dispatcher' | undefined
   readonly logLevel: string
   readonly signal: AbortSignal
+  /** A run in which nothing moves for this long is given up, in milliseconds. Default 60_000. */
+  readonly stallMs?: number
 }
 
 const producerCount = 2
 /** Longest steady phase: enough for its percentiles to mean something. */
 const pacedSecondsMax = 10
-const stallMs = 60_000
 const tickMs = 250
 
 /** One run and everything it has started. */
@@ -174,6 +175,7 @@ export class DemoRun {
       () => (hasProducedAll = true),
       () => undefined
     )
+    const stallMs = this.#options.stallMs ?? 60_000
     let last = { delivered: -1, uncommitted: -1, atMs: systemClock.monotonicMs() }
     for (;;) {
       if (!(await sleep(systemClock, tickMs, this.#options.signal))) throw interrupted()
@@ -185,7 +187,7 @@ export class DemoRun {
       if (uncommitted === 0) return
       if (delivered !== last.delivered || uncommitted !== last.uncommitted) {
         last = { delivered, uncommitted, atMs: systemClock.monotonicMs() }
-      } else if (systemClock.monotonicMs() - last.atMs > stallMs) throw stalled(this.dir, uncommitted)
+      } else if (systemClock.monotonicMs() - last.atMs > stallMs) throw this.#stalled(stallMs, uncommitted)
     }
   }
 
@@ -225,6 +227,12 @@ export class DemoRun {
     return processes.reduce((sum, process) => sum + (process.status[name] ?? 0), 0)
   }
 
+  #stalled(stallMs: number, uncommitted: number): PipelineError {
+    const what = uncommitted < 0 ? 'the producers have not finished' : `${uncommitted} records are not committed`
+    const logs = `the logs of all processes: ${join(this.dir, 'logs')}`
+    return new PipelineError('ERR_CLI_TIMEOUT', `nothing has moved for ${stallMs / 1000} s: ${what}; ${logs}`)
+  }
+
   async #removeTopics(stack: DemoStack): Promise<void> {
     const cluster = await connectCluster(stack.pipeline.kafka, 'demo', this.#logger)
     try {
@@ -243,10 +251,4 @@ function perSecond(count: number, ms: number): number {
 
 function interrupted(): PipelineError {
   return new PipelineError('ERR_CORE_ABORTED', 'the run was interrupted before its end: no verdict')
-}
-
-function stalled(dir: string, uncommitted: number): PipelineError {
-  const what = uncommitted < 0 ? 'the producers have not finished' : `${uncommitted} records are not committed`
-  const message = `nothing has moved for ${stallMs / 1000} s: ${what}. The logs of all processes: ${join(dir, 'logs')}`
-  return new PipelineError('ERR_CLI_TIMEOUT', message)
 }

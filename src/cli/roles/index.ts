@@ -5,6 +5,7 @@
 
 import type { RoleStarter } from '../process/role.ts'
 
+/** How to load the starter of each role. */
 export const roleLoaders: Readonly<Record<string, () => Promise<RoleStarter>>> = {
   broker: async () => (await import('./broker.ts')).startBrokerRole,
   'demo-producer': async () => (await import('./demo-producer.ts')).startDemoProducerRole,

@@ -1,8 +1,9 @@
 /** The embedded Lambda runtime as a role. */
 
 import type { FunctionConfig, LambdaConfig } from '../../config/index.ts'
-import { type FunctionOptions, startLambdaRuntime } from '../../lambda/index.ts'
+import { type FunctionOptions, type LambdaRuntime, startLambdaRuntime } from '../../lambda/index.ts'
 import type { Logger } from '../../telemetry/index.ts'
+import type { RoleStatus } from '../process/messages.ts'
 import type { RunningRole } from '../process/role.ts'
 import { type MetricsOptions, startRoleMetrics } from './role-metrics.ts'
 
@@ -19,11 +20,23 @@ export async function startLambdaRole(options: LambdaConfig & MetricsOptions, lo
   })
   return {
     info: { endpoint: runtime.endpoint, ...metrics.info },
-    status: () => ({}),
-    drain: async () => {
-      await runtime.close()
+    status: () => totalsOf(runtime),
+    drain: async deadlineMs => {
+      await runtime.drain(deadlineMs)
       await metrics.close()
     }
+  }
+}
+
+function totalsOf(runtime: LambdaRuntime): RoleStatus {
+  const functions = runtime.status()
+  const sum = (valueOf: (each: (typeof functions)[number]) => number): number =>
+    functions.reduce((total, each) => total + valueOf(each), 0)
+  return {
+    invocations: sum(each => each.invocations),
+    errors: sum(each => each.errors),
+    throttles: sum(each => each.throttles),
+    running: sum(each => each.busyCount)
   }
 }
 

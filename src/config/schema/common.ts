@@ -2,7 +2,7 @@
 
 import { z } from 'zod'
 
-/** A Kafka topic name. Source: Kafka `Topic.validate`: 1 to 249 of letters, digits, `.`, `_`, `-`, and neither `.` nor `..`. */
+/** A Kafka topic name: 1 to 249 of letters, digits, `.`, `_`, `-`; not `.` or `..`. Source: Kafka `Topic.validate`. */
 export const topicName: z.ZodString = z
   .string()
   .regex(/^(?!\.{1,2}$)[a-zA-Z0-9._-]{1,249}$/, 'not a topic name: 1 to 249 letters, digits, ".", "_" or "-"')

@@ -15,10 +15,5 @@ export const coreErrorCodes = {
     summary: 'The operation was given up because its owner is stopping.',
     remedy: 'Nothing, when a stop was asked for.',
     retriable: false
-  },
-  ERR_CORE_QUEUE_FULL: {
-    summary: 'A bounded queue is full.',
-    remedy: 'Wait for space before offering more; the limit is in the configuration of the owner.',
-    retriable: true
   }
 } as const satisfies Record<`ERR_CORE_${string}`, ErrorCodeEntry>
