@@ -90,7 +90,8 @@ export async function ensureTopics(cluster: Cluster, pipeline: PipelineConfig): 
       wanted.set(topic, { partitions: 1, replicationFactor: -1, config: {} })
   }
   const admin = new Admin(cluster)
-  const existing = new Set((await admin.listTopics()).topics.map(each => each.topic))
+  const { topics } = await admin.describeTopics([...wanted.keys()])
+  const existing = new Set(topics.filter(each => each.errorCode === 0).map(each => each.topic))
   const missing = [...wanted].filter(([topic]) => !existing.has(topic))
   if (missing.length === 0) return []
   const results = await admin.createTopics(

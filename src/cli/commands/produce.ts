@@ -17,7 +17,8 @@ export function addProduce(program: Command, action: CommandAction): void {
     .summary('publish events from standard input or the file’s sources')
     .description(
       'Routes, keys and publishes events as the pipeline file says. What cannot be read, routed or keyed goes to its ' +
-        'dead letter topic. Ctrl-C stops reading and waits until what was read is in Kafka.'
+        'dead letter topic. Topics of the file that do not exist are created. Ctrl-C stops reading and waits until ' +
+        'what was read is in Kafka.'
     )
     .option(...metricsPortOption)
     .addHelpText('after', '\nExamples:\n  comporta produce\n  cat events.ndjson | comporta produce -')
@@ -41,8 +42,14 @@ async function produce(options: CommonOptions, source?: string): Promise<number>
   }
   const logger = loggerFor('producer', options)
   const { startProducerRole } = await import('../roles/producer.ts')
-  const role = await startProducerRole({ kafka: pipeline.kafka, producer, metricsPort: options.metricsPort }, logger)
+  const role = await startProducerRole(
+    { kafka: pipeline.kafka, producer, topics: pipeline, metricsPort: options.metricsPort },
+    logger
+  )
   const where = role.info['events'] === undefined ? '' : ` POST events to ${role.info['events']}.`
   process.stdout.write(options.json === true ? `${JSON.stringify(role.info)}\n` : `producing.${where} Ctrl-C drains.\n`)
-  return await runAlone(role, logger, 30_000)
+  const exitCode = await runAlone(role, logger, 30_000)
+  const { error } = await role.producer.drain()
+  if (error !== undefined) throw error
+  return exitCode
 }

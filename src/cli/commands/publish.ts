@@ -15,7 +15,10 @@ export async function publish(options: CommonOptions, source: SourceConfig): Pro
   const logger = loggerFor('producer', { ...options, logLevel: options.logLevel ?? 'warn' })
   const { startProducerRole } = await import('../roles/producer.ts')
   const startMs = systemClock.monotonicMs()
-  const role = await startProducerRole({ kafka: pipeline.kafka, producer: { ...section, sources: [source] } }, logger)
+  const role = await startProducerRole(
+    { kafka: pipeline.kafka, producer: { ...section, sources: [source] }, topics: pipeline },
+    logger
+  )
   const progress = showProgress(role, options)
   await runAlone(role, logger, 30_000)
   progress.cancel()

@@ -70,7 +70,8 @@ export async function startDemoProducerRole(options: DemoProducerOptions, logger
     status: () => ({ produced, deadLettered: producer.status().totals.deadLetteredCount, ...times }),
     flush: () => ledger.flush(),
     drain: async deadlineMs => {
-      await producer.drain(deadlineMs)
+      const { error } = await producer.drain(deadlineMs)
+      if (error !== undefined) logger.error({ code: error.code, error: error.message }, 'not all events are in Kafka')
       await cluster.close()
       ledger.close()
     }

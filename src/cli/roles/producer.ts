@@ -1,6 +1,6 @@
 /** The producer as a role: sources of the pipeline file, standard input, or a file. */
 
-import type { KafkaConfig, ProducerConfig, SourceConfig } from '../../config/index.ts'
+import type { KafkaConfig, PipelineConfig, ProducerConfig, SourceConfig } from '../../config/index.ts'
 import {
   fileSource,
   HttpSource,
@@ -13,13 +13,15 @@ import {
 import type { Logger } from '../../telemetry/index.ts'
 import type { RoleStatus } from '../process/messages.ts'
 import type { RunningRole } from '../process/role.ts'
-import { connectCluster } from '../wiring.ts'
+import { connectCluster, ensureTopics } from '../wiring.ts'
 import { type MetricsOptions, startRoleMetrics } from './role-metrics.ts'
 
 /** What the role is told. */
 export interface ProducerRoleOptions extends MetricsOptions {
   readonly kafka: KafkaConfig
   readonly producer: ProducerConfig
+  /** The pipeline whose missing topics are created first; absent = they must be there. */
+  readonly topics?: PipelineConfig
 }
 
 /** A producer that runs, and its parts for commands that report on it. */
@@ -32,6 +34,7 @@ export async function startProducerRole(options: ProducerRoleOptions, logger: Lo
   const metrics = await startRoleMetrics(options)
   const cluster = await connectCluster(options.kafka, 'producer', logger)
   try {
+    if (options.topics !== undefined) await ensureTopics(cluster, options.topics)
     const producer = await startProducer({ config: options.producer, cluster, logger, meter: metrics.meter })
     const sources = options.producer.sources.map(source => createSource(source, logger))
     const reports = sources.map(source => producer.run(source))
@@ -49,7 +52,8 @@ export async function startProducerRole(options: ProducerRoleOptions, logger: Lo
       finished,
       status: () => statusOf(producer),
       drain: async deadlineMs => {
-        await producer.drain(deadlineMs)
+        const { error } = await producer.drain(deadlineMs)
+        if (error !== undefined) logger.error({ code: error.code, error: error.message }, 'not all events are in Kafka')
         await cluster.close()
         await metrics.close()
       }
