@@ -4,7 +4,10 @@ import type { Clock, PipelineError, Random } from '../core/index.ts'
 import type { Logger } from '../telemetry/index.ts'
 import type { Cluster } from './cluster.ts'
 
-/** Whole record batches of one partition, as they came from the broker. */
+/**
+ * Whole record batches of one partition, as they came from the broker. Chunks leave no gap: each begins at the
+ * `nextOffset` of the one before, although not every offset between has a record.
+ */
 export interface FetchedChunk {
   readonly topic: string
   readonly partition: number
