@@ -36,9 +36,17 @@ export interface OffsetsTopicOptions {
   readonly signals: AppendSignals
 }
 
+interface WaitingAppend {
+  readonly partition: number
+  readonly records: readonly GroupRecord[]
+  readonly resolve: (error: KafkaErrorName) => void
+}
+
 /** The log of committed offsets and groups. */
 export class OffsetsTopic implements OffsetsLog {
   readonly #options: OffsetsTopicOptions
+  /** Appends that came before the topic was there. */
+  readonly #waiting: WaitingAppend[] = []
   readonly #sizes = new Map<number, { bytes: number; aliveBytes: number }>()
   readonly #builder = new RecordBatchBuilder({ sizeBytesMax: BATCH_BYTES })
   #creating: Promise<void> | undefined
@@ -53,11 +61,13 @@ export class OffsetsTopic implements OffsetsLog {
     return topic?.logs.length ?? this.#options.settings.number('offsets.topic.num.partitions')
   }
 
-  /** Creates the topic unless it is there. */
-  async ensureCreated(): Promise<void> {
-    if (this.#options.logs.topic(OFFSETS_TOPIC) !== undefined) return
-    this.#creating ??= this.#create()
-    await this.#creating
+  /** Creates the topic unless it is there. Resolves with whether it is there now: a full disk may refuse it. */
+  async ensureCreated(): Promise<boolean> {
+    if (this.#options.logs.topic(OFFSETS_TOPIC) === undefined) {
+      this.#creating ??= this.#create()
+      await this.#creating
+    }
+    return this.#options.logs.topic(OFFSETS_TOPIC) !== undefined
   }
 
   async #create(): Promise<void> {
@@ -69,14 +79,23 @@ export class OffsetsTopic implements OffsetsLog {
     }
   }
 
-  /** Appends one batch; see `OffsetsLog`. */
-  async append(partition: number, records: readonly GroupRecord[]): Promise<KafkaErrorName> {
+  /** Appends records; see `OffsetsLog`. Appends that wait for the topic to be created keep their order too. */
+  append(partition: number, records: readonly GroupRecord[]): Promise<KafkaErrorName> {
     const log = this.#log(partition)
-    // No await when the topic exists: appends keep the order of the calls.
-    if (log !== undefined) return this.#appendTo(log, records)
+    if (log !== undefined && this.#waiting.length === 0) return this.#appendTo(log, records)
+    return new Promise(resolve => {
+      this.#waiting.push({ partition, records, resolve })
+      if (this.#waiting.length === 1) void this.#appendWaiting()
+    })
+  }
+
+  async #appendWaiting(): Promise<void> {
     await this.ensureCreated()
-    const created = this.#log(partition)
-    return created === undefined ? 'COORDINATOR_NOT_AVAILABLE' : this.#appendTo(created, records)
+    for (const { partition, records, resolve } of this.#waiting.splice(0)) {
+      const log = this.#log(partition)
+      if (log === undefined) resolve('COORDINATOR_NOT_AVAILABLE')
+      else void this.#appendTo(log, records).then(resolve)
+    }
   }
 
   async #appendTo(log: PartitionLog, records: readonly GroupRecord[]): Promise<KafkaErrorName> {

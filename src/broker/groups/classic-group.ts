@@ -326,10 +326,12 @@ export class ClassicGroup {
     this.#fence(old, out)
     const member: GroupMember = { ...old, memberId: request.newMemberId, joinToken: undefined, syncToken: undefined }
     this.#members.replace(old, member)
+    const wasLeader = this.#leaderId === old.memberId
+    if (wasLeader) this.#leaderId = member.memberId
     if (this.#pendingSyncs.delete(old.memberId)) this.#pendingSyncs.add(member.memberId)
     updateMember(member, request, nowMs)
     if (this.#state === 'Stable' && electProtocol(this.#members.list()) === this.#protocolName) {
-      this.#replaceWhileStable(old.memberId, member, { request, nowMs, out })
+      this.#replaceWhileStable(old.memberId, member, { request, wasLeader, nowMs, out })
       return
     }
     member.joinToken = request.token
@@ -352,13 +354,11 @@ export class ClassicGroup {
   #replaceWhileStable(
     oldMemberId: string,
     member: GroupMember,
-    context: { request: JoinRequest; nowMs: number; out: Collected }
+    context: { request: JoinRequest; wasLeader: boolean; nowMs: number; out: Collected }
   ): void {
-    const { request, nowMs, out } = context
-    const shownLeader = request.canSkipAssignment && this.#leaderId === oldMemberId ? member.memberId : this.#leaderId
-    if (this.#leaderId === oldMemberId) this.#leaderId = member.memberId
-    const isLeader = this.#leaderId === member.memberId
-    const isAssignmentSkipped = request.canSkipAssignment && isLeader
+    const { request, wasLeader, nowMs, out } = context
+    const isAssignmentSkipped = request.canSkipAssignment && wasLeader
+    const shownLeader = wasLeader && !request.canSkipAssignment ? oldMemberId : this.#leaderId
     const reply: JoinReply = {
       ...this.#joinReply(request.token, member),
       leader: shownLeader ?? '',

@@ -19,7 +19,7 @@ import {
   type KafkaErrorName,
   kafkaErrorName
 } from '../../protocol/index.ts'
-import { randomInt } from '../../core/index.ts'
+import { messageOf, randomInt } from '../../core/index.ts'
 import type { PartitionLog } from '../log/index.ts'
 import type { BrokerState } from './broker-state.ts'
 import type { FetchContext, FetchTarget } from './fetch-sessions.ts'
@@ -142,10 +142,25 @@ async function fetchPartition(
   if (target.fetchOffset < logStartOffset || target.fetchOffset > highWatermark) return failed('OFFSET_OUT_OF_RANGE')
   const isReadable = target.fetchOffset < highWatermark && (limits.bytesMax > 0 || limits.minOneBatch)
   if (!isReadable) return { target, topic: name, log, data: { ...known, records: NO_BYTES }, bytes: 0, hasError: false }
-  const read = await log.read(target.fetchOffset, limits.bytesMax, { minOneBatch: limits.minOneBatch })
+  const read = await readOrStorageError(broker, log, { fromOffset: target.fetchOffset, ...limits })
   if (read.errorCode !== 0) return failed(kafkaErrorName(read.errorCode))
   const data = { ...known, records: read.records }
   return { target, topic: name, log, data, bytes: read.records.length, hasError: false }
+}
+
+/** A disk that fails is the broker's trouble: the client is told and may try again. */
+async function readOrStorageError(
+  broker: BrokerState,
+  log: PartitionLog,
+  read: { fromOffset: bigint; bytesMax: number; minOneBatch: boolean }
+): Promise<{ errorCode: number; records: Buffer }> {
+  try {
+    return await log.read(read.fromOffset, read.bytesMax, { minOneBatch: read.minOneBatch })
+  } catch (error) {
+    const { topic, partition } = log
+    broker.logger.error({ topic, partition, error: messageOf(error) }, 'a partition could not be read')
+    return { errorCode: errorCode('KAFKA_STORAGE_ERROR'), records: NO_BYTES }
+  }
 }
 
 /** Why a client's idea of the leader epoch is wrong; `undefined` if it is right or it has none. */

@@ -14,6 +14,7 @@ import {
   type ListOffsetsRequestPartition,
   type ListOffsetsResponsePartitionResponseInput
 } from '../../protocol/index.ts'
+import { messageOf } from '../../core/index.ts'
 import type { PartitionLog } from '../log/index.ts'
 import type { BrokerState } from './broker-state.ts'
 import { leaderEpochError } from './01-fetch.ts'
@@ -72,7 +73,8 @@ async function lookUp(
   if (timestamp < 0n && (PLACE_VERSIONS.get(timestamp) ?? Number.POSITIVE_INFINITY) > apiVersion) {
     return failed('UNSUPPORTED_VERSION')
   }
-  const found = await find(log, timestamp)
+  const found = await findOrLog(broker, log, timestamp)
+  if (found === undefined) return failed('KAFKA_STORAGE_ERROR')
   const leaderEpoch = apiVersion >= 4 ? found.leaderEpoch : -1
   return { partitionIndex, offset: found.offset, timestamp: found.timestampMs, leaderEpoch }
 }
@@ -84,6 +86,17 @@ interface Found {
 }
 
 const NONE: Found = { offset: -1n, timestampMs: -1n, leaderEpoch: -1 }
+
+/** `undefined` if the disk failed. */
+async function findOrLog(broker: BrokerState, log: PartitionLog, timestamp: bigint): Promise<Found | undefined> {
+  try {
+    return await find(log, timestamp)
+  } catch (error) {
+    const fields = { topic: log.topic, partition: log.partition, error: messageOf(error) }
+    broker.logger.error(fields, 'offsets of a partition could not be looked up')
+    return undefined
+  }
+}
 
 async function find(log: PartitionLog, timestamp: bigint): Promise<Found> {
   const { leaderEpoch } = log

@@ -8,7 +8,7 @@
 
 import { type FindCoordinatorResponseInput, findCoordinatorApi, type KafkaErrorName } from '../../protocol/index.ts'
 import type { BrokerState } from './broker-state.ts'
-import { defineHandler, errorCode } from './handler.ts'
+import { defineHandler, errorCode, errorMessage } from './handler.ts'
 
 const GROUP = 0
 const BATCHED_KEYS_VERSION = 4
@@ -18,8 +18,7 @@ const NOT_SUPPORTED = 'This broker coordinates consumer groups; transactions and
 export const findCoordinatorHandler = defineHandler({
   api: findCoordinatorApi,
   handle: async (broker, request, { apiVersion }): Promise<FindCoordinatorResponseInput> => {
-    const keyError = request.keyType === GROUP ? 'NONE' : 'INVALID_REQUEST'
-    if (keyError === 'NONE') await broker.offsetsTopic.ensureCreated()
+    const keyError = await keyTypeError(broker, request.keyType)
     if (apiVersion >= BATCHED_KEYS_VERSION) {
       return { coordinators: request.coordinatorKeys.map(key => ({ key, ...answer(broker, keyError) })) }
     }
@@ -32,6 +31,11 @@ export const findCoordinatorHandler = defineHandler({
       : { coordinators: coordinatorKeys.map(key => ({ key, errorCode: code })) }
 })
 
+async function keyTypeError(broker: BrokerState, keyType: number): Promise<KafkaErrorName> {
+  if (keyType !== GROUP) return 'INVALID_REQUEST'
+  return (await broker.offsetsTopic.ensureCreated()) ? 'NONE' : 'COORDINATOR_NOT_AVAILABLE'
+}
+
 interface CoordinatorAnswer {
   readonly errorCode: number
   readonly errorMessage: string | null
@@ -43,5 +47,9 @@ interface CoordinatorAnswer {
 function answer(broker: BrokerState, error: KafkaErrorName): CoordinatorAnswer {
   const { host, port } = broker.endpoint
   const node = error === 'NONE' ? { nodeId: broker.nodeId, host, port } : { nodeId: -1, host: '', port: -1 }
-  return { errorCode: errorCode(error), errorMessage: error === 'NONE' ? null : NOT_SUPPORTED, ...node }
+  return {
+    errorCode: errorCode(error),
+    errorMessage: error === 'INVALID_REQUEST' ? NOT_SUPPORTED : errorMessage(error),
+    ...node
+  }
 }

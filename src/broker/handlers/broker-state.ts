@@ -21,7 +21,7 @@ export interface BrokerState {
   readonly logs: LogManager
   readonly groups: GroupCoordinator
   /** The topic under the groups, created at its first use. */
-  readonly offsetsTopic: { ensureCreated(): Promise<void> }
+  readonly offsetsTopic: { ensureCreated(): Promise<boolean> }
   readonly producerIds: ProducerIds
   readonly fetchSessions: FetchSessions
   readonly signals: AppendSignals
