@@ -42,7 +42,7 @@ test('a room imports only the rooms that the table allows, and only through thei
     if (to === undefined) return false
     const room = roomOf(from) ?? ''
     const other = roomOf(to)
-    // The manifest holds the version, and the command starts itself again: both lie as far up from `dist` as from `src`.
+    // The manifest holds the version, and the command starts itself again; both lie as far from `dist` as from `src`.
     if (other === room || (room === 'cli' && ['package.json', 'bin/comporta.js'].includes(to))) return false
     return other === undefined || ROOM_IMPORTS[room]?.includes(other) !== true || to !== `src/${other}/index.ts`
   })
