@@ -8,6 +8,7 @@ import { textOf, typeScriptFiles, withoutComments } from './source-tree.ts'
 
 const codes = Object.keys(ERROR_CODES)
 const tables = typeScriptFiles(['src/core/error-codes'])
+const rooms = new Set(codes.map(code => code.split('_')[1]))
 
 /** The codes that a group of files names as string literals. */
 function codesNamedIn(files: readonly string[]): Set<string> {
@@ -39,7 +40,9 @@ test('docs/reference/errors.md is what npm run docs:errors writes', () => {
 test('every code is used by the code, and none is used that has no entry', () => {
   const used = codesNamedIn(typeScriptFiles(['src']).filter(file => !tables.includes(file)))
   assert.deepEqual({ unused: codes.filter(code => !used.has(code)) }, { unused: [] })
-  assert.deepEqual({ unknown: [...used].filter(code => !codes.includes(code)) }, { unknown: [] })
+  // Node and others have codes of the same form, and rooms ask for some of them.
+  const unknown = [...used].filter(code => rooms.has(code.split('_')[1]) && !codes.includes(code))
+  assert.deepEqual({ unknown }, { unknown: [] })
 })
 
 test('every code is asserted by a test, by its name', () => {
