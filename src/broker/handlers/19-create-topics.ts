@@ -18,21 +18,26 @@ import { defineHandler, errorCode, type Refusal } from './handler.ts'
 
 /** Most partitions in one request. Source: Kafka `ReplicationControlManager.MAX_PARTITIONS_PER_BATCH`. */
 const PARTITIONS_PER_REQUEST_MAX = 10_000
+const TOO_MANY_PARTITIONS: Refusal = {
+  error: 'POLICY_VIOLATION',
+  message: 'Excessively large number of partitions per request.'
+}
+const DUPLICATE: Refusal = { error: 'INVALID_REQUEST', message: 'Duplicate topic name.' }
 
 /** The handler of CreateTopics. */
 export const createTopicsHandler = defineHandler({
   api: createTopicsApi,
   handle: async (broker, request) => {
     const names = request.topics.map(topic => topic.name)
-    let partitionCount = 0
+    const partitionCount = request.topics.reduce(
+      (sum, topic) => sum + Math.max(1, topic.numPartitions, topic.assignments.length),
+      0
+    )
     const topics: CreateTopicsResponseCreatableTopicResultInput[] = []
     for (const topic of request.topics) {
-      partitionCount += Math.max(1, topic.numPartitions, topic.assignments.length)
-      if (names.indexOf(topic.name) !== names.lastIndexOf(topic.name)) {
-        topics.push(refused(topic.name, { error: 'INVALID_REQUEST', message: 'Duplicate topic name.' }))
-      } else if (partitionCount > PARTITIONS_PER_REQUEST_MAX) {
-        topics.push(refused(topic.name, { error: 'POLICY_VIOLATION', message: 'Too many partitions in one request.' }))
-      } else topics.push(await create(broker, topic, request.validateOnly))
+      if (partitionCount > PARTITIONS_PER_REQUEST_MAX) topics.push(refused(topic.name, TOO_MANY_PARTITIONS))
+      else if (names.indexOf(topic.name) !== names.lastIndexOf(topic.name)) topics.push(refused(topic.name, DUPLICATE))
+      else topics.push(await create(broker, topic, request.validateOnly))
     }
     return { topics }
   },
