@@ -52,7 +52,7 @@ test('events from a file, from standard input and over HTTP reach the function, 
 
   const produce = await runComporta(['produce', '-'], { cwd, env, input: '{"codigo":401,"truck_id":"T-2"}\n' })
   assert.equal(produce.exitCode, 0, produce.stderr)
-  assert.match(produce.stdout, /published 1 events/)
+  assert.match(produce.stdout, /published 1 event in/)
   await seen(up, /mt-c400-\d+: 1 events from offset 0/)
 
   const answer = await post(eventsUrl, '{"codigo":301,"truck_id":"T-3"}')

@@ -33,6 +33,10 @@ export async function publish(options: CommonOptions, source: SourceConfig): Pro
   return failedCount === 0 ? EXIT.ok : EXIT.unavailable
 }
 
+function counted(count: number, what: string): string {
+  return `${thousands(count)} ${what}${count === 1 ? '' : 's'}`
+}
+
 interface Result {
   readonly published: number
   readonly deadLettered: number
@@ -43,7 +47,7 @@ interface Result {
 function describe(result: Result, deadLetterTopic: string): string {
   const rate = result.seconds > 0 ? result.published / result.seconds : 0
   const lines = [
-    `published ${thousands(result.published)} events in ${result.seconds.toFixed(1)} s (${thousands(rate)}/s)`
+    `published ${counted(result.published, 'event')} in ${result.seconds.toFixed(1)} s (${thousands(rate)}/s)`
   ]
   if (result.deadLettered > 0) {
     const headers = 'the headers comporta-error-reason and comporta-line say why'

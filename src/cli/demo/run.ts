@@ -126,6 +126,7 @@ export class DemoRun {
     await Promise.all([allProduced, chaos])
     const endMs = systemClock.now()
     await Promise.all([...stack.services, ...this.#producers].map(role => role.flush()))
+    const pacedFromMs = Math.min(...this.#producers.map(producer => producer.status['pacedFromMs'] ?? startMs))
     const flatOutFromMs = Math.max(...this.#producers.map(producer => producer.status['flatOutFromMs'] ?? endMs))
     const deadLetters = await readDeadLetters(cluster, this.#topics.deadLetters)
     await Promise.all(this.#producers.map(producer => producer.drain(5000)))
@@ -137,7 +138,7 @@ export class DemoRun {
       cluster: brokers ?? 'embedded broker',
       seconds: (endMs - startMs) / 1000,
       rates: {
-        paced: pacedRecords === 0 ? undefined : perSecond(pacedRecords, flatOutFromMs - startMs),
+        paced: pacedRecords === 0 ? undefined : perSecond(pacedRecords, flatOutFromMs - pacedFromMs),
         flatOut: flatOutRecords === 0 ? undefined : perSecond(flatOutRecords, producedMs - flatOutFromMs),
         delivered: perSecond(audit.delivered, endMs - startMs)
       },

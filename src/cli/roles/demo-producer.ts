@@ -40,7 +40,7 @@ export async function startDemoProducerRole(options: DemoProducerOptions, logger
   const cluster = await connectCluster(options.kafka, `producer-${options.index + 1}`, logger)
   const ledger = new LedgerWriter(options.ledgerPath)
   const producer = await startProducer({ config: options.producer, cluster, logger })
-  const times = { flatOutFromMs: 0, producedAtMs: 0 }
+  const times = { pacedFromMs: 0, flatOutFromMs: 0, producedAtMs: 0 }
   let produced = 0
   const source = (phase: number, records: number, rate?: number): TruckSource =>
     new TruckSource({
@@ -59,6 +59,7 @@ export async function startDemoProducerRole(options: DemoProducerOptions, logger
     if (error !== undefined) throw error
   }
   const produce = async (): Promise<void> => {
+    times.pacedFromMs = systemClock.now()
     if (options.pacedRecords > 0) await run(source(0, options.pacedRecords, options.pacedRate))
     times.flatOutFromMs = systemClock.now()
     if (options.flatOutRecords > 0) await run(source(1, options.flatOutRecords))
