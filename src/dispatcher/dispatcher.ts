@@ -149,18 +149,20 @@ class DispatcherRuntime implements Dispatcher {
     this.#meters = new Meters(options.meter ?? noopMeter, config.groupId)
     this.#admin = new Admin(cluster)
     this.#appender = new Appender({ cluster, lingerMs: 5, clock, random, logger })
-    const maxBytes = Math.min(16_777_216, Math.max(1_048_576, config.bufferBytes >> 2))
+    const { bufferBytes } = config
+    // Small enough that a partition is asked for more long before it is empty.
+    const partitionBytesMax = Math.min(1_048_576, Math.max(65_536, bufferBytes / 64))
     this.#fetcher = new Fetcher({
       cluster,
-      maxBytes,
-      partitionBytesMax: 1_048_576,
+      maxBytes: Math.min(16_777_216, Math.max(1_048_576, bufferBytes / 4)),
+      partitionBytesMax,
       onRecords: chunk => this.#onRecords(chunk),
       onPartitionError: failure => this.#onPartitionError(failure),
       clock,
       random,
       logger
     })
-    this.#intake = new Intake(this.#fetcher, config.bufferBytes)
+    this.#intake = new Intake(this.#fetcher, { bytesMax: bufferBytes, laneBytesMin: 2 * partitionBytesMax })
     this.#slots = new SlotQueue({
       concurrency: config.concurrency,
       breaker: config.breaker,
@@ -199,6 +201,7 @@ class DispatcherRuntime implements Dispatcher {
       clock,
       random,
       logger,
+      isPaused: lane => this.#intake.isPaused(lane),
       onMoved: lane => this.#onMoved(lane),
       onTaken: lane => this.#intake.changed(lane),
       onUnreadable: (lane, error) => this.#onUnreadable(lane, error),

@@ -7,6 +7,11 @@
  *
  * What is held beyond the limit is at most what was asked for already when the
  * pause came: one answer per broker.
+ *
+ * A partition that rests gets nothing more, so it must not wait for a batch to
+ * fill: bytes are given back only with the last record of a fetched chunk, and
+ * all would wait for one another until the batches are old enough. `onPause`
+ * tells it.
  */
 
 import type { TopicPartition } from '../client/index.ts'
@@ -20,25 +25,31 @@ export interface IntakeFetcher {
 /** A partition whose intake is steered. */
 export interface IntakeLane extends TopicPartition {
   readonly bufferedBytes: number
+  /** The partition rests from now on. */
+  onPause(): void
 }
 
-/** Least bytes that each partition may hold, whatever the number of partitions. */
-const LANE_BYTES_MIN = 1_048_576
+/** Limits of the intake, in bytes. */
+export interface IntakeLimits {
+  /** Most bytes buffered, all partitions together. */
+  readonly bytesMax: number
+  /** Bytes that each partition may hold at least, whatever the number of partitions. */
+  readonly laneBytesMin: number
+}
 
 /** Steers the fetcher so that buffers stay within their limit. */
 export class Intake<L extends IntakeLane> {
   readonly #fetcher: IntakeFetcher
-  readonly #bytesMax: number
+  readonly #limits: IntakeLimits
   readonly #lanes = new Set<L>()
   readonly #paused = new Set<L>()
   #heldBytes = new Map<L, number>()
   #totalBytes = 0
   #isTargetDown = false
 
-  /** @param bytesMax - Most bytes buffered, all partitions together. */
-  constructor(fetcher: IntakeFetcher, bytesMax: number) {
+  constructor(fetcher: IntakeFetcher, limits: IntakeLimits) {
     this.#fetcher = fetcher
-    this.#bytesMax = bytesMax
+    this.#limits = limits
   }
 
   /** Bytes buffered, all partitions together. */
@@ -78,7 +89,7 @@ export class Intake<L extends IntakeLane> {
     const bytes = lane.bufferedBytes
     this.#totalBytes += bytes - (this.#heldBytes.get(lane) ?? 0)
     this.#heldBytes.set(lane, bytes)
-    if (bytes >= this.#laneBytesMax() || (this.#totalBytes >= this.#bytesMax && bytes > 0)) this.#pause(lane)
+    if (bytes >= this.#laneBytesMax() || (this.#totalBytes >= this.#limits.bytesMax && bytes > 0)) this.#pause(lane)
     else this.#resumeSome()
   }
 
@@ -90,17 +101,18 @@ export class Intake<L extends IntakeLane> {
   }
 
   #laneBytesMax(): number {
-    return Math.max(LANE_BYTES_MIN, this.#bytesMax / Math.max(2, this.#lanes.size))
+    return Math.max(this.#limits.laneBytesMin, this.#limits.bytesMax / Math.max(2, this.#lanes.size))
   }
 
   #pause(lane: L): void {
     if (this.#paused.has(lane)) return
     this.#paused.add(lane)
     this.#fetcher.pause(lane.topic, lane.partition)
+    lane.onPause()
   }
 
   #resumeSome(): void {
-    if (this.#paused.size === 0 || this.#isTargetDown || this.#totalBytes > this.#bytesMax * 0.75) return
+    if (this.#paused.size === 0 || this.#isTargetDown || this.#totalBytes > this.#limits.bytesMax * 0.75) return
     const lowBytes = this.#laneBytesMax() / 2
     for (const lane of this.#paused) {
       if (lane.bufferedBytes > lowBytes) continue

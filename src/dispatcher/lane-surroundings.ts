@@ -30,6 +30,8 @@ export interface LaneView {
   readonly committable: bigint
   /** Bytes fetched and not in a batch yet. */
   readonly bufferedBytes: number
+  /** The partition gets no more records for now. */
+  onPause(): void
 }
 
 /** What a lane works with. */
@@ -47,6 +49,8 @@ export interface LaneSurroundings {
   readonly clock: Clock
   readonly random: Random
   readonly logger: Logger
+  /** Whether the partition gets no more records for now. */
+  readonly isPaused: (lane: LaneView) => boolean
   /** The lane's committable offset may have moved. */
   readonly onMoved: (lane: LaneView) => void
   /** The lane has taken records out of its buffer. */

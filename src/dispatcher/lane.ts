@@ -101,6 +101,11 @@ export class Lane implements LaneView {
     this.#wake?.()
   }
 
+  /** What is buffered is due: nothing more comes to fill a batch. */
+  onPause(): void {
+    this.#wake?.()
+  }
+
   /** Starts nothing new; the invocation under way may finish. */
   stop(): void {
     this.#stopping.abort()
@@ -128,7 +133,7 @@ export class Lane implements LaneView {
     this.#state = 'ended'
   }
 
-  /** Waits until a batch is due: by count, bytes or age. `false` when the lane stops. */
+  /** Waits until a batch is due: by count, bytes or age, or because no more comes. `false` when the lane stops. */
   async #untilReady(): Promise<boolean> {
     const { clock, batch } = this.#around
     for (;;) {
@@ -136,7 +141,7 @@ export class Lane implements LaneView {
       const oldestMs = this.#buffer.oldestMs
       const leftMs = oldestMs === undefined ? undefined : oldestMs + batch.ageMs - clock.monotonicMs()
       const isFull = this.#buffer.bytes >= batch.bytesMax || this.#buffer.hasRecords(batch.recordsMax)
-      if (leftMs !== undefined && (leftMs <= 0 || isFull)) return true
+      if (leftMs !== undefined && (leftMs <= 0 || isFull || this.#around.isPaused(this))) return true
       this.#state = 'idle'
       await new Promise<void>(resolve => {
         const timer = leftMs === undefined ? undefined : clock.after(Math.ceil(leftMs), resolve)

@@ -15,11 +15,19 @@ function intakeOf(bytesMax: number) {
     pause: (topic: string, partition: number) => log.push(`pause ${topic}-${partition}`),
     resume: (topic: string, partition: number) => log.push(`resume ${topic}-${partition}`)
   }
-  const intake = new Intake<{ topic: string; partition: number; bufferedBytes: number }>(
+  const lane = (partition: number) => ({
+    topic: 't',
+    partition,
+    bufferedBytes: 0,
+    pauseCount: 0,
+    onPause(): void {
+      this.pauseCount += 1
+    }
+  })
+  const intake = new Intake<ReturnType<typeof lane>>(
     { pause: (...at) => void fetcher.pause(...at), resume: (...at) => void fetcher.resume(...at) },
-    bytesMax
+    { bytesMax, laneBytesMin: MIB }
   )
-  const lane = (partition: number) => ({ topic: 't', partition, bufferedBytes: 0 })
   const hold = (target: ReturnType<typeof lane>, bytes: number): void => {
     target.bufferedBytes = bytes
     intake.changed(target)
@@ -38,6 +46,7 @@ test('a partition rests when its buffer is full and goes on when it is half empt
   assert.equal(log.length, 1)
   hold(a, 2 * MIB)
   assert.deepEqual(log, ['pause t-0', 'resume t-0'])
+  assert.deepEqual([a.pauseCount, b.pauseCount], [1, 0])
 })
 
 test('when all buffers together are full, whoever still takes rests, until there is room', () => {

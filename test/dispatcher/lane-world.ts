@@ -63,6 +63,8 @@ export class World {
   /** Longest time an invocation takes, in milliseconds. */
   latencyMaxMs = 50
   isDeadLetterTopicDown = false
+  /** Whether partitions rest: nothing more comes. */
+  isPaused = false
   #fed: number[] = []
 
   constructor(options: WorldOptions) {
@@ -102,6 +104,7 @@ export class World {
       clock: this.clock,
       random: this.random,
       logger: silentLogger,
+      isPaused: () => this.isPaused,
       onMoved: lane => this.commit(lane),
       onTaken: () => undefined,
       onUnreadable: (_lane, error) => this.problems.push(`unreadable: ${String(error)}`),

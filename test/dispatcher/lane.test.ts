@@ -47,6 +47,19 @@ test('a batch that is not full waits for its age, a full one does not', async ()
   assert.ok(full.around.meters.totals.invocations >= 1)
 })
 
+test('a batch that cannot fill because its partition rests is sent at once', async () => {
+  const world = new World({ seed: 1, partitionCount: 1, recordsMax: 1000, recordCount: 3 })
+  world.latencyMaxMs = 0
+  world.assign(0)
+  world.feed(0)
+  await world.clock.advance(1)
+  assert.equal(world.around.meters.totals.invocations, 0)
+  world.isPaused = true
+  world.lanes.get(0)?.onPause()
+  await world.clock.advance(1)
+  assert.equal(world.around.meters.totals.invocations, 1)
+})
+
 test('nothing is committed before the target has answered', async () => {
   const world = new World({ seed: 3, partitionCount: 1, recordCount: 5, recordsMax: 5 })
   let answer: (outcome: TargetOutcome) => void = () => undefined
