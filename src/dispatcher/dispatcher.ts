@@ -177,36 +177,7 @@ class DispatcherRuntime implements Dispatcher {
       logger
     })
     this.#member = this.#createMember(cluster, clock, random)
-    const limits = { bytesMax: Math.min(config.batch.bytesMax, target.bodyBytesMax), bodyBytesMax: target.bodyBytesMax }
-    const payload = { ...config.payload, limits, origin }
-    this.#around = {
-      groupId: config.groupId,
-      target,
-      batch: { ...config.batch, bytesMax: limits.bytesMax },
-      retry: {
-        attemptsMax: config.retry.attemptsMax,
-        backoff: { initialMs: config.retry.initialMs, maxMs: config.retry.maxMs }
-      },
-      slots: this.#slots,
-      workspaces: new WorkspacePool(payload, config.concurrency),
-      deadLetters: new DeadLetterWriter({
-        topic: config.deadLetterTopic,
-        appender: this.#appender,
-        clock,
-        random,
-        logger
-      }),
-      health: { answeredSentMs: Number.NEGATIVE_INFINITY },
-      meters: this.#meters,
-      clock,
-      random,
-      logger,
-      isPaused: lane => this.#intake.isPaused(lane),
-      onMoved: lane => this.#onMoved(lane),
-      onTaken: lane => this.#intake.changed(lane),
-      onUnreadable: (lane, error) => this.#onUnreadable(lane, error),
-      onFatal: (lane, error) => this.#onFatal(lane, error)
-    }
+    this.#around = this.#surroundings(options, origin)
     this.#observe(options.meter ?? noopMeter)
   }
 
@@ -255,6 +226,42 @@ class DispatcherRuntime implements Dispatcher {
     this.#slots.close()
     this.#state = error === undefined ? 'closed' : 'failed'
     this.#end(error)
+  }
+
+  #surroundings({ config, target, random = systemRandom }: DispatcherOptions, origin: EventOrigin): LaneSurroundings {
+    const clock = this.#clock
+    const logger = this.#logger
+    const appender = this.#appender
+    const limits = { bytesMax: Math.min(config.batch.bytesMax, target.bodyBytesMax), bodyBytesMax: target.bodyBytesMax }
+    const payload = { ...config.payload, limits, origin }
+    return {
+      groupId: config.groupId,
+      target,
+      batch: { ...config.batch, bytesMax: limits.bytesMax },
+      retry: {
+        attemptsMax: config.retry.attemptsMax,
+        backoff: { initialMs: config.retry.initialMs, maxMs: config.retry.maxMs }
+      },
+      slots: this.#slots,
+      workspaces: new WorkspacePool(payload, config.concurrency),
+      deadLetters: new DeadLetterWriter({
+        topic: config.deadLetterTopic,
+        appender: this.#appender,
+        clock,
+        random,
+        logger
+      }),
+      health: { answeredSentMs: Number.NEGATIVE_INFINITY },
+      meters: this.#meters,
+      clock,
+      random,
+      logger,
+      isPaused: lane => this.#intake.isPaused(lane),
+      onMoved: lane => this.#onMoved(lane),
+      onTaken: lane => this.#intake.changed(lane),
+      onUnreadable: (lane, error) => this.#onUnreadable(lane, error),
+      onFatal: (lane, error) => this.#onFatal(lane, error)
+    }
   }
 
   #createMember(cluster: Cluster, clock: Clock, random: Random): GroupMember {
