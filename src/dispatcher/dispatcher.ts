@@ -138,7 +138,7 @@ class DispatcherRuntime implements Dispatcher {
   #end: (error: PipelineError | undefined) => void = () => undefined
 
   constructor(options: DispatcherOptions, origin: EventOrigin) {
-    const { config, cluster, target } = options
+    const { config, cluster } = options
     const clock = options.clock ?? systemClock
     const random = options.random ?? systemRandom
     this.#config = config
@@ -246,7 +246,7 @@ class DispatcherRuntime implements Dispatcher {
       workspaces: new WorkspacePool(payload, config.concurrency),
       deadLetters: new DeadLetterWriter({
         topic: config.deadLetterTopic,
-        appender: this.#appender,
+        appender,
         clock,
         random,
         logger
