@@ -5,8 +5,10 @@
  * - A batch gets its sequence when it is first sent and keeps it when it is
  *   sent again, so the broker recognises it.
  * - After a failure nothing is sent until everything in flight has come back;
- *   then all of it is sent again in the old order. Without idempotence one
- *   batch is in flight at a time, which keeps the order without sequences.
+ *   then all of it is sent again in the old order, one batch at a time: a
+ *   broker recognises only the last few batches, so none may overtake. Without
+ *   idempotence one batch is in flight at a time in any case, which keeps the
+ *   order without sequences.
  * - The broker refuses a sequence that does not follow (45) or a producer it
  *   has forgotten (59). For a batch behind another one that is only the echo of
  *   the failure before it. For the *first* outstanding batch the gap is real:
@@ -30,6 +32,8 @@ export interface ProducerIdentity {
 export const PARTITION_IN_FLIGHT_MAX = 5
 
 const epochMax = 32_766
+/** A broker may forget an idle producer (`producer.id.expiration.ms`, a day by default): after this it counts as unknown. */
+const knownForMs = 60_000
 const sequenceModulus = 2 ** 31
 
 /** The queue of one partition. */
@@ -43,12 +47,13 @@ export class AppendPartition {
   readonly #isIdempotent: boolean
   readonly #queue: AppendBatch[] = []
   #inFlight: AppendBatch[] = []
-  #isRecovering = false
+  /** The batch in flight that was sent before. */
+  #retried: AppendBatch | undefined
   #identity: ProducerIdentity | undefined
   #nextSequence = 0
   #nextOrder = 0
-  /** Whether the broker has taken a batch under the present identity. */
-  #isKnown = false
+  /** When the broker last took a batch under the present identity. */
+  #knownAtMs = Number.NEGATIVE_INFINITY
   /** What is to happen once nothing is in flight. */
   #restart: 'none' | 'epoch' | 'identity' = 'none'
 
@@ -89,7 +94,7 @@ export class AppendPartition {
   /** Gives the partition a producer id. Sequences begin at 0. */
   identify(identity: ProducerIdentity): void {
     this.#identity = identity
-    this.#isKnown = false
+    this.#knownAtMs = Number.NEGATIVE_INFINITY
     this.#nextSequence = 0
   }
 
@@ -99,37 +104,41 @@ export class AppendPartition {
 
   /** Whether a batch may be sent now, apart from whether the first one is full or due. */
   canSend(nowMs: number): boolean {
-    if (this.#queue.length === 0 || this.restUntilMs > nowMs || this.needsIdentity) return false
-    if (this.#isRecovering && this.#inFlight.length > 0) return false
+    const first = this.#queue[0]
+    if (first === undefined || this.restUntilMs > nowMs || this.needsIdentity) return false
+    // Brokers remember the last 5 batches: were new ones sent beside an old one, it would no longer be recognised.
+    if (this.#retried !== undefined) return false
+    if (first.order !== undefined) return this.#inFlight.length === 0
     // A broker takes any sequence from a producer it does not know: were the first batch refused (as too large), the
     // second, already on its way, would be appended before it.
-    return this.#inFlight.length < (this.#isIdempotent && this.#isKnown ? PARTITION_IN_FLIGHT_MAX : 1)
+    const isKnown = this.#isIdempotent && nowMs - this.#knownAtMs < knownForMs
+    return this.#inFlight.length < (isKnown ? PARTITION_IN_FLIGHT_MAX : 1)
   }
 
   /** Takes the first batch for sending, with the stamp to send it under. */
   take(): { batch: AppendBatch; stamp: ProducerStamp | undefined } | undefined {
     const batch = this.#queue.shift()
     if (batch === undefined) return undefined
-    this.#isRecovering = false
+    if (batch.order !== undefined) this.#retried = batch
     batch.order ??= this.#nextOrder++
     this.#inFlight.push(batch)
     return { batch, stamp: batch.stamp ?? this.#newStamp(batch) }
   }
 
   /** The broker has appended a batch under the present identity. */
-  known(): void {
-    this.#isKnown = true
+  known(nowMs: number): void {
+    this.#knownAtMs = nowMs
   }
 
   /** A batch in flight was acknowledged, given up or replaced. */
   settle(batch: AppendBatch): void {
     this.#inFlight = this.#inFlight.filter(other => other !== batch)
+    if (this.#retried === batch) this.#retried = undefined
     if (this.#inFlight.length === 0) this.#applyRestart()
   }
 
   /** A batch in flight has to be sent again, in its old place; `replacements` take its place after a split. */
   sendAgain(batch: AppendBatch, replacements: readonly AppendBatch[] = [batch]): void {
-    this.#isRecovering = true
     const place = batch.order ?? 0
     const index = this.#queue.findIndex(other => other.order === undefined || other.order > place)
     this.#queue.splice(index < 0 ? this.#queue.length : index, 0, ...replacements)
@@ -161,7 +170,7 @@ export class AppendPartition {
     const { producerId, producerEpoch } = this.#identity ?? { producerId: -1n, producerEpoch: epochMax }
     const isNewIdentity = this.#restart === 'identity' || producerEpoch >= epochMax
     this.#restart = 'none'
-    this.#isKnown = false
+    this.#knownAtMs = Number.NEGATIVE_INFINITY
     this.#nextSequence = 0
     for (const batch of this.#queue) batch.stamp = undefined
     this.#identity = isNewIdentity ? undefined : { producerId, producerEpoch: producerEpoch + 1 }

@@ -225,7 +225,7 @@ export class AppendSender {
 
   #deliver(partition: AppendPartition, batch: AppendBatch, baseOffset: bigint): void {
     partition.failureCount = 0
-    partition.known()
+    partition.known(this.#clock.monotonicMs())
     partition.settle(batch)
     this.#host.delivered(batch, baseOffset)
   }
