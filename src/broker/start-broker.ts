@@ -1,7 +1,8 @@
 /**
  * A broker in this process: opens the data folder, loads the groups, then
- * listens. It closes in the opposite order, so that nothing is accepted that
- * could not be written.
+ * listens. On close it lets waiting group members go, answers what has begun,
+ * ends the connections, and closes the logs last, so that nothing is accepted
+ * that could not be written.
  */
 
 import fs from 'node:fs/promises'
@@ -105,8 +106,8 @@ async function startIn(
   const { clusterId } = parts.logs.identity
   logger.info({ host, port: server.port, dataDir, clusterId }, 'the broker is ready')
   const close = async (): Promise<void> => {
-    await server.close()
     parts.groups.close()
+    await server.close()
     await parts.logs.close()
     await removeTemporary()
     logger.info({ port: server.port }, 'the broker has stopped')

@@ -8,11 +8,15 @@ import { startBroker } from '../../src/broker/index.ts'
 import {
   apiVersionsApi,
   createTopicsApi,
+  decodeResponse,
   describeConfigsApi,
+  encodeRequest,
+  fetchApi,
   findCoordinatorApi,
   initProducerIdApi,
   metadataApi,
-  produceApi
+  produceApi,
+  RecordBatchBuilder
 } from '../../src/protocol/index.ts'
 import { brokerFor, connectTo, RecordingLogger } from './support.ts'
 
@@ -171,4 +175,50 @@ test('a topic and its configuration are there after a restart', async t => {
   const resources = [{ resourceType: 2, resourceName: 't', configurationKeys: ['retention.ms'] }]
   const described = await again.request(describeConfigsApi, { version: 4, message: { resources } })
   assert.equal(described.results[0]?.configs[0]?.value, '12345')
+})
+
+test('a broker that stops answers what it has begun, and lets go of what only waits', async t => {
+  const broker = await brokerFor(t)
+  const [producer, fetcher] = [await connectTo(t, broker), await connectTo(t, broker)]
+  const topics = [{ name: 't', numPartitions: 1, replicationFactor: 1 }]
+  await producer.request(createTopicsApi, { version: 4, message: { topics, timeoutMs: 1000 } })
+  const partitions = [{ partition: 0, partitionMaxBytes: 1000 }]
+  const fetch = { maxWaitMs: 60_000, minBytes: 1, maxBytes: 1000, topics: [{ topic: 't', partitions }] }
+  fetcher.sendOnly(fetchApi, { version: 4, message: fetch })
+  const builder = new RecordBatchBuilder()
+  builder.tryAppend(1_700_000_000_000, null, Buffer.from('last words'))
+  const topicData = [{ name: 't', partitionData: [{ index: 0, records: builder.build() }] }]
+  // The answer to the first says that the second is in the broker too: both lie in one chunk.
+  const produce = encodeRequest(
+    produceApi,
+    7,
+    { correlationId: 1, clientId: null },
+    { acks: -1, timeoutMs: 1000, topicData }
+  )
+  producer.send(Buffer.concat([...produce, ...produce]))
+  await producer.frame()
+  await broker.close()
+  assert.equal(
+    decodeResponse(produceApi, 7, await producer.frame()).message.responses[0]?.partitionResponses[0]?.errorCode,
+    0
+  )
+  await producer.closed()
+  await fetcher.closed()
+})
+
+test('acks=all to a topic that wants two replicas is refused, acks=1 is taken', async t => {
+  const broker = await brokerFor(t)
+  const connection = await connectTo(t, broker)
+  const configs = [{ name: 'min.insync.replicas', value: '2' }]
+  const topics = [{ name: 't', numPartitions: 1, replicationFactor: 1, configs }]
+  await connection.request(createTopicsApi, { version: 4, message: { topics, timeoutMs: 1000 } })
+  const produce = async (acks: number): Promise<number | undefined> => {
+    const builder = new RecordBatchBuilder()
+    builder.tryAppend(1_700_000_000_000, null, Buffer.from('x'))
+    const topicData = [{ name: 't', partitionData: [{ index: 0, records: builder.build() }] }]
+    const answer = await connection.request(produceApi, { version: 7, message: { acks, timeoutMs: 1000, topicData } })
+    return answer.responses[0]?.partitionResponses[0]?.errorCode
+  }
+  assert.equal(await produce(-1), 19)
+  assert.equal(await produce(1), 0)
 })

@@ -74,6 +74,12 @@ export interface OffsetToCommit extends TopicPartition {
   readonly committed: CommittedOffset
 }
 
+/** A JoinGroup or SyncGroup that waits for its group. */
+interface ParkedRequest {
+  readonly answer: (reply: JoinReply | SyncReply) => void
+  readonly refuse: () => void
+}
+
 interface GroupEntry {
   readonly group: ClassicGroup
   readonly offsets: CommittedOffsets
@@ -95,7 +101,7 @@ export interface GroupView {
 export class GroupCoordinator {
   readonly #options: CoordinatorOptions
   readonly #groups = new Map<string, GroupEntry>()
-  readonly #parked = new Map<number, (reply: JoinReply | SyncReply) => void>()
+  readonly #parked = new Map<number, ParkedRequest>()
   /** Appends under way, by partition of `__consumer_offsets`. */
   readonly #appends = new Map<number, Set<Promise<KafkaErrorName>>>()
   readonly #startMs: number
@@ -146,27 +152,31 @@ export class GroupCoordinator {
     entry.stored = record.group
   }
 
-  /** Stops all timers. Parked requests stay unanswered: their connections are closing. */
+  /** Stops all timers and lets parked requests go; members find the next broker by themselves. Idempotent. */
   close(): void {
     this.#isClosed = true
     this.#retentionTimer?.cancel()
     for (const entry of this.#groups.values()) entry.timer?.cancel()
+    for (const parked of this.#parked.values()) parked.refuse()
     this.#parked.clear()
   }
 
   /** JoinGroup. `request.newMemberId` is made here. */
   join(groupId: string, request: Omit<JoinRequest, 'token' | 'newMemberId'>): Promise<JoinReply> {
     const token = this.#nextToken()
-    if (groupId === '') return Promise.resolve(failedJoin(token, 'INVALID_GROUP_ID', request.memberId))
+    const refused = (error: KafkaErrorName): JoinReply => failedJoin(token, error, request.memberId)
+    if (groupId === '') return Promise.resolve(refused('INVALID_GROUP_ID'))
+    if (this.#isClosed) return Promise.resolve(refused('COORDINATOR_NOT_AVAILABLE'))
     const isFirst = !this.#groups.has(groupId)
-    if (isFirst && request.memberId !== '') {
-      return Promise.resolve(failedJoin(token, 'UNKNOWN_MEMBER_ID', request.memberId))
-    }
+    if (isFirst && request.memberId !== '') return Promise.resolve(refused('UNKNOWN_MEMBER_ID'))
     const newMemberId = `${request.groupInstanceId ?? request.clientId}-${randomUUID()}`
     const entry = this.#entry(groupId)
     return new Promise(resolve => {
-      this.#parked.set(token, reply => {
-        if (reply.kind === 'join') resolve(reply)
+      this.#parked.set(token, {
+        answer: reply => {
+          if (reply.kind === 'join') resolve(reply)
+        },
+        refuse: () => resolve(refused('COORDINATOR_NOT_AVAILABLE'))
       })
       this.#perform(entry, entry.group.join({ ...request, token, newMemberId }, this.#nowMs()))
     })
@@ -177,10 +187,14 @@ export class GroupCoordinator {
     const token = this.#nextToken()
     const entry = this.#groups.get(groupId)
     if (groupId === '') return Promise.resolve(failedSync(token, 'INVALID_GROUP_ID'))
+    if (this.#isClosed) return Promise.resolve(failedSync(token, 'COORDINATOR_NOT_AVAILABLE'))
     if (entry === undefined) return Promise.resolve(failedSync(token, 'UNKNOWN_MEMBER_ID'))
     return new Promise(resolve => {
-      this.#parked.set(token, reply => {
-        if (reply.kind === 'sync') resolve(reply)
+      this.#parked.set(token, {
+        answer: reply => {
+          if (reply.kind === 'sync') resolve(reply)
+        },
+        refuse: () => resolve(failedSync(token, 'COORDINATOR_NOT_AVAILABLE'))
       })
       this.#perform(entry, entry.group.sync({ ...request, token }, this.#nowMs()))
     })
@@ -322,9 +336,9 @@ export class GroupCoordinator {
       )
     }
     for (const reply of effects.replies) {
-      const resolve = this.#parked.get(reply.token)
+      const parked = this.#parked.get(reply.token)
       this.#parked.delete(reply.token)
-      resolve?.(reply)
+      parked?.answer(reply)
     }
     this.#arm(entry)
     this.#dropIfBlank(entry)

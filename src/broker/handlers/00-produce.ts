@@ -19,7 +19,7 @@ import {
   ZERO_UUID
 } from '../../protocol/index.ts'
 import { PipelineError } from '../../core/index.ts'
-import { INTERNAL_TOPICS, type PartitionLog } from '../log/index.ts'
+import { INTERNAL_TOPICS, type PartitionLog, type Topic } from '../log/index.ts'
 import type { BrokerState } from './broker-state.ts'
 import { defineHandler, errorCode, errorMessage } from './handler.ts'
 
@@ -42,7 +42,7 @@ export const produceHandler = defineHandler({
       return undefined
     }
     if (refusal !== undefined) return failAll(request, errorCode(refusal))
-    const responses = await Promise.all(request.topicData.map(topic => appendTopic(broker, topic)))
+    const responses = await Promise.all(request.topicData.map(topic => appendTopic(broker, topic, request.acks)))
     return { responses }
   },
   fail: failAll
@@ -70,7 +70,7 @@ async function appendUnanswered(
   refusal: KafkaErrorName | undefined
 ): Promise<void> {
   const answers =
-    refusal === undefined ? await Promise.all(request.topicData.map(topic => appendTopic(broker, topic))) : []
+    refusal === undefined ? await Promise.all(request.topicData.map(topic => appendTopic(broker, topic, 0))) : []
   const failed = answers.flatMap(answer => answer.partitionResponses ?? []).find(each => (each.errorCode ?? 0) !== 0)
   if (refusal === undefined && failed === undefined) return
   const reason = failed?.errorMessage ?? refusal ?? 'unknown'
@@ -79,18 +79,27 @@ async function appendUnanswered(
 
 async function appendTopic(
   broker: BrokerState,
-  { name, topicId, partitionData }: RequestTopic
+  { name, topicId, partitionData }: RequestTopic,
+  acks: number
 ): Promise<ProduceResponseTopicProduceResponseInput> {
   const isById = topicId !== ZERO_UUID
   const topic = isById ? broker.logs.topicById(topicId) : broker.logs.topic(name)
   const unknown = topic === undefined && isById ? 'UNKNOWN_TOPIC_ID' : 'UNKNOWN_TOPIC_OR_PARTITION'
+  const isShortOfReplicas = acks === ACKS_ALL && topic !== undefined && replicasWanted(broker, topic) > 1
   const appends = partitionData.map(async (partition): Promise<PartitionAnswer> => {
     const log = topic?.logs[partition.index]
     if (topic === undefined || log === undefined) return refusedPartition(partition.index, unknown)
     if (INTERNAL_TOPICS.has(topic.name)) return refusedPartition(partition.index, 'INVALID_TOPIC_EXCEPTION')
+    if (isShortOfReplicas) return refusedPartition(partition.index, 'NOT_ENOUGH_REPLICAS')
     return appendPartition(broker, log, partition)
   })
   return { name, topicId, partitionResponses: await Promise.all(appends) }
+}
+
+/** `min.insync.replicas`: with more than the one replica there is, acks=all cannot be kept. */
+function replicasWanted(broker: BrokerState, topic: Topic): number {
+  const name = 'min.insync.replicas'
+  return Number(topic.configs[name] ?? broker.settings.given[name] ?? 1)
 }
 
 async function appendPartition(

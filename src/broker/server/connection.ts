@@ -14,7 +14,7 @@
  */
 
 import type { Socket } from 'node:net'
-import { type Clock, messageOf, PipelineError } from '../../core/index.ts'
+import { type Clock, messageOf, PipelineError, within } from '../../core/index.ts'
 import type { Logger } from '../../telemetry/index.ts'
 import type { FramePool } from './frame-pool.ts'
 import { type Frame, FrameReader } from './frame-reader.ts'
@@ -77,6 +77,8 @@ export class Connection {
   #isExclusive = false
   #isPumping = false
   #isClosed = false
+  #isEnding = false
+  #onAnswered: () => void = () => undefined
   #lastActivityMs: number
   /** Address of the client without the port. */
   readonly host: string
@@ -107,6 +109,26 @@ export class Connection {
     return this.#gone.signal
   }
 
+  /**
+   * Ends the connection in good order: no further request starts, those that
+   * wait for records or members are let go, the rest is answered first.
+   *
+   * @param deadlineMs - Longest wait for answers, in milliseconds.
+   */
+  async end(deadlineMs: number): Promise<void> {
+    if (this.#isClosed) return
+    this.#isEnding = true
+    this.#socket.pause()
+    this.#gone.abort()
+    if (this.#slots.length > 0) {
+      const answered = new Promise<void>(resolve => (this.#onAnswered = resolve))
+      await within(this.#options.clock, deadlineMs, answered)
+    }
+    if (this.#isClosed) return
+    await within(this.#options.clock, deadlineMs, new Promise<void>(resolve => this.#socket.end(() => resolve())))
+    this.close('the broker is stopping')
+  }
+
   /** Closes the connection and logs why. */
   close(reason: string, level: 'debug' | 'warn' | 'error' = 'debug'): void {
     if (this.#isClosed) return
@@ -120,6 +142,7 @@ export class Connection {
     this.#isClosed = true
     this.#next = undefined
     this.#gone.abort()
+    this.#onAnswered()
     this.#options.onClosed(this)
   }
 
@@ -133,7 +156,7 @@ export class Connection {
 
   /** Starts requests until one has to wait or no whole frame is left. */
   #pump(): void {
-    if (this.#isPumping || this.#isClosed) return
+    if (this.#isPumping || this.#isClosed || this.#isEnding) return
     this.#isPumping = true
     try {
       while (!this.#isClosed) {
@@ -195,6 +218,7 @@ export class Connection {
       this.#options.onBytes('out', sentBytes)
     }
     this.#socket.uncork()
+    if (this.#slots.length === 0) this.#onAnswered()
     this.#lastActivityMs = this.#options.clock.monotonicMs()
     this.#pump()
   }

@@ -9,6 +9,9 @@ import type { Logger } from '../../telemetry/index.ts'
 import { Connection, type Dispatcher } from './connection.ts'
 import { FramePool } from './frame-pool.ts'
 
+/** How long a stopping broker waits for the answers of requests that have started. */
+const END_DEADLINE_MS = 1000
+
 /** How the broker listens. */
 export interface ServerOptions {
   /** Address to bind. */
@@ -51,7 +54,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   const close = async (): Promise<void> => {
     sweeper.cancel()
     const isClosed = new Promise<void>(resolve => server.close(() => resolve()))
-    for (const connection of connections) connection.close('the broker is stopping')
+    await Promise.all([...connections].map(connection => connection.end(END_DEADLINE_MS)))
     await isClosed
   }
   return { port, close: () => (closing ??= close()) }

@@ -290,6 +290,14 @@ test('a rewrite keeps what is alive and nothing else, and waits for commits unde
   assert.equal(after.groups.heartbeat('g', identity), 'NONE')
 })
 
+test('closing lets parked members go, and later ones are told to look elsewhere', async () => {
+  const { groups } = await worldOf()
+  const parked = groups.join('g', JOIN) // the rebalance waits for a timer that never comes
+  groups.close()
+  assert.equal((await parked).error, 'COORDINATOR_NOT_AVAILABLE')
+  assert.equal((await groups.join('g', JOIN)).error, 'COORDINATOR_NOT_AVAILABLE')
+})
+
 test('a client that tries many group ids in vain leaves no groups behind', async () => {
   const { groups } = await worldOf()
   for (let index = 0; index < 100; index++) await groups.join(`g-${index}`, { ...JOIN, sessionTimeoutMs: 1 })
