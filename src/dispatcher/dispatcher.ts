@@ -84,6 +84,8 @@ export interface Dispatcher {
 const REFETCH_MS = 5000
 /** Longest wait for the last commit and for the dead letter appender when stopping, in milliseconds. */
 const FINAL_COMMIT_MS = 5000
+/** Longest wait for the group to hear that this member leaves, in milliseconds; after that its session runs out. */
+const LEAVE_MS = 5000
 
 /**
  * Starts a dispatcher: it joins its group in the background and works until it is drained.
@@ -220,9 +222,9 @@ class DispatcherRuntime implements Dispatcher {
     const fetcherClosed = this.#fetcher.close()
     await this.#release([...this.#lanes.values()], deadlineMs)
     // Leaves the group: `revoked` finds no lanes any more.
-    await this.#member.close()
+    await within(this.#clock, LEAVE_MS, this.#member.close())
     await this.#appender.close(FINAL_COMMIT_MS)
-    await fetcherClosed
+    await within(this.#clock, LEAVE_MS, fetcherClosed)
     this.#slots.close()
     this.#state = error === undefined ? 'closed' : 'failed'
     this.#end(error)

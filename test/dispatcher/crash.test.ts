@@ -9,6 +9,9 @@ import { setTimeout as tick } from 'node:timers/promises'
 
 import { startBroker } from '../../src/broker/index.ts'
 import { Admin, Appender, Cluster } from '../../src/client/index.ts'
+import { startDispatcher } from '../../src/dispatcher/index.ts'
+import { ModuleTarget } from '../../src/targets/index.ts'
+import { dispatcherConfig } from './support.ts'
 
 interface Delivery {
   readonly partition: number
@@ -110,4 +113,22 @@ test('kill -9 loses nothing, repeats at most what was in flight, and the other d
   const duplicates = recordsSeen() - recordCount
   // At most 4 batches of 20 in flight, and as many whose commit was still on its way.
   assert.ok(duplicates <= 160, `${duplicates} duplicates`)
+})
+
+test('a dispatcher whose broker is gone still stops in bounded time', async t => {
+  const config = { 'group.initial.rebalance.delay.ms': '0', 'group.min.session.timeout.ms': '500' }
+  const broker = await startBroker({ config })
+  t.after(() => broker.close())
+  const cluster = await Cluster.connect({ bootstrapServers: [broker.bootstrapServers] })
+  t.after(() => cluster.close())
+  await new Admin(cluster).createTopics([{ topic: 'trucks', partitionCount: 1 }])
+  const target = new ModuleTarget({ name: 'm', handler: () => undefined })
+  const given = dispatcherConfig({ topic: 'trucks', groupId: 'g' })
+  const dispatcher = await startDispatcher({ config: given, cluster, target })
+  await until(() => dispatcher.status().partitions.length === 1)
+  await broker.close()
+  const startMs = performance.now()
+  await dispatcher.drain(100)
+  assert.ok(performance.now() - startMs < 25_000)
+  assert.equal(dispatcher.status().state, 'closed')
 })

@@ -1,6 +1,7 @@
 /** Constructors of what the dispatcher's tests work on, with defaults. */
 
 import type { FetchedChunk } from '../../src/client/index.ts'
+import type { DispatcherConfig } from '../../src/config/index.ts'
 import { RecordTable } from '../../src/dispatcher/record-table.ts'
 import { RecordBatchBuilder, RecordCursor } from '../../src/protocol/index.ts'
 import type { CompressionName } from '../../src/protocol/index.ts'
@@ -51,6 +52,28 @@ export function tableOf(baseOffset: bigint, records: readonly TestRecord[]): Rec
     while (cursor.nextRecord()) table.add(cursor, cursor.offsetDelta, false)
   }
   return table
+}
+
+/** A configuration with short times, for an embedded broker that allows sessions of a second. */
+export function dispatcherConfig({ topic, groupId }: { topic: string; groupId: string }): DispatcherConfig {
+  return {
+    groupId,
+    topics: [topic],
+    assignors: ['cooperative-sticky'],
+    autoOffsetReset: 'earliest',
+    sessionTimeoutMs: 1000,
+    heartbeatIntervalMs: 200,
+    rebalanceTimeoutMs: 5000,
+    batch: { recordsMax: 20, bytesMax: 1_000_000, ageMs: 20 },
+    payload: { format: 'json', include: ['offsets'] },
+    target: { type: 'module', file: 'unused', timeoutMs: 10_000 },
+    retry: { attemptsMax: 3, initialMs: 10, maxMs: 100 },
+    concurrency: 4,
+    bufferBytes: 16_777_216,
+    breaker: { failuresMax: 5, openMs: 100 },
+    deadLetterTopic: `${topic}-dead`,
+    drainMs: 5000
+  }
 }
 
 /** A seed for a random test: printed, and taken back from `TEST_SEED`. */
