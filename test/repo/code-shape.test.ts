@@ -113,3 +113,9 @@ test('nothing is left for later', () => {
     .flatMap(file => findings(file, textOf(file), marks))
   assert.deepEqual(found, [])
 })
+
+test('no test is left for later, and none keeps the others from running', () => {
+  const marks = /\b(?:test|it|describe|suite)\.(?:todo|only)\b|[{,]\s*(?:todo|only):.*/g
+  const found = typeScriptFiles(['test']).flatMap(file => findings(file, bareCode(textOf(file)), marks))
+  assert.deepEqual(found, [])
+})
