@@ -32,7 +32,7 @@ interface Run {
 export class AppendBatch {
   readonly topic: string
   readonly partition: number
-  /** When the first record came, in milliseconds of the monotonic clock: linger and delivery timeout count from here. */
+  /** When the first record came, in milliseconds of the monotonic clock: linger and delivery timeout count from it. */
   readonly createdAtMs: number
   readonly records: AppendRecord[] = []
   readonly flushWaits: FlushWait[] = []

@@ -32,7 +32,7 @@ export interface ProducerIdentity {
 export const PARTITION_IN_FLIGHT_MAX = 5
 
 const epochMax = 32_766
-/** A broker may forget an idle producer (`producer.id.expiration.ms`, a day by default): after this it counts as unknown. */
+/** Brokers forget idle producers (`producer.id.expiration.ms`, a day by default): after this they count as unknown. */
 const knownForMs = 60_000
 const sequenceModulus = 2 ** 31
 

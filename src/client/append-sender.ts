@@ -286,7 +286,7 @@ export class AppendSender {
     const reason = cause === undefined ? '' : `; last: ${cause.message}`
     return new PipelineError(
       'ERR_CLIENT_DELIVERY_TIMEOUT',
-      `${batch.recordCount} records for ${nameOf(batch)} were not acknowledged within ${this.#deliveryTimeoutMs} ms${reason}`,
+      `${batch.recordCount} records for ${nameOf(batch)} have no verdict after ${this.#deliveryTimeoutMs} ms${reason}`,
       { cause }
     )
   }

@@ -156,7 +156,8 @@ export class Appender {
   }
 
   /**
-   * Flushes for at most `deadlineMs` milliseconds, fails the rest with `ERR_CLIENT_DELIVERY_TIMEOUT`, then ends. Idempotent.
+   * Flushes for at most `deadlineMs` milliseconds, fails the rest with `ERR_CLIENT_DELIVERY_TIMEOUT`, then ends.
+   * Idempotent.
    *
    * @param deadlineMs - Default `deliveryTimeoutMs`.
    */

@@ -9,24 +9,10 @@
 
 import { PipelineError } from '../core/index.ts'
 import type { AssignorName, TopicPartition } from './group-types.ts'
+import type { AssignorMember, GroupAssignment, PartitionCounts } from './assignor-types.ts'
 import { assignSticky } from './sticky-assignor.ts'
 
-/** What the leader knows of a member. */
-export interface AssignorMember {
-  readonly memberId: string
-  readonly groupInstanceId: string | null
-  readonly topics: readonly string[]
-  /** Partitions that the member still holds; empty for members that gave everything back before they joined. */
-  readonly owned: readonly TopicPartition[]
-  /** Generation in which it got them, -1 if unknown. */
-  readonly generation: number
-}
-
-/** Partition count of every topic that exists. */
-export type PartitionCounts = ReadonlyMap<string, number>
-
-/** Partitions by member id. Every member has an entry. */
-export type GroupAssignment = Map<string, TopicPartition[]>
+export type { AssignorMember, GroupAssignment, PartitionCounts } from './assignor-types.ts'
 
 /** Whether the members of an assignor keep their partitions while they join again (KIP-429). */
 export function isCooperative(assignor: string): boolean {

@@ -71,7 +71,7 @@ export interface ConnectionSettings {
 export interface ClusterOptions extends ConnectionSettings {
   /** Addresses `host:port` to start from, tried in random order. At least one. Source: Kafka `bootstrap.servers`. */
   readonly bootstrapServers: readonly string[]
-  /** Age at which cached metadata is read anew, in milliseconds. Default 300_000. Source: Kafka `metadata.max.age.ms`. */
+  /** Age at which cached metadata is read anew, in milliseconds. Default 300_000. Source: `metadata.max.age.ms`. */
   readonly metadataMaxAgeMs?: number
   /** Wait after the first failed connection to a broker, in milliseconds; doubles with jitter. Default 50. */
   readonly reconnectBackoffMs?: number

@@ -40,7 +40,7 @@ import { KAFKA, kafkaError } from './kafka-error.ts'
 import { MetadataCache } from './metadata-cache.ts'
 import { readMetadata } from './metadata-reader.ts'
 
-/** Least time between two metadata refreshes, in milliseconds: a storm of stale leaders must not become one of requests. */
+/** Least time between two refreshes, in milliseconds: a storm of stale leaders must not become one of requests. */
 const refreshIntervalMinMs = 100
 
 /** A connection pool to one cluster, shared by everything in a process that talks to it. */

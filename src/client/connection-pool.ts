@@ -68,7 +68,7 @@ export class ConnectionPool {
     return opening
   }
 
-  /** A connection to whichever broker can be reached: an open one, else the known brokers, else the bootstrap servers. */
+  /** A connection to any broker: an open one, else to one of the known brokers, else to a bootstrap server. */
   async any(brokers: readonly BrokerNode[], lane: string): Promise<Connection> {
     const candidates = rotated(brokers, this.#random)
     for (const broker of candidates) {

@@ -36,7 +36,7 @@ import { RequestPipeline } from './request-pipeline.ts'
 import { ResponseAssembler } from './response-assembler.ts'
 import { converse, isSecretFree, refused } from './sasl.ts'
 
-/** Longest answer accepted by default, in bytes: room for a fetch of Kafka's default 50 MiB and a large batch on top. */
+/** Longest answer accepted by default, in bytes: room for a fetch of 50 MiB, Kafka's default, and a large batch. */
 export const RESPONSE_BYTES_MAX_DEFAULT = 134_217_728
 
 const apiVersionsVersion = 3
@@ -156,12 +156,13 @@ export class Connection {
    */
   versionOf<Q, QI, S, SI>(api: Api<Q, QI, S, SI>, versionMax: number = api.maxVersion): number {
     const range = this.#versions.get(api.key)
-    const version = Math.min(range?.maxVersion ?? -1, api.maxVersion, versionMax)
+    const newest = Math.min(api.maxVersion, versionMax)
+    const version = Math.min(range?.maxVersion ?? -1, newest)
     if (range !== undefined && version >= Math.max(range.minVersion, api.minVersion)) return version
     const theirs = range === undefined ? 'does not offer it' : `offers ${range.minVersion} to ${range.maxVersion}`
     throw new PipelineError(
       'ERR_CLIENT_VERSION_UNSUPPORTED',
-      `${api.name} is needed in a version of ${api.minVersion} to ${Math.min(api.maxVersion, versionMax)}, but ${this.#peer} ${theirs}`,
+      `${api.name} is needed in version ${api.minVersion} to ${newest}; ${this.#peer} ${theirs}`,
       { kafkaCode: KAFKA.UNSUPPORTED_VERSION, fields: { api: api.name } }
     )
   }

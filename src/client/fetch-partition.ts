@@ -1,4 +1,7 @@
-/** What a fetcher knows about one partition. The object itself stands for one `add`: after `remove` it is never used again. */
+/**
+ * What a fetcher knows about one partition. The object itself stands for one
+ * `add`: after `remove` it is never used again.
+ */
 
 import type { FetchedChunk } from './fetcher-types.ts'
 

@@ -41,7 +41,7 @@ export interface FetchPartitionError {
 /** Options of `Fetcher`. */
 export interface FetcherOptions {
   readonly cluster: Cluster
-  /** The broker answers once it has this many bytes, or after `maxWaitMs`. Default 1. Source: Kafka `fetch.min.bytes`. */
+  /** The broker answers once it has this many bytes, or after `maxWaitMs`. Default 1. Source: `fetch.min.bytes`. */
   readonly minBytes?: number
   /** Most bytes of one answer; the first batch always comes whole. Default 16_777_216. Source: `fetch.max.bytes`. */
   readonly maxBytes?: number

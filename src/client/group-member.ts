@@ -155,7 +155,8 @@ export class GroupMember {
   }
 
   /**
-   * Commits offsets of held partitions, fenced by member id and generation. Waits out a rebalance for one request timeout.
+   * Commits offsets of held partitions, fenced by member id and generation. Waits out a rebalance, for one request
+   * timeout at most.
    *
    * @throws PipelineError `ERR_CLIENT_GENERATION_STALE` if a partition or the membership is gone,
    *   `ERR_CLIENT_REBALANCE_IN_PROGRESS` if the group did not take it in time, `ERR_CLIENT_KAFKA` for other answers, or
@@ -506,7 +507,7 @@ export class GroupMember {
       if (this.#held.has(keyOf({ topic, partition })) && this.#identity.generation >= 0) continue
       throw new PipelineError(
         'ERR_CLIENT_GENERATION_STALE',
-        `${topic}-${partition} is not held by this member of group ${this.#options.groupId}: its offset was not committed`
+        `${topic}-${partition} is not held by this member of group ${this.#options.groupId}: nothing was committed`
       )
     }
   }

@@ -46,7 +46,7 @@ export interface GroupRequestsOptions {
   readonly assignors: readonly AssignorName[]
 }
 
-/** Extra time for the answer to a join, in milliseconds: the coordinator answers when the rebalance timeout has passed. */
+/** Extra time for the answer to a join, in milliseconds: it may come only when the rebalance timeout has passed. */
 const joinMarginMs = 5_000
 /** From this version on topics are named by id; names are enough for us. */
 const offsetVersionMax = 9

@@ -94,7 +94,7 @@ export class ResponseAssembler {
 
 const tlsOrLimitHint = 'Check that this is a Kafka listener, or raise responseBytesMax.'
 
-/** Whether the four bytes begin a TLS record (alert or handshake, version 3.x): the answer of a TLS listener to plain text. */
+/** Whether the four bytes begin a TLS record (alert or handshake, version 3.x), as TLS listeners answer plain text. */
 function isTlsRecord(length: number): boolean {
   const contentType = length >>> 24
   return (contentType === 0x15 || contentType === 0x16) && ((length >>> 16) & 0xff) === 0x03

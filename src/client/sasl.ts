@@ -108,7 +108,7 @@ function readChallenge(message: string, nonce: string): { nonce: string; salt: B
   }
   if (!Number.isInteger(iterations) || iterations < SCRAM_ITERATIONS_MIN || iterations > SCRAM_ITERATIONS_MAX) {
     throw refused(
-      `the server asks for ${fields.get('i') ?? 'no'} iterations; accepted are ${SCRAM_ITERATIONS_MIN} to ${SCRAM_ITERATIONS_MAX}`
+      `${fields.get('i') ?? 'no'} iterations are asked for, not ${SCRAM_ITERATIONS_MIN} to ${SCRAM_ITERATIONS_MAX}`
     )
   }
   return { nonce: serverNonce, salt, iterations }

@@ -1,4 +1,4 @@
-/** Where the partitions that a member was just assigned go on: at the committed offset, or where the reset policy says. */
+/** Where newly assigned partitions go on: at the committed offset, or where the reset policy says. */
 
 import { backoffMs, PipelineError, sleep } from '../core/index.ts'
 import type { Cluster } from './cluster.ts'

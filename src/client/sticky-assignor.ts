@@ -13,7 +13,7 @@
  */
 
 import { invariant } from '../core/index.ts'
-import type { AssignorMember, GroupAssignment, PartitionCounts } from './assignors.ts'
+import type { AssignorMember, GroupAssignment, PartitionCounts } from './assignor-types.ts'
 import type { TopicPartition } from './group-types.ts'
 
 interface Slot {
@@ -121,7 +121,7 @@ class StickyState {
     return false
   }
 
-  /** Members from `start` to the least loaded one that has at least two less, over members that can pass a partition on. */
+  /** Members from `start` to the least loaded one with at least two less, over members that can pass a partition on. */
   #pathFrom(start: number): number[] | undefined {
     const cameFrom = new Map<number, number>([[start, start]])
     let found = -1
@@ -151,7 +151,7 @@ class StickyState {
     return reachable
   }
 
-  /** Passes one partition on: rather one that is back where it was before, or was moved anyway, than one held so far. */
+  /** Passes one partition on: rather one that comes back to where it was, or moves anyway, than one held so far. */
   #move(from: number, to: number): void {
     let best: Slot | undefined
     let bestCost = Number.POSITIVE_INFINITY

@@ -48,7 +48,7 @@ test('a client needs at least one bootstrap server', async () => {
   await assert.rejects(Cluster.connect({ bootstrapServers: [] }), { code: 'ERR_CLIENT_OPTIONS_INVALID' })
 })
 
-test('a coordinator is looked up once, waited for while it is not available, and again after it was forgotten', async t => {
+test('a coordinator is looked up once, waited for while there is none, and again after it was forgotten', async t => {
   let lookups = 0
   const broker: FakeBroker = await startFakeBroker(t, request => {
     if (request.apiKey === metadataApi.key) answerMetadata(request, broker)

@@ -59,7 +59,7 @@ test('the batch that holds the offset comes whole; batches below it do not come 
   assert.deepEqual(cut([batch(0n, { count: 3 }), batch(3n, { count: 3 })], { fromOffset: 4n }), ['[3] 4..6'])
 })
 
-test('transaction markers are left out, the runs leave no gap, and reading gets past them even when nothing else is there', () => {
+test('transaction markers are left out, without a gap, and reading gets past them when nothing else is there', () => {
   const marker = batch(3n, { marker: 'commit', producerId: 9n })
   assert.deepEqual(cut([batch(0n, { count: 3 }), marker, batch(4n)]), ['[0] 0..3', '[4] 3..5'])
   assert.deepEqual(cut([batch(0n, { count: 3 }), marker]), ['[0] 0..4'])

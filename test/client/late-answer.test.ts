@@ -40,7 +40,7 @@ test('here, a late answer is dropped, and the request behind it gets its own ans
   assert.ok(connection.isOpen)
 })
 
-test('in @platformatic/kafka 2.12, a late answer closes the connection and fails the request behind it too', async t => {
+test('in @platformatic/kafka 2.12, a late answer closes the connection and fails the request behind it', async t => {
   const { host, port } = await slowBroker(t, 1)
   const connection = new PeerConnection('probe', { requestTimeout: timeoutMs })
   connection.on('error', () => undefined)

@@ -220,7 +220,7 @@ test('of two members with one instance id the older one is fenced: it loses its 
   assert.equal(older.member.state, 'failed')
 })
 
-test('partitions and topics that appear are assigned, and start at earliest even when the policy is latest', async t => {
+test('partitions and topics that appear are assigned, from earliest on even when the policy is latest', async t => {
   const { cluster, server, topic, admin } = await clientForTest(t)
   const name = await topic(1)
   const later = server.uniqueName('later')
