@@ -8,8 +8,8 @@
  */
 
 import { PipelineError } from '../core/index.ts'
-import type { AssignorName, TopicPartition } from './group-types.ts'
 import type { AssignorMember, GroupAssignment, PartitionCounts } from './assignor-types.ts'
+import type { AssignorName, TopicPartition } from './group-types.ts'
 import { assignSticky } from './sticky-assignor.ts'
 
 export type { AssignorMember, GroupAssignment, PartitionCounts } from './assignor-types.ts'
@@ -63,8 +63,9 @@ function compareText(left: string, right: string): number {
 /** Per topic, a contiguous range for each member; the first members get one more where it does not come out even. */
 function assignRange(members: readonly AssignorMember[], counts: PartitionCounts): GroupAssignment {
   const assignment = emptyAssignment(members)
+  const topicsOf = new Map(members.map(member => [member, new Set(member.topics)]))
   for (const [topic, count] of counts) {
-    const consumers = members.filter(member => member.topics.includes(topic))
+    const consumers = members.filter(member => topicsOf.get(member)?.has(topic))
     if (consumers.length === 0) continue
     const share = Math.floor(count / consumers.length)
     const extra = count % consumers.length
@@ -93,17 +94,20 @@ function assignRoundRobin(members: readonly AssignorMember[], counts: PartitionC
 }
 
 function withholdHeld(assignment: GroupAssignment, members: readonly AssignorMember[]): GroupAssignment {
-  const holders = new Map<string, Set<string>>()
-  for (const { memberId, owned } of members) {
+  // Only the newest claims count: a member that missed a generation has lost what another one was given in it.
+  const claims = new Map<string, { generation: number; ids: Set<string> }>()
+  for (const { memberId, owned, generation } of members) {
     for (const { topic, partition } of owned) {
       const key = `${topic}/${partition}`
-      const ids = holders.get(key) ?? new Set()
-      holders.set(key, ids.add(memberId))
+      const newest = claims.get(key)
+      if (newest === undefined || generation > newest.generation) {
+        claims.set(key, { generation, ids: new Set([memberId]) })
+      } else if (generation === newest.generation) newest.ids.add(memberId)
     }
   }
-  if (holders.size === 0) return assignment
+  if (claims.size === 0) return assignment
   const isFree = (memberId: string, { topic, partition }: TopicPartition): boolean => {
-    const ids = holders.get(`${topic}/${partition}`)
+    const ids = claims.get(`${topic}/${partition}`)?.ids
     return ids === undefined || (ids.has(memberId) && ids.size === 1)
   }
   return new Map([...assignment].map(([id, partitions]) => [id, partitions.filter(partition => isFree(id, partition))]))

@@ -10,6 +10,10 @@
  *    partitions can reach, directly or over members in between, one partition
  *    moves along that path. Each step lowers the sum of squared loads, so this
  *    ends; with equal subscriptions all loads then differ by one at most.
+ * 4. Step 3 runs with the partitions that nobody held, then with all. So a
+ *    round that follows one in which partitions were withheld leaves all
+ *    others where they are: the balance of that round can be reached with the
+ *    withheld ones alone, and two rounds always settle a group.
  */
 
 import { invariant } from '../core/index.ts'
@@ -40,16 +44,21 @@ class StickyState {
   readonly #byKey = new Map<string, Slot>()
   /** Slots of each member. */
   readonly #owned: Set<Slot>[]
-  /** Indexes of the members that want a topic. */
-  readonly #takers = new Map<string, number[]>()
+  /** Whether partitions stay with the members that held them before. */
+  #isHeldFixed = true
+  /** Indexes of the members that want a topic; the same array for topics that the same members want. */
+  readonly #takers = new Map<string, readonly number[]>()
 
   constructor(members: readonly AssignorMember[], counts: PartitionCounts) {
     this.#members = members
     this.#wants = members.map(member => new Set(member.topics))
     this.#owned = members.map(() => new Set())
+    const takersByIndexes = new Map<string, readonly number[]>()
     for (const [topic, count] of [...counts].sort(([left], [right]) => (left < right ? -1 : 1))) {
-      const takers = members.flatMap((_, index) => (this.#wants[index]?.has(topic) === true ? [index] : []))
-      if (takers.length === 0) continue
+      const found = members.flatMap((_, index) => (this.#wants[index]?.has(topic) === true ? [index] : []))
+      if (found.length === 0) continue
+      const takers = takersByIndexes.get(found.join()) ?? found
+      takersByIndexes.set(found.join(), takers)
       this.#takers.set(topic, takers)
       for (let partition = 0; partition < count; partition++) {
         const slot: Slot = { topic, partition, heldBy: -1, owner: -1 }
@@ -70,10 +79,12 @@ class StickyState {
         else if (generation === best.generation) best.isUnique = false
       }
     }
-    for (const [slot, { member, isUnique }] of claims) {
-      if (!isUnique || this.#wants[member]?.has(slot.topic) !== true) continue
-      slot.heldBy = member
-      this.#give(slot, member)
+    // In the order of the slots, not of the claims: what moves later must not depend on how members list theirs.
+    for (const slot of this.#slots) {
+      const claim = claims.get(slot)
+      if (claim?.isUnique !== true || this.#wants[claim.member]?.has(slot.topic) !== true) continue
+      slot.heldBy = claim.member
+      this.#give(slot, claim.member)
     }
   }
 
@@ -89,10 +100,34 @@ class StickyState {
     }
   }
 
+  /** In two passes: otherwise a partition withheld before could go elsewhere now and drive others out, for ever. */
   balance(): void {
+    this.#isHeldFixed = true
+    this.#balanceMovable()
+    this.#isHeldFixed = false
+    this.#balanceMovable()
+  }
+
+  #balanceMovable(): void {
     // Each move takes one partition one step; the bound is far above what the falling sum of squares allows.
     const movesMax = (this.#slots.length + 1) * (this.#members.length + 1)
-    for (let moves = 0; this.#improve(); moves++) invariant(moves <= movesMax, 'sticky balancing does not end')
+    // Members that could not be relieved. Moves elsewhere rarely change that, so they are looked at again only when
+    // nobody else is left; the end is reached when that finds nothing either.
+    const stuck = new Set<number>()
+    let moves = 0
+    for (let movesBefore = -1; moves > movesBefore; stuck.clear()) {
+      movesBefore = moves
+      for (let start = this.#mostLoaded(stuck); start >= 0; start = this.#mostLoaded(stuck)) {
+        const path = this.#pathFrom(start)
+        if (path === undefined) {
+          stuck.add(start)
+          continue
+        }
+        this.#moveAlong(path)
+        moves += 1
+        invariant(moves <= movesMax, 'sticky balancing does not end')
+      }
+    }
   }
 
   result(): GroupAssignment {
@@ -104,30 +139,33 @@ class StickyState {
     return assignment
   }
 
-  /** Moves one partition away from the most loaded member that can be relieved. */
-  #improve(): boolean {
-    const byLoad = this.#members.map((_, index) => index).sort((left, right) => this.#load(right) - this.#load(left))
-    const least = this.#load(byLoad.at(-1) ?? 0)
-    for (const start of byLoad) {
-      if (this.#load(start) - least < 2) return false
-      const path = this.#pathFrom(start)
-      if (path === undefined) continue
-      for (const [index, from] of path.entries()) {
-        const to = path[index + 1]
-        if (to !== undefined) this.#move(from, to)
-      }
-      return true
+  /** The most loaded member that is not stuck and has two more than the least loaded one; -1 if there is none. */
+  #mostLoaded(stuck: ReadonlySet<number>): number {
+    let most = -1
+    let least = Number.POSITIVE_INFINITY
+    for (let index = 0; index < this.#members.length; index++) {
+      const load = this.#load(index)
+      least = Math.min(least, load)
+      if (!stuck.has(index) && (most < 0 || load > this.#load(most))) most = index
     }
-    return false
+    return most >= 0 && this.#load(most) - least >= 2 ? most : -1
   }
 
-  /** Members from `start` to the least loaded one with at least two less, over members that can pass a partition on. */
+  #moveAlong(path: readonly number[]): void {
+    for (const [index, from] of path.entries()) {
+      const to = path[index + 1]
+      if (to !== undefined) this.#move(from, to)
+    }
+  }
+
+  /** Members from `start` to one that has at least two less, over members that can pass a partition on. */
   #pathFrom(start: number): number[] | undefined {
     const cameFrom = new Map<number, number>([[start, start]])
     let found = -1
     const queue = [start]
+    const seen = new Set<readonly number[]>()
     for (const member of queue) {
-      for (const next of this.#reachableFrom(member)) {
+      for (const next of this.#reachableFrom(member, seen)) {
         if (cameFrom.has(next)) continue
         cameFrom.set(next, member)
         queue.push(next)
@@ -143,20 +181,24 @@ class StickyState {
     return path
   }
 
-  #reachableFrom(member: number): Set<number> {
-    const reachable = new Set<number>()
-    const topics = new Set<string>()
-    for (const slot of this.#owned[member] ?? []) topics.add(slot.topic)
-    for (const topic of topics) for (const taker of this.#takers.get(topic) ?? []) reachable.add(taker)
+  /** Members that one of a member's partitions can go to, without those in `seen`, which grows. */
+  #reachableFrom(member: number, seen: Set<readonly number[]>): number[] {
+    const reachable: number[] = []
+    for (const slot of this.#owned[member] ?? []) {
+      const takers = this.#takers.get(slot.topic)
+      if (takers === undefined || !this.#isMovable(slot) || seen.has(takers)) continue
+      seen.add(takers)
+      for (const taker of takers) reachable.push(taker)
+    }
     return reachable
   }
 
-  /** Passes one partition on: rather one that comes back to where it was, or moves anyway, than one held so far. */
+  /** Passes one partition on: rather one that gets back where it was, or was moved anyway, than one held so far. */
   #move(from: number, to: number): void {
     let best: Slot | undefined
     let bestCost = Number.POSITIVE_INFINITY
     for (const slot of this.#owned[from] ?? []) {
-      if (this.#wants[to]?.has(slot.topic) !== true) continue
+      if (this.#wants[to]?.has(slot.topic) !== true || !this.#isMovable(slot)) continue
       const cost = slot.heldBy === to ? 0 : slot.heldBy === from ? 2 : 1
       if (cost < bestCost) {
         best = slot
@@ -165,6 +207,10 @@ class StickyState {
     }
     invariant(best !== undefined, 'a sticky path has nothing to pass on')
     this.#give(best, to)
+  }
+
+  #isMovable(slot: Slot): boolean {
+    return !this.#isHeldFixed || slot.heldBy !== slot.owner
   }
 
   #give(slot: Slot, member: number): void {

@@ -57,7 +57,7 @@ test('with different subscriptions, groups end complete and so that no chain of 
     settle(group)
     for (let change = 0; change < changesMax; change++) {
       changeGroup(random, group, false)
-      settle(group)
+      assert.ok(settle(group) <= 2, `TEST_SEED=${seed}`)
       checkComplete(group, held(group))
       assert.deepEqual(improvable(group), [], `TEST_SEED=${seed}`)
     }
@@ -71,7 +71,7 @@ test('a group that changes between the rounds of a rebalance never has two holde
       rebalance(group)
       changeGroup(random, group, false)
     }
-    settle(group)
+    assert.ok(settle(group) <= 2, 'more than two rounds')
     checkComplete(group, held(group))
   }
 })
@@ -100,8 +100,7 @@ test('the order in which members and topics are named makes no difference', t =>
   }
 })
 
-const byClaimOrder = 'what moves is chosen in the order of the claims'
-test('the order in which members name what they hold makes no difference', { todo: byClaimOrder }, t => {
+test('the order in which members name what they hold makes no difference', t => {
   for (const { random, seed } of randoms(seedOf(t))) {
     const group = randomGroup(random, false)
     settle(group)
@@ -146,7 +145,7 @@ test('whatever members claim, a partition goes to nobody but its newest claimant
       }
     }
     giveBackAllButAssigned(group)
-    settle(group)
+    assert.ok(settle(group) <= 2, 'more than two rounds')
     checkComplete(group, held(group))
   }
 })
