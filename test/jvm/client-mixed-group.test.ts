@@ -15,13 +15,13 @@ const consumedCount = 5
 
 /** A Java consumer that joins, reads a few records, commits and leaves. Resolves with what it printed. */
 async function javaConsumer({ server }: ClientPeer, topic: string, group: string): Promise<string[]> {
-  const result = await runKafkaTool(KAFKA_TOOLS['kafka-console-consumer'], [
-    ...['--bootstrap-server', server.bootstrapServers, '--topic', topic, '--group', group],
-    ...['--max-messages', String(consumedCount), '--timeout-ms', '60000'],
-    ...['--command-property', `partition.assignment.strategy=${assignor}`],
-    ...['--command-property', 'auto.offset.reset=earliest'],
-    ...['--command-property', 'heartbeat.interval.ms=500']
-  ])
+  const options = [
+    `--bootstrap-server ${server.bootstrapServers} --topic ${topic} --group ${group}`,
+    `--max-messages ${consumedCount} --timeout-ms 60000`,
+    `--command-property partition.assignment.strategy=${assignor}`,
+    '--command-property auto.offset.reset=earliest --command-property heartbeat.interval.ms=500'
+  ]
+  const result = await runKafkaTool(KAFKA_TOOLS['kafka-console-consumer'], options.join(' ').split(' '))
   return result.stdout.split('\n').filter(line => line !== '')
 }
 
