@@ -152,11 +152,12 @@ class DispatcherRuntime implements Dispatcher {
     this.#admin = new Admin(cluster)
     this.#appender = new Appender({ cluster, lingerMs: 5, clock, random, logger })
     const { bufferBytes } = config
-    // Small enough that a partition is asked for more long before it is empty.
-    const partitionBytesMax = Math.min(1_048_576, Math.max(65_536, bufferBytes / 64))
+    // Answers are small parts of the buffer: a partition is asked for more long before it is empty, and what is on its
+    // way when a pause comes is little.
+    const partitionBytesMax = Math.min(1_048_576, Math.max(65_536, Math.floor(bufferBytes / 128)))
     this.#fetcher = new Fetcher({
       cluster,
-      maxBytes: Math.min(16_777_216, Math.max(1_048_576, bufferBytes / 4)),
+      maxBytes: Math.min(16_777_216, Math.max(1_048_576, Math.floor(bufferBytes / 16))),
       partitionBytesMax,
       onRecords: chunk => this.#onRecords(chunk),
       onPartitionError: failure => this.#onPartitionError(failure),
