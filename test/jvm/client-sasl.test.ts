@@ -11,6 +11,7 @@ import { type KafkaJvm, startKafkaJvm } from '../support/kafka-jvm.ts'
 const plainModule = 'org.apache.kafka.common.security.plain.PlainLoginModule'
 const scramModule = 'org.apache.kafka.common.security.scram.ScramLoginModule'
 const bearerModule = 'org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule'
+const bearerClaim = 'unsecuredLoginStringClaim_sub="admin"'
 const sessionMs = 2_000
 
 let kafka: KafkaJvm
@@ -28,7 +29,7 @@ before(async () => {
       'listener.name.plaintext.scram-sha-256.sasl.jaas.config': `${scramModule} required;`,
       'listener.name.plaintext.scram-sha-512.sasl.jaas.config': `${scramModule} required;`,
       // Tokens without a signature: what Kafka offers for tests of this mechanism.
-      'listener.name.plaintext.oauthbearer.sasl.jaas.config': `${bearerModule} required unsecuredLoginStringClaim_sub="admin";`,
+      'listener.name.plaintext.oauthbearer.sasl.jaas.config': `${bearerModule} required ${bearerClaim};`,
       'connections.max.reauth.ms': String(sessionMs)
     }
   })
