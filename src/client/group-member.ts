@@ -183,10 +183,13 @@ export class GroupMember {
   async #close(): Promise<void> {
     this.#stopping.abort()
     this.#topicTimer?.cancel()
-    // A join that is on its way with partitions in hand is waited for: without the new generation they could not be
-    // committed any more. One without partitions is only given up.
-    if (this.#held.size === 0) this.#abortJoin()
     this.#wakeLoop?.()
+    if (this.#isJoining) {
+      // Others may keep the join waiting for minutes: what is held is drained meanwhile. Its commits are taken in the
+      // old generation while the join is open, and in the new one after that.
+      await this.#giveBack(this.heldPartitions())
+      this.#abortJoin()
+    }
     await this.#running
     if (this.#state !== 'failed') {
       this.#state = 'closing'
@@ -197,6 +200,10 @@ export class GroupMember {
     }
     this.#heartbeat.stop()
     this.#requests.close()
+  }
+
+  get #isJoining(): boolean {
+    return this.#state === 'joining' || this.#state === 'syncing'
   }
 
   #abortJoin(): void {
@@ -332,6 +339,8 @@ export class GroupMember {
 
   /** Takes over what is new, gives back what is gone. */
   async #apply(assigned: readonly TopicPartition[]): Promise<void> {
+    // Whoever closes gives everything back itself.
+    if (this.#stopping.signal.aborted) return
     const target = new Map(assigned.map(partition => [keyOf(partition), partition]))
     const added = assigned.filter(partition => !this.#held.has(keyOf(partition)))
     const gone = this.heldPartitions().filter(partition => !target.has(keyOf(partition)))
@@ -346,8 +355,8 @@ export class GroupMember {
       'the group has a new assignment'
     )
     const membership = this.#membership.signal
-    if (added.length > 0 && !this.#stopping.signal.aborted) await this.#takeOver(added, membership)
-    if (gone.length === 0 || membership.aborted) return
+    if (added.length > 0) await this.#takeOver(added, membership)
+    if (gone.length === 0 || membership.aborted || this.#stopping.signal.aborted) return
     await this.#giveBack(gone)
     this.#requestRejoin('partitions were given back')
   }
@@ -390,7 +399,7 @@ export class GroupMember {
   /** Has the listener drain partitions, for as long as the rebalance timeout allows. Never rejects. */
   async #giveBack(partitions: readonly TopicPartition[]): Promise<void> {
     if (partitions.length === 0) return
-    if (this.#state !== 'closing') this.#state = 'revoking'
+    if (this.#state === 'stable') this.#state = 'revoking'
     const timeoutMs = this.#rebalanceTimeoutMs * revokeRatio
     const isDone = await within(this.#clock, timeoutMs, this.#callRevoked(partitions))
     if (isDone === undefined) this.#logger.warn({ timeoutMs }, 'revoked did not finish in time: going on without it')
@@ -520,7 +529,7 @@ export class GroupMember {
     }
     if (fencingCodes.has(code)) {
       // A join may have moved the group on while the commit was under way; then the new generation decides.
-      const isMoving = identity !== this.#identity || this.#state === 'joining' || this.#state === 'syncing'
+      const isMoving = identity !== this.#identity || this.#isJoining
       if (isMoving) return new PipelineError('ERR_CLIENT_REBALANCE_IN_PROGRESS', `${what}: the generation changes`)
       this.#fence(code)
     }

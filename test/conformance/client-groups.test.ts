@@ -141,6 +141,33 @@ test('a drain that does not end is cut off by the rebalance timeout, and its com
   released.resolve()
 })
 
+test('a member that closes while its join waits for others drains at once, and its commits count', async t => {
+  const { cluster, server, topic, admin } = await clientForTest(t)
+  const name = await topic(6)
+  const options = { cluster, groupId: server.uniqueName('group'), topics: [name] }
+  const watch = new Watch()
+  const [closing, slow] = [new TestMember(t, options, watch), new TestMember(t, options, watch)]
+  await watch.until(() => isShared([closing, slow], 6))
+  const released = Promise.withResolvers<void>()
+  slow.onRevoked = () => released.promise
+  closing.onRevoked = async partitions =>
+    closing.member.commitOffsets(partitions.map(({ partition }) => at(name, partition, 7n)))
+
+  // The third member makes both give one partition back; one of them takes its time, the other one has to wait for it.
+  const third = new TestMember(t, options, watch)
+  await watch.until(() => slow.calls.some(call => call.startsWith('revoking')) && closing.held.size === 2)
+  while (closing.member.state !== 'joining') await new Promise(resolve => setImmediate(resolve))
+  await closing.member.close()
+
+  const offsets = await admin.fetchGroupOffsets(options.groupId)
+  assert.deepEqual(
+    offsets.map(({ offset }) => offset),
+    [7n, 7n, 7n]
+  )
+  released.resolve()
+  await watch.until(() => heldBy(slow, third).length === 6)
+})
+
 test('a member that the group has removed loses its partitions, joins again and cannot commit in between', async t => {
   const { cluster, server, topic } = await clientForTest(t)
   const name = await topic(2)
