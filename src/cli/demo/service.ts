@@ -16,6 +16,8 @@ export interface DemoServiceOptions {
   /** Index in `DEMO_SERVICES`. */
   readonly index: number
   readonly ledgerPath: string
+  /** Port to listen on. Default: any; given, so that a service can come back where it was. */
+  readonly port?: number
 }
 
 /** An event of the generator, as a service reads it. */
@@ -68,7 +70,10 @@ export async function startDemoService(options: DemoServiceOptions, logger: Logg
     })
   })
   server.keepAliveTimeout = 60_000
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(options.port ?? 0, '127.0.0.1', resolve)
+  })
   // Listening on TCP: the address is never a path.
   const { port } = server.address() as AddressInfo
   return {

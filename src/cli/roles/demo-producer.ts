@@ -25,6 +25,8 @@ export interface DemoProducerOptions {
   readonly pacedRate: number
   readonly flatOutRecords: number
   readonly ledgerPath: string
+  /** Whether acknowledgements go to the ledger too: needed to judge a producer that is killed. Default false. */
+  readonly isAcknowledgedWritten?: boolean
 }
 
 const kindNames = {
@@ -50,8 +52,12 @@ export async function startDemoProducerRole(options: DemoProducerOptions, logger
       records,
       ...(rate === undefined ? {} : { recordsPerSecond: rate }),
       onProduced: batch => {
-        writeBatch(ledger, batch)
+        writeBatch(ledger, LEDGER_KIND.produced, batch)
         produced += batch.count
+      },
+      onSettled: (batch, settlement) => {
+        if (options.isAcknowledgedWritten !== true || settlement.failedCount > 0) return
+        writeBatch(ledger, LEDGER_KIND.acknowledged, batch)
       }
     })
   const run = async (each: TruckSource): Promise<void> => {
@@ -80,11 +86,11 @@ export async function startDemoProducerRole(options: DemoProducerOptions, logger
 }
 
 /** Entries are with the system before any event of the batch is with Kafka: none can arrive that was not produced. */
-function writeBatch(ledger: LedgerWriter, batch: TruckBatch): void {
+function writeBatch(ledger: LedgerWriter, entryKind: number, batch: TruckBatch): void {
   for (let index = 0; index < batch.count; index += 1) {
     const kind = kindNames[(batch.kinds[index] ?? 0) as keyof typeof kindNames]
     ledger.append({
-      kind: LEDGER_KIND.produced,
+      kind: entryKind,
       producer: batch.producer,
       event: batch.firstEvent + index,
       detail: expectationOf(batch.codes[index] ?? 0, kind),

@@ -18,8 +18,8 @@ import { appendFileSync, closeSync, openSync, readFileSync } from 'node:fs'
 /** Size of one entry. */
 export const LEDGER_ENTRY_BYTES = 24
 
-/** What an entry says. */
-export const LEDGER_KIND = { produced: 1, delivered: 2 } as const
+/** What an entry says. `acknowledged` repeats the `produced` entry of an event that Kafka has said it holds. */
+export const LEDGER_KIND = { produced: 1, delivered: 2, acknowledged: 3 } as const
 
 /** `detail` of a produced entry: bits 0 to 11 are the services it must reach; these say it must not reach any. */
 export const EXPECTATION = { malformed: 0x8000, poison: 0x4000 } as const

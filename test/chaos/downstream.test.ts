@@ -1,0 +1,89 @@
+/** Harm behind the dispatchers: the intake stops, the group stays, nothing is lost or given up. */
+
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+
+import { sleep, systemClock } from '../../src/core/index.ts'
+import { describeVerdict, PipelineUnderTest, residentBytes, type Verdict } from '../support/pipeline-under-test.ts'
+import { assertKept, inFlightMax, skipLong } from './support.ts'
+
+const outageMs = 8000
+const mebibyte = 1024 * 1024
+
+/** The largest memory of any dispatcher while something lasts, in MiB. */
+async function largestDispatcherMiB(pipeline: PipelineUnderTest, lasting: Promise<unknown>): Promise<number> {
+  let largest = 0
+  let isOver = false
+  void lasting.finally(() => (isOver = true)).catch(() => undefined)
+  while (!isOver) {
+    for (const { pid } of pipeline.dispatchers) largest = Math.max(largest, residentBytes(pid) / mebibyte)
+    await sleep(systemClock, 100)
+  }
+  return Math.round(largest)
+}
+
+async function settleAndReport(t: TestContext, pipeline: PipelineUnderTest): Promise<Verdict> {
+  const startMs = systemClock.monotonicMs()
+  const verdict = await pipeline.settle()
+  const tookMs = Math.round(systemClock.monotonicMs() - startMs)
+  t.diagnostic(`${describeVerdict(verdict)}; all committed ${tookMs} ms after the harm`)
+  return verdict
+}
+
+test('a function runtime that is killed and comes back loses nothing', { skip: skipLong }, async t => {
+  const pipeline = await PipelineUnderTest.start(t)
+  await pipeline.produce({ records: 25_000, rate: 2500 })
+  await pipeline.untilDelivered(2000)
+  await pipeline.killLambda()
+  await pipeline.untilProduced(5000)
+  await pipeline.startLambda()
+
+  const verdict = await settleAndReport(t, pipeline)
+  assertKept(verdict)
+  assert.equal(verdict.produced, 25_000)
+  // What the services had accepted of the invocations that died is sent again.
+  assert.ok(verdict.duplicates <= inFlightMax(2), describeVerdict(verdict))
+})
+
+test(
+  'a service that is down holds its events back, gives none of them up, and gets them when it is back',
+  { skip: skipLong },
+  async t => {
+    const pipeline = await PipelineUnderTest.start(t)
+    await pipeline.produce({ records: 30_000, rate: 2500 })
+    await pipeline.untilDelivered(2000)
+    const before = await largestDispatcherMiB(pipeline, Promise.resolve())
+    await pipeline.killService(0)
+    const during = await largestDispatcherMiB(pipeline, sleep(systemClock, outageMs))
+    assert.ok(pipeline.lag > 0, 'the outage was felt')
+    await pipeline.startService(0)
+
+    const verdict = await settleAndReport(t, pipeline)
+    t.diagnostic(`largest dispatcher: ${before} MiB before, ${during} MiB during the outage`)
+    assertKept(verdict)
+    assert.equal(verdict.produced, 30_000)
+    // An event of two services comes again for the one that is down. The function remembers what the other one has had,
+    // but each of its workers for itself.
+    assert.ok(verdict.duplicates <= inFlightMax(2), describeVerdict(verdict))
+    assert.ok(during < before + 128, `a dispatcher grew from ${before} to ${during} MiB`)
+  }
+)
+
+test('a function that turns slow makes lag, loses nothing, and is caught up with', { skip: skipLong }, async t => {
+  const pipeline = await PipelineUnderTest.start(t, { dispatchers: 1 })
+  await pipeline.slowFunctionBy(120)
+  await pipeline.produce({ records: 30_000, rate: 2000 })
+  await pipeline.untilDelivered(3000)
+  await pipeline.slowFunctionBy(950)
+  const before = pipeline.lag
+  await pipeline.untilProduced(12_000)
+  const during = pipeline.lag
+  await pipeline.slowFunctionBy(120)
+
+  const verdict = await settleAndReport(t, pipeline)
+  t.diagnostic(`lag ${before} before, ${during} while slow`)
+  assertKept(verdict)
+  assert.equal(verdict.produced, 30_000)
+  assert.equal(verdict.duplicates, 0)
+  assert.ok(during > before, `lag went from ${before} to ${during}`)
+})
