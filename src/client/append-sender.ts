@@ -2,7 +2,8 @@
  * Sends the batches of an appender to their leaders and judges the answers.
  *
  * `pump` does whatever can be done now: it groups due batches by leader and
- * sends them as far as the limits allow. It runs again after every answer, on
+ * sends them as far as the limits allow. It reads the clock once: a batch that
+ * fell due between two readings would be neither sent nor waited for. It runs again after every answer, on
  * the linger timer and when a leader has been found.
  */
 
@@ -22,8 +23,8 @@ import { asPipelineError, isStaleMetadata, KAFKA, kafkaError, throwKafkaError } 
 
 /** What a sender needs of its appender. */
 export interface AppendSenderHost {
-  /** Whether a batch may be sent now: full, lingered long enough, or flushed. */
-  isDue(batch: AppendBatch): boolean
+  /** Whether a batch may be sent at a time of the monotonic clock: full, lingered long enough, or flushed. */
+  isDue(batch: AppendBatch, nowMs: number): boolean
   /** A batch is being sent and closed with that. */
   taken(batch: AppendBatch): void
   release(builder: RecordBatchBuilder): void
@@ -104,7 +105,7 @@ export class AppendSender {
     let isIdentityNeeded = false
     for (const partition of this.#active) {
       const batch = partition.first
-      if (batch === undefined || !this.#host.isDue(batch)) continue
+      if (batch === undefined || !this.#host.isDue(batch, nowMs)) continue
       if (partition.needsIdentity) isIdentityNeeded = true
       if (!partition.canSend(nowMs)) continue
       const leaderId = this.#options.cluster.cachedPartition(partition.topic, partition.partition)?.leaderId ?? -1
@@ -345,7 +346,7 @@ export class AppendSender {
       const batch = partition.first
       if (batch === undefined) continue
       nextMs = Math.min(nextMs, batch.createdAtMs + this.#deliveryTimeoutMs)
-      if (!this.#host.isDue(batch)) nextMs = Math.min(nextMs, batch.createdAtMs + lingerMs)
+      if (!this.#host.isDue(batch, nowMs)) nextMs = Math.min(nextMs, batch.createdAtMs + lingerMs)
       if (partition.restUntilMs > nowMs) nextMs = Math.min(nextMs, partition.restUntilMs)
     }
     return nextMs === Number.POSITIVE_INFINITY ? undefined : nextMs - nowMs

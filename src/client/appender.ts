@@ -78,7 +78,7 @@ export class Appender {
     this.#batchBytes = options.batchBytes ?? 131_072
     this.#lingerMs = options.lingerMs ?? 5
     this.#sender = new AppendSender(options, {
-      isDue: batch => this.#isDue(batch),
+      isDue: (batch, nowMs) => this.#isDue(batch, nowMs),
       taken: batch => this.#topics.get(batch.topic)?.router?.batchClosed(batch.partition),
       release: builder => this.#release(builder),
       delivered: (batch, baseOffset) => this.#delivered(batch, baseOffset),
@@ -303,8 +303,8 @@ export class Appender {
     this.#builders.push(builder)
   }
 
-  #isDue(batch: AppendBatch): boolean {
-    return batch.isSealed || this.#isFlushing > 0 || this.#clock.monotonicMs() - batch.createdAtMs >= this.#lingerMs
+  #isDue(batch: AppendBatch, nowMs: number): boolean {
+    return batch.isSealed || this.#isFlushing > 0 || nowMs - batch.createdAtMs >= this.#lingerMs
   }
 
   /** Pumps in `delayMs` milliseconds at the latest. */
