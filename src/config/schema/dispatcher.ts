@@ -63,7 +63,7 @@ export const dispatcherSchema = z.strictObject({
   topics: z.array(topicName).min(1),
   groupInstanceId: z.string().optional().describe('Static membership. Source: Kafka `group.instance.id`.'),
   assignors: z
-    .array(z.enum(['cooperative-sticky', 'sticky', 'range', 'roundrobin']))
+    .array(z.enum(['cooperative-sticky', 'range', 'roundrobin']))
     .min(1)
     .default(['cooperative-sticky', 'range'])
     .describe('Source: Kafka `partition.assignment.strategy`.'),
