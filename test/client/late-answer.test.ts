@@ -12,15 +12,15 @@ import { Connection } from '../../src/client/connection.ts'
 import { apiVersionsApi } from '../../src/protocol/index.ts'
 import { ALL_VERSIONS, type FakeBroker, startFakeBroker } from './fake-broker.ts'
 
-const timeoutMs = 400
+const timeoutMs = 600
 const isLate = (index: number, firstLate: number): boolean => index === firstLate
 
-/** Answers in order, one request `2 * timeoutMs` late; those behind it come right after it. */
+/** Answers in order, one request `1.5 * timeoutMs` late; those behind it come right after it. */
 function slowBroker(t: TestContext, lateIndex: number): Promise<FakeBroker> {
   let previous = Promise.resolve()
   return startFakeBroker(t, request => {
     previous = previous.then(async () => {
-      if (isLate(request.index, lateIndex)) await delay(2 * timeoutMs)
+      if (isLate(request.index, lateIndex)) await delay(1.5 * timeoutMs)
       request.answer(apiVersionsApi, { apiKeys: ALL_VERSIONS })
     })
   })
