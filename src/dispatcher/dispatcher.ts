@@ -277,7 +277,7 @@ class DispatcherRuntime implements Dispatcher {
       sessionTimeoutMs: config.sessionTimeoutMs,
       heartbeatIntervalMs: config.heartbeatIntervalMs,
       rebalanceTimeoutMs: config.rebalanceTimeoutMs,
-      assignors: config.assignors.filter(name => name !== 'sticky'),
+      assignors: config.assignors,
       autoOffsetReset: config.autoOffsetReset,
       clock,
       random,
