@@ -10,6 +10,7 @@
 import {
   backoffMs,
   type Clock,
+  isRetriable,
   PipelineError,
   type Random,
   randomInt,
@@ -81,7 +82,8 @@ export class ConnectionPool {
         return await this.get(address, lane)
       } catch (error) {
         failure = error
-        if (this.#closing.signal.aborted) break
+        // Refused credentials are refused everywhere: trying them on every broker may lock the account.
+        if (this.#closing.signal.aborted || !isRetriable(error)) break
       }
     }
     throw failure

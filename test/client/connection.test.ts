@@ -167,7 +167,8 @@ test('SASL authenticates before anything else is sent', async t => {
 
 test('refused credentials are an error that is not retried and has no secret in it', async t => {
   const broker = await startFakeBroker(t, plainBroker('right', 0n))
-  const options = { bootstrapServers: broker.bootstrapServers, sasl: sasl('hunter2') }
+  const bootstrapServers = [...broker.bootstrapServers, ...broker.bootstrapServers]
+  const options = { bootstrapServers, sasl: sasl('hunter2') }
   const error: unknown = await Cluster.connect(options).catch((cause: unknown) => cause)
   assert.ok(PipelineError.is(error, 'ERR_CLIENT_AUTHENTICATION_FAILED'))
   assert.equal(error.retriable, false)
