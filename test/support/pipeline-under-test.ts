@@ -342,8 +342,8 @@ export function residentBytes(pid: number): number {
 export function describeVerdict(verdict: Verdict): string {
   const { handedOver, produced, delivered, deliveriesDue, deadLettered, longestGapMs, duplicatesByService } = verdict
   const share = `${delivered} of ${deliveriesDue} delivered`
-  const rest = `${duplicatesByService.join(' + ')} duplicates, ${deadLettered} dead letters, longest gap ${Math.round(longestGapMs)} ms`
-  return `${handedOver} handed over, ${produced} due, ${share}, ${rest}`
+  const repeated = `${duplicatesByService.join(' + ')} duplicates, ${deadLettered} dead letters`
+  return `${handedOver} handed over, ${produced} due, ${share}, ${repeated}, longest gap ${Math.round(longestGapMs)} ms`
 }
 
 function duplicateCount(delivered: readonly LedgerEntry[]): number {
