@@ -22,6 +22,7 @@ export async function connectCluster(kafka: KafkaConfig, role: string, logger: L
     clientId: `${kafka.clientId}-${role}`,
     requestTimeoutMs: kafka.requestTimeoutMs,
     connectTimeoutMs: kafka.connectTimeoutMs,
+    bootstrapTimeoutMs: kafka.connectTimeoutMs,
     logger,
     ...(tls === undefined ? {} : { tls }),
     ...(kafka.sasl === undefined ? {} : { sasl: saslOptions(kafka.sasl) })

@@ -71,6 +71,8 @@ export interface ConnectionSettings {
 export interface ClusterOptions extends ConnectionSettings {
   /** Addresses `host:port` to start from, tried in random order. At least one. Source: Kafka `bootstrap.servers`. */
   readonly bootstrapServers: readonly string[]
+  /** Longest wait of `Cluster.connect` for the first broker, in milliseconds. Default `requestTimeoutMs`. */
+  readonly bootstrapTimeoutMs?: number
   /** Age at which cached metadata is read anew, in milliseconds. Default 300_000. Source: `metadata.max.age.ms`. */
   readonly metadataMaxAgeMs?: number
   /** Wait after the first failed connection to a broker, in milliseconds; doubles with jitter. Default 50. */

@@ -75,7 +75,7 @@ export class Cluster {
   }
 
   /**
-   * Connects to one of the bootstrap servers and reads the metadata, trying for `requestTimeoutMs`.
+   * Connects to one of the bootstrap servers and reads the metadata, trying for `bootstrapTimeoutMs`.
    *
    * @throws PipelineError `ERR_CLIENT_OPTIONS_INVALID`, `ERR_CLIENT_CONNECT_FAILED`,
    *   `ERR_CLIENT_AUTHENTICATION_FAILED`, `ERR_CLIENT_VERSION_UNSUPPORTED`.
@@ -83,6 +83,8 @@ export class Cluster {
   static async connect(options: ClusterOptions): Promise<Cluster> {
     const cluster = new Cluster(options)
     try {
+      const { bootstrapTimeoutMs: timeoutMs } = options
+      await cluster.connectionTo({ to: 'any', ...(timeoutMs === undefined ? {} : { timeoutMs }) })
       await cluster.metadata([])
     } catch (error) {
       await cluster.close()

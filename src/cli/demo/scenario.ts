@@ -55,7 +55,7 @@ export function demoPipeline(options: DemoPipelineOptions): PipelineConfig {
 export function demoPipelineText({ topics, ...options }: DemoPipelineOptions): string {
   const services = DEMO_SERVICES.map((name, index) => `          ${name}: ${options.serviceUrls[index] ?? ''}`)
   return `name: trucks
-kafka: { bootstrapServers: "${options.bootstrapServers}" }
+kafka: { bootstrapServers: "${options.bootstrapServers}", connectTimeoutMs: 5000 }
 topics:
   ${topics.heavy}: { partitions: ${DEMO_PARTITIONS.heavy} }
   ${topics.light}: { partitions: ${DEMO_PARTITIONS.light} }

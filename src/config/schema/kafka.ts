@@ -65,7 +65,9 @@ const kafkaShape = z.strictObject({
     ),
   sasl: sasl.optional(),
   requestTimeoutMs: milliseconds(1000).default(30_000).describe('Source: Kafka `request.timeout.ms`.'),
-  connectTimeoutMs: milliseconds(100).default(10_000).describe('Longest wait for a connection, TLS and SASL included.')
+  connectTimeoutMs: milliseconds(100)
+    .default(10_000)
+    .describe('Longest wait for a connection, TLS and SASL included. A command that finds no broker for so long ends.')
 })
 
 /** `kafka:` — with the embedded broker the address follows from its port. */
