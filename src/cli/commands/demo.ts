@@ -98,8 +98,8 @@ async function waitForStop(run: DemoRun, signal: AbortSignal): Promise<void> {
   process.stdout.write(
     [
       'Still running, for you to look at; Ctrl-C stops it.',
-      `  Kafka    ${pipeline.kafka.bootstrapServers.join(',')}   any client: kcat -b … -L`,
-      `  Lambda   ${lambda.info['endpoint']}   aws lambda invoke --endpoint-url …`,
+      `  Kafka    kcat -b ${pipeline.kafka.bootstrapServers.join(',')} -L   (or any other client)`,
+      `  Lambda   curl ${lambda.info['endpoint']}/2015-03-31/functions   (or the AWS SDK and CLI with this endpoint)`,
       `  logs     ${run.dir}/logs`,
       ''
     ].join('\n')

@@ -17,6 +17,8 @@ export interface Progress {
 /** Where progress is shown. */
 export interface ProgressOutput {
   readonly isTTY?: boolean
+  /** Width of the terminal. */
+  readonly columns?: number
   write(text: string): unknown
 }
 
@@ -42,7 +44,8 @@ export class ProgressLine {
     this.#last = { progress, atMs: nowMs }
     this.#lastPrintMs = nowMs
     if (this.#output.isTTY === true) {
-      this.#output.write(`\r\u001B[2K${line}`)
+      // A line that wraps cannot be repainted.
+      this.#output.write(`\r\u001B[2K${line.slice(0, (this.#output.columns ?? 200) - 1)}`)
       this.#isPainted = true
     } else this.#output.write(`${line}\n`)
   }
