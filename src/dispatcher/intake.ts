@@ -5,6 +5,11 @@
  * or when the target is down. It is fetched again once its buffer is half empty
  * and the others have room. Pausing is local: heartbeats and membership go on.
  *
+ * Invariant: a partition that rests because the target is down has something
+ * buffered. Only a batch can find out that the target is back, so if partitions
+ * rested with empty buffers (those that came in a rebalance during the outage
+ * would), nobody would ask the target again.
+ *
  * What is held beyond the limit is at most what was asked for already when the
  * pause came: one answer per broker.
  *
@@ -71,7 +76,6 @@ export class Intake<L extends IntakeLane> {
   add(lane: L): void {
     this.#lanes.add(lane)
     this.#heldBytes.set(lane, 0)
-    if (this.#isTargetDown) this.#pause(lane)
   }
 
   /** Ends to steer a partition. The fetcher is left as it is. */
@@ -89,15 +93,16 @@ export class Intake<L extends IntakeLane> {
     const bytes = lane.bufferedBytes
     this.#totalBytes += bytes - (this.#heldBytes.get(lane) ?? 0)
     this.#heldBytes.set(lane, bytes)
-    if (bytes >= this.#laneBytesMax() || (this.#totalBytes >= this.#limits.bytesMax && bytes > 0)) this.#pause(lane)
+    const isAllTaken = this.#isTargetDown || this.#totalBytes >= this.#limits.bytesMax
+    if (bytes >= this.#laneBytesMax() || (isAllTaken && bytes > 0)) this.#pause(lane)
     else this.#resumeSome()
   }
 
-  /** The target went down or came back: all partitions rest, or go on. */
+  /** The target went down or came back: partitions rest as soon as they have something, or go on. */
   setTargetDown(isDown: boolean): void {
     this.#isTargetDown = isDown
-    if (isDown) for (const lane of this.#lanes) this.#pause(lane)
-    else this.#resumeSome()
+    if (!isDown) this.#resumeSome()
+    else for (const lane of this.#lanes) if (lane.bufferedBytes > 0) this.#pause(lane)
   }
 
   #laneBytesMax(): number {
@@ -112,8 +117,8 @@ export class Intake<L extends IntakeLane> {
   }
 
   #resumeSome(): void {
-    if (this.#paused.size === 0 || this.#isTargetDown || this.#totalBytes > this.#limits.bytesMax * 0.75) return
-    const lowBytes = this.#laneBytesMax() / 2
+    if (this.#paused.size === 0 || this.#totalBytes > this.#limits.bytesMax * 0.75) return
+    const lowBytes = this.#isTargetDown ? 0 : this.#laneBytesMax() / 2
     for (const lane of this.#paused) {
       if (lane.bufferedBytes > lowBytes) continue
       this.#paused.delete(lane)

@@ -62,14 +62,38 @@ test('when all buffers together are full, whoever still takes rests, until there
   assert.equal(intake.totalBytes, 0)
 })
 
-test('while the target is down all partitions rest, new ones too', () => {
-  const { intake, log, lane } = intakeOf(8 * MIB)
-  intake.add(lane(0))
+test('while the target is down a partition rests as soon as it has something, new ones too', () => {
+  const { intake, log, lane, hold } = intakeOf(8 * MIB)
+  const [a, b] = [lane(0), lane(1)]
+  intake.add(a)
+  hold(a, 1000)
   intake.setTargetDown(true)
-  intake.add(lane(1))
+  intake.add(b)
+  assert.deepEqual(log, ['pause t-0'])
+  hold(b, 1000)
   assert.deepEqual(log, ['pause t-0', 'pause t-1'])
   intake.setTargetDown(false)
   assert.deepEqual(log.slice(2), ['resume t-0', 'resume t-1'])
+})
+
+// Symptom: after an outage the partitions of one dispatcher stood still for good. Cause: only a batch can probe the
+// target, and partitions that came while the breaker was open were paused before they had any record. Reach: whoever
+// lost or gave back all its partitions during an outage and got others.
+test('a partition without records is fetched although the target is down, or nobody would ever probe it', () => {
+  const { intake, log, lane, hold } = intakeOf(8 * MIB)
+  const [held, fresh] = [lane(0), lane(1)]
+  intake.add(held)
+  hold(held, 1000)
+  intake.setTargetDown(true)
+  intake.remove(held) // lost to the group
+  intake.add(fresh)
+  assert.equal(intake.isPaused(fresh), false)
+  hold(fresh, 1000)
+  assert.equal(intake.isPaused(fresh), true) // and is told so: what it has is due
+  assert.equal(fresh.pauseCount, 1)
+  hold(fresh, 0) // what it had were no records, or they are at the target as its probe
+  assert.equal(intake.isPaused(fresh), false)
+  assert.deepEqual(log, ['pause t-0', 'pause t-1', 'resume t-1'])
 })
 
 test('a partition that leaves gives its bytes back and is never resumed', () => {
