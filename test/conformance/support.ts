@@ -13,6 +13,8 @@ import {
 import { clusterForTest, type TestCluster } from '../support/cluster.ts'
 import { RawConnection } from '../support/raw-connection.ts'
 
+const leaderTimeoutMs = 15_000
+
 /** A cluster and a connection to it. */
 export interface Peer {
   readonly cluster: TestCluster
@@ -56,11 +58,12 @@ async function untilLed({ connection }: Peer, topic: { name: string; partitions:
     timestamp: -1n
   }))
   const message = { replicaId: -1, topics: [{ name: topic.name, partitions }] }
-  for (let attempt = 0; attempt < 500; attempt++) {
+  const deadline = performance.now() + leaderTimeoutMs
+  while (performance.now() < deadline) {
     const listed = await connection.request(listOffsetsApi, { version: 7, message })
     if (listed.topics[0]?.partitions.every(partition => errorOf(partition) === 'NONE') === true) return
   }
-  assert.fail(`${topic.name} got no leaders`)
+  assert.fail(`${topic.name} got no leaders within ${leaderTimeoutMs} ms`)
 }
 
 /** The name of the error in a part of a response. */

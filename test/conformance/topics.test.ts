@@ -119,7 +119,8 @@ test('an unknown topic is made by a metadata request that allows it, and only th
   assert.equal(await ask(false), 'UNKNOWN_TOPIC_OR_PARTITION')
   assert.equal(await ask(false), 'UNKNOWN_TOPIC_OR_PARTITION')
   let answer = await ask(true)
-  for (let attempt = 0; answer !== 'NONE' && attempt < 500; attempt++) answer = await ask(false)
+  const deadline = performance.now() + 15_000
+  while (answer !== 'NONE' && performance.now() < deadline) answer = await ask(false)
   assert.equal(answer, 'NONE')
 })
 

