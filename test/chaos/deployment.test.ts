@@ -63,6 +63,7 @@ test(
       await pipeline.startDispatcher()
       await pipeline.untilAssigned()
     }
+    await pipeline.endLoad()
 
     const verdict = await pipeline.settle()
     t.diagnostic(describeVerdict(verdict))
