@@ -282,7 +282,7 @@ export class ClassicGroup {
     // A rebalance that began meanwhile has already answered everyone who waited for this assignment.
     if (this.#state !== 'CompletingRebalance' || this.#generation !== write.stored.generation) return out
     if (error !== 'NONE') {
-      this.#failSyncs(error, out)
+      this.#failSyncs(error, nowMs, out)
       this.#prepareRebalance(nowMs, out)
       return out
     }
@@ -406,7 +406,7 @@ export class ClassicGroup {
   }
 
   #prepareRebalance(nowMs: number, out: Collected): void {
-    this.#failSyncs('REBALANCE_IN_PROGRESS', out)
+    this.#failSyncs('REBALANCE_IN_PROGRESS', nowMs, out)
     this.#syncDeadlineMs = undefined
     this.#pendingSyncs.clear()
     const isInitial = this.#state === 'Empty'
@@ -514,11 +514,13 @@ export class ClassicGroup {
     if (this.#leaderId === member.memberId) this.#leaderId = this.#members.list()[0]?.memberId ?? null
   }
 
-  #failSyncs(error: KafkaErrorName, out: Collected): void {
+  /** Answers all who wait for the assignment. Their sessions stood still meanwhile, so they start anew. */
+  #failSyncs(error: KafkaErrorName, nowMs: number, out: Collected): void {
     for (const member of this.#members.list()) {
       member.assignment = NO_BYTES
       if (member.syncToken === undefined) continue
       out.replies.push(failedSync(member.syncToken, error))
+      member.sessionDeadlineMs = nowMs + member.sessionTimeoutMs
       member.syncToken = undefined
     }
   }

@@ -161,6 +161,31 @@ test('a rebalance during CompletingRebalance fails the waiting syncs with REBALA
   assert.equal(h.synced(waiting).error, 'REBALANCE_IN_PROGRESS')
 })
 
+// Symptom: when a leader froze between JoinGroup and SyncGroup, the whole group lost its partitions. Cause: sessions of
+// members whose SyncGroup waits do not run out, but were judged by their old deadline the moment that the leader's
+// removal answered them. Kafka's `propagateAssignment` starts them anew. Reach: every member of that generation.
+test('members that waited for a leader which fell silent have a fresh session', () => {
+  const h = new GroupHarness()
+  const tokens = [h.join(), h.join(), h.join()]
+  h.pass(10_000)
+  const [leader = '', b = '', c = ''] = tokens.map(token => h.joined(token).memberId)
+  assert.equal(h.group.leaderId, leader)
+  const generation = h.group.generation
+  assert.equal(h.heartbeat(leader), 'NONE')
+  const syncs = [h.sync(b), h.sync(c)]
+  h.pass(10_000)
+  assert.deepEqual(
+    syncs.map(token => h.synced(token).error),
+    ['REBALANCE_IN_PROGRESS', 'REBALANCE_IN_PROGRESS']
+  )
+  h.pass(9999)
+  assert.equal(h.heartbeat(b, generation), 'REBALANCE_IN_PROGRESS')
+  const rejoined = h.join({ memberId: b })
+  h.pass(1)
+  assert.equal(h.joined(rejoined).error, 'NONE')
+  assert.equal(h.heartbeat(c), 'UNKNOWN_MEMBER_ID') // silent for a whole session by now
+})
+
 test('an assignment that was written too late, after a new rebalance began, changes nothing', () => {
   const h = new GroupHarness()
   const first = h.join()
