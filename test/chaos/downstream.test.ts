@@ -87,3 +87,27 @@ test('a function that turns slow makes lag, loses nothing, and is caught up with
   assert.equal(verdict.duplicates, 0)
   assert.ok(during > before, `lag went from ${before} to ${during}`)
 })
+
+test('partitions that came while the function was down are delivered once it is back', { skip: skipLong }, async t => {
+  const pipeline = await PipelineUnderTest.start(t)
+  await pipeline.produce({ rate: 2000 })
+  await pipeline.untilDelivered(2000)
+  const [sleeper, other] = pipeline.dispatchers
+  assert.ok(sleeper !== undefined && other !== undefined)
+  await pipeline.killLambda()
+  await pipeline.until('both have found it out', () =>
+    pipeline.dispatchers.every(each => (each.status['unavailable'] ?? 0) >= 5)
+  )
+  process.kill(sleeper.pid, 'SIGSTOP')
+  await pipeline.until('the other one has all partitions', () => other.status['partitions'] === 20)
+  process.kill(sleeper.pid, 'SIGCONT')
+  await pipeline.untilAssigned()
+  await pipeline.startLambda()
+  await pipeline.untilDelivered(2000)
+  await pipeline.endLoad()
+
+  const verdict = await settleAndReport(t, pipeline)
+  assertKept(verdict)
+  assert.equal(verdict.produced, verdict.handedOver)
+  assert.ok(verdict.duplicates <= inFlightMax(2), describeVerdict(verdict))
+})
