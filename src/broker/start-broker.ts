@@ -183,9 +183,9 @@ async function listen(
     logger
   }
   const meter = options.meter ?? noopMeter
-  const requests = meter.createCounter('comporta_broker_requests', { description: 'Requests by API' })
-  const bytes = meter.createCounter('comporta_broker_bytes', { description: 'Bytes on client connections', unit: 'By' })
-  const connections = meter.createUpDownCounter('comporta_broker_connections', {
+  const requests = meter.createCounter('comporta.broker.requests', { description: 'Requests by API' })
+  const bytes = meter.createCounter('comporta.broker.bytes', { description: 'Bytes on client connections', unit: 'By' })
+  const connections = meter.createUpDownCounter('comporta.broker.connections', {
     description: 'Open client connections'
   })
   return startServer({

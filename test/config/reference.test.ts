@@ -1,11 +1,32 @@
+/** Reference pages that are generated, or checked against the code. */
+
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
+import { globSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 
-test('the reference page and the JSON Schema of the pipeline file are current', () => {
-  const script = fileURLToPath(new URL('../../scripts/generate-config-reference.ts', import.meta.url))
-  const result = spawnSync(process.execPath, [script, '--check'], { encoding: 'utf8' })
+const root = fileURLToPath(new URL('../..', import.meta.url))
+
+function check(script: string): void {
+  const result = spawnSync(process.execPath, [`${root}/scripts/${script}`, '--check'], { encoding: 'utf8' })
   assert.equal(result.stderr, '')
   assert.equal(result.status, 0)
+}
+
+test('the reference page and the JSON Schema of the pipeline file are current', () => {
+  check('generate-config-reference.ts')
+})
+
+test('the reference page of the command line is current', () => {
+  check('generate-cli-reference.ts')
+})
+
+test('the page of metrics names those that the code makes, and no others', () => {
+  const namesIn = (text: string, pattern: RegExp): string[] => [...text.matchAll(pattern)].map(match => match[1] ?? '')
+  const source = globSync('src/**/*.ts', { cwd: root }).map(file => readFileSync(`${root}/${file}`, 'utf8'))
+  const made = source.flatMap(text => namesIn(text, /'(comporta\.(?:producer|dispatcher|lambda|broker)\.[a-z_.]+)'/g))
+  const page = readFileSync(`${root}/docs/reference/metrics.md`, 'utf8')
+  const listed = namesIn(page, /^\| `(comporta\.[a-z_.]+)`/gm)
+  assert.deepEqual(listed.toSorted(), [...new Set(made)].toSorted())
 })

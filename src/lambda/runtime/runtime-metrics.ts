@@ -12,13 +12,13 @@ export interface RuntimeMetrics {
 
 /** Creates the instruments. */
 export function runtimeMetrics(meter: Meter): RuntimeMetrics {
-  const invocations = meter.createCounter('comporta_lambda_invocations', {
+  const invocations = meter.createCounter('comporta.lambda.invocations', {
     description: 'Invocations that ended, by function and outcome.'
   })
-  const throttles = meter.createCounter('comporta_lambda_throttles', {
+  const throttles = meter.createCounter('comporta.lambda.throttles', {
     description: 'Invocations refused with 429 because all environments were busy.'
   })
-  const duration = meter.createHistogram('comporta_lambda_duration_ms', {
+  const duration = meter.createHistogram('comporta.lambda.duration', {
     description: 'Time of an invocation in its environment, a cold start included.',
     unit: 'ms'
   })
