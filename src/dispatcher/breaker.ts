@@ -30,9 +30,15 @@ export interface BreakerOptions {
   readonly failuresMax: number
   /** First pause, in milliseconds. */
   readonly openMs: number
-  /** Longest pause, in milliseconds. Default twelve times `openMs`. A target's own `Retry-After` may ask for more. */
+  /**
+   * Longest pause, in milliseconds. Default twelve times `openMs`. A target's own `Retry-After` may ask for more, up to
+   * five minutes: what it says may be nonsense, and only a probe finds out that it is back.
+   */
   readonly openMaxMs?: number
 }
+
+/** Longest pause that a target may ask for, in milliseconds. */
+const RETRY_AFTER_MAX_MS = 300_000
 
 const SEND: BreakerPermit = { kind: 'send' }
 const PROBE: BreakerPermit = { kind: 'probe' }
@@ -81,7 +87,7 @@ export class Breaker {
     const pauseMs = Math.min(longest, this.#options.openMs * 2 ** Math.min(30, this.#openings))
     this.#state = 'open'
     this.#openings += 1
-    this.#openUntilMs = nowMs + Math.max(pauseMs, retryAfterMs)
+    this.#openUntilMs = nowMs + Math.max(pauseMs, Math.min(retryAfterMs, RETRY_AFTER_MAX_MS))
   }
 
   /** The probe was given up without an answer (its partition was taken away): the next batch probes instead. */

@@ -55,6 +55,12 @@ test('a target that asks for a longer pause gets it', () => {
   assert.deepEqual(breaker.permit(59_999), { kind: 'wait', untilMs: 60_000 })
 })
 
+test('a pause that a target asks for is five minutes at most, however far its Retry-After lies', () => {
+  const breaker = new Breaker({ failuresMax: 1, openMs: 100 })
+  breaker.failed(false, 0, 365 * 86_400_000)
+  assert.deepEqual(breaker.permit(0), { kind: 'wait', untilMs: 300_000 })
+})
+
 test('answers to batches that were sent before the breaker opened neither close nor extend it', () => {
   const breaker = new Breaker({ failuresMax: 1, openMs: 100 })
   breaker.failed(false, 0)
