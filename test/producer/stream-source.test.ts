@@ -138,6 +138,34 @@ test('a stop publishes the whole lines that were read, and ends without an error
   assert.equal(source.progress().safeBytes, 16)
 })
 
+test('a stop ends a source that never runs dry', async () => {
+  let reads = 0
+  const input = new Readable({
+    read() {
+      reads += 1
+      this.push(reads <= 1000 ? `{"n":${reads}}\n` : null)
+    }
+  })
+  const stopping = new AbortController()
+  const intake = automatic()
+  const submit = intake.submit.bind(intake)
+  const counting = {
+    recordBytesMax: 1000,
+    submit: async (...parameters: Parameters<typeof submit>) => {
+      if (intake.held.length === 3) stopping.abort()
+      // The stream fills up again while Kafka takes what came before.
+      await new Promise(resolve => setImmediate(resolve))
+      return submit(...parameters)
+    }
+  }
+  const source = streamSource(input)
+  await source.run(counting, stopping.signal)
+
+  assert.ok(reads < 1000, 'it was read to its end')
+  assert.equal(source.progress().safeBytes, source.progress().readBytes)
+  assert.equal(eventsOf(intake).length, source.progress().eventCount)
+})
+
 test('the next bytes are read only after the last ones were handed over', async () => {
   let reads = 0
   const input = new Readable({

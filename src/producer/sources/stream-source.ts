@@ -116,13 +116,15 @@ export function fileSource(path: string): StreamSource {
 }
 
 /**
- * Reads a stream piece by piece. After the signal it gives what is already in
- * memory, then `undefined`.
+ * Reads a stream piece by piece. After the signal it gives what is in memory
+ * then, once: reading makes the stream fetch more, so a loop until it is empty
+ * would go on to its end. Then `undefined`.
  */
 function reader(stream: Readable, signal: AbortSignal): () => Promise<Buffer | undefined> {
   let wake: () => void = () => undefined
   let failure: Error | undefined
   let hasEnded = stream.readableEnded
+  let isStopped = false
   const end = (): void => {
     hasEnded = true
     wake()
@@ -141,6 +143,8 @@ function reader(stream: Readable, signal: AbortSignal): () => Promise<Buffer | u
   return async () => {
     for (;;) {
       if (failure !== undefined) throw failure
+      if (isStopped) return undefined
+      isStopped = signal.aborted
       const bytes: unknown = stream.read()
       if (bytes !== null) return asBuffer(bytes)
       if (hasEnded || signal.aborted) return undefined
