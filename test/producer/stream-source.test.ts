@@ -141,6 +141,7 @@ test('a stop publishes the whole lines that were read, and ends without an error
 test('a stop ends a source that never runs dry', async () => {
   let reads = 0
   const input = new Readable({
+    highWaterMark: 64,
     read() {
       reads += 1
       this.push(reads <= 1000 ? `{"n":${reads}}\n` : null)
