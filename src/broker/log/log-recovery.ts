@@ -133,6 +133,11 @@ async function findSegments({ folder, nowMs }: RecoveryOptions): Promise<Segment
   for (const baseOffset of [...bases].toSorted((a, b) => (a < b ? -1 : 1))) {
     const segment = new Segment(folder, baseOffset, nowMs)
     const stat = await fs.stat(segment.logPath)
+    if (stat.size === 0 && segments.length > 0) {
+      // Begun by a roll that failed or was cut short: the segment before it may have gone on past this offset.
+      await removeFiles(segment)
+      continue
+    }
     segment.sizeBytes = stat.size
     segment.plannedBytes = stat.size
     segment.touchedMs = Math.floor(stat.mtimeMs)

@@ -169,3 +169,39 @@ test('whatever writes fail, what was acknowledged is read back, now and after a 
     assert.deepEqual(await readAll(reopened), expected)
   }
 })
+
+/**
+ * Symptom: after a restart the last acknowledged records were gone, and their offsets were given again.
+ * Cause: a roll that failed half way (no file descriptor or space left) leaves an empty file of the next segment.
+ * A smaller batch still fits the old segment and goes past that offset; recovery took the empty file for the end.
+ * Reach: every topic with a failed roll followed by a batch that needs none, also with a flush in between.
+ */
+for (const { name, isFlushed } of [
+  { name: 'records written after a failed roll are there after a crash', isFlushed: false },
+  { name: 'records written after a failed roll can be read after a crash when they were flushed', isFlushed: true }
+]) {
+  test(name, async t => {
+    const folder = await temporaryFolder(t)
+    const disk = new FaultyDisk()
+    const config = { segmentBytes: 300 }
+    const log = await openLog(t, { folder, disk, config })
+    assert.equal(appended(await log.append(batchOfCount(1, 'a'.repeat(120)))).baseOffset, 0n)
+
+    disk.createCode = 'EMFILE'
+    assert.equal((await log.append(batchOfCount(1, 'b'.repeat(120)))).errorCode, 56)
+    disk.createCode = undefined
+    assert.equal(appended(await log.append(batchOfCount(1, 'small'))).baseOffset, 1n)
+    if (isFlushed) assert.equal(appended(await log.append(batchOfCount(1, 'c'.repeat(120)))).baseOffset, 2n)
+    const expected = await readAll(log)
+    if (isFlushed) await log.flush()
+    const copy = await temporaryFolder(t)
+    await fs.cp(folder, copy, { recursive: true })
+
+    const again = await openLog(t, { folder: copy, config, recoveryPoint: log.recoveryPoint, wasCleanStop: false })
+
+    assert.equal(expected.length, isFlushed ? 3 : 2)
+    assert.deepEqual(await readAll(again), expected)
+    assert.deepEqual(await readAll(again, 1n), expected.slice(1))
+    assert.equal(again.highWatermark, log.highWatermark)
+  })
+}

@@ -158,11 +158,14 @@ export class FaultyDisk implements Disk {
   /** Error code of the next syncs and truncates; `undefined` for success. */
   syncCode: string | undefined
   truncateCode: string | undefined
+  /** Error code of the next creations of index files; `undefined` for success. */
+  createCode: string | undefined
   writeCount = 0
   syncCount = 0
   readonly #paths = new Map<number, string>()
 
   async open(file: string, mayCreate: boolean): Promise<number> {
+    if (this.createCode !== undefined && mayCreate && file.endsWith('index')) throw systemError(this.createCode)
     const fd = await systemDisk.open(file, mayCreate)
     this.#paths.set(fd, file)
     return fd
