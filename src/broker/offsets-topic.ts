@@ -10,7 +10,7 @@ import {
   RecordBatchBuilder,
   RecordCursor
 } from '../protocol/index.ts'
-import type { Clock } from '../core/index.ts'
+import { type Clock, PipelineError } from '../core/index.ts'
 import type { GroupRecord, OffsetsLog } from './groups/index.ts'
 import type { AppendSignals } from './handlers/append-signals.ts'
 import type { LogManager, PartitionLog } from './log/index.ts'
@@ -126,7 +126,12 @@ export class OffsetsTopic implements OffsetsLog {
     return batches
   }
 
-  /** Visits every record of every partition, oldest first. */
+  /**
+   * Visits every record of every partition, oldest first.
+   *
+   * @throws PipelineError `ERR_BROKER_DATA_DAMAGED` if not all of them can be read: groups that go on from a part of
+   *   their offsets would read records again, or skip some.
+   */
   async replay(visit: (key: Buffer, value: Buffer | null) => void): Promise<void> {
     for (const log of this.#options.logs.topic(OFFSETS_TOPIC)?.logs ?? []) {
       this.#sizeOf(log.partition).bytes = await replayLog(log, visit)
@@ -144,13 +149,14 @@ export class OffsetsTopic implements OffsetsLog {
     const log = this.#log(partition)
     if (log === undefined) return 'COORDINATOR_NOT_AVAILABLE'
     const batches = this.#batches(records)
+    // Before any wait: with nothing alive to append, it must not take commits with it that come meanwhile.
+    const startOffset = log.nextOffset
     const results = await Promise.all(batches.map(batch => log.append(batch, { origin: 'coordinator' })))
     const refused = results.find(result => result.errorCode !== 0)
     if (refused !== undefined) return coordinatorError(kafkaErrorName(refused.errorCode))
-    const [first] = results
-    const startOffset = first !== undefined && 'baseOffset' in first ? first.baseOffset : -1n
     // What replaces the old records must be as durable as the removal of them.
     await log.flush()
+    if (log.isOffline) return coordinatorError('KAFKA_STORAGE_ERROR')
     const deleted = await log.deleteRecords(startOffset)
     if (deleted.errorCode !== 0) return coordinatorError(kafkaErrorName(deleted.errorCode))
     const aliveBytes = batches.reduce((sum, batch) => sum + batch.length, 0)
@@ -178,7 +184,7 @@ async function replayLog(log: PartitionLog, visit: (key: Buffer, value: Buffer |
   let bytes = 0
   while (offset < log.highWatermark) {
     const { records, errorCode } = await log.read(offset, REPLAY_BYTES)
-    if (errorCode !== KAFKA_ERRORS.NONE.code || records.length === 0) break
+    if (errorCode !== KAFKA_ERRORS.NONE.code || records.length === 0) throw unreadable(log, offset, errorCode)
     bytes += records.length
     cursor.reset(records)
     while (cursor.nextBatch()) {
@@ -190,6 +196,12 @@ async function replayLog(log: PartitionLog, visit: (key: Buffer, value: Buffer |
     }
   }
   return bytes
+}
+
+function unreadable({ folder }: PartitionLog, offset: bigint, errorCode: number): PipelineError {
+  const reason = errorCode === KAFKA_ERRORS.NONE.code ? 'nothing is there' : kafkaErrorName(errorCode)
+  const text = `${folder} cannot be read at offset ${offset} (${reason}): committed offsets would be lost`
+  return new PipelineError('ERR_BROKER_DATA_DAMAGED', text, { fields: { folder, offset: offset.toString() } })
 }
 
 /** What a failed write means to a group member. Source: Kafka `CoordinatorOperationExceptionHelper`. */

@@ -14,6 +14,11 @@ import {
   produceApi
 } from '../../src/protocol/index.ts'
 import type { RawConnection } from '../support/raw-connection.ts'
+import { AppendSignals } from '../../src/broker/handlers/append-signals.ts'
+import { LogManager } from '../../src/broker/log/index.ts'
+import { OFFSETS_TOPIC, OffsetsTopic } from '../../src/broker/offsets-topic.ts'
+import { BrokerSettings } from '../../src/broker/settings.ts'
+import { PipelineError, systemClock } from '../../src/core/index.ts'
 import { brokerFor, connectTo, RecordingLogger } from './support.ts'
 
 const PARTITION_COUNT = 50
@@ -118,4 +123,51 @@ test('offsets of a deleted topic do not come back when a topic of that name is m
     await committed(connection, 'g'),
     Array.from({ length: PARTITION_COUNT }, () => -1n)
   )
+})
+
+async function openTopic(t: TestContext): Promise<{ logs: LogManager; topic: OffsetsTopic }> {
+  const logs = await LogManager.open({ dataDir: await temporaryFolder(t) })
+  t.after(() => logs.close())
+  const settings = new BrokerSettings({ 'offsets.topic.num.partitions': '1' })
+  return {
+    logs,
+    topic: new OffsetsTopic({ logs, settings, clock: systemClock, signals: new AppendSignals(systemClock) })
+  }
+}
+
+async function replayed(topic: OffsetsTopic): Promise<string[]> {
+  const keys: string[] = []
+  await topic.replay(key => void keys.push(key.toString()))
+  return keys
+}
+
+/**
+ * Symptom: a committed offset was gone after a restart.
+ * Cause: a rewrite with nothing alive removed everything up to the end of the log, as it was after its flush.
+ * Reach: a first commit that came while a partition of dead groups was rewritten.
+ */
+test('a commit that comes while a partition of dead groups is rewritten stays in the log', async t => {
+  const { topic } = await openTopic(t)
+  assert.equal(await topic.append(0, [{ key: Buffer.from('dead'), value: null }]), 'NONE')
+
+  const rewriting = topic.rewrite(0, [])
+  assert.equal(await topic.append(0, [{ key: Buffer.from('alive'), value: Buffer.from('v') }]), 'NONE')
+  assert.equal(await rewriting, 'NONE')
+
+  assert.deepEqual(await replayed(topic), ['alive'])
+})
+
+/**
+ * Symptom: groups went on from old offsets, or from none, after a start on a failing disk.
+ * Cause: a read error ended the replay in silence.
+ * Reach: every start with an unreadable `__consumer_offsets`.
+ */
+test('a __consumer_offsets that cannot be read to its end fails the replay', async t => {
+  const { logs, topic } = await openTopic(t)
+  const value = Buffer.alloc(1000)
+  for (const key of ['a', 'b', 'c']) await topic.append(0, [{ key: Buffer.from(key), value }])
+  const folder = logs.log(OFFSETS_TOPIC, 0)?.folder ?? ''
+  await fs.truncate(path.join(folder, '00000000000000000000.log'), 1500)
+
+  await assert.rejects(replayed(topic), error => PipelineError.is(error, 'ERR_BROKER_DATA_DAMAGED'))
 })

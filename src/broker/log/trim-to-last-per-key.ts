@@ -76,6 +76,9 @@ async function appendAgain(log: PartitionLog, end: bigint, records: Iterable<Las
   // All appends get their offsets in this very turn: nothing can come between the check above and them.
   const results = await Promise.all(batches.map(batch => log.append(batch, { origin: 'coordinator' })))
   if (results.some(result => result.errorCode !== 0)) return UNTRIMMED
+  // What replaces the front must be as durable as the front was.
+  await log.flush()
+  if (log.isOffline) return UNTRIMMED
   const { errorCode } = await log.deleteRecords(end)
   const keptBytes = batches.reduce((sum, batch) => sum + batch.length, 0)
   return { isTrimmed: errorCode === 0, keptBytes }

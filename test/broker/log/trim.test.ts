@@ -5,7 +5,7 @@ import { RecordCursor } from '../../../src/protocol/index.ts'
 import type { PartitionLog } from '../../../src/broker/log/index.ts'
 import { LogManager } from '../../../src/broker/log/index.ts'
 import { trimToLastPerKey } from '../../../src/broker/log/trim-to-last-per-key.ts'
-import { batchOf, cleanUp, openLog, seededRandom, temporaryFolder } from './support.ts'
+import { batchOf, cleanUp, FaultyDisk, openLog, seededRandom, temporaryFolder } from './support.ts'
 
 /** What a replay from the front gives: the last value of every key that was not deleted. */
 async function replay(log: PartitionLog): Promise<Map<string, string>> {
@@ -110,4 +110,22 @@ test('only topics of the broker are trimmed, and only once they have grown', asy
 
   assert.equal(manager.log('__consumer_offsets', 0)?.logStartOffset, 20n)
   assert.equal(manager.log('mine', 0)?.logStartOffset, 0n)
+})
+
+/**
+ * Symptom: committed offsets that were on the disk for days could be gone after a power failure.
+ * Cause: the front was removed while what replaced it was only written, not flushed.
+ * Reach: every trim of `__consumer_offsets`, until the next flush.
+ */
+test('the front stays while what replaces it is not durable', async t => {
+  const disk = new FaultyDisk()
+  const log = await openLog(t, { folder: await temporaryFolder(t), disk })
+  for (let index = 0; index < 20; index++) await log.append(batchOf([{ key: 'k', value: String(index) }]))
+  await log.flush()
+  disk.syncCode = 'EIO'
+
+  const result = await trimToLastPerKey(log)
+
+  assert.equal(result.isTrimmed, false)
+  assert.equal(log.logStartOffset, 0n)
 })
