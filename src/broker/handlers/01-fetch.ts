@@ -66,12 +66,15 @@ async function fetchAndWait(
     fetched = await fetchAll(broker, request, context)
     if (isAnswerDue(fetched, request)) return fetched
   }
-  await broker.signals.wait({
-    partitions: fetched.flatMap(each => each.log ?? []),
-    wantedBytes: fetched.some(hasGrown) ? 1 : request.minBytes - bytesOf(fetched),
-    waitMs: request.maxWaitMs,
-    signal: caller.signal
-  })
+  // Grown once more: the answer is there, and whoever appended it will not wake us again.
+  if (!fetched.some(hasGrown)) {
+    await broker.signals.wait({
+      partitions: fetched.flatMap(each => each.log ?? []),
+      wantedBytes: request.minBytes - bytesOf(fetched),
+      waitMs: request.maxWaitMs,
+      signal: caller.signal
+    })
+  }
   return caller.signal.aborted ? [] : fetchAll(broker, request, context)
 }
 
