@@ -106,7 +106,7 @@ export class AppendSender {
     for (const partition of this.#active) {
       const batch = partition.first
       if (batch === undefined || !this.#host.isDue(batch, nowMs)) continue
-      if (partition.needsIdentity) isIdentityNeeded = true
+      if (partition.needsIdentity && partition.restUntilMs <= nowMs) isIdentityNeeded = true
       if (!partition.canSend(nowMs)) continue
       const leaderId = this.#options.cluster.cachedPartition(partition.topic, partition.partition)?.leaderId ?? -1
       if (leaderId < 0) this.#findLeaders()
