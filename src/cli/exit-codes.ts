@@ -23,10 +23,19 @@ export const EXIT = {
   interrupted: 130
 } as const
 
+/** Errors of other rooms that speak of a setting: nothing but the pipeline file can help. */
+const SETTINGS: ReadonlySet<string> = new Set([
+  'ERR_CLIENT_OPTIONS_INVALID',
+  'ERR_DISPATCHER_DEAD_LETTER_LOOP',
+  'ERR_DISPATCHER_TARGET_INVALID',
+  'ERR_LAMBDA_DISTRIBUTOR_OPTIONS_INVALID',
+  'ERR_LAMBDA_OPTIONS_INVALID'
+])
+
 /** The exit code of an error that reached the top. */
 export function exitCodeOf(error: unknown): number {
   if (!PipelineError.is(error)) return EXIT.software
-  if (error.code.startsWith('ERR_CONFIG_')) return EXIT.config
+  if (error.code.startsWith('ERR_CONFIG_') || SETTINGS.has(error.code)) return EXIT.config
   if (error.code === 'ERR_CLI_INPUT') return EXIT.data
   if (error.code.startsWith('ERR_CLI_')) return error.code === 'ERR_CLI_USAGE' ? EXIT.usage : EXIT.unavailable
   if (error.code.startsWith('ERR_BROKER_')) return EXIT.io

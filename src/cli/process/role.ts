@@ -20,6 +20,11 @@ export interface RunningRole {
   status(): RoleStatus
   /** Resolves when the role has nothing left to do by itself; absent if it runs until told to stop. */
   readonly finished?: Promise<void>
+  /**
+   * Whether nothing is left of the role once `finished` rejects, so that its process ends and may be started again.
+   * Default no: a producer with one failed source serves the others.
+   */
+  readonly isEndedByFailure?: boolean
   /** Writes out what is buffered for the audit. */
   flush?(): void
   /** Finishes what is in flight, then stops. */
@@ -56,13 +61,15 @@ export async function runAsChild(
 
 async function serveParent(role: RunningRole, logger: Logger): Promise<void> {
   const report = systemClock.every(statusEveryMs, () => tell({ kind: 'status', status: role.status() }))
+  const failure = Promise.withResolvers<{ readonly error: unknown }>()
   void role.finished?.then(
     () => {
       tell({ kind: 'status', status: role.status() })
       tell({ kind: 'finished' })
     },
     (error: unknown) => {
-      tell({ kind: 'failed', message: messageOf(error), exitCode: exitCodeOf(error) })
+      if (role.isEndedByFailure === true) failure.resolve({ error })
+      else tell({ kind: 'failed', message: messageOf(error), exitCode: exitCodeOf(error) })
     }
   )
   process.on('message', (message: ToRole) => {
@@ -70,14 +77,17 @@ async function serveParent(role: RunningRole, logger: Logger): Promise<void> {
     role.flush?.()
     tell({ kind: 'flushed' })
   })
-  const deadlineMs = await Promise.race([
+  const reason = await Promise.race([
+    failure.promise,
     nextMessage('drain').then(message => message.deadlineMs),
     new Promise<number>(resolve => process.once('disconnect', () => resolve(10_000))),
     new Promise<number>(resolve => process.once('SIGTERM', () => resolve(30_000)))
   ])
-  await drainWithin(role, deadlineMs, logger)
+  const isFailed = typeof reason === 'object'
+  await drainWithin(role, isFailed ? 0 : reason, logger)
   report.cancel()
   tell({ kind: 'status', status: role.status() })
+  if (isFailed) throw reason.error
 }
 
 async function drainWithin(role: RunningRole, deadlineMs: number, logger: Logger): Promise<void> {
@@ -110,6 +120,7 @@ function tell(message: FromRole): void {
  * Runs a role alone in this process until it finishes or a signal stops it.
  *
  * @returns The exit code.
+ * @throws What ended the role, once everything that it holds is closed.
  */
 export async function runAlone(role: RunningRole, logger: Logger, deadlineMs: number): Promise<number> {
   const stop = Promise.withResolvers<'signal'>()
@@ -121,7 +132,13 @@ export async function runAlone(role: RunningRole, logger: Logger, deadlineMs: nu
   process.once('SIGINT', onSignal)
   process.once('SIGTERM', onSignal)
   const finished = role.finished?.then(() => 'finished' as const)
-  await (finished === undefined ? stop.promise : Promise.race([finished, stop.promise]))
+  const ended = finished === undefined ? stop.promise : Promise.race([finished, stop.promise])
+  // A role that failed is closed like any other: its connections would keep this process alive.
+  const failure = await ended.then(
+    () => undefined,
+    (error: unknown) => ({ error })
+  )
   await drainWithin(role, deadlineMs, logger)
+  if (failure !== undefined) throw failure.error
   return EXIT.ok
 }

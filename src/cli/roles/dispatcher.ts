@@ -1,9 +1,10 @@
 /** The dispatcher as a role. */
 
+import type { Cluster } from '../../client/index.ts'
 import type { DispatcherConfig, KafkaConfig } from '../../config/index.ts'
-import { startDispatcher } from '../../dispatcher/index.ts'
-import { createTarget } from '../../targets/index.ts'
-import type { Logger } from '../../telemetry/index.ts'
+import { type Dispatcher, startDispatcher } from '../../dispatcher/index.ts'
+import { createTarget, type Target } from '../../targets/index.ts'
+import type { Logger, Meter } from '../../telemetry/index.ts'
 import type { RoleStatus } from '../process/messages.ts'
 import type { RunningRole } from '../process/role.ts'
 import { connectCluster } from '../wiring.ts'
@@ -19,20 +20,20 @@ export interface DispatcherRoleOptions extends MetricsOptions {
 export async function startDispatcherRole(options: DispatcherRoleOptions, logger: Logger): Promise<RunningRole> {
   const metrics = await startRoleMetrics(options)
   const cluster = await connectCluster(options.kafka, 'dispatcher', logger)
-  const target = await createTarget(options.dispatcher.target, { logger, concurrency: options.dispatcher.concurrency })
-  const dispatcher = await startDispatcher({
-    config: options.dispatcher,
-    cluster,
-    target,
-    logger,
-    meter: metrics.meter
-  })
+  const { target, dispatcher } = await startParts(options.dispatcher, { cluster, logger, meter: metrics.meter }).catch(
+    async (error: unknown) => {
+      await cluster.close()
+      await metrics.close()
+      throw error
+    }
+  )
   const finished = dispatcher.ended.then(error => {
     if (error !== undefined) throw error
   })
   finished.catch(() => undefined) // whoever runs the role awaits it
   return {
     finished,
+    isEndedByFailure: true,
     info: { groupId: options.dispatcher.groupId, target: target.name, ...metrics.info },
     status: (): RoleStatus => {
       const { totals, partitions } = dispatcher.status()
@@ -50,5 +51,18 @@ export async function startDispatcherRole(options: DispatcherRoleOptions, logger
       await cluster.close()
       await metrics.close()
     }
+  }
+}
+
+async function startParts(
+  config: DispatcherConfig,
+  around: { readonly cluster: Cluster; readonly logger: Logger; readonly meter: Meter }
+): Promise<{ target: Target; dispatcher: Dispatcher }> {
+  const target = await createTarget(config.target, { logger: around.logger, concurrency: config.concurrency })
+  try {
+    return { target, dispatcher: await startDispatcher({ config, target, ...around }) }
+  } catch (error) {
+    await target.close()
+    throw error
   }
 }
