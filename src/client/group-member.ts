@@ -87,6 +87,8 @@ export class GroupMember {
   #leaderCounts: PartitionCounts | undefined
   #initialCounts: PartitionCounts | undefined
   #rejoinReason: string | undefined
+  /** Ends the search for start offsets when the group wants this member to join again. */
+  #rejoin = new AbortController()
   #wakeLoop: (() => void) | undefined
   /** Ends what was begun for the current membership when it is lost. */
   #membership = new AbortController()
@@ -248,6 +250,7 @@ export class GroupMember {
   /** Once around: give back (eager), join, sync, take over, give back (cooperative). */
   async #cycle(): Promise<void> {
     this.#rejoinReason = undefined
+    this.#rejoin = new AbortController()
     await this.#noteInitialCounts()
     if (!isCooperative(this.#protocol)) await this.#giveBack(this.heldPartitions())
     if (this.#stopping.signal.aborted) return
@@ -274,6 +277,7 @@ export class GroupMember {
 
   #requestRejoin(reason: string): void {
     this.#rejoinReason ??= reason
+    this.#rejoin.abort()
     this.#wakeLoop?.()
   }
 
@@ -363,7 +367,9 @@ export class GroupMember {
 
   async #takeOver(added: readonly TopicPartition[], membership: AbortSignal): Promise<void> {
     const { cluster, autoOffsetReset = 'earliest', listener } = this.#options
-    const signal = AbortSignal.any([membership, this.#stopping.signal])
+    const ended = AbortSignal.any([membership, this.#stopping.signal])
+    // A partition without a leader must not keep the whole group from its rebalance: what was not taken over is free.
+    const signal = AbortSignal.any([ended, this.#rejoin.signal])
     const starts = await findStartOffsets(added, {
       cluster,
       requests: this.#requests,
@@ -374,7 +380,7 @@ export class GroupMember {
       if (signal.aborted) return undefined
       throw error
     })
-    if (starts === undefined || signal.aborted) return
+    if (starts === undefined || ended.aborted) return
     for (const { topic, partition } of starts) this.#held.set(keyOf({ topic, partition }), { topic, partition })
     if (autoOffsetReset === 'latest') await this.#pinStarts(starts.filter(start => !start.isCommitted))
     if (membership.aborted) return
