@@ -94,7 +94,7 @@ export class ConnectionPool {
     if (brokers.length === 0) return
     const known = new Set(brokers.map(broker => `${broker.host}:${broker.port}`))
     for (const connection of this.#open.values()) {
-      if (!known.has(connection.peer) && connection.pendingCount === 0) connection.close()
+      if (!known.has(connection.peer) && connection.pendingCount === 0) connection.retire()
     }
   }
 

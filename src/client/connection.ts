@@ -183,6 +183,11 @@ export class Connection {
     await this.#submit(api, message, { version: this.versionOf(api), ...options, hasResponse: false })
   }
 
+  /** Closes the connection of a broker that is gone: a request that comes too late is one for another connection. */
+  retire(): void {
+    this.#end(new PipelineError('ERR_CLIENT_DISCONNECTED', `${this.#peer} is not among the brokers any more`))
+  }
+
   /** Closes the connection; what is in flight fails. Idempotent. */
   close(): void {
     this.#end(new PipelineError('ERR_CLIENT_CLOSED', `the connection to ${this.#peer} was closed by this client`))

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Cluster } from '../../src/client/index.ts'
+import { ConnectionPool } from '../../src/client/connection-pool.ts'
 import { MetadataCache } from '../../src/client/metadata-cache.ts'
 import { findCoordinatorApi, heartbeatApi, metadataApi, ZERO_UUID } from '../../src/protocol/index.ts'
 import { type FakeBroker, type SeenRequest, startFakeBroker } from './fake-broker.ts'
@@ -110,4 +111,20 @@ test('a leader of an older epoch does not replace a newer one, unless the topic 
   assert.equal(cache.leaderOf('t', 0), 3)
   cache.apply(topic('b', 4, 0), 3)
   assert.equal(cache.leaderOf('t', 0), 4)
+})
+
+/**
+ * Symptom: a batch was given up with ERR_CLIENT_CLOSED although nobody had closed anything.
+ * Cause: metadata without the broker closed its idle connection just after it was handed out for that batch.
+ * Reach: brokers that leave the metadata while they are written to, as in a rolling restart.
+ */
+test('a request on a connection that was retired meanwhile may be tried again', async t => {
+  const broker = await startFakeBroker(t, () => false)
+  const pool = new ConnectionPool({ bootstrapServers: broker.bootstrapServers })
+  t.after(() => pool.close())
+  const connection = await pool.get(broker, 'main')
+
+  pool.retain([{ nodeId: 2, host: 'another', port: 9092, rack: null }])
+
+  await assert.rejects(connection.send(metadataApi, {}), { code: 'ERR_CLIENT_DISCONNECTED', retriable: true })
 })
