@@ -8,6 +8,10 @@
  *
  * A failed commit loses nothing: its offsets are tried again with the newer
  * ones until they are accepted or their partition is given up (`forget`).
+ *
+ * Whatever is delivered and not committed is delivered again if the group goes
+ * on without this member. So when `movesMax` batches wait to be committed,
+ * `onLate` says so: who delivers must stop until commits go through again.
  */
 
 import { type BackoffOptions, backoffMs, type Clock, messageOf, PipelineError, type Random } from '../core/index.ts'
@@ -22,6 +26,10 @@ export interface CommitPumpOptions {
   readonly commitOffsets: (offsets: readonly OffsetToCommit[]) => Promise<void>
   /** Told when an offset was accepted. */
   readonly onCommitted: (committed: OffsetToCommit) => void
+  /** Most moves of offsets that may wait to be accepted before commits count as late. At least 1. */
+  readonly movesMax: number
+  /** Told when commits are late, and when they no longer are. */
+  readonly onLate: (isLate: boolean) => void
   readonly clock: Clock
   readonly random: Random
   readonly logger: Logger
@@ -36,6 +44,10 @@ export class CommitPump {
   #inFlight = new Map<string, OffsetToCommit>()
   #isRunning = false
   #failures = 0
+  #isLate = false
+  /** Moves that the request under way has, and those since. */
+  #movesInFlight = 0
+  #movesWaiting = 0
   #idleWaiters: (() => void)[] = []
 
   constructor(options: CommitPumpOptions) {
@@ -48,6 +60,8 @@ export class CommitPump {
     const known = this.#moved.get(key)
     if (known !== undefined && known.offset >= offset.offset) return
     this.#moved.set(key, offset)
+    this.#movesWaiting += 1
+    this.#checkLate()
     if (this.#isRunning) return
     this.#isRunning = true
     void this.#run()
@@ -59,6 +73,7 @@ export class CommitPump {
       this.#moved.delete(keyOf(partition))
       this.#inFlight.delete(keyOf(partition))
     }
+    if (this.#moved.size === 0 && this.#inFlight.size === 0) this.#nothingWaits()
   }
 
   /** Resolves when everything noted has been accepted or given up. */
@@ -68,19 +83,39 @@ export class CommitPump {
 
   async #run(): Promise<void> {
     while (this.#moved.size > 0) {
+      this.#movesInFlight += this.#movesWaiting
+      this.#movesWaiting = 0
       const batch = this.#moved
       this.#inFlight = new Map(batch)
       this.#moved = new Map()
       try {
         await this.#options.commitOffsets([...batch.values()])
         this.#failures = 0
+        this.#movesInFlight = 0
+        this.#checkLate()
         for (const committed of this.#inFlight.values()) this.#options.onCommitted(committed)
+        this.#inFlight.clear()
       } catch (error) {
         await this.#failed(error)
       }
     }
     this.#isRunning = false
+    this.#nothingWaits()
     for (const wake of this.#idleWaiters.splice(0)) wake()
+  }
+
+  /** All is committed, or what is not was given up. */
+  #nothingWaits(): void {
+    this.#movesInFlight = 0
+    this.#movesWaiting = 0
+    this.#checkLate()
+  }
+
+  #checkLate(): void {
+    const isLate = this.#movesInFlight + this.#movesWaiting >= this.#options.movesMax
+    if (this.#isLate === isLate) return
+    this.#isLate = isLate
+    this.#options.onLate(isLate)
   }
 
   async #failed(error: unknown): Promise<void> {

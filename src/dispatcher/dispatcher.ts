@@ -80,6 +80,8 @@ export interface Dispatcher {
   status(): DispatcherStatus
 }
 
+/** Batches that may be delivered before their commit is accepted, for each that may be at the target at once. */
+const COMMITS_BEHIND = 2
 /** Wait before a partition is fetched again that could not be read, in milliseconds. */
 const REFETCH_MS = 5000
 /** Longest wait for the last commit and for the dead letter appender when stopping, in milliseconds. */
@@ -175,6 +177,9 @@ class DispatcherRuntime implements Dispatcher {
     this.#pump = new CommitPump({
       commitOffsets: offsets => this.#member.commitOffsets(offsets),
       onCommitted: ({ topic, partition, offset }) => this.#committed.set(keyOf(topic, partition), offset),
+      movesMax: COMMITS_BEHIND * config.concurrency,
+      // What is delivered without being committed comes twice if the group goes on without this member.
+      onLate: isLate => (isLate ? this.#slots.hold() : this.#slots.resume()),
       clock,
       random,
       logger

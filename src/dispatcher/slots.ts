@@ -4,6 +4,7 @@
  * Partitions wait in line, each with at most one request, so leave goes round
  * among them whatever their backlog. While the breaker is open nobody gets
  * leave; when its pause is over, the first in line probes the target for all.
+ * Nor does anybody while the queue is held, whatever the target's health.
  */
 
 import type { Clock, Timer } from '../core/index.ts'
@@ -43,6 +44,7 @@ export class SlotQueue {
   readonly #breaker: Breaker
   readonly #waiters: Waiter[] = []
   #inFlight = 0
+  #isHeld = false
   #timer: Timer | undefined
   #reportedState: BreakerState = 'closed'
 
@@ -83,13 +85,24 @@ export class SlotQueue {
     })
   }
 
+  /** Nobody gets leave until `resume`; what is under way goes on. Idempotent. */
+  hold(): void {
+    this.#isHeld = true
+  }
+
+  /** Ends `hold`. */
+  resume(): void {
+    this.#isHeld = false
+    this.#give()
+  }
+
   /** Stops the timer of the breaker. Nobody gets leave by time after this. */
   close(): void {
     this.#timer?.cancel()
   }
 
   #give(): void {
-    while (this.#inFlight < this.#options.concurrency && this.#waiters.length > 0) {
+    while (!this.#isHeld && this.#inFlight < this.#options.concurrency && this.#waiters.length > 0) {
       const permit = this.#breaker.permit(this.#options.clock.monotonicMs())
       this.#reportState()
       if (permit.kind === 'wait') {

@@ -5,6 +5,7 @@ import type { OffsetToCommit } from '../../src/client/index.ts'
 import { PipelineError, SeededRandom, VirtualClock } from '../../src/core/index.ts'
 import { CommitPump } from '../../src/dispatcher/commit-pump.ts'
 import { Intake } from '../../src/dispatcher/intake.ts'
+import { SlotQueue } from '../../src/dispatcher/slots.ts'
 import { silentLogger } from '../../src/telemetry/index.ts'
 
 const MIB = 1_048_576
@@ -120,16 +121,19 @@ function pumpOf() {
   const clock = new VirtualClock()
   const requests: Request[] = []
   const committed: string[] = []
+  const lateness: boolean[] = []
   const pump = new CommitPump({
     commitOffsets: offsets => new Promise((succeed, fail) => requests.push({ offsets, succeed, fail })),
     onCommitted: ({ partition, offset }) => committed.push(`${partition}@${offset}`),
+    movesMax: 3,
+    onLate: isLate => lateness.push(isLate),
     clock,
     random: new SeededRandom(1),
     logger: silentLogger
   })
   const move = (partition: number, offset: bigint): void => pump.move({ topic: 't', partition, offset })
   const offsetsOf = (index: number) => requests[index]?.offsets.map(({ partition, offset }) => `${partition}@${offset}`)
-  return { clock, pump, requests, committed, move, offsetsOf }
+  return { clock, pump, requests, committed, lateness, move, offsetsOf }
 }
 
 test('one commit is under way at a time, and the next has the newest offset of each partition', async () => {
@@ -179,6 +183,49 @@ test('offsets of a partition that was lost are neither retried nor told as commi
   requests[1]?.succeed()
   await clock.advance(0)
   assert.deepEqual(committed, ['1@3'])
+})
+
+// Symptom: nearly everything was delivered twice after a broker stood still for longer than the sessions. Cause:
+// dispatchers delivered all they had buffered while no commit was accepted. Reach: `bufferBytes` of each member.
+test('commits are late when as many moves wait as may, until some are accepted or all are given up', async () => {
+  const { clock, pump, requests, lateness, move } = pumpOf()
+  move(0, 10n) // goes at once
+  move(0, 20n)
+  assert.deepEqual(lateness, [])
+  move(1, 5n) // the third
+  assert.deepEqual(lateness, [true])
+  requests[0]?.succeed()
+  await clock.advance(0)
+  assert.deepEqual(lateness, [true, false])
+  requests[1]?.fail(new PipelineError('ERR_CORE_ABORTED', 'no connection'))
+  await clock.advance(0)
+  move(1, 6n) // two have failed and are still to be committed
+  assert.deepEqual(lateness, [true, false, true])
+  move(1, 7n)
+  move(1, 8n)
+  pump.forget([0, 1].map(partition => ({ topic: 't', partition })))
+  assert.deepEqual(lateness, [true, false, true, false])
+  await clock.advance(1000)
+  move(0, 30n)
+  move(0, 31n)
+  assert.deepEqual(lateness, [true, false, true, false]) // those given up count no more
+})
+
+test('while the slots are held nobody gets leave, and afterwards all do in turn', async () => {
+  const clock = new VirtualClock()
+  const breaker = { failuresMax: 5, openMs: 1000 }
+  const slots = new SlotQueue({ concurrency: 2, breaker, clock, onBreaker: () => undefined })
+  const given: number[] = []
+  const never = new AbortController().signal
+  const first = await slots.acquire(never)
+  slots.hold()
+  for (const number of [1, 2]) void slots.acquire(never).then(() => given.push(number))
+  first?.release({ kind: 'answered' })
+  await clock.advance(0)
+  assert.deepEqual([given, slots.inFlight, slots.waitingCount], [[], 0, 2])
+  slots.resume()
+  await clock.advance(0)
+  assert.deepEqual([given, slots.inFlight], [[1, 2], 2])
 })
 
 test('flush waits until everything is accepted', async () => {
