@@ -73,14 +73,18 @@ async function mskToken(region: string): Promise<OauthToken> {
 
 /**
  * The dispatcher's section with the address of the embedded Lambda runtime filled
- * in, where the pipeline file has that runtime and names no other.
+ * in, where the pipeline file has that runtime and names no other. It sends no
+ * more batches at once than the function takes: a throttled one counts as an
+ * outage, so a few too many would open the breaker again and again.
  */
 export function dispatcherWithEndpoint(pipeline: PipelineConfig, endpoint?: string): DispatcherConfig | undefined {
   const { dispatcher, lambda } = pipeline
   if (dispatcher?.target.type !== 'lambda' || lambda === undefined) return dispatcher
   if (dispatcher.target.endpoint !== undefined) return dispatcher
   const address = endpoint ?? `http://${lambda.host}:${lambda.port}`
-  return { ...dispatcher, target: { ...dispatcher.target, endpoint: address } }
+  const taken = lambda.functions[dispatcher.target.functionName]?.concurrency ?? dispatcher.concurrency
+  const concurrency = Math.min(dispatcher.concurrency, taken)
+  return { ...dispatcher, concurrency, target: { ...dispatcher.target, endpoint: address } }
 }
 
 /** Creates the topics of the pipeline file that do not exist yet, and its dead letter topics. Returns the created. */
