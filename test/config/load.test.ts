@@ -199,3 +199,16 @@ test('secrets never appear in problems', () => {
     false
   )
 })
+
+test('a target is not given up before its function is', () => {
+  const text = `${minimal}dispatcher:
+  groupId: g
+  topics: [t]
+  deadLetterTopic: dead
+  target: { type: lambda, functionName: slow }
+lambda: { functions: { slow: { handler: ./slow.mjs, timeoutMs: 60000 } } }
+`
+  assert.deepEqual(placesOf(text), ['7:3 dispatcher.target.timeoutMs'])
+  assert.deepEqual(placesOf(text, { COMPORTA_DISPATCHER__TARGET__TIMEOUT_MS: '60001' }), [])
+  assert.deepEqual(placesOf(text.replace('60000', '59999')), [])
+})

@@ -93,6 +93,14 @@ function checkDispatcher(pipeline: Sections, report: Report): void {
       const names = Object.keys(lambda.functions).join(', ')
       report(['dispatcher', 'target', 'functionName'], `is not one of lambda.functions (${names})`)
     }
+    const functionMs = lambda.functions[target.functionName]?.timeoutMs ?? 0
+    if (target.timeoutMs <= functionMs) {
+      // The batch would be sent again while the function still works on it: twice, and out of order.
+      report(
+        ['dispatcher', 'target', 'timeoutMs'],
+        `must be more than the ${functionMs} ms that the function ${target.functionName} may take`
+      )
+    }
   }
 }
 
