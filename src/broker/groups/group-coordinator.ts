@@ -294,7 +294,9 @@ export class GroupCoordinator {
   /** Forgets all offsets of topics that were deleted. */
   async forgetTopic(topic: string): Promise<void> {
     for (const entry of this.#groups.values()) {
-      const gone = entry.offsets.partitions().filter(each => each.topic === topic)
+      // Commits under way come before the removal in the log: it must cover them too.
+      const known = [...entry.offsets.partitions(), ...[...entry.inFlight].flat()]
+      const gone = known.filter(each => each.topic === topic)
       if (gone.length > 0) await this.#removeOffsets(entry, gone)
     }
   }

@@ -242,6 +242,19 @@ test('offsets of a deleted topic are forgotten in every group', async () => {
   assert.equal(groups.find('b')?.offsets.get('orders', 0), undefined)
 })
 
+/**
+ * Symptom: a topic that was deleted and made again was read from an offset of the old one: records were skipped.
+ * Cause: a commit that was being written while its topic was deleted came after the removal of the offsets.
+ * Reach: groups that commit while their topic is deleted.
+ */
+test('a commit under way when its topic is deleted is forgotten with the others', async () => {
+  const { clock, groups } = await worldOf()
+  const late = groups.commitOffsets('g', NOBODY, [offsetOf(clock, 7n)])
+  await groups.forgetTopic('orders')
+  assert.equal(await late, 'NONE')
+  assert.equal(groups.find('g')?.offsets.get('orders', 0), undefined)
+})
+
 test('a silent member is removed by the timer of its group, and no timer is left behind', async () => {
   const world = await worldOf()
   const { clock, groups } = world
