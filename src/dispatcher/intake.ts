@@ -3,7 +3,7 @@
  *
  * A partition rests when its own buffer is full, when all buffers together are,
  * or when the target is down. It is fetched again once its buffer is half empty
- * and the others have room. Pausing is local: heartbeats and membership go on.
+ * and the others have room, or once it has nothing left. Pausing is local: heartbeats and membership go on.
  *
  * Invariant: a partition that rests because the target is down has something
  * buffered. Only a batch can find out that the target is back, so if partitions
@@ -117,8 +117,11 @@ export class Intake<L extends IntakeLane> {
   }
 
   #resumeSome(): void {
-    if (this.#paused.size === 0 || this.#totalBytes > this.#limits.bytesMax * 0.75) return
-    const lowBytes = this.#isTargetDown ? 0 : this.#laneBytesMax() / 2
+    if (this.#paused.size === 0) return
+    // One that has nothing always goes on: the others may stand still for long (what they send goes to a service that
+    // is down) and must not stop it. It rests again with the first records.
+    const hasRoom = !this.#isTargetDown && this.#totalBytes <= this.#limits.bytesMax * 0.75
+    const lowBytes = hasRoom ? this.#laneBytesMax() / 2 : 0
     for (const lane of this.#paused) {
       if (lane.bufferedBytes > lowBytes) continue
       this.#paused.delete(lane)
