@@ -195,6 +195,9 @@ export class Fetcher {
       return true
     } catch (cause) {
       const what = `onRecords of ${state.topic}-${state.partition} at offset ${chunk.fromOffset}`
+      // Neither this chunk nor those behind it were taken: whoever goes on must go on from here.
+      state.offset = chunk.fromOffset
+      state.held.length = 0
       this.#stop(state, new PipelineError('ERR_CLIENT_LISTENER_FAILED', `${what}: ${messageOf(cause)}`, { cause }))
       return false
     }
