@@ -167,12 +167,18 @@ export class GroupMember {
   async commitOffsets(offsets: readonly OffsetToCommit[]): Promise<void> {
     const deadlineMs = this.#clock.monotonicMs() + this.#cluster.requestTimeoutMs
     let open = offsets
+    const { signal } = this.#membership
     for (let failures = 1; open.length > 0; failures++) {
+      // What was read under a membership that is lost must not move the offset of the next one back.
+      if (signal.aborted) {
+        const what = `the membership of group ${this.#options.groupId} that these offsets belong to is lost`
+        throw new PipelineError('ERR_CLIENT_GENERATION_STALE', `${what}: nothing was committed`)
+      }
       const failure = await this.#tryCommit(open)
       if (failure === undefined) return
       if (!failure.error.retriable || this.#clock.monotonicMs() >= deadlineMs) throw failure.error
       open = failure.open
-      await sleep(this.#clock, backoffMs(backoff, failures, this.#random), this.#membership.signal)
+      await sleep(this.#clock, backoffMs(backoff, failures, this.#random), signal)
     }
   }
 
