@@ -58,6 +58,7 @@ test(
     await pipeline.untilDelivered(1000)
     process.kill(sleeper.pid, 'SIGCONT')
     await pipeline.untilAssigned()
+    await pipeline.endLoad()
 
     const verdict = await pipeline.settle()
     t.diagnostic(describeVerdict(verdict))
