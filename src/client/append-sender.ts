@@ -46,6 +46,8 @@ const acksOf = { all: -1, leader: 1, none: 0 } as const
 /** Least time that a request gets, in milliseconds, even when its batches are nearly out of time. */
 const requestTimeoutMinMs = 1_000
 const sequenceModulus = 2 ** 31
+/** Failures in a row of a partition that are worth a log line. */
+const failuresToLog = 5
 
 /** Sends batches. */
 export class AppendSender {
@@ -245,10 +247,18 @@ export class AppendSender {
     const { retryBackoffMs: initialMs = 100, retryBackoffMaxMs: maxMs = 1_000, cluster } = this.#options
     // The echo of a failure is not a failure of its own: batches behind the first one do not lengthen the wait.
     if (partition.isFirstOutstanding(batch)) partition.failureCount += 1
+    // One line per trouble, neither silence until the delivery timeout nor a line per retry.
+    if (partition.failureCount === failuresToLog) this.#logTrouble(batch, cause)
     const waitMs = backoffMs({ initialMs, maxMs }, partition.failureCount, this.#options.random ?? cluster.random)
     partition.restUntilMs = Math.max(partition.restUntilMs, nowMs + waitMs)
     partition.sendAgain(batch)
     this.#active.add(partition)
+  }
+
+  #logTrouble(batch: AppendBatch, cause: PipelineError): void {
+    const fields = { topic: batch.topic, partition: batch.partition, failures: failuresToLog, code: cause.code }
+    const logger = this.#options.logger ?? this.#options.cluster.logger
+    logger.warn(fields, `records are not acknowledged, they are sent again: ${cause.message}`)
   }
 
   /** Halves a batch that is too large for the broker. It was refused whole, so its sequences are still free. */
