@@ -11,11 +11,11 @@ import type { ChildProcess } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type RunOptions, type RunResult, runProcess, spawnBound } from './child-process.ts'
+import { freePorts } from './ports.ts'
 
 const repositoryDir = join(import.meta.dirname, '../..')
 const jvmDir = join(import.meta.dirname, 'kafka-jvm')
@@ -146,9 +146,9 @@ export async function startKafkaJvm(options: KafkaJvmOptions = {}): Promise<Kafk
 async function startOnce(classPath: string, options: KafkaJvmOptions): Promise<KafkaJvm> {
   const dir = await mkdtemp(join(tmpdir(), 'comporta-kafka-'))
   const dataDir = join(dir, 'data')
-  const port = await freePort()
+  const [port = 0, controllerPort = 0] = await freePorts(2)
   const properties = join(dir, 'server.properties')
-  const settings = { ...serverSettings(dataDir, port, await freePort()), ...options.overrides }
+  const settings = { ...serverSettings(dataDir, port, controllerPort), ...options.overrides }
   settings['auto.create.topics.enable'] ??= String(options.isAutoCreateEnabled ?? true)
   const lines = Object.entries(settings).map(([name, value]) => `${name}=${value}\n`)
   await writeFile(properties, lines.join(''))
@@ -247,16 +247,4 @@ async function stop(child: ChildProcess | undefined, dir: string): Promise<void>
     await ended
   }
   await rm(dir, { recursive: true, force: true })
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(0, '127.0.0.1', resolve)
-  })
-  const address = server.address()
-  await new Promise(resolve => server.close(resolve))
-  if (address === null || typeof address === 'string') throw new Error('no port was bound')
-  return address.port
 }
