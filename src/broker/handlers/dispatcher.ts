@@ -66,6 +66,8 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
         apiVersion,
         clientId: header.clientId ?? '',
         host: connection.host,
+        principal: connection.principal,
+        listener: connection.listener,
         signal: connection.signal
       }
       const task: RequestTask = {

@@ -26,6 +26,10 @@ export interface Caller {
   readonly clientId: string
   /** Address of the client. */
   readonly host: string
+  /** For whom the client speaks, as Kafka writes it: `User:ANONYMOUS` unless it authenticated. */
+  readonly principal: string
+  /** Name of the listener that the request came in on. */
+  readonly listener: string
   /** Aborts when the connection is gone: nobody waits for the answer any more. */
   readonly signal: AbortSignal
 }

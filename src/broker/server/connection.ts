@@ -14,7 +14,7 @@
  */
 
 import type { Socket } from 'node:net'
-import { type Clock, messageOf, PipelineError, within } from '../../core/index.ts'
+import { type Clock, messageOf, PipelineError, type Timer, within } from '../../core/index.ts'
 import type { Logger } from '../../telemetry/index.ts'
 import type { FramePool } from './frame-pool.ts'
 import { type Frame, FrameReader } from './frame-reader.ts'
@@ -23,6 +23,11 @@ import { type Frame, FrameReader } from './frame-reader.ts'
 export const REQUESTS_IN_FLIGHT_MAX = 32
 /** Response bytes a client may leave unread before its next request waits. */
 export const RESPONSE_BYTES_MAX = 1024 * 1024
+
+/** Whom a connection without authentication speaks for. Source: Kafka `KafkaPrincipal.ANONYMOUS`. */
+export const ANONYMOUS = 'User:ANONYMOUS'
+/** Name of a listener that was given none. */
+export const DEFAULT_LISTENER = 'PLAINTEXT'
 
 /** What the connection does with one request. */
 export interface RequestTask {
@@ -45,6 +50,8 @@ export interface Dispatcher {
 /** What a connection needs. */
 export interface ConnectionOptions {
   readonly socket: Socket
+  /** Name of the listener that accepted it. Default `PLAINTEXT`. */
+  readonly listener?: string
   readonly dispatcher: Dispatcher
   readonly requestBytesMax: number
   readonly framePool: FramePool
@@ -78,10 +85,16 @@ export class Connection {
   #isPumping = false
   #isClosed = false
   #isEnding = false
+  #mutedUntilMs = 0
+  #unmute: Timer | undefined
   #onAnswered: () => void = () => undefined
   #lastActivityMs: number
   /** Address of the client without the port. */
   readonly host: string
+  /** Name of the listener that accepted it. */
+  readonly listener: string
+  /** For whom the client speaks: what its last authentication proved. */
+  principal: string = ANONYMOUS
   readonly #gone = new AbortController()
 
   constructor(options: ConnectionOptions) {
@@ -90,6 +103,7 @@ export class Connection {
     this.#frames = new FrameReader({ frameBytesMax: options.requestBytesMax, pool: options.framePool })
     this.#lastActivityMs = options.clock.monotonicMs()
     this.host = options.socket.remoteAddress ?? 'unknown'
+    this.listener = options.listener ?? DEFAULT_LISTENER
     const socket = this.#socket
     socket.setNoDelay(true)
     socket.on('data', chunk => this.#received(chunk))
@@ -129,6 +143,26 @@ export class Connection {
     this.close('the broker is stopping')
   }
 
+  /**
+   * Reads no further request for a while: how a client is throttled (KIP-219).
+   * Requests that have started are answered as ever, and the answer of the
+   * request that called this is not held back. The longest of several calls counts.
+   *
+   * @param durationMs - Milliseconds from now.
+   */
+  mute(durationMs: number): void {
+    const untilMs = this.#options.clock.monotonicMs() + durationMs
+    if (this.#isClosed || durationMs <= 0 || untilMs <= this.#mutedUntilMs) return
+    this.#mutedUntilMs = untilMs
+    this.#unmute?.cancel()
+    this.#unmute = this.#options.clock
+      .after(durationMs, () => {
+        this.#unmute = undefined
+        this.#pump()
+      })
+      .unref()
+  }
+
   /** Closes the connection and logs why. */
   close(reason: string, level: 'debug' | 'warn' | 'error' = 'debug'): void {
     if (this.#isClosed) return
@@ -141,6 +175,7 @@ export class Connection {
     if (this.#isClosed) return
     this.#isClosed = true
     this.#next = undefined
+    this.#unmute?.cancel()
     this.#gone.abort()
     this.#onAnswered()
     this.#options.onClosed(this)
@@ -159,7 +194,7 @@ export class Connection {
     if (this.#isPumping || this.#isClosed || this.#isEnding) return
     this.#isPumping = true
     try {
-      while (!this.#isClosed) {
+      while (!this.#isClosed && this.#unmute === undefined) {
         this.#next ??= this.#readRequest()
         if (this.#next === undefined || !this.#canStart(this.#next.task)) break
         const request = this.#next
@@ -172,8 +207,8 @@ export class Connection {
       this.#isPumping = false
     }
     if (this.#isClosed) return
-    // A waiting request means that later bytes wait too.
-    if (this.#next === undefined) this.#socket.resume()
+    // Later bytes wait too while a request waits, or while the client is muted.
+    if (this.#next === undefined && this.#unmute === undefined) this.#socket.resume()
     else this.#socket.pause()
   }
 

@@ -59,7 +59,14 @@ test('a fetch does not wait for records that came while it read the second time'
   const message = { maxWaitMs: 60_000, minBytes: 5000, maxBytes: 1_000_000, sessionEpoch: -1 }
   fetchApi.request.write(writer, { ...message, topics: [{ topic: 't', partitions }] }, VERSION)
   const header = { apiKey: fetchApi.key, apiVersion: VERSION, correlationId: 1, clientId: null }
-  const caller = { apiVersion: VERSION, clientId: '', host: '', signal: new AbortController().signal }
+  const caller = {
+    apiVersion: VERSION,
+    clientId: '',
+    host: '',
+    principal: 'User:ANONYMOUS',
+    listener: 'PLAINTEXT',
+    signal: new AbortController().signal
+  }
   const chunks = await fetchHandler.run(broker, new ByteReader(writer.toBuffer()), { header, caller })
 
   const answer = decodeResponse(fetchApi, VERSION, Buffer.concat(chunks ?? []).subarray(4)).message
