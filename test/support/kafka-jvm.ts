@@ -155,7 +155,7 @@ async function startOnce(classPath: string, options: KafkaJvmOptions): Promise<K
   const clusterId = randomBytes(16).toString('base64url')
   let child: ChildProcess | undefined
   try {
-    await runKafkaTool(KAFKA_TOOLS['kafka-storage'], ['format', '-t', clusterId, '-c', properties])
+    await runKafkaTool(KAFKA_TOOLS['kafka-storage'], ['format', `--cluster-id=${clusterId}`, '-c', properties])
     const broker = spawnBound('java', [
       `-Xmx${options.heapMb ?? 512}m`,
       '-XX:+UseSerialGC',
