@@ -10,7 +10,8 @@ import {
   RecordBatchBuilder,
   RecordCursor
 } from '../protocol/index.ts'
-import { type Clock, PipelineError } from '../core/index.ts'
+import { type Clock, messageOf, PipelineError } from '../core/index.ts'
+import type { Logger } from '../telemetry/index.ts'
 import type { GroupRecord, OffsetsLog } from './groups/index.ts'
 import type { AppendSignals } from './handlers/append-signals.ts'
 import type { LogManager, PartitionLog } from './log/index.ts'
@@ -34,6 +35,7 @@ export interface OffsetsTopicOptions {
   readonly settings: BrokerSettings
   readonly clock: Clock
   readonly signals: AppendSignals
+  readonly logger: Logger
 }
 
 interface WaitingAppend {
@@ -90,7 +92,12 @@ export class OffsetsTopic implements OffsetsLog {
   }
 
   async #appendWaiting(): Promise<void> {
-    await this.ensureCreated()
+    try {
+      await this.ensureCreated()
+    } catch (error) {
+      // Whatever the reason, whoever waits gets an answer, and the next append tries again.
+      this.#options.logger.error({ error: messageOf(error) }, `${OFFSETS_TOPIC} could not be created`)
+    }
     for (const { partition, records, resolve } of this.#waiting.splice(0)) {
       const log = this.#log(partition)
       if (log === undefined) resolve('COORDINATOR_NOT_AVAILABLE')

@@ -133,7 +133,7 @@ async function openParts(dataDir: string, options: BrokerOptions, settings: Brok
   const logs = await LogManager.open({ dataDir, nodeId, settings: settings.given, clock, random, logger })
   try {
     const signals = new AppendSignals(clock)
-    const offsetsTopic = new OffsetsTopic({ logs, settings, clock, signals })
+    const offsetsTopic = new OffsetsTopic({ logs, settings, clock, signals, logger })
     const groups = new GroupCoordinator({ settings: coordinatorSettings(settings), log: offsetsTopic, clock, logger })
     return { logs, groups, offsetsTopic, signals, producerIds: await ProducerIds.open(dataDir) }
   } catch (error) {

@@ -18,7 +18,7 @@ import { AppendSignals } from '../../src/broker/handlers/append-signals.ts'
 import { LogManager } from '../../src/broker/log/index.ts'
 import { OFFSETS_TOPIC, OffsetsTopic } from '../../src/broker/offsets-topic.ts'
 import { BrokerSettings } from '../../src/broker/settings.ts'
-import { PipelineError, systemClock } from '../../src/core/index.ts'
+import { PipelineError, type Random, systemClock, systemRandom } from '../../src/core/index.ts'
 import { brokerFor, connectTo, RecordingLogger } from './support.ts'
 
 const PARTITION_COUNT = 50
@@ -125,14 +125,16 @@ test('offsets of a deleted topic do not come back when a topic of that name is m
   )
 })
 
-async function openTopic(t: TestContext): Promise<{ logs: LogManager; topic: OffsetsTopic }> {
-  const logs = await LogManager.open({ dataDir: await temporaryFolder(t) })
+async function openTopic(
+  t: TestContext,
+  random: Random = systemRandom
+): Promise<{ logs: LogManager; topic: OffsetsTopic; logger: RecordingLogger }> {
+  const logs = await LogManager.open({ dataDir: await temporaryFolder(t), random })
   t.after(() => logs.close())
   const settings = new BrokerSettings({ 'offsets.topic.num.partitions': '1' })
-  return {
-    logs,
-    topic: new OffsetsTopic({ logs, settings, clock: systemClock, signals: new AppendSignals(systemClock) })
-  }
+  const signals = new AppendSignals(systemClock)
+  const logger = new RecordingLogger()
+  return { logs, topic: new OffsetsTopic({ logs, settings, clock: systemClock, signals, logger }), logger }
 }
 
 async function replayed(topic: OffsetsTopic): Promise<string[]> {
@@ -170,4 +172,29 @@ test('a __consumer_offsets that cannot be read to its end fails the replay', asy
   await fs.truncate(path.join(folder, '00000000000000000000.log'), 1500)
 
   await assert.rejects(replayed(topic), error => PipelineError.is(error, 'ERR_BROKER_DATA_DAMAGED'))
+})
+
+/**
+ * Symptom: a commit was never answered.
+ * Cause: an error at the creation of the topic that is not the disk's left the appends that waited for it behind.
+ * Reach: the first commits of a new broker.
+ */
+test('appends are answered when the topic cannot be created, whatever the reason, and the next one tries again', async t => {
+  let isBroken = false
+  const random: Random = {
+    next: () => {
+      if (isBroken) throw new RangeError('no random numbers')
+      return 0.5
+    }
+  }
+  const { topic, logger } = await openTopic(t, random)
+  const record = { key: Buffer.from('k'), value: Buffer.from('v') }
+
+  isBroken = true
+  assert.equal(await topic.append(0, [record]), 'COORDINATOR_NOT_AVAILABLE')
+  assert.ok(logger.lines.some(line => line.message.includes('could not be created')))
+
+  isBroken = false
+  assert.equal(await topic.append(0, [record]), 'NONE')
+  assert.deepEqual(await replayed(topic), ['k'])
 })

@@ -1,6 +1,7 @@
 /**
  * Runtime of the classic groups: one map of groups, their timers, their parked
- * requests, and the log `__consumer_offsets` under them.
+ * requests, and the log `__consumer_offsets` under them. Their committed offsets
+ * are in `offset-store.ts`.
  *
  * Each call runs a pure decision (`classic-group.ts`, `committed-offsets.ts`),
  * appends the records it asks for, and only then applies what depends on them
@@ -18,10 +19,11 @@ import type { Clock, Timer } from '../../core/index.ts'
 import type { KafkaErrorName } from '../../protocol/index.ts'
 import type { Logger } from '../../telemetry/index.ts'
 import { ClassicGroup } from './classic-group.ts'
-import { type CommittedOffset, CommittedOffsets, type TopicPartition } from './committed-offsets.ts'
+import type { CommittedOffsets, TopicPartition } from './committed-offsets.ts'
 import { subscriptionTopics } from './consumer-subscription.ts'
 import { failedJoin, failedSync } from './group-effects.ts'
-import { encodeGroup, encodeOffset, type GroupRecord, readGroupRecord } from './group-records.ts'
+import { GroupLog, type OffsetsLog } from './group-log.ts'
+import { encodeGroup, type GroupRecord, readGroupRecord } from './group-records.ts'
 import type {
   GroupEffects,
   GroupSettings,
@@ -33,25 +35,8 @@ import type {
   SyncReply,
   SyncRequest
 } from './group-types.ts'
-import { groupPartition } from './java-hash.ts'
 import { subscriptionOf } from './member-table.ts'
-
-/** How often a rewrite waits for a moment without appends before it is left to the next check. */
-const COMPACTION_WAITS_MAX = 1000
-
-/** The log under the coordinator: the internal topic `__consumer_offsets`. */
-export interface OffsetsLog {
-  /** How many partitions the topic has, or will have once it is created. */
-  readonly partitionCount: number
-  /** Appends one batch, in call order for each partition; resolves once it is written. */
-  append(partition: number, records: readonly GroupRecord[]): Promise<KafkaErrorName>
-  /** Visits every record of every partition, oldest first. */
-  replay(visit: (key: Buffer, value: Buffer | null) => void): Promise<void>
-  /** Whether so much was appended to a partition since its last rewrite that a rewrite is worth it. */
-  isRewriteDue(partition: number): boolean
-  /** Appends the given records, which are all that is alive in a partition, then removes everything before them. */
-  rewrite(partition: number, records: readonly GroupRecord[]): Promise<KafkaErrorName>
-}
+import { OffsetStore, type OffsetToCommit } from './offset-store.ts'
 
 /** Settings of the coordinator beyond those of single groups. */
 export interface CoordinatorSettings extends GroupSettings {
@@ -69,11 +54,6 @@ export interface CoordinatorOptions {
   readonly logger: Logger
 }
 
-/** One offset that a client commits. */
-export interface OffsetToCommit extends TopicPartition {
-  readonly committed: CommittedOffset
-}
-
 /** A JoinGroup or SyncGroup that waits for its group. */
 interface ParkedRequest {
   readonly answer: (reply: JoinReply | SyncReply) => void
@@ -82,11 +62,8 @@ interface ParkedRequest {
 
 interface GroupEntry {
   readonly group: ClassicGroup
-  readonly offsets: CommittedOffsets
   /** The generation that was written last. */
   stored: StoredGroup | undefined
-  /** Partitions of commits that are being appended: a deletion must cover them too. */
-  readonly inFlight: Set<readonly TopicPartition[]>
   timer: Timer | undefined
   timerMs: number
 }
@@ -102,8 +79,8 @@ export class GroupCoordinator {
   readonly #options: CoordinatorOptions
   readonly #groups = new Map<string, GroupEntry>()
   readonly #parked = new Map<number, ParkedRequest>()
-  /** Appends under way, by partition of `__consumer_offsets`. */
-  readonly #appends = new Map<number, Set<Promise<KafkaErrorName>>>()
+  readonly #log: GroupLog
+  readonly #offsets: OffsetStore
   readonly #startMs: number
   readonly #startMonotonicMs: number
   #token = 0
@@ -112,17 +89,20 @@ export class GroupCoordinator {
 
   constructor(options: CoordinatorOptions) {
     this.#options = options
+    this.#log = new GroupLog(options.log, options.logger)
+    this.#offsets = new OffsetStore(this.#log)
     this.#startMs = options.clock.now()
     this.#startMonotonicMs = options.clock.monotonicMs()
   }
 
   /** Replays `__consumer_offsets`, then starts timers. Call once, before clients are served. */
   async load(): Promise<void> {
-    const { clock, log, settings, logger } = this.#options
+    const { clock, settings, logger } = this.#options
     const nowMs = this.#nowMs()
-    await log.replay((key, value) => this.#replayRecord(key, value, nowMs))
+    await this.#log.replay((key, value) => this.#replayRecord(key, value, nowMs))
+    for (const groupId of this.#offsets.groupIds) this.#entry(groupId)
     for (const [groupId, entry] of this.#groups) {
-      if (entry.group.isUnused && entry.group.protocolType === null && entry.offsets.topicCount === 0) {
+      if (entry.group.isUnused && entry.group.protocolType === null && !this.#offsets.has(groupId)) {
         this.#groups.delete(groupId)
       } else this.#arm(entry)
     }
@@ -140,7 +120,7 @@ export class GroupCoordinator {
     const record = readGroupRecord(key, value)
     if (record === undefined) return
     if (record.kind === 'offset') {
-      this.#entry(record.groupId).offsets.apply(record, record.committed)
+      this.#offsets.replay(record.groupId, record, record.committed)
       return
     }
     if (record.group === undefined) {
@@ -230,29 +210,24 @@ export class GroupCoordinator {
     if (!this.#groups.has(groupId) && identity.generation >= 0) return 'ILLEGAL_GENERATION'
     const entry = this.#entry(groupId)
     const error = entry.group.commitOffsetsError(identity, this.#nowMs())
-    if (error !== 'NONE' || offsets.length === 0) {
-      this.#dropIfBlank(entry)
-      return error
-    }
-    const records = offsets.map(each => encodeOffset(groupId, each, each.committed))
-    entry.inFlight.add(offsets)
-    const writeError = await this.#append(groupId, records, () => {
-      for (const each of offsets) entry.offsets.apply(each, each.committed)
-    })
-    entry.inFlight.delete(offsets)
+    const result = error === 'NONE' ? await this.#offsets.commitOffsets(groupId, offsets) : error
     this.#dropIfBlank(entry)
-    return writeError
+    return result
   }
 
   /** A group and its offsets, if the group is known. */
   find(groupId: string): GroupView | undefined {
     const entry = this.#groups.get(groupId)
-    return entry === undefined || entry.group.state === 'Dead' ? undefined : entry
+    return entry === undefined || entry.group.state === 'Dead' ? undefined : this.#view(entry)
   }
 
   /** All groups. */
   list(): GroupView[] {
-    return [...this.#groups.values()].filter(entry => entry.group.state !== 'Dead')
+    return [...this.#groups.values()].filter(entry => entry.group.state !== 'Dead').map(entry => this.#view(entry))
+  }
+
+  #view({ group }: GroupEntry): GroupView {
+    return { group, offsets: this.#offsets.of(group.groupId) }
   }
 
   /** DeleteGroups: removes an empty group with its offsets. */
@@ -261,10 +236,8 @@ export class GroupCoordinator {
     const entry = this.#groups.get(groupId)
     if (entry === undefined || entry.group.state === 'Dead') return 'GROUP_ID_NOT_FOUND'
     if (!entry.group.tryKill(this.#nowMs())) return 'NON_EMPTY_GROUP'
-    const known = [...entry.offsets.partitions(), ...[...entry.inFlight].flat()]
-    const records = known.map(partition => encodeOffset(groupId, partition, undefined))
     this.#drop(entry)
-    return this.#append(groupId, [...records, encodeGroup(groupId, undefined)])
+    return this.#log.append(groupId, [...this.#offsets.drop(groupId), encodeGroup(groupId, undefined)])
   }
 
   /** OffsetDelete: one error per partition, or one for all. */
@@ -284,46 +257,33 @@ export class GroupCoordinator {
     const errors = partitions.map(({ topic }): KafkaErrorName =>
       entry.group.state !== 'Empty' && subscribed?.has(topic) !== false ? 'GROUP_SUBSCRIBED_TO_TOPIC' : 'NONE'
     )
+    const offsets = this.#offsets.of(groupId)
     const known = partitions.filter(
-      ({ topic, partition }, index) => errors[index] === 'NONE' && entry.offsets.get(topic, partition) !== undefined
+      ({ topic, partition }, index) => errors[index] === 'NONE' && offsets.get(topic, partition) !== undefined
     )
-    const error = await this.#removeOffsets(entry, known)
+    const error = await this.#offsets.remove(groupId, known)
     return error === 'NONE' ? { error, errors } : refused(error)
   }
 
   /** Forgets all offsets of topics that were deleted. */
-  async forgetTopic(topic: string): Promise<void> {
-    for (const entry of this.#groups.values()) {
-      // Commits under way come before the removal in the log: it must cover them too.
-      const known = [...entry.offsets.partitions(), ...[...entry.inFlight].flat()]
-      const gone = known.filter(each => each.topic === topic)
-      if (gone.length > 0) await this.#removeOffsets(entry, gone)
-    }
+  forgetTopic(topic: string): Promise<void> {
+    return this.#offsets.forgetTopic(topic)
   }
 
   /** Removes offsets that have outlived `offsets.retention.minutes`, and groups that have nothing left. */
   async expireOffsets(): Promise<void> {
     const { settings } = this.#options
     for (const entry of this.#groups.values()) {
-      const { group, offsets } = entry
+      const { group } = entry
       const nowMs = this.#nowMs()
-      const { state, stateTimestampMs, protocolType } = group
+      const { groupId, state, stateTimestampMs, protocolType } = group
       const view = { state, stateTimestampMs, protocolType, subscribedTopics: subscribedTopics(group) }
-      const expired = offsets.expired(view, nowMs, settings.offsetsRetentionMs)
-      if (expired.length > 0) await this.#removeOffsets(entry, expired)
-      if (offsets.topicCount > 0 || entry.inFlight.size > 0 || !group.isUnused || !group.tryKill(nowMs)) continue
+      const expired = this.#offsets.of(groupId).expired(view, nowMs, settings.offsetsRetentionMs)
+      await this.#offsets.remove(groupId, expired)
+      if (this.#offsets.has(groupId) || !group.isUnused || !group.tryKill(nowMs)) continue
       this.#drop(entry)
-      if (protocolType !== null) await this.#append(group.groupId, [encodeGroup(group.groupId, undefined)])
+      if (protocolType !== null) await this.#log.append(groupId, [encodeGroup(groupId, undefined)])
     }
-  }
-
-  async #removeOffsets(entry: GroupEntry, partitions: readonly TopicPartition[]): Promise<KafkaErrorName> {
-    if (partitions.length === 0) return 'NONE'
-    const { groupId } = entry.group
-    const tombstones = partitions.map(partition => encodeOffset(groupId, partition, undefined))
-    return this.#append(groupId, tombstones, () => {
-      for (const partition of partitions) entry.offsets.apply(partition, undefined)
-    })
   }
 
   /** Carries out a decision: writes, replies, timer. */
@@ -333,9 +293,9 @@ export class GroupCoordinator {
       const applyWrite = (): void => {
         entry.stored = write.group
       }
-      void this.#append(groupId, [encodeGroup(groupId, write.group)], applyWrite).then(error =>
-        this.#perform(entry, entry.group.completeWrite(write.ticket, error, this.#nowMs()))
-      )
+      void this.#log
+        .append(groupId, [encodeGroup(groupId, write.group)], applyWrite)
+        .then(error => this.#perform(entry, entry.group.completeWrite(write.ticket, error, this.#nowMs())))
     }
     for (const reply of effects.replies) {
       const parked = this.#parked.get(reply.token)
@@ -346,61 +306,17 @@ export class GroupCoordinator {
     this.#dropIfBlank(entry)
   }
 
-  /**
-   * Appends records of a group.
-   *
-   * @param applyWrite - Takes what was written into memory. It runs before the append counts as done, see `compact`.
-   */
-  async #append(
-    groupId: string,
-    records: readonly GroupRecord[],
-    applyWrite: () => void = () => undefined
-  ): Promise<KafkaErrorName> {
-    const { log, logger } = this.#options
-    const partition = groupPartition(groupId, log.partitionCount)
-    const appending = log.append(partition, records)
-    const appends = this.#appends.get(partition) ?? new Set()
-    this.#appends.set(partition, appends.add(appending))
-    const error = await appending
-    if (error === 'NONE') applyWrite()
-    appends.delete(appending)
-    if (error !== 'NONE') logger.error({ groupId, error }, 'a record of the group could not be written')
-    return error
-  }
-
-  /**
-   * Rewrites partitions of `__consumer_offsets` that hold mostly what later
-   * records have replaced. The state in memory equals the log only while no
-   * append is under way, so that moment is waited for: a newer commit before an
-   * older value of it in the log would be undone by the next replay.
-   */
+  /** Rewrites partitions of `__consumer_offsets` that hold mostly what later records have replaced. */
   async compact(): Promise<void> {
-    const { log, logger } = this.#options
-    for (let partition = 0; partition < log.partitionCount; partition++) {
-      if (!log.isRewriteDue(partition)) continue
-      for (let wait = 0; wait < COMPACTION_WAITS_MAX && this.#isAppending(partition); wait++) {
-        const appends = this.#appends.get(partition)
-        if (appends !== undefined) await Promise.all(appends)
-      }
-      if (this.#isAppending(partition) || this.#isClosed) continue
-      const records = this.#aliveRecords(partition)
-      const error = await log.rewrite(partition, records)
-      logger.info({ partition, records: records.length, error }, 'committed offsets were rewritten')
-    }
-  }
-
-  #isAppending(partition: number): boolean {
-    return (this.#appends.get(partition)?.size ?? 0) > 0
+    await this.#log.compact(partition => (this.#isClosed ? undefined : this.#aliveRecords(partition)))
   }
 
   #aliveRecords(partition: number): GroupRecord[] {
     const records: GroupRecord[] = []
-    for (const [groupId, { offsets, stored }] of this.#groups) {
-      if (groupPartition(groupId, this.#options.log.partitionCount) !== partition) continue
+    for (const [groupId, { stored }] of this.#groups) {
+      if (this.#log.partitionOf(groupId) !== partition) continue
       if (stored !== undefined) records.push(encodeGroup(groupId, stored))
-      for (const each of offsets.partitions()) {
-        records.push(encodeOffset(groupId, each, offsets.get(each.topic, each.partition)))
-      }
+      records.push(...this.#offsets.aliveRecords(groupId))
     }
     return records
   }
@@ -424,8 +340,7 @@ export class GroupCoordinator {
     const known = this.#groups.get(groupId)
     if (known !== undefined && known.group.state !== 'Dead') return known
     const group = new ClassicGroup(groupId, this.#options.settings, this.#nowMs())
-    const offsets = new CommittedOffsets()
-    const entry: GroupEntry = { group, offsets, stored: undefined, inFlight: new Set(), timer: undefined, timerMs: 0 }
+    const entry: GroupEntry = { group, stored: undefined, timer: undefined, timerMs: 0 }
     this.#groups.set(groupId, entry)
     return entry
   }
@@ -438,9 +353,8 @@ export class GroupCoordinator {
 
   /** A group that never held anything leaves no trace, however many ids a client tries. */
   #dropIfBlank(entry: GroupEntry): void {
-    const { group, offsets, inFlight } = entry
-    const isBlank = group.isUnused && group.generation === 0 && offsets.topicCount === 0 && inFlight.size === 0
-    if (isBlank) this.#drop(entry)
+    const { group } = entry
+    if (group.isUnused && group.generation === 0 && !this.#offsets.has(group.groupId)) this.#drop(entry)
   }
 
   /** Epoch milliseconds that never jump: a corrected wall clock must not end every session at once. */

@@ -1,0 +1,100 @@
+/**
+ * The log under the group coordinator, as the coordinator uses it: records go
+ * to the partition of their group, appends of one partition keep their order,
+ * and what a record says is taken into memory only once it is written.
+ *
+ * Invariant: memory equals the log whenever no append of a partition is under
+ * way; `compact` rests on that.
+ */
+
+import type { KafkaErrorName } from '../../protocol/index.ts'
+import type { Logger } from '../../telemetry/index.ts'
+import type { GroupRecord } from './group-records.ts'
+import { groupPartition } from './java-hash.ts'
+
+/** How often a rewrite waits for a moment without appends before it is left to the next check. */
+const COMPACTION_WAITS_MAX = 1000
+
+/** The internal topic `__consumer_offsets`. */
+export interface OffsetsLog {
+  /** How many partitions the topic has, or will have once it is created. */
+  readonly partitionCount: number
+  /** Appends one batch, in call order for each partition; resolves once it is written. */
+  append(partition: number, records: readonly GroupRecord[]): Promise<KafkaErrorName>
+  /** Visits every record of every partition, oldest first. */
+  replay(visit: (key: Buffer, value: Buffer | null) => void): Promise<void>
+  /** Whether so much was appended to a partition since its last rewrite that a rewrite is worth it. */
+  isRewriteDue(partition: number): boolean
+  /** Appends the given records, which are all that is alive in a partition, then removes everything before them. */
+  rewrite(partition: number, records: readonly GroupRecord[]): Promise<KafkaErrorName>
+}
+
+/** Appends of the coordinator. */
+export class GroupLog {
+  readonly #log: OffsetsLog
+  readonly #logger: Logger
+  /** Appends under way, by partition. */
+  readonly #appends = new Map<number, Set<Promise<KafkaErrorName>>>()
+
+  constructor(log: OffsetsLog, logger: Logger) {
+    this.#log = log
+    this.#logger = logger
+  }
+
+  /** The partition that holds a group. */
+  partitionOf(groupId: string): number {
+    return groupPartition(groupId, this.#log.partitionCount)
+  }
+
+  /**
+   * Appends records of a group.
+   *
+   * @param applyWrite - Takes what was written into memory. It runs before the append counts as done, see `compact`.
+   */
+  async append(
+    groupId: string,
+    records: readonly GroupRecord[],
+    applyWrite: () => void = () => undefined
+  ): Promise<KafkaErrorName> {
+    const partition = this.partitionOf(groupId)
+    const appending = this.#log.append(partition, records)
+    const appends = this.#appends.get(partition) ?? new Set()
+    this.#appends.set(partition, appends.add(appending))
+    const error = await appending
+    if (error === 'NONE') applyWrite()
+    appends.delete(appending)
+    if (error !== 'NONE') this.#logger.error({ groupId, error }, 'a record of the group could not be written')
+    return error
+  }
+
+  /** Visits every record of every partition, oldest first. */
+  replay(visit: (key: Buffer, value: Buffer | null) => void): Promise<void> {
+    return this.#log.replay(visit)
+  }
+
+  /**
+   * Rewrites partitions that hold mostly what later records have replaced. The
+   * state in memory equals the log only while no append is under way, so that
+   * moment is waited for: a newer commit before an older value of it in the log
+   * would be undone by the next replay.
+   *
+   * @param aliveRecords - All that is alive in a partition; `undefined` once the coordinator is closed.
+   */
+  async compact(aliveRecords: (partition: number) => GroupRecord[] | undefined): Promise<void> {
+    for (let partition = 0; partition < this.#log.partitionCount; partition++) {
+      if (!this.#log.isRewriteDue(partition)) continue
+      for (let wait = 0; wait < COMPACTION_WAITS_MAX && this.#isAppending(partition); wait++) {
+        const appends = this.#appends.get(partition)
+        if (appends !== undefined) await Promise.all(appends)
+      }
+      const records = this.#isAppending(partition) ? undefined : aliveRecords(partition)
+      if (records === undefined) continue
+      const error = await this.#log.rewrite(partition, records)
+      this.#logger.info({ partition, records: records.length, error }, 'committed offsets were rewritten')
+    }
+  }
+
+  #isAppending(partition: number): boolean {
+    return (this.#appends.get(partition)?.size ?? 0) > 0
+  }
+}
