@@ -58,14 +58,16 @@ function noSamples(): Record<Measure, number[]> {
 
 async function startComporta(): Promise<Peer> {
   const nodeArgs = options.profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${options.profile}`]
-  const { pid, bootstrapServers, stop } = await startBrokerChild({ nodeArgs })
-  return { name: 'comporta', pid, bootstrapServers, samples: noSamples(), close: stop }
+  const broker = await startBrokerChild({ nodeArgs })
+  const { pid, bootstrapServers } = broker
+  return { name: 'comporta', pid, bootstrapServers, samples: noSamples(), close: () => broker.stop() }
 }
 
 async function startApache(): Promise<Peer> {
   const kafka = await startKafkaJvm({ heapMb: 1024 })
   const pid = await pidOf(`${kafka.dir}/server.properties`)
-  return { name: 'kafka', pid, bootstrapServers: kafka.bootstrapServers, samples: noSamples(), close: kafka.close }
+  const { bootstrapServers } = kafka
+  return { name: 'kafka', pid, bootstrapServers, samples: noSamples(), close: () => kafka.close() }
 }
 
 /** The process with this argument. */
@@ -86,9 +88,14 @@ async function runTool(mainClass: string, args: readonly string[]): Promise<stri
 
 async function produce(peer: Peer, topic: string): Promise<{ rate: number; latencyMs: number }> {
   const output = await runTool(KAFKA_TOOLS['kafka-producer-perf-test'], [
-    ...['--topic', topic, '--num-records', options.records, '--record-size', options['record-bytes']],
-    ...['--throughput', '-1', '--bootstrap-server', peer.bootstrapServers],
-    ...['--command-property', 'acks=all', `compression.type=${options.compression}`]
+    `--topic=${topic}`,
+    `--num-records=${options.records}`,
+    `--record-size=${options['record-bytes']}`,
+    '--throughput=-1',
+    `--bootstrap-server=${peer.bootstrapServers}`,
+    '--command-property',
+    'acks=all',
+    `compression.type=${options.compression}`
   ])
   const last = output.trim().split('\n').at(-1) ?? ''
   const rate = Number(/, ([\d.]+) records\/sec/.exec(last)?.[1])
@@ -99,8 +106,12 @@ async function produce(peer: Peer, topic: string): Promise<{ rate: number; laten
 
 async function consume(peer: Peer, topic: string): Promise<{ total: number; fetch: number }> {
   const output = await runTool(KAFKA_TOOLS['kafka-consumer-perf-test'], [
-    ...['--topic', topic, '--num-records', options.records, '--bootstrap-server', peer.bootstrapServers],
-    ...['--group', `group-${topic}`, '--hide-header', '--timeout', '60000']
+    `--topic=${topic}`,
+    `--num-records=${options.records}`,
+    `--bootstrap-server=${peer.bootstrapServers}`,
+    `--group=group-${topic}`,
+    '--hide-header',
+    '--timeout=60000'
   ])
   // start.time, end.time, MB, MB/s, records, records/s, rebalance ms, fetch ms, fetch MB/s, fetch records/s
   const fields = (output.trim().split('\n').at(-1) ?? '').split(', ')
