@@ -19,6 +19,9 @@ import { createHandlers } from './handlers/registry.ts'
 import { brokerConfigProblems, LogManager } from './log/index.ts'
 import { OffsetsTopic } from './offsets-topic.ts'
 import { ProducerIds } from './producer-ids.ts'
+import { Features } from './features.ts'
+import { type Authorizer, type AuthorizerOptions, authorizerSettings, openAuthorizer } from './security/acls/index.ts'
+import { featuresIn, type KafkaRelease } from './testing/kafka-releases.ts'
 import { type Server, startServer } from './server/server.ts'
 import { BrokerSettings, invalidSettings } from './settings.ts'
 
@@ -40,6 +43,13 @@ export interface BrokerOptions {
   readonly nodeId?: number
   /** Broker settings by Kafka's names. Default: Kafka's, but `offsets.topic.num.partitions` 4. */
   readonly config?: Readonly<Record<string, string>>
+  /** Lets ACLs decide who may do what. Default: everybody may do everything. */
+  readonly authorizer?: AuthorizerOptions
+  /**
+   * Release of Apache Kafka whose API versions and features this broker shows, as clients of such a cluster see it.
+   * Default: none, everything the broker has. It does not bring back what Kafka 4 has dropped.
+   */
+  readonly poseAs?: KafkaRelease
   /** Called for every request: lets tests close connections, delay or fail requests. */
   readonly onRequest?: FaultHook
   readonly clock?: Clock
@@ -68,7 +78,7 @@ export interface Broker {
  *   what `LogManager.open` throws (`ERR_BROKER_DATA_DIR_…`, `ERR_BROKER_TOPIC_REGISTRY_CORRUPT`).
  */
 export async function startBroker(options: BrokerOptions = {}): Promise<Broker> {
-  const settings = new BrokerSettings(options.config)
+  const settings = new BrokerSettings({ ...authorizerSettings(options.authorizer), ...options.config })
   const problems = brokerConfigProblems(settings.given)
   if (problems.length > 0) throw invalidSettings(problems)
   const isTemporary = options.dataDir === undefined
@@ -123,6 +133,8 @@ interface Parts {
   readonly offsetsTopic: OffsetsTopic
   readonly signals: AppendSignals
   readonly producerIds: ProducerIds
+  readonly features: Features
+  readonly authorizer: Authorizer
 }
 
 async function openParts(dataDir: string, options: BrokerOptions, settings: BrokerSettings): Promise<Parts> {
@@ -135,7 +147,11 @@ async function openParts(dataDir: string, options: BrokerOptions, settings: Brok
     const signals = new AppendSignals(clock)
     const offsetsTopic = new OffsetsTopic({ logs, settings, clock, signals, logger })
     const groups = new GroupCoordinator({ settings: coordinatorSettings(settings), log: offsetsTopic, clock, logger })
-    return { logs, groups, offsetsTopic, signals, producerIds: await ProducerIds.open(dataDir) }
+    const authorizer = await openAuthorizer({ dataDir, settings, logger })
+    const posed = options.poseAs === undefined ? undefined : featuresIn(options.poseAs)
+    const features = await Features.open({ dataDir, nodeId, posed })
+    const producerIds = await ProducerIds.open(dataDir)
+    return { logs, groups, offsetsTopic, signals, producerIds, features, authorizer }
   } catch (error) {
     await logs.close()
     throw error
@@ -193,7 +209,7 @@ async function listen(
     port: options.port ?? 0,
     dispatcher: createDispatcher({
       broker,
-      handlers: createHandlers(),
+      handlers: createHandlers(options.poseAs),
       onRequest: options.onRequest,
       onCounted: api => requests.add(1, { api })
     }),

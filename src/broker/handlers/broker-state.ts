@@ -3,9 +3,11 @@
 import type { Clock, Random } from '../../core/index.ts'
 import type { Logger } from '../../telemetry/index.ts'
 import type { GroupCoordinator } from '../groups/index.ts'
+import type { Features } from '../features.ts'
 import type { ProducerIds } from '../producer-ids.ts'
 import type { BrokerSettings } from '../settings.ts'
 import type { LogManager } from '../log/index.ts'
+import type { Authorizer } from '../security/acls/index.ts'
 import type { AppendSignals } from './append-signals.ts'
 import type { FetchSessions } from './fetch-sessions.ts'
 
@@ -23,7 +25,10 @@ export interface BrokerState {
   /** The topic under the groups, created at its first use. */
   readonly offsetsTopic: { ensureCreated(): Promise<boolean> }
   readonly producerIds: ProducerIds
+  readonly features: Features
   readonly fetchSessions: FetchSessions
+  /** Who may do what: every handler asks it before it looks at what a request names. */
+  readonly authorizer: Authorizer
   readonly signals: AppendSignals
   readonly clock: Clock
   readonly random: Random

@@ -31,13 +31,20 @@ import { incrementalAlterConfigsHandler } from './44-incremental-alter-configs.t
 import { alterPartitionReassignmentsHandler } from './45-alter-partition-reassignments.ts'
 import { listPartitionReassignmentsHandler } from './46-list-partition-reassignments.ts'
 import { offsetDeleteHandler } from './47-offset-delete.ts'
+import { describeQuorumHandler } from './55-describe-quorum.ts'
+import { updateFeaturesHandler } from './57-update-features.ts'
 import { describeClusterHandler } from './60-describe-cluster.ts'
 import { listConfigResourcesHandler } from './74-list-config-resources.ts'
 import { describeTopicPartitionsHandler } from './75-describe-topic-partitions.ts'
+import { highestVersionIn, type KafkaRelease } from '../testing/kafka-releases.ts'
 import type { Handler } from './handler.ts'
 
-/** Makes the handlers by API key. */
-export function createHandlers(): ReadonlyMap<number, Handler> {
+/**
+ * Makes the handlers by API key.
+ *
+ * @param release - Release of Kafka that limits them; default all that there is.
+ */
+export function createHandlers(release?: KafkaRelease): ReadonlyMap<number, Handler> {
   const handlers = new Map<number, Handler>()
   const all = [
     produceHandler,
@@ -73,10 +80,22 @@ export function createHandlers(): ReadonlyMap<number, Handler> {
     alterPartitionReassignmentsHandler,
     listPartitionReassignmentsHandler,
     offsetDeleteHandler,
+    describeQuorumHandler,
+    updateFeaturesHandler,
     describeClusterHandler,
     listConfigResourcesHandler,
     describeTopicPartitionsHandler
   ]
-  for (const handler of all) handlers.set(handler.key, handler)
+  for (const handler of all) {
+    const shown = release === undefined ? handler : limitTo(release, handler)
+    if (shown !== undefined) handlers.set(handler.key, shown)
+  }
   return handlers
+}
+
+/** A handler as a release of Kafka has it; `undefined` if that release shares no version with it. */
+function limitTo(release: KafkaRelease, handler: Handler): Handler | undefined {
+  const highest = highestVersionIn(release, handler.key)
+  if (highest === undefined || highest < handler.versionMin) return undefined
+  return { ...handler, versionMax: Math.min(highest, handler.versionMax) }
 }
