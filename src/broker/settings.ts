@@ -10,7 +10,7 @@ import { PipelineError } from '../core/index.ts'
 
 /** One broker setting. */
 export interface BrokerSettingEntry {
-  readonly type: 'boolean' | 'int' | 'long'
+  readonly type: 'boolean' | 'int' | 'long' | 'string'
   /** Default as text. */
   readonly default: string
   readonly min?: number
@@ -20,6 +20,16 @@ export interface BrokerSettingEntry {
 
 /** Settings by name. */
 export const BROKER_SETTINGS = {
+  'allow.everyone.if.no.acl.found': {
+    type: 'boolean',
+    default: 'false',
+    doc: 'Whether the authorizer allows what no ACL of the resource is about.'
+  },
+  'authorizer.class.name': {
+    type: 'string',
+    default: '',
+    doc: "Kafka's StandardAuthorizer, the only one there is, lets ACLs decide; empty lets everybody do everything."
+  },
   'auto.create.topics.enable': {
     type: 'boolean',
     default: 'true',
@@ -97,7 +107,12 @@ export const BROKER_SETTINGS = {
     min: 1,
     doc: 'How long the state of an idempotent producer is kept after its last record, in milliseconds.'
   },
-  'socket.request.max.bytes': { type: 'int', default: '104857600', min: 1, doc: 'Largest request, in bytes.' }
+  'socket.request.max.bytes': { type: 'int', default: '104857600', min: 1, doc: 'Largest request, in bytes.' },
+  'super.users': {
+    type: 'string',
+    default: '',
+    doc: 'Principals that may do everything whatever the ACLs say, separated by semicolons: User:alice;User:bob.'
+  }
 } as const satisfies Record<string, BrokerSettingEntry>
 
 /** Name of a broker setting in the table. */
@@ -115,7 +130,7 @@ function isBrokerSettingName(name: string): name is BrokerSettingName {
 /** What is wrong with a value, as a sentence; `undefined` if nothing is. */
 export function brokerSettingProblem(name: string, value: string): string | undefined {
   const entry = brokerSettingEntry(name)
-  if (entry === undefined) return undefined
+  if (entry === undefined || entry.type === 'string') return undefined
   const text = value.trim()
   if (entry.type === 'boolean')
     return /^(true|false)$/i.test(text) ? undefined : `${name} is "${value}": true or false is expected`

@@ -16,6 +16,7 @@ import {
   type KafkaErrorName,
   type RequestHeader
 } from '../../protocol/index.ts'
+import { CLUSTER, type OperationName } from '../security/acls/index.ts'
 import type { BrokerState } from './broker-state.ts'
 
 /** Facts about the caller. */
@@ -69,6 +70,8 @@ export interface HandlerDefinition<Q, QI, S, SI> {
   /** Where advertised and answered versions differ; default the oldest of the codec. */
   readonly advertisedMin?: number
   readonly isOverlappable?: boolean
+  /** What the caller must be allowed to do to the cluster; else everything fails with CLUSTER_AUTHORIZATION_FAILED. */
+  readonly clusterOperation?: OperationName
   /** Answers one request. */
   handle(broker: BrokerState, request: Q, caller: Caller): SI | undefined | Promise<SI | undefined>
   /** A response in which everything the request names has failed with the code. */
@@ -87,7 +90,9 @@ export function defineHandler<Q, QI, S, SI>(definition: HandlerDefinition<Q, QI,
     isOverlappable: definition.isOverlappable ?? false,
     run: async (broker, body, { header, caller }) => {
       const request = api.request.read(body, header.apiVersion)
-      const response = await definition.handle(broker, request, caller)
+      const response = isRefused(definition, broker, caller)
+        ? definition.fail?.(request, errorCode('CLUSTER_AUTHORIZATION_FAILED'))
+        : await definition.handle(broker, request, caller)
       return response === undefined ? undefined : encode(api, header, response)
     },
     fail: (body, header, errorCode) => {
@@ -96,6 +101,14 @@ export function defineHandler<Q, QI, S, SI>(definition: HandlerDefinition<Q, QI,
       return encodeResponse(api, header.apiVersion, header.correlationId, response)
     }
   }
+}
+
+function isRefused<Q, QI, S, SI>(
+  { clusterOperation }: HandlerDefinition<Q, QI, S, SI>,
+  broker: BrokerState,
+  caller: Caller
+): boolean {
+  return clusterOperation !== undefined && !broker.authorizer.isAllowed(caller, clusterOperation, CLUSTER)
 }
 
 /** A response that cannot be encoded is this broker's fault, unlike a request that cannot be decoded. */

@@ -199,11 +199,15 @@ test('DescribeTopicPartitions pages by name and partition until there is no curs
 
 test('without an authorizer every question about ACLs is SECURITY_DISABLED', async t => {
   const { connection } = await world(t)
-  const described = await connection.request(describeAclsApi, { version: 3, message: {} })
+  // Numbers of Kafka's enumerations: 1 is "any", 2 a topic, 3 a literal name, to read, and to allow.
+  const anyAcl = { operation: 1, permissionType: 1, principalFilter: null, hostFilter: null, resourceNameFilter: null }
+  const filter = { ...anyAcl, resourceTypeFilter: 1, patternTypeFilter: 1 }
+  const acl = { resourceType: 2, resourceName: 't', principal: 'User:a', host: '*', operation: 3, permissionType: 3 }
+  const described = await connection.request(describeAclsApi, { version: 3, message: filter })
   assert.equal(described.errorCode, 54)
-  const created = await connection.request(createAclsApi, { version: 3, message: { creations: [{}] } })
+  const created = await connection.request(createAclsApi, { version: 3, message: { creations: [acl] } })
   assert.equal(created.results[0]?.errorCode, 54)
-  const deleted = await connection.request(deleteAclsApi, { version: 3, message: { filters: [{}] } })
+  const deleted = await connection.request(deleteAclsApi, { version: 3, message: { filters: [filter] } })
   assert.equal(deleted.filterResults[0]?.errorCode, 54)
 })
 

@@ -1,0 +1,175 @@
+/**
+ * Who may do what: asked by every handler before it looks at what a request
+ * names, so that nobody learns whether something exists that is not theirs.
+ *
+ * Without an authorizer everything is allowed at the cost of one call. With
+ * one, decisions are kept by caller, operation and resource until an ACL changes,
+ * so the hot path is two look-ups. The first refusal of each kind is logged.
+ *
+ * Limits: `CALLERS_MAX` callers with `DECISIONS_MAX` decisions each are
+ * remembered; beyond that all is forgotten and decided anew.
+ *
+ * Source: Kafka `StandardAuthorizer`, `super.users`, `allow.everyone.if.no.acl.found`.
+ */
+
+import type { Logger } from '../../../telemetry/index.ts'
+import type { AclIndex } from './acl-index.ts'
+import { AclStore } from './acl-store.ts'
+import {
+  CLUSTER_NAME,
+  type OperationName,
+  OPERATIONS,
+  operationName,
+  RESOURCE_TYPES,
+  type ResourceTypeName,
+  resourceTypeName
+} from './acl-types.ts'
+
+/** The only authorizer there is, by Kafka's name for it: the value of `authorizer.class.name`. */
+export const STANDARD_AUTHORIZER = 'org.apache.kafka.metadata.authorizer.StandardAuthorizer'
+
+/** Most callers whose decisions are remembered. */
+export const CALLERS_MAX = 1_000
+/** Most decisions that are remembered of one caller. */
+export const DECISIONS_MAX = 10_000
+
+/** Who asks. */
+export interface Subject {
+  /** `User:alice`. */
+  readonly principal: string
+  /** Address of the client. */
+  readonly host: string
+}
+
+/** What it is about. */
+export interface Resource {
+  readonly type: ResourceTypeName
+  readonly name: string
+}
+
+/** The cluster as a resource. */
+export const CLUSTER: Resource = { type: 'cluster', name: CLUSTER_NAME }
+
+/** Operations that make sense on a resource, as Kafka answers them (KIP-430). */
+const OPERATIONS_ON: Readonly<Record<'topic' | 'group' | 'cluster' | 'transactionalId', readonly OperationName[]>> = {
+  topic: ['read', 'write', 'create', 'delete', 'alter', 'describe', 'describeConfigs', 'alterConfigs'],
+  group: ['read', 'delete', 'describe', 'describeConfigs', 'alterConfigs'],
+  cluster: ['create', 'alter', 'describe', 'clusterAction', 'describeConfigs', 'alterConfigs', 'idempotentWrite'],
+  transactionalId: ['describe', 'write', 'twoPhaseCommit']
+}
+
+/** Answers what a caller may do. */
+export interface Authorizer {
+  /** The ACLs; `undefined` if there is no authorizer. */
+  readonly acls: AclStore | undefined
+  /** Whether a caller may do something to a resource. */
+  isAllowed(subject: Subject, operation: OperationName, resource: Resource): boolean
+  /** Whether there may be a resource of the type on which the caller may do it (KIP-679). */
+  isAllowedOnAny(subject: Subject, operation: OperationName, type: ResourceTypeName): boolean
+}
+
+/** Everybody may do everything. */
+export const ALLOW_ALL: Authorizer = { acls: undefined, isAllowed: () => true, isAllowedOnAny: () => true }
+
+/** How the authorizer decides. */
+export interface AclAuthorizerOptions {
+  readonly dataDir: string
+  /** Kafka `super.users`: `User:alice;User:bob`. They may do everything, whatever an ACL says. */
+  readonly superUsers: string
+  /** Kafka `allow.everyone.if.no.acl.found`. */
+  readonly isAllowedWithoutAcl: boolean
+  readonly logger: Logger
+}
+
+/** Decides by ACLs. */
+export class AclAuthorizer implements Authorizer {
+  readonly acls: AclStore
+  readonly #options: AclAuthorizerOptions
+  readonly #superUsers: ReadonlySet<string>
+  readonly #decisions: Map<string, Map<string, boolean>>
+
+  private constructor(acls: AclStore, options: AclAuthorizerOptions, decisions: Map<string, Map<string, boolean>>) {
+    this.acls = acls
+    this.#options = options
+    this.#superUsers = new Set(superUsersOf(options.superUsers))
+    this.#decisions = decisions
+  }
+
+  /**
+   * Opens the ACLs in the data folder.
+   *
+   * @throws PipelineError `ERR_BROKER_DATA_DAMAGED`, see `AclStore.open`.
+   */
+  static async open(options: AclAuthorizerOptions): Promise<AclAuthorizer> {
+    const decisions = new Map<string, Map<string, boolean>>()
+    const acls = await AclStore.open(options.dataDir, () => decisions.clear())
+    return new AclAuthorizer(acls, options, decisions)
+  }
+
+  isAllowed(subject: Subject, operation: OperationName, resource: Resource): boolean {
+    const ofCaller = this.#decisionsOf(subject)
+    const key = `${operation} ${resource.type} ${resource.name}`
+    const known = ofCaller.get(key)
+    if (known !== undefined) return known
+    const isAllowed = this.#decide(subject, operation, resource)
+    if (ofCaller.size >= DECISIONS_MAX) ofCaller.clear()
+    ofCaller.set(key, isAllowed)
+    if (!isAllowed) this.#logRefusal(subject, operation, resource)
+    return isAllowed
+  }
+
+  isAllowedOnAny({ principal, host }: Subject, operation: OperationName, type: ResourceTypeName): boolean {
+    if (this.#superUsers.has(principal)) return true
+    const action = { principal, host, operation: OPERATIONS[operation], resourceType: RESOURCE_TYPES[type] }
+    // As Kafka does it: one fixed name stands for the names that no ACL is about.
+    return (
+      this.#isAllowedBy(this.acls.index, { ...action, resourceName: 'hardcode' }) || this.acls.index.mayOnAny(action)
+    )
+  }
+
+  #decisionsOf({ principal, host }: Subject): Map<string, boolean> {
+    const caller = `${host} ${principal}`
+    const known = this.#decisions.get(caller)
+    if (known !== undefined) return known
+    if (this.#decisions.size >= CALLERS_MAX) this.#decisions.clear()
+    const fresh = new Map<string, boolean>()
+    this.#decisions.set(caller, fresh)
+    return fresh
+  }
+
+  #decide({ principal, host }: Subject, operation: OperationName, { type, name }: Resource): boolean {
+    if (this.#superUsers.has(principal)) return true
+    const action = { principal, host, operation: OPERATIONS[operation], resourceType: RESOURCE_TYPES[type] }
+    return this.#isAllowedBy(this.acls.index, { ...action, resourceName: name })
+  }
+
+  #isAllowedBy(index: AclIndex, action: Parameters<AclIndex['decide']>[0]): boolean {
+    const decision = index.decide(action)
+    return decision === 'allowed' || (decision === 'noAclForResource' && this.#options.isAllowedWithoutAcl)
+  }
+
+  #logRefusal({ principal, host }: Subject, operation: OperationName, { type, name }: Resource): void {
+    const what = { operation: operationName(OPERATIONS[operation]), resource: name }
+    const resourceType = resourceTypeName(RESOURCE_TYPES[type])
+    this.#options.logger.info({ principal, host, ...what, resourceType }, 'access denied')
+  }
+}
+
+/** Principals in a `super.users` text. */
+export function superUsersOf(text: string): string[] {
+  return text
+    .split(';')
+    .map(each => each.trim())
+    .filter(each => each !== '')
+}
+
+/** What a caller may do to a resource, one bit per operation number (KIP-430). */
+export function authorizedOperations(
+  authorizer: Authorizer,
+  subject: Subject,
+  resource: Resource & { readonly type: keyof typeof OPERATIONS_ON }
+): number {
+  return OPERATIONS_ON[resource.type]
+    .filter(operation => authorizer.isAllowed(subject, operation, resource))
+    .reduce((mask, operation) => mask | (1 << OPERATIONS[operation]), 0)
+}
