@@ -9,6 +9,8 @@ export const LOG_SUFFIX = '.log'
 export const INDEX_SUFFIX = '.index'
 /** Suffix of a segment's time index. */
 export const TIME_INDEX_SUFFIX = '.timeindex'
+/** Suffix of a segment's index of aborted transactions; only segments with an abort marker have one. */
+export const TRANSACTION_INDEX_SUFFIX = '.txnindex'
 /** Suffix of a snapshot of the producer state at the offset in its name. */
 export const SNAPSHOT_SUFFIX = '.snapshot'
 /** Suffix of the folder of a partition that is being removed. */
@@ -40,7 +42,7 @@ export function offsetFileName(offset: bigint, suffix: string): string {
 
 /** Reads a name made by `offsetFileName`; `undefined` for any other file. */
 export function parseOffsetFileName(name: string): OffsetFileName | undefined {
-  const match = /^(\d{20})(\.log|\.index|\.timeindex|\.snapshot)$/.exec(name)
+  const match = /^(\d{20})(\.log|\.index|\.timeindex|\.txnindex|\.snapshot)$/.exec(name)
   if (match?.[1] === undefined || match[2] === undefined) return undefined
   return { offset: BigInt(match[1]), suffix: match[2] }
 }

@@ -29,6 +29,8 @@ export class IndexCache {
   readonly #bytesMax: number
   // In order of last use: a Map iterates in insertion order, and a use inserts anew.
   readonly #loaded = new Map<Segment, number>()
+  readonly #rebuilding = new Map<Segment, Promise<SegmentIndexes>>()
+  readonly #retired = new WeakSet<Segment>()
   #bytes = 0
 
   /** @param bytesMax - Most bytes of loaded indexes. Default 64 MiB. */
@@ -49,7 +51,7 @@ export class IndexCache {
       if (this.#loaded.has(segment)) this.#touch(segment, known)
       return known
     }
-    const loaded = (await loadIndexes(segment, this.#pool)) ?? (await rebuildIndexes(segment, this.#pool))
+    const loaded = (await loadIndexes(segment, this.#pool)) ?? (await this.#rebuild(segment))
     // Another caller may have loaded them meanwhile.
     const indexes = segment.indexes ?? loaded
     segment.indexes = indexes
@@ -59,7 +61,37 @@ export class IndexCache {
 
   /** Makes the indexes of a sealed segment anew from its log. */
   async rebuild(segment: Segment): Promise<void> {
-    this.#touch(segment, await rebuildIndexes(segment, this.#pool))
+    this.#touch(segment, await this.#rebuild(segment))
+  }
+
+  /** Resolves when nobody writes index files of these segments; until the next turn nobody begins to. */
+  async settled(segments: readonly Segment[]): Promise<void> {
+    const busy = (): Promise<SegmentIndexes> | undefined =>
+      segments.map(each => this.#rebuilding.get(each)).find(Boolean)
+    for (let rebuilding = busy(); rebuilding !== undefined; rebuilding = busy()) {
+      await rebuilding.catch(() => undefined)
+    }
+  }
+
+  /** Says that the files of this segment's name belong to another one now: its indexes are never written again. */
+  retire(segment: Segment): void {
+    this.#retired.add(segment)
+    this.forget(segment)
+  }
+
+  /** One at a time for each segment: two would write the same files. */
+  async #rebuild(segment: Segment): Promise<SegmentIndexes> {
+    const known = this.#rebuilding.get(segment)
+    if (known !== undefined) return known
+    // Whoever still reads it reads again from the one that took its place.
+    if (this.#retired.has(segment)) return { offsets: new OffsetIndex(segment.baseOffset), times: new TimeIndex(0n) }
+    const rebuilding = rebuildIndexes(segment, this.#pool)
+    this.#rebuilding.set(segment, rebuilding)
+    try {
+      return await rebuilding
+    } finally {
+      this.#rebuilding.delete(segment)
+    }
   }
 
   /** Takes a segment that is removed out of the cache. */

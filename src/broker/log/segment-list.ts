@@ -9,6 +9,7 @@ import type { Segment } from './segment.ts'
 /** Segments, oldest first. */
 export class SegmentList {
   #segments: Segment[]
+  #replacementCount = 0
 
   /** @param segments - At least one, in order of base offset. */
   constructor(segments: readonly Segment[]) {
@@ -19,6 +20,11 @@ export class SegmentList {
   /** All segments, oldest first. */
   get all(): readonly Segment[] {
     return this.#segments
+  }
+
+  /** How often segments were replaced: what was read meanwhile may be of old and new files mixed. */
+  get replacementCount(): number {
+    return this.#replacementCount
   }
 
   /** The oldest segment. */
@@ -81,5 +87,14 @@ export class SegmentList {
   /** Removes the `count` oldest segments and returns them; the last one always stays. */
   dropOldest(count: number): Segment[] {
     return this.#segments.splice(0, Math.min(count, this.#segments.length - 1))
+  }
+
+  /** Puts one segment in the place of neighbours that it was made from; all must be in the log. */
+  replace(old: readonly Segment[], segment: Segment): void {
+    const index = old[0] === undefined ? -1 : this.#segments.indexOf(old[0])
+    const isThere = index >= 0 && old.every((each, at) => this.#segments[index + at] === each)
+    invariant(isThere, 'only neighbours that are in the log are replaced')
+    this.#segments.splice(index, old.length, segment)
+    this.#replacementCount += 1
   }
 }

@@ -53,6 +53,14 @@ export interface LogConfig {
   readonly isCompacted: boolean
   /** Whether `cleanup.policy` has `delete`. Default true. */
   readonly isDeleted: boolean
+  /** `min.cleanable.dirty.ratio`, 0 to 1. Default 0.5. */
+  readonly minCleanableDirtyRatio: number
+  /** `min.compaction.lag.ms`. Default 0. */
+  readonly minCompactionLagMs: number
+  /** `max.compaction.lag.ms`. Default: no limit. */
+  readonly maxCompactionLagMs: number
+  /** `delete.retention.ms`. Default 86_400_000. */
+  readonly deleteRetentionMs: number
   /** `message.timestamp.type`. Default `CreateTime`. */
   readonly timestampType: 'CreateTime' | 'LogAppendTime'
   /** `message.timestamp.before.max.ms`. Default: no limit. */
@@ -127,9 +135,12 @@ export function toLogConfig(overrides: ConfigTexts = {}, settings: ConfigTexts =
   const text = (name: TopicConfigName): string => resolveTopicConfig(name, overrides, settings).value
   const number = (name: TopicConfigName): number => Number(text(name))
   const policies = listItems(text('cleanup.policy'))
+  const isCompacted = policies.includes('compact')
+  const maxCompactionLagMs = number('max.compaction.lag.ms')
   return {
     segmentBytes: number('segment.bytes'),
-    segmentMs: number('segment.ms'),
+    // What must be compacted soon must leave the active segment soon. Source: Kafka `LogConfig.maxSegmentMs`.
+    segmentMs: isCompacted ? Math.min(maxCompactionLagMs, number('segment.ms')) : number('segment.ms'),
     segmentJitterMs: number('segment.jitter.ms'),
     segmentIndexBytes: number('segment.index.bytes'),
     indexIntervalBytes: number('index.interval.bytes'),
@@ -138,8 +149,12 @@ export function toLogConfig(overrides: ConfigTexts = {}, settings: ConfigTexts =
     messageBytesMax: number('max.message.bytes'),
     flushMessages: number('flush.messages'),
     flushMs: number('flush.ms'),
-    isCompacted: policies.includes('compact'),
+    isCompacted,
     isDeleted: policies.includes('delete'),
+    minCleanableDirtyRatio: number('min.cleanable.dirty.ratio'),
+    minCompactionLagMs: number('min.compaction.lag.ms'),
+    maxCompactionLagMs,
+    deleteRetentionMs: number('delete.retention.ms'),
     timestampType: text('message.timestamp.type') === 'LogAppendTime' ? 'LogAppendTime' : 'CreateTime',
     timestampBeforeMsMax: number('message.timestamp.before.max.ms'),
     timestampAfterMsMax: number('message.timestamp.after.max.ms'),
