@@ -13,7 +13,7 @@ import { type Logger, type Meter, noopMeter, silentLogger } from '../telemetry/i
 import { GroupCoordinator } from './groups/index.ts'
 import { AppendSignals } from './handlers/append-signals.ts'
 import type { BrokerState } from './handlers/broker-state.ts'
-import { createDispatcher, type FaultHook } from './handlers/dispatcher.ts'
+import { createDispatcher } from './handlers/dispatcher.ts'
 import { FetchSessions } from './handlers/fetch-sessions.ts'
 import { createHandlers } from './handlers/registry.ts'
 import { brokerConfigProblems, LogManager } from './log/index.ts'
@@ -21,6 +21,7 @@ import { OffsetsTopic } from './offsets-topic.ts'
 import { ProducerIds } from './producer-ids.ts'
 import { Features } from './features.ts'
 import { type Authorizer, type AuthorizerOptions, authorizerSettings, openAuthorizer } from './security/acls/index.ts'
+import { type FaultHook, Faults } from './testing/faults.ts'
 import { featuresIn, type KafkaRelease } from './testing/kafka-releases.ts'
 import { type Server, startServer } from './server/server.ts'
 import { BrokerSettings, invalidSettings } from './settings.ts'
@@ -50,7 +51,7 @@ export interface BrokerOptions {
    * Default: none, everything the broker has. It does not bring back what Kafka 4 has dropped.
    */
   readonly poseAs?: KafkaRelease
-  /** Called for every request: lets tests close connections, delay or fail requests. */
+  /** Asked about every request after the rules of `faults`: for what they cannot say. */
   readonly onRequest?: FaultHook
   readonly clock?: Clock
   readonly random?: Random
@@ -67,6 +68,8 @@ export interface Broker {
   readonly dataDir: string
   /** Kafka's id of the cluster, kept in the data folder. */
   readonly clusterId: string
+  /** Makes chosen requests fail, wait or vanish: for tests of clients. */
+  readonly faults: Faults
   /** Ends all connections, flushes and releases the data folder. Idempotent. */
   close(): Promise<void>
 }
@@ -102,10 +105,11 @@ async function startIn(
   const logger = options.logger ?? silentLogger
   const parts = await openParts(dataDir, options, settings)
   const endpoint = { host: advertisedHost(options), port: options.advertisedPort ?? 0 }
+  const faults = new Faults(options.onRequest)
   let server: Server
   try {
     await parts.groups.load()
-    server = await listen({ ...parts, endpoint, settings, options })
+    server = await listen({ ...parts, endpoint, settings, options, faults })
   } catch (error) {
     parts.groups.close()
     await parts.logs.close()
@@ -124,7 +128,7 @@ async function startIn(
   }
   let closing: Promise<void> | undefined
   const bootstrapServers = `${endpoint.host.includes(':') ? `[${endpoint.host}]` : endpoint.host}:${endpoint.port}`
-  return { bootstrapServers, host, port: server.port, dataDir, clusterId, close: () => (closing ??= close()) }
+  return { bootstrapServers, host, port: server.port, dataDir, clusterId, faults, close: () => (closing ??= close()) }
 }
 
 interface Parts {
@@ -171,7 +175,7 @@ function coordinatorSettings(settings: BrokerSettings): ConstructorParameters<ty
 
 /** `endpoint` is filled in when the port is known: before that no client can ask. */
 async function listen(
-  parts: Parts & { endpoint: BrokerState['endpoint']; settings: BrokerSettings; options: BrokerOptions }
+  parts: Parts & { endpoint: BrokerState['endpoint']; settings: BrokerSettings; options: BrokerOptions; faults: Faults }
 ): Promise<Server> {
   const { options, settings, endpoint, logs } = parts
   const nodeId = options.nodeId ?? 1
@@ -210,7 +214,7 @@ async function listen(
     dispatcher: createDispatcher({
       broker,
       handlers: createHandlers(options.poseAs),
-      onRequest: options.onRequest,
+      faults: parts.faults,
       onCounted: api => requests.add(1, { api })
     }),
     requestBytesMax: settings.number('socket.request.max.bytes'),

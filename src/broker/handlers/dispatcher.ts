@@ -7,38 +7,21 @@
  * can ask again.
  */
 
-import { PipelineError, sleep } from '../../core/index.ts'
-import {
-  apiVersionsApi,
-  ByteReader,
-  decodeRequestHeader,
-  encodeResponse,
-  type RequestHeader
-} from '../../protocol/index.ts'
+import { PipelineError } from '../../core/index.ts'
+import { apiByKey, apiVersionsApi, ByteReader, decodeRequestHeader, encodeResponse } from '../../protocol/index.ts'
 import type { Dispatcher, RequestTask } from '../server/connection.ts'
+import { withFault } from '../testing/fault-task.ts'
+import type { FaultRequest, Faults } from '../testing/faults.ts'
+import { topicsOf } from '../testing/request-topics.ts'
 import type { BrokerState } from './broker-state.ts'
 import type { Caller, Handler } from './handler.ts'
 import { errorCode } from './handler.ts'
-
-/** What a fault hook sees of a request. */
-export interface FaultRequest {
-  readonly apiKey: number
-  readonly apiName: string
-  readonly apiVersion: number
-  readonly clientId: string
-}
-
-/** What a fault hook may do: close the connection, answer late, or answer with a Kafka error code. */
-export type Fault = 'close' | { readonly delayMs: number } | { readonly errorCode: number }
-
-/** Called for every request before it runs; `undefined` lets it run. */
-export type FaultHook = (request: FaultRequest) => Fault | undefined
 
 /** What the dispatcher needs. */
 export interface DispatcherOptions {
   readonly broker: BrokerState
   readonly handlers: ReadonlyMap<number, Handler>
-  readonly onRequest: FaultHook | undefined
+  readonly faults: Faults
   /** Called for every request, for metrics. */
   readonly onCounted: (apiName: string) => void
 }
@@ -74,35 +57,29 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
         isOverlappable: handler.isOverlappable,
         run: () => handler.run(options.broker, body, { header, caller })
       }
-      return options.onRequest === undefined ? task : withFaults(task, { options, handler, header, body })
+      if (!options.faults.isActive) return task
+      const fault = options.faults.decide(faultRequest(options, frame, handler))
+      if (fault === undefined) return task
+      const fail = (code: number): Buffer[] | undefined => handler.fail(body, header, code)
+      return withFault(task, fault, { apiName: handler.name, clock: options.broker.clock, fail })
     }
   }
 }
 
-function withFaults(
-  task: RequestTask,
-  context: { options: DispatcherOptions; handler: Handler; header: RequestHeader; body: ByteReader }
-): RequestTask {
-  const { options, handler, header, body } = context
-  const { apiKey, apiVersion } = header
-  const fault = options.onRequest?.({ apiKey, apiName: handler.name, apiVersion, clientId: header.clientId ?? '' })
-  if (fault === undefined) return task
-  if (fault === 'close') throw refused('the fault hook closed the connection')
-  if ('delayMs' in fault) {
-    const run = async (): Promise<readonly Buffer[] | undefined> => {
-      await sleep(options.broker.clock, fault.delayMs)
-      return task.run()
+/** The request as fault rules see it: its topics are read only if a rule asks for them. */
+function faultRequest({ broker }: DispatcherOptions, frame: Buffer, handler: Handler): FaultRequest {
+  const body = new ByteReader(frame)
+  const { apiKey, apiVersion, clientId } = decodeRequestHeader(body)
+  return {
+    apiKey,
+    apiName: handler.name,
+    apiVersion,
+    clientId: clientId ?? '',
+    get topics(): string[] {
+      const request = apiByKey(apiKey)?.request.read(new ByteReader(frame, body.position), apiVersion)
+      return topicsOf(request, topicId => broker.logs.topicById(topicId)?.name)
     }
-    return { isOverlappable: false, run }
   }
-  const response = handler.fail(body, header, fault.errorCode)
-  if (response === undefined)
-    throw refused(`the fault hook asked ${handler.name} to fail, which has no error code for all`)
-  return { isOverlappable: false, run: () => Promise.resolve(response) }
-}
-
-function refused(message: string): PipelineError {
-  return new PipelineError('ERR_BROKER_REQUEST_REFUSED', message)
 }
 
 function unsupportedApiVersions(frame: Buffer, handler: Handler): RequestTask {

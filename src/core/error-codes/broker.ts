@@ -36,6 +36,11 @@ export const brokerErrorCodes = {
     remedy: 'Use acks=all to learn why single records are refused.',
     retriable: true
   },
+  ERR_BROKER_INVALID_FAULT: {
+    summary: 'A fault rule names an API or an error that Kafka does not have, or a count that cannot be.',
+    remedy: 'Correct the rule given to `broker.faults.inject`; the message says what is wrong with it.',
+    retriable: false
+  },
   ERR_BROKER_DATA_DIR_LOCKED: {
     summary: 'Another broker is using the data folder.',
     remedy: 'Stop the process that the message names, or give this broker a folder of its own.',
