@@ -35,11 +35,23 @@ export const BROKER_SETTINGS = {
     default: 'true',
     doc: 'Whether a topic is created when a client asks for the metadata of one that does not exist.'
   },
+  'connection.failed.authentication.delay.ms': {
+    type: 'int',
+    default: '100',
+    min: 0,
+    doc: 'How long the answer to a failed authentication, and the end of its connection, is held back, in milliseconds.'
+  },
   'connections.max.idle.ms': {
     type: 'long',
     default: '600000',
     min: 1,
     doc: 'Connections that are silent for so long are closed, in milliseconds.'
+  },
+  'connections.max.reauth.ms': {
+    type: 'long',
+    default: '0',
+    min: 0,
+    doc: 'After how long a SASL client must authenticate again, in milliseconds; 0 means never.'
   },
   'delete.topic.enable': { type: 'boolean', default: 'true', doc: 'Whether topics can be deleted.' },
   'fetch.max.bytes': {
@@ -67,7 +79,24 @@ export const BROKER_SETTINGS = {
     min: 1,
     doc: 'Shortest session timeout that a member may ask for, in milliseconds.'
   },
+  'max.connection.creation.rate': {
+    type: 'int',
+    default: '2147483647',
+    min: 1,
+    doc: 'Most new connections per second; those above it wait.'
+  },
   'max.connections': { type: 'int', default: '2147483647', min: 0, doc: 'Most connections at a time.' },
+  'max.connections.per.ip': {
+    type: 'int',
+    default: '2147483647',
+    min: 0,
+    doc: 'Most connections at a time from one address.'
+  },
+  'max.connections.per.ip.overrides': {
+    type: 'string',
+    default: '',
+    doc: 'Other limits for single addresses, as address:count,….'
+  },
   'max.incremental.fetch.session.cache.slots': {
     type: 'int',
     default: '1000',
@@ -106,6 +135,12 @@ export const BROKER_SETTINGS = {
     default: '86400000',
     min: 1,
     doc: 'How long the state of an idempotent producer is kept after its last record, in milliseconds.'
+  },
+  'sasl.server.max.receive.size': {
+    type: 'int',
+    default: '524288',
+    min: 1,
+    doc: 'Largest request of a SASL client before it has authenticated, in bytes.'
   },
   'socket.request.max.bytes': { type: 'int', default: '104857600', min: 1, doc: 'Largest request, in bytes.' },
   'super.users': {
