@@ -5,6 +5,9 @@
  * `auto.create.topics.enable` allow it, and answered at once as existing, which
  * spares the client the retry that Kafka makes it do. Version 0 asks for all
  * topics with an empty list, later ones with null. Ids: version 10 on.
+ *
+ * A topic that the caller may not describe is hidden from the list of all, and an
+ * error when asked for, whether it exists or not.
  */
 
 import {
@@ -18,28 +21,29 @@ import {
 } from '../../protocol/index.ts'
 import { INTERNAL_TOPICS, type Topic } from '../log/index.ts'
 import { OFFSETS_TOPIC } from '../offsets-topic.ts'
+import { mayCreateTopic, maySeeTopic, mayTopic } from './authorization.ts'
+import { operationsOnCluster, operationsOnTopic } from './authorized-operations.ts'
 import type { BrokerState } from './broker-state.ts'
-import { defineHandler, errorCode } from './handler.ts'
-import { AUTHORIZED_CLUSTER_OPERATIONS, AUTHORIZED_TOPIC_OPERATIONS } from './authorized-operations.ts'
+import { type Caller, defineHandler, errorCode } from './handler.ts'
 
 /** The handler of Metadata. */
 export const metadataHandler = defineHandler({
   api: metadataApi,
-  handle: async (broker, request, { apiVersion }): Promise<MetadataResponseInput> => {
-    const isAll = request.topics === null || (apiVersion === 0 && request.topics.length === 0)
+  handle: async (broker, request, caller): Promise<MetadataResponseInput> => {
+    const isAll = request.topics === null || (caller.apiVersion === 0 && request.topics.length === 0)
     const topics = isAll
-      ? broker.logs.topics.map(topic => describe(broker, topic))
-      : await Promise.all((request.topics ?? []).map(topic => lookUp(broker, request, topic)))
+      ? broker.logs.topics.filter(({ name }) => maySeeTopic(broker, caller, name)).map(topic => describe(broker, topic))
+      : await Promise.all((request.topics ?? []).map(topic => lookUp(broker, { request, caller }, topic)))
     const { host, port } = broker.endpoint
     return {
       brokers: [{ nodeId: broker.nodeId, host, port, rack: null }],
       clusterId: broker.clusterId,
       controllerId: broker.nodeId,
       topics: request.includeTopicAuthorizedOperations
-        ? topics.map(topic => ({ ...topic, topicAuthorizedOperations: AUTHORIZED_TOPIC_OPERATIONS }))
+        ? topics.map(topic => withOperations(broker, caller, topic))
         : topics,
       ...(request.includeClusterAuthorizedOperations
-        ? { clusterAuthorizedOperations: AUTHORIZED_CLUSTER_OPERATIONS }
+        ? { clusterAuthorizedOperations: operationsOnCluster(broker, caller) }
         : {})
     }
   },
@@ -48,20 +52,36 @@ export const metadataHandler = defineHandler({
   })
 })
 
+function withOperations(
+  broker: BrokerState,
+  caller: Caller,
+  topic: MetadataResponseTopicInput
+): MetadataResponseTopicInput {
+  const { name } = topic
+  if (name === undefined || name === null || topic.errorCode !== undefined) return topic
+  return { ...topic, topicAuthorizedOperations: operationsOnTopic(broker, caller, name) }
+}
+
 async function lookUp(
   broker: BrokerState,
-  request: MetadataRequest,
+  { request, caller }: { request: MetadataRequest; caller: Caller },
   { name, topicId }: { name: string | null; topicId: string }
 ): Promise<MetadataResponseTopicInput> {
   if (name === null) {
     const topic = topicId === ZERO_UUID ? undefined : broker.logs.topicById(topicId)
-    return topic === undefined ? { topicId, errorCode: errorCode('UNKNOWN_TOPIC_ID') } : describe(broker, topic)
+    if (topic === undefined) return { topicId, errorCode: errorCode('UNKNOWN_TOPIC_ID') }
+    // An id is no secret, a name is.
+    const isHidden = !mayTopic(broker, caller, { operation: 'describe', name: topic.name })
+    return isHidden ? { topicId, errorCode: errorCode('TOPIC_AUTHORIZATION_FAILED') } : describe(broker, topic)
   }
+  if (!mayTopic(broker, caller, { operation: 'describe', name }))
+    return { name, errorCode: errorCode('TOPIC_AUTHORIZATION_FAILED') }
   const topic = broker.logs.topic(name)
   if (topic !== undefined) return describe(broker, topic)
   const failed = (error: KafkaErrorName): MetadataResponseTopicInput => ({ name, errorCode: errorCode(error) })
   const isAllowed = request.allowAutoTopicCreation && broker.settings.isOn('auto.create.topics.enable')
   if (!isAllowed) return failed('UNKNOWN_TOPIC_OR_PARTITION')
+  if (!mayCreateTopic(broker, caller, name)) return failed('TOPIC_AUTHORIZATION_FAILED')
   const error = await create(broker, name)
   const created = broker.logs.topic(name)
   return created === undefined ? failed(error) : describe(broker, created)

@@ -6,7 +6,8 @@
 import { describeGroupsApi, type DescribeGroupsResponseDescribedGroupInput } from '../../protocol/index.ts'
 import type { GroupView } from '../groups/index.ts'
 import { NO_BYTES, subscriptionOf } from '../groups/index.ts'
-import { AUTHORIZED_GROUP_OPERATIONS } from './authorized-operations.ts'
+import { authorizationError } from './authorization.ts'
+import { operationsOnGroup } from './authorized-operations.ts'
 import { defineHandler, errorCode } from './handler.ts'
 
 const NOT_FOUND_VERSION = 6
@@ -14,11 +15,14 @@ const NOT_FOUND_VERSION = 6
 /** The handler of DescribeGroups. */
 export const describeGroupsHandler = defineHandler({
   api: describeGroupsApi,
-  handle: (broker, request, { apiVersion }) => {
-    const authorized = request.includeAuthorizedOperations
-      ? { authorizedOperations: AUTHORIZED_GROUP_OPERATIONS }
-      : undefined
+  handle: (broker, request, caller) => {
+    const { apiVersion } = caller
     const groups = request.groups.map(groupId => {
+      const refusal = authorizationError(broker, caller, { operation: 'describe', type: 'group', name: groupId })
+      if (refusal !== undefined) return { groupId, errorCode: errorCode(refusal) }
+      const authorized = request.includeAuthorizedOperations
+        ? { authorizedOperations: operationsOnGroup(broker, caller, groupId) }
+        : undefined
       const view = broker.groups.find(groupId)
       if (view !== undefined) return { ...describe(groupId, view), ...authorized }
       const dead = { groupId, groupState: 'Dead' }

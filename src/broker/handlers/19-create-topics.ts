@@ -3,7 +3,9 @@
  * the result shows the settings the topic has, version 7 on its id.
  *
  * Replication factor -1 and 1 are possible on one node, and so are manual
- * assignments that name this node alone. Source: KIP-4, KIP-464, KIP-525.
+ * assignments that name this node alone. Whoever may create a topic but not
+ * describe its settings is told neither them nor how the topic is laid out.
+ * Source: KIP-4, KIP-464, KIP-525.
  */
 
 import {
@@ -12,9 +14,10 @@ import {
   type CreateTopicsResponseCreatableTopicResultInput
 } from '../../protocol/index.ts'
 import type { NewTopic } from '../log/index.ts'
+import { mayCreateTopic } from './authorization.ts'
 import type { BrokerState } from './broker-state.ts'
 import { CONFIG_SOURCES, topicConfigRows } from './config-rows.ts'
-import { defineHandler, errorCode, type Refusal } from './handler.ts'
+import { type Caller, defineHandler, errorCode, type Refusal } from './handler.ts'
 
 /** Most partitions in one request. Source: Kafka `ReplicationControlManager.MAX_PARTITIONS_PER_BATCH`. */
 const PARTITIONS_PER_REQUEST_MAX = 10_000
@@ -23,11 +26,12 @@ const TOO_MANY_PARTITIONS: Refusal = {
   message: 'Excessively large number of partitions per request.'
 }
 const DUPLICATE: Refusal = { error: 'INVALID_REQUEST', message: 'Duplicate topic name.' }
+const NOT_ALLOWED: Refusal = { error: 'TOPIC_AUTHORIZATION_FAILED', message: 'Authorization failed.' }
 
 /** The handler of CreateTopics. */
 export const createTopicsHandler = defineHandler({
   api: createTopicsApi,
-  handle: async (broker, request) => {
+  handle: async (broker, request, caller) => {
     const names = request.topics.map(topic => topic.name)
     const partitionCount = request.topics.reduce(
       (sum, topic) => sum + Math.max(1, topic.numPartitions, topic.assignments.length),
@@ -37,12 +41,23 @@ export const createTopicsHandler = defineHandler({
     for (const topic of request.topics) {
       if (partitionCount > PARTITIONS_PER_REQUEST_MAX) topics.push(refused(topic.name, TOO_MANY_PARTITIONS))
       else if (names.indexOf(topic.name) !== names.lastIndexOf(topic.name)) topics.push(refused(topic.name, DUPLICATE))
-      else topics.push(await create(broker, topic, request.validateOnly))
+      else if (!mayCreateTopic(broker, caller, topic.name)) topics.push(refused(topic.name, NOT_ALLOWED))
+      else topics.push(hideLayout(broker, caller, await create(broker, topic, request.validateOnly)))
     }
     return { topics }
   },
   fail: (request, code) => ({ topics: request.topics.map(({ name }) => ({ name, errorCode: code })) })
 })
+
+function hideLayout(
+  broker: BrokerState,
+  caller: Caller,
+  result: CreateTopicsResponseCreatableTopicResultInput
+): CreateTopicsResponseCreatableTopicResultInput {
+  const { name = '', topicId, errorCode: code = 0 } = result
+  if (code !== 0 || broker.authorizer.wouldAllow(caller, 'describeConfigs', { type: 'topic', name })) return result
+  return { name, topicId, topicConfigErrorCode: errorCode('TOPIC_AUTHORIZATION_FAILED') }
+}
 
 async function create(
   broker: BrokerState,

@@ -2,6 +2,7 @@
  * DeleteTopics, versions 1 to 6, by name or (version 6) by id. Offsets that
  * groups committed for the topic go with it, and fetches that wait for it end.
  *
+ * A caller who may not describe a topic that it named by id is not told its name.
  * Unlike in Kafka, `__consumer_offsets` cannot be deleted: the groups of a
  * running broker live in it.
  */
@@ -14,8 +15,10 @@ import {
   ZERO_UUID
 } from '../../protocol/index.ts'
 import { INTERNAL_TOPICS } from '../log/index.ts'
+import { CLUSTER } from '../security/acls/index.ts'
+import { mayTopic } from './authorization.ts'
 import type { BrokerState } from './broker-state.ts'
-import { defineHandler, errorCode, errorMessage } from './handler.ts'
+import { type Caller, defineHandler, errorCode, errorMessage } from './handler.ts'
 
 interface NamedTopic {
   readonly name: string | null
@@ -25,9 +28,10 @@ interface NamedTopic {
 /** The handler of DeleteTopics. */
 export const deleteTopicsHandler = defineHandler({
   api: deleteTopicsApi,
-  handle: async (broker, request, { apiVersion }) => {
+  handle: async (broker, request, caller) => {
     const responses: DeleteTopicsResponseDeletableTopicResultInput[] = []
-    for (const named of namedTopics(request, apiVersion)) responses.push(await deleteTopic(broker, named))
+    for (const named of namedTopics(request, caller.apiVersion))
+      responses.push(await deleteTopic(broker, caller, named))
     return { responses }
   },
   fail: (request, code) => ({
@@ -44,6 +48,7 @@ function namedTopics(request: { topics: NamedTopic[]; topicNames: string[] }, ap
 
 async function deleteTopic(
   broker: BrokerState,
+  caller: Caller,
   { name, topicId }: NamedTopic
 ): Promise<DeleteTopicsResponseDeletableTopicResultInput> {
   const failed = (error: KafkaErrorName): DeleteTopicsResponseDeletableTopicResultInput => ({
@@ -56,7 +61,12 @@ async function deleteTopic(
   if (name === null && topicId === ZERO_UUID) return failed('INVALID_REQUEST')
   if (!broker.settings.isOn('delete.topic.enable')) return failed('TOPIC_DELETION_DISABLED')
   const topic = name === null ? broker.logs.topicById(topicId) : broker.logs.topic(name)
-  if (topic === undefined) return failed(name === null ? 'UNKNOWN_TOPIC_ID' : 'UNKNOWN_TOPIC_OR_PARTITION')
+  const topicName = topic?.name ?? name
+  if (topicName === null) return failed('UNKNOWN_TOPIC_ID')
+  const rights = rightsTo(broker, caller, topicName)
+  if (!rights.mayDescribe) return failed('TOPIC_AUTHORIZATION_FAILED')
+  if (topic === undefined) return failed('UNKNOWN_TOPIC_OR_PARTITION')
+  if (!rights.mayDelete) return { ...failed('TOPIC_AUTHORIZATION_FAILED'), name: topicName }
   if (INTERNAL_TOPICS.has(topic.name)) return failed('INVALID_TOPIC_EXCEPTION')
   const logs = [...topic.logs]
   const deleted = await broker.logs.deleteTopic(topic.name)
@@ -64,4 +74,11 @@ async function deleteTopic(
   for (const log of logs) broker.signals.changed(log)
   await broker.groups.forgetTopic(topic.name)
   return { name: topic.name, topicId: topic.id }
+}
+
+/** Whoever may delete in the cluster may delete any topic. */
+function rightsTo(broker: BrokerState, caller: Caller, name: string): { mayDescribe: boolean; mayDelete: boolean } {
+  if (broker.authorizer.wouldAllow(caller, 'delete', CLUSTER)) return { mayDescribe: true, mayDelete: true }
+  const mayDescribe = mayTopic(broker, caller, { operation: 'describe', name })
+  return { mayDescribe, mayDelete: mayTopic(broker, caller, { operation: 'delete', name }) }
 }

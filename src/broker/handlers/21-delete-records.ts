@@ -9,17 +9,18 @@ import {
   type KafkaErrorName
 } from '../../protocol/index.ts'
 import { INTERNAL_TOPICS } from '../log/index.ts'
+import { mayTopic } from './authorization.ts'
 import type { BrokerState } from './broker-state.ts'
-import { defineHandler, errorCode } from './handler.ts'
+import { type Caller, defineHandler, errorCode } from './handler.ts'
 
 /** The handler of DeleteRecords. */
 export const deleteRecordsHandler = defineHandler({
   api: deleteRecordsApi,
-  handle: async (broker, request) => ({
+  handle: async (broker, request, caller) => ({
     topics: await Promise.all(
       request.topics.map(async ({ name, partitions }) => ({
         name,
-        partitions: await Promise.all(partitions.map(each => deleteRecords(broker, name, each)))
+        partitions: await Promise.all(partitions.map(each => deleteRecords(broker, { caller, topicName: name }, each)))
       }))
     )
   }),
@@ -33,7 +34,7 @@ export const deleteRecordsHandler = defineHandler({
 
 async function deleteRecords(
   broker: BrokerState,
-  topicName: string,
+  { caller, topicName }: { caller: Caller; topicName: string },
   { partitionIndex, offset }: { partitionIndex: number; offset: bigint }
 ): Promise<DeleteRecordsResponsePartitionResultInput> {
   const failed = (error: KafkaErrorName): DeleteRecordsResponsePartitionResultInput => ({
@@ -41,6 +42,7 @@ async function deleteRecords(
     lowWatermark: -1n,
     errorCode: errorCode(error)
   })
+  if (!mayTopic(broker, caller, { operation: 'delete', name: topicName })) return failed('TOPIC_AUTHORIZATION_FAILED')
   const topic = broker.logs.topic(topicName)
   const log = topic?.logs[partitionIndex]
   if (topic === undefined || log === undefined) return failed('UNKNOWN_TOPIC_OR_PARTITION')

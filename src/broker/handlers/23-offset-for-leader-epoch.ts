@@ -4,13 +4,15 @@
  */
 
 import { type KafkaErrorName, offsetForLeaderEpochApi } from '../../protocol/index.ts'
+import { CLUSTER } from '../security/acls/index.ts'
 import { leaderEpochError } from './01-fetch.ts'
+import { mayTopic } from './authorization.ts'
 import { defineHandler, errorCode } from './handler.ts'
 
 /** The handler of OffsetForLeaderEpoch. */
 export const offsetForLeaderEpochHandler = defineHandler({
   api: offsetForLeaderEpochApi,
-  handle: (broker, request) => ({
+  handle: (broker, request, caller) => ({
     topics: request.topics.map(({ topic, partitions }) => ({
       topic,
       partitions: partitions.map(({ partition, currentLeaderEpoch, leaderEpoch }) => {
@@ -18,6 +20,10 @@ export const offsetForLeaderEpochHandler = defineHandler({
           partition,
           errorCode: errorCode(error)
         })
+        const mayDescribe =
+          broker.authorizer.wouldAllow(caller, 'clusterAction', CLUSTER) ||
+          mayTopic(broker, caller, { operation: 'describe', name: topic })
+        if (!mayDescribe) return failed('TOPIC_AUTHORIZATION_FAILED')
         const log = broker.logs.topic(topic)?.logs[partition]
         if (log === undefined) return failed('UNKNOWN_TOPIC_OR_PARTITION')
         const epochError = leaderEpochError(log, currentLeaderEpoch)

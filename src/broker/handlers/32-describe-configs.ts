@@ -10,15 +10,18 @@ import {
   type DescribeConfigsResponseResultInput,
   type KafkaErrorName
 } from '../../protocol/index.ts'
+import { configRefusal } from './authorization.ts'
 import type { BrokerState } from './broker-state.ts'
 import { brokerConfigRows, type ConfigRow, toResourceResult, topicConfigRows } from './config-rows.ts'
 import { BROKER_RESOURCE, TOPIC_RESOURCE } from './config-resources.ts'
-import { defineHandler, errorCode } from './handler.ts'
+import { type Caller, defineHandler, errorCode } from './handler.ts'
 
 /** The handler of DescribeConfigs. */
 export const describeConfigsHandler = defineHandler({
   api: describeConfigsApi,
-  handle: (broker, request) => ({ results: request.resources.map(resource => describe(broker, request, resource)) }),
+  handle: (broker, request, caller) => ({
+    results: request.resources.map(resource => describe(broker, { request, caller }, resource))
+  }),
   fail: (request, code) => ({
     results: request.resources.map(({ resourceType, resourceName }) => ({
       resourceType,
@@ -30,10 +33,11 @@ export const describeConfigsHandler = defineHandler({
 
 function describe(
   broker: BrokerState,
-  request: DescribeConfigsRequest,
+  { request, caller }: { request: DescribeConfigsRequest; caller: Caller },
   { resourceType, resourceName, configurationKeys }: DescribeConfigsRequestResource
 ): DescribeConfigsResponseResultInput {
-  const rows = rowsOf(broker, resourceType, resourceName)
+  const need = { operation: 'describeConfigs', resourceType, resourceName } as const
+  const rows = configRefusal(broker, caller, need) ?? rowsOf(broker, resourceType, resourceName)
   if ('error' in rows) {
     return { resourceType, resourceName, errorCode: errorCode(rows.error), errorMessage: rows.message }
   }

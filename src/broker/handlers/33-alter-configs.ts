@@ -6,23 +6,27 @@
 
 import { alterConfigsApi } from '../../protocol/index.ts'
 import { alterTopic } from './config-resources.ts'
+import { configRefusal } from './authorization.ts'
 import { defineHandler, errorCode } from './handler.ts'
 
 /** The handler of AlterConfigs. */
 export const alterConfigsHandler = defineHandler({
   api: alterConfigsApi,
-  handle: async (broker, request) => {
+  handle: async (broker, request, caller) => {
     const responses = []
     for (const { resourceType, resourceName, configs } of request.resources) {
       const target = { resourceType, resourceName, validateOnly: request.validateOnly }
-      const { error, message } = await alterTopic(broker, target, () => {
-        const overrides: Record<string, string> = {}
-        for (const { name, value } of configs) {
-          if (value === null) return { error: 'INVALID_REQUEST', message: `Null value not supported for : ${name}` }
-          overrides[name] = value
-        }
-        return overrides
-      })
+      const refusal = configRefusal(broker, caller, { operation: 'alterConfigs', ...target })
+      const { error, message } =
+        refusal ??
+        (await alterTopic(broker, target, () => {
+          const overrides: Record<string, string> = {}
+          for (const { name, value } of configs) {
+            if (value === null) return { error: 'INVALID_REQUEST', message: `Null value not supported for : ${name}` }
+            overrides[name] = value
+          }
+          return overrides
+        }))
       responses.push({ resourceType, resourceName, errorCode: errorCode(error), errorMessage: message })
     }
     return { responses }

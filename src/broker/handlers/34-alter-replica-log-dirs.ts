@@ -10,6 +10,7 @@ import { defineHandler, errorCode } from './handler.ts'
 /** The handler of AlterReplicaLogDirs. */
 export const alterReplicaLogDirsHandler = defineHandler({
   api: alterReplicaLogDirsApi,
+  clusterOperation: 'alter',
   handle: (broker, request) => ({
     results: request.dirs.flatMap(({ path, topics }) =>
       topics.map(({ name, partitions }) => ({
@@ -18,6 +19,14 @@ export const alterReplicaLogDirsHandler = defineHandler({
           partitionIndex,
           errorCode: errorCode(moveError(broker, path, { name, partitionIndex }))
         }))
+      }))
+    )
+  }),
+  fail: (request, code) => ({
+    results: request.dirs.flatMap(({ topics }) =>
+      topics.map(({ name, partitions }) => ({
+        topicName: name,
+        partitions: partitions.map(partitionIndex => ({ partitionIndex, errorCode: code }))
       }))
     )
   })

@@ -12,6 +12,7 @@ import { defineHandler } from './handler.ts'
 /** The handler of DescribeLogDirs. */
 export const describeLogDirsHandler = defineHandler({
   api: describeLogDirsApi,
+  clusterOperation: 'describe',
   handle: async (broker, request) => {
     const { totalBytes, usableBytes } = await diskSpace(broker.logs.dataDir)
     const topics = wantedTopics(broker, request).map(({ topic, isWanted }) => ({

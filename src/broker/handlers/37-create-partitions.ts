@@ -7,6 +7,7 @@ import {
   kafkaErrorName
 } from '../../protocol/index.ts'
 import { INTERNAL_TOPICS } from '../log/index.ts'
+import { mayTopic } from './authorization.ts'
 import type { BrokerState } from './broker-state.ts'
 import { defineHandler, errorCode, type Refusal } from './handler.ts'
 
@@ -15,14 +16,16 @@ const PARTITIONS_PER_REQUEST_MAX = 10_000
 /** The handler of CreatePartitions. */
 export const createPartitionsHandler = defineHandler({
   api: createPartitionsApi,
-  handle: async (broker, request) => {
+  handle: async (broker, request, caller) => {
     const names = request.topics.map(topic => topic.name)
     const results = []
     for (const topic of request.topics) {
       const isDuplicate = names.indexOf(topic.name) !== names.lastIndexOf(topic.name)
       const refusal = isDuplicate
         ? refuse('INVALID_REQUEST', 'Duplicate topic name.')
-        : await addPartitions(broker, topic, request.validateOnly)
+        : !mayTopic(broker, caller, { operation: 'alter', name: topic.name })
+          ? refuse('TOPIC_AUTHORIZATION_FAILED', 'The topic authorization is failed.')
+          : await addPartitions(broker, topic, request.validateOnly)
       const { error, message } = refusal ?? { error: 'NONE', message: null }
       results.push({ name: topic.name, errorCode: errorCode(error), errorMessage: message })
     }

@@ -9,6 +9,7 @@ import { defineHandler, errorCode, errorMessage } from './handler.ts'
 /** The handler of ElectLeaders. */
 export const electLeadersHandler = defineHandler({
   api: electLeadersApi,
+  clusterOperation: 'alter',
   handle: (broker, request) => ({
     replicaElectionResults: (request.topicPartitions ?? []).map(({ topic, partitions }) => ({
       topic,
@@ -17,6 +18,13 @@ export const electLeadersHandler = defineHandler({
         const error: KafkaErrorName = isKnown ? 'ELECTION_NOT_NEEDED' : 'UNKNOWN_TOPIC_OR_PARTITION'
         return { partitionId, errorCode: errorCode(error), errorMessage: errorMessage(error) }
       })
+    }))
+  }),
+  fail: (request, code) => ({
+    errorCode: code,
+    replicaElectionResults: (request.topicPartitions ?? []).map(({ topic, partitions }) => ({
+      topic,
+      partitionResult: partitions.map(partitionId => ({ partitionId, errorCode: code }))
     }))
   })
 })

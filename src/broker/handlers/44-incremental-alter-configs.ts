@@ -7,6 +7,7 @@ import { incrementalAlterConfigsApi, type IncrementalAlterConfigsRequestAlterabl
 import { isTopicConfigName, resolveTopicConfig, topicConfigEntry } from '../log/index.ts'
 import type { BrokerState } from './broker-state.ts'
 import { alterTopic } from './config-resources.ts'
+import { configRefusal } from './authorization.ts'
 import { defineHandler, errorCode, type Refusal } from './handler.ts'
 
 const SET = 0
@@ -19,11 +20,13 @@ type Change = IncrementalAlterConfigsRequestAlterableConfig
 /** The handler of IncrementalAlterConfigs. */
 export const incrementalAlterConfigsHandler = defineHandler({
   api: incrementalAlterConfigsApi,
-  handle: async (broker, request) => {
+  handle: async (broker, request, caller) => {
     const responses = []
     for (const { resourceType, resourceName, configs } of request.resources) {
       const target = { resourceType, resourceName, validateOnly: request.validateOnly }
-      const { error, message } = await alterTopic(broker, target, current => applyAll(broker, current, configs))
+      const refusal = configRefusal(broker, caller, { operation: 'alterConfigs', ...target })
+      const { error, message } =
+        refusal ?? (await alterTopic(broker, target, current => applyAll(broker, current, configs)))
       responses.push({ resourceType, resourceName, errorCode: errorCode(error), errorMessage: message })
     }
     return { responses }

@@ -11,6 +11,7 @@ import { defineHandler, errorCode, errorMessage } from './handler.ts'
 /** The handler of AlterPartitionReassignments. */
 export const alterPartitionReassignmentsHandler = defineHandler({
   api: alterPartitionReassignmentsApi,
+  clusterOperation: 'alter',
   handle: (broker, request) => ({
     allowReplicationFactorChange: request.allowReplicationFactorChange,
     responses: request.topics.map(({ name, partitions }) => ({

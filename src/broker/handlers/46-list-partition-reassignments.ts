@@ -6,6 +6,7 @@ import { defineHandler } from './handler.ts'
 /** The handler of ListPartitionReassignments. */
 export const listPartitionReassignmentsHandler = defineHandler({
   api: listPartitionReassignmentsApi,
+  clusterOperation: 'describe',
   handle: () => ({ topics: [] }),
   fail: (_request, code) => ({ errorCode: code })
 })

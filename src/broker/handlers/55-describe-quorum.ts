@@ -15,6 +15,7 @@ const METADATA_TOPIC = '__cluster_metadata'
 /** The handler of DescribeQuorum. */
 export const describeQuorumHandler = defineHandler({
   api: describeQuorumApi,
+  clusterOperation: 'describe',
   handle: (broker, { topics }, { listener }) => {
     const [topic] = topics
     const isAsked =

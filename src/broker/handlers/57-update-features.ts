@@ -15,6 +15,7 @@ const ONE_RESULT_VERSION = 2
 /** The handler of UpdateFeatures. */
 export const updateFeaturesHandler = defineHandler({
   api: updateFeaturesApi,
+  clusterOperation: 'alter',
   handle: async (broker, request, { apiVersion }) => {
     const updates = request.featureUpdates.map(({ feature, maxVersionLevel, upgradeType, allowDowngrade }) => ({
       name: feature,

@@ -1,7 +1,7 @@
 /** DescribeCluster, versions 0 to 2: the one broker, which is its own controller. Source: KIP-700, KIP-919. */
 
 import { describeClusterApi } from '../../protocol/index.ts'
-import { AUTHORIZED_CLUSTER_OPERATIONS } from './authorized-operations.ts'
+import { operationsOnCluster } from './authorized-operations.ts'
 import { defineHandler, errorCode } from './handler.ts'
 
 const BROKERS = 1
@@ -9,7 +9,7 @@ const BROKERS = 1
 /** The handler of DescribeCluster. */
 export const describeClusterHandler = defineHandler({
   api: describeClusterApi,
-  handle: (broker, request) => {
+  handle: (broker, request, caller) => {
     const { clusterId, nodeId } = broker
     if (request.endpointType !== BROKERS) {
       const errorMessage = 'This node has endpoints for clients only, not for controllers.'
@@ -21,7 +21,7 @@ export const describeClusterHandler = defineHandler({
       controllerId: nodeId,
       brokers: [{ brokerId: nodeId, host, port, rack: null }],
       ...(request.includeClusterAuthorizedOperations
-        ? { clusterAuthorizedOperations: AUTHORIZED_CLUSTER_OPERATIONS }
+        ? { clusterAuthorizedOperations: operationsOnCluster(broker, caller) }
         : {})
     }
   },

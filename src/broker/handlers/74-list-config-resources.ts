@@ -16,6 +16,7 @@ const KNOWN_TYPES = [TOPIC_RESOURCE, BROKER_RESOURCE, BROKER_LOGGER_RESOURCE, CL
 /** The handler of ListConfigResources. */
 export const listConfigResourcesHandler = defineHandler({
   api: listConfigResourcesApi,
+  clusterOperation: 'describeConfigs',
   handle: (broker, request, { apiVersion }) => {
     if (apiVersion === 0) return {}
     const types = request.resourceTypes.length === 0 ? KNOWN_TYPES : request.resourceTypes

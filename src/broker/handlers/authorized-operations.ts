@@ -1,15 +1,23 @@
 /**
- * What a client may do: everything, since there is no authorizer. One bit per
- * operation code of Kafka's `AclOperation`, as Kafka answers it (KIP-430).
+ * What a caller may do to a cluster, topic or group: one bit per operation code
+ * of Kafka's `AclOperation`, in the answers that were asked for it (KIP-430).
  */
 
-/** CREATE, ALTER, DESCRIBE, CLUSTER_ACTION, DESCRIBE_CONFIGS, ALTER_CONFIGS, IDEMPOTENT_WRITE. */
-export const AUTHORIZED_CLUSTER_OPERATIONS: number = bits([5, 7, 8, 9, 10, 11, 12])
-/** READ, WRITE, CREATE, DELETE, ALTER, DESCRIBE, DESCRIBE_CONFIGS, ALTER_CONFIGS. */
-export const AUTHORIZED_TOPIC_OPERATIONS: number = bits([3, 4, 5, 6, 7, 8, 10, 11])
-/** READ, DELETE, DESCRIBE, DESCRIBE_CONFIGS, ALTER_CONFIGS. */
-export const AUTHORIZED_GROUP_OPERATIONS: number = bits([3, 6, 8, 10, 11])
+import { authorizedOperations, CLUSTER, type Subject } from '../security/acls/index.ts'
+import type { BrokerState } from './broker-state.ts'
 
-function bits(operations: readonly number[]): number {
-  return operations.reduce((mask, operation) => mask | (1 << operation), 0)
+/** What a caller may do to the cluster; nothing if it may not even describe it. */
+export function operationsOnCluster({ authorizer }: BrokerState, caller: Subject): number {
+  if (!authorizer.wouldAllow(caller, 'describe', CLUSTER)) return 0
+  return authorizedOperations(authorizer, caller, { type: 'cluster', name: CLUSTER.name })
+}
+
+/** What a caller may do to a topic. */
+export function operationsOnTopic({ authorizer }: BrokerState, caller: Subject, name: string): number {
+  return authorizedOperations(authorizer, caller, { type: 'topic', name })
+}
+
+/** What a caller may do to a group. */
+export function operationsOnGroup({ authorizer }: BrokerState, caller: Subject, name: string): number {
+  return authorizedOperations(authorizer, caller, { type: 'group', name })
 }

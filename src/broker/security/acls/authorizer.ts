@@ -64,12 +64,23 @@ export interface Authorizer {
   readonly acls: AclStore | undefined
   /** Whether a caller may do something to a resource. */
   isAllowed(subject: Subject, operation: OperationName, resource: Resource): boolean
+  /** The same where nobody asked for it: what is shown, counted or filtered. A refusal is not logged. */
+  wouldAllow(subject: Subject, operation: OperationName, resource: Resource): boolean
   /** Whether there may be a resource of the type on which the caller may do it (KIP-679). */
   isAllowedOnAny(subject: Subject, operation: OperationName, type: ResourceTypeName): boolean
 }
 
 /** Everybody may do everything. */
-export const ALLOW_ALL: Authorizer = { acls: undefined, isAllowed: () => true, isAllowedOnAny: () => true }
+export const ALLOW_ALL: Authorizer = {
+  acls: undefined,
+  isAllowed: () => true,
+  wouldAllow: () => true,
+  isAllowedOnAny: () => true
+}
+
+/** What is remembered: the decision, and of a refusal whether it was logged. */
+type Known = 'allowed' | 'denied' | 'deniedAndLogged'
+type KnownByAction = Map<string, Known>
 
 /** How the authorizer decides. */
 export interface AclAuthorizerOptions {
@@ -86,13 +97,13 @@ export class AclAuthorizer implements Authorizer {
   readonly acls: AclStore
   readonly #options: AclAuthorizerOptions
   readonly #superUsers: ReadonlySet<string>
-  readonly #decisions: Map<string, Map<string, boolean>>
+  readonly #known: Map<string, KnownByAction>
 
-  private constructor(acls: AclStore, options: AclAuthorizerOptions, decisions: Map<string, Map<string, boolean>>) {
+  private constructor(acls: AclStore, options: AclAuthorizerOptions, known: Map<string, KnownByAction>) {
     this.acls = acls
     this.#options = options
     this.#superUsers = new Set(superUsersOf(options.superUsers))
-    this.#decisions = decisions
+    this.#known = known
   }
 
   /**
@@ -101,21 +112,26 @@ export class AclAuthorizer implements Authorizer {
    * @throws PipelineError `ERR_BROKER_DATA_DAMAGED`, see `AclStore.open`.
    */
   static async open(options: AclAuthorizerOptions): Promise<AclAuthorizer> {
-    const decisions = new Map<string, Map<string, boolean>>()
-    const acls = await AclStore.open(options.dataDir, () => decisions.clear())
-    return new AclAuthorizer(acls, options, decisions)
+    const known = new Map<string, KnownByAction>()
+    const acls = await AclStore.open(options.dataDir, () => known.clear())
+    return new AclAuthorizer(acls, options, known)
   }
 
   isAllowed(subject: Subject, operation: OperationName, resource: Resource): boolean {
-    const ofCaller = this.#decisionsOf(subject)
+    const known = this.#knownOf(subject)
     const key = `${operation} ${resource.type} ${resource.name}`
-    const known = ofCaller.get(key)
-    if (known !== undefined) return known
-    const isAllowed = this.#decide(subject, operation, resource)
-    if (ofCaller.size >= DECISIONS_MAX) ofCaller.clear()
-    ofCaller.set(key, isAllowed)
-    if (!isAllowed) this.#logRefusal(subject, operation, resource)
-    return isAllowed
+    const decision = known.get(key) ?? this.#decide(subject, operation, resource)
+    if (decision === 'denied') this.#logRefusal(subject, operation, resource)
+    this.#remember(known, key, decision === 'denied' ? 'deniedAndLogged' : decision)
+    return decision === 'allowed'
+  }
+
+  wouldAllow(subject: Subject, operation: OperationName, resource: Resource): boolean {
+    const known = this.#knownOf(subject)
+    const key = `${operation} ${resource.type} ${resource.name}`
+    const decision = known.get(key) ?? this.#decide(subject, operation, resource)
+    this.#remember(known, key, decision)
+    return decision === 'allowed'
   }
 
   isAllowedOnAny({ principal, host }: Subject, operation: OperationName, type: ResourceTypeName): boolean {
@@ -127,20 +143,26 @@ export class AclAuthorizer implements Authorizer {
     )
   }
 
-  #decisionsOf({ principal, host }: Subject): Map<string, boolean> {
+  #remember(known: KnownByAction, key: string, decision: Known): void {
+    if (known.get(key) === decision) return
+    if (known.size >= DECISIONS_MAX) known.clear()
+    known.set(key, decision)
+  }
+
+  #knownOf({ principal, host }: Subject): KnownByAction {
     const caller = `${host} ${principal}`
-    const known = this.#decisions.get(caller)
+    const known = this.#known.get(caller)
     if (known !== undefined) return known
-    if (this.#decisions.size >= CALLERS_MAX) this.#decisions.clear()
-    const fresh = new Map<string, boolean>()
-    this.#decisions.set(caller, fresh)
+    if (this.#known.size >= CALLERS_MAX) this.#known.clear()
+    const fresh: KnownByAction = new Map()
+    this.#known.set(caller, fresh)
     return fresh
   }
 
-  #decide({ principal, host }: Subject, operation: OperationName, { type, name }: Resource): boolean {
-    if (this.#superUsers.has(principal)) return true
+  #decide({ principal, host }: Subject, operation: OperationName, { type, name }: Resource): Known {
+    if (this.#superUsers.has(principal)) return 'allowed'
     const action = { principal, host, operation: OPERATIONS[operation], resourceType: RESOURCE_TYPES[type] }
-    return this.#isAllowedBy(this.acls.index, { ...action, resourceName: name })
+    return this.#isAllowedBy(this.acls.index, { ...action, resourceName: name }) ? 'allowed' : 'denied'
   }
 
   #isAllowedBy(index: AclIndex, action: Parameters<AclIndex['decide']>[0]): boolean {
@@ -170,6 +192,6 @@ export function authorizedOperations(
   resource: Resource & { readonly type: keyof typeof OPERATIONS_ON }
 ): number {
   return OPERATIONS_ON[resource.type]
-    .filter(operation => authorizer.isAllowed(subject, operation, resource))
+    .filter(operation => authorizer.wouldAllow(subject, operation, resource))
     .reduce((mask, operation) => mask | (1 << OPERATIONS[operation]), 0)
 }

@@ -10,6 +10,7 @@ export {
   type OperationName,
   PATTERN_MATCH,
   RESOURCE_TYPES,
+  type ResourceTypeName,
   UNKNOWN
 } from './acl-types.ts'
 export {
