@@ -14,7 +14,7 @@ import { FuzzedBroker } from './fuzzed-broker.ts'
 import { bomb, goodBatch, hostileBatch } from './hostile-batches.ts'
 
 const isLong = process.env['FUZZ'] === 'long'
-const seconds = isLong ? Number(process.env['FUZZ_SECONDS'] ?? 120) : 2
+const seconds = isLong ? Number(process.env['FUZZ_SECONDS'] ?? 120) : 1
 const TOPICS = {
   plain: {},
   compacted: { 'cleanup.policy': 'compact' },
@@ -36,7 +36,7 @@ const REFUSALS = new Set([
   'DUPLICATE_SEQUENCE_NUMBER',
   'INVALID_PRODUCER_ID_MAPPING'
 ])
-const BOMB_BYTES = isLong ? 1024 ** 3 : 128 * 1024 ** 2
+const BOMB_BYTES = isLong ? 1024 ** 3 : 110 * 1024 ** 2
 /** Idle about 100 MiB; one batch at a time may open to 100 MiB, in a buffer that doubles as it grows. */
 const MEMORY_MB_MAX = 600
 

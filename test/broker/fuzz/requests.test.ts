@@ -15,7 +15,7 @@ import { hostileBatch } from './hostile-batches.ts'
 import { damage } from './mutations.ts'
 
 const isLong = process.env['FUZZ'] === 'long'
-const seconds = isLong ? Number(process.env['FUZZ_SECONDS'] ?? 120) : 4
+const seconds = isLong ? Number(process.env['FUZZ_SECONDS'] ?? 120) : 2
 const AT_ONCE = 16
 /** Requests that may rightly wait: for records, for members, or that have no answer (acks=0). */
 const MAY_WAIT = new Set(['Produce', 'Fetch', 'JoinGroup', 'SyncGroup'])
