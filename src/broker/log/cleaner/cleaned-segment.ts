@@ -1,0 +1,137 @@
+/**
+ * A segment that compaction writes: batches go to `….log.cleaned`, its indexes
+ * are made on the way. Nobody reads it before it has its final name.
+ */
+
+import fs from 'node:fs/promises'
+import path from 'node:path'
+import { readBatchHeader } from '../../../protocol/index.ts'
+import { offsetFileName, TRANSACTION_INDEX_SUFFIX } from '../file-names.ts'
+import type { FilePool } from '../file-pool.ts'
+import { lastOffsetOf } from '../segment-scan.ts'
+import { CLEANED_SUFFIX } from '../segment-swap.ts'
+import { Segment } from '../segment.ts'
+import type { AbortedRange } from './cleaned-transactions.ts'
+
+/** Bytes that gather before they are written. */
+const WRITE_BYTES = 1024 * 1024
+const ABORTED_BYTES = 34
+
+/** Where and how it is written. */
+export interface CleanedSegmentOptions {
+  readonly pool: FilePool
+  readonly folder: string
+  /** The segments it is made from. */
+  readonly sources: readonly Segment[]
+  readonly indexIntervalBytes: number
+}
+
+/** Writes one compacted segment. */
+export class CleanedSegment {
+  readonly segment: Segment
+  readonly #options: CleanedSegmentOptions
+  readonly #waiting: Buffer[] = []
+  #waitingBytes = 0
+  #position = 0
+
+  private constructor(options: CleanedSegmentOptions) {
+    const [first] = options.sources
+    this.#options = options
+    const touchedMs = options.sources.at(-1)?.touchedMs ?? 0
+    this.segment = new Segment(options.folder, first?.baseOffset ?? 0n, touchedMs)
+    this.segment.resetIndexes()
+  }
+
+  /** Begins one, in place of what a compaction that failed may have left. */
+  static async create(options: CleanedSegmentOptions): Promise<CleanedSegment> {
+    const cleaned = new CleanedSegment(options)
+    await cleaned.discard()
+    for (const file of cleaned.segment.paths) await options.pool.create(file + CLEANED_SUFFIX)
+    return cleaned
+  }
+
+  /** Bytes taken so far. */
+  get sizeBytes(): number {
+    return this.segment.sizeBytes
+  }
+
+  /** Takes one batch. A view is copied when it has to wait, so it may change after the call. */
+  async append(batch: Buffer): Promise<void> {
+    const header = readBatchHeader(batch, 0)
+    const position = this.segment.sizeBytes
+    const { sizeBytes, maxTimestamp: maxTimestampMs } = header
+    this.segment.noteWritten(
+      { lastOffset: lastOffsetOf(header), maxTimestampMs, position, sizeBytes },
+      this.#options.indexIntervalBytes
+    )
+    this.#waiting.push(Buffer.from(batch))
+    this.#waitingBytes += sizeBytes
+    if (this.#waitingBytes >= WRITE_BYTES) await this.#write()
+  }
+
+  /** Writes what is left, with the indexes, and makes all of it durable. */
+  async finish(aborted: readonly AbortedRange[]): Promise<Segment> {
+    const { segment } = this
+    const { pool } = this.#options
+    await this.#write()
+    segment.closeTimeIndex()
+    for (const [file, index] of [
+      [segment.indexPath, segment.indexes?.offsets],
+      [segment.timeIndexPath, segment.indexes?.times]
+    ] as const) {
+      const entries = index?.unsaved()
+      if (entries !== undefined) await pool.use(file + CLEANED_SUFFIX, open => open.write([entries.bytes], 0))
+    }
+    const files = segment.paths.map(file => file + CLEANED_SUFFIX)
+    if (aborted.length > 0) {
+      await pool.create(this.#abortedPath)
+      await pool.use(this.#abortedPath, open => open.write([encodeAborted(aborted)], 0))
+      files.push(this.#abortedPath)
+    }
+    for (const file of files) await pool.use(file, open => open.sync())
+    // Records without timestamps are as old as their file.
+    const time = segment.touchedMs / 1000
+    await fs.utimes(segment.logPath + CLEANED_SUFFIX, time, time)
+    segment.isSealed = true
+    segment.isFlushed = true
+    // They are in their files by now and are read back when somebody looks.
+    segment.indexes = undefined
+    return segment
+  }
+
+  /** Removes the files. */
+  async discard(): Promise<void> {
+    for (const file of [...this.segment.paths.map(file => file + CLEANED_SUFFIX), this.#abortedPath]) {
+      this.#options.pool.forget(file)
+      await fs.rm(file, { force: true })
+    }
+  }
+
+  get #abortedPath(): string {
+    const name = offsetFileName(this.segment.baseOffset, TRANSACTION_INDEX_SUFFIX) + CLEANED_SUFFIX
+    return path.join(this.#options.folder, name)
+  }
+
+  async #write(): Promise<void> {
+    if (this.#waitingBytes === 0) return
+    const buffers = this.#waiting.splice(0)
+    const position = this.#position
+    this.#position += this.#waitingBytes
+    this.#waitingBytes = 0
+    await this.#options.pool.use(this.segment.logPath + CLEANED_SUFFIX, file => file.write(buffers, position))
+  }
+}
+
+/** `.txnindex`: version i16 | producer id i64 | first offset i64 | last offset i64 | last stable offset i64. */
+function encodeAborted(aborted: readonly AbortedRange[]): Buffer {
+  const bytes = Buffer.alloc(aborted.length * ABORTED_BYTES)
+  let at = 0
+  for (const { producerId, firstOffset, lastOffset, lastStableOffset } of aborted) {
+    bytes.writeBigInt64BE(producerId, at + 2)
+    bytes.writeBigInt64BE(firstOffset, at + 10)
+    bytes.writeBigInt64BE(lastOffset, at + 18)
+    bytes.writeBigInt64BE(lastStableOffset, at + 26)
+    at += ABORTED_BYTES
+  }
+  return bytes
+}
