@@ -63,6 +63,21 @@ export const KAFKA_TOOLS = {
   'kafka-producer-perf-test': 'org.apache.kafka.tools.ProducerPerformance',
   'kafka-consumer-perf-test': 'org.apache.kafka.tools.ConsumerPerformance',
   'kafka-dump-log': 'org.apache.kafka.tools.DumpLogSegments',
+  'kafka-log-dirs': 'org.apache.kafka.tools.LogDirsCommand',
+  'kafka-leader-election': 'org.apache.kafka.tools.LeaderElectionCommand',
+  'kafka-reassign-partitions': 'org.apache.kafka.tools.reassign.ReassignPartitionsCommand',
+  'kafka-features': 'org.apache.kafka.tools.FeatureCommand',
+  'kafka-metadata-quorum': 'org.apache.kafka.tools.MetadataQuorumCommand',
+  'kafka-cluster': 'org.apache.kafka.tools.ClusterTool',
+  'kafka-transactions': 'org.apache.kafka.tools.TransactionsCommand',
+  'kafka-acls': 'org.apache.kafka.tools.AclCommand',
+  'kafka-groups': 'org.apache.kafka.tools.GroupsCommand',
+  'kafka-client-metrics': 'org.apache.kafka.tools.ClientMetricsCommand',
+  'kafka-verifiable-producer': 'org.apache.kafka.tools.VerifiableProducer',
+  'kafka-verifiable-consumer': 'org.apache.kafka.tools.VerifiableConsumer',
+  'kafka-e2e-latency': 'org.apache.kafka.tools.EndToEndLatency',
+  'client-compatibility-test': 'org.apache.kafka.tools.ClientCompatibilityTest',
+  'transactional-message-copier': 'org.apache.kafka.tools.TransactionalMessageCopier',
   'kafka-storage': 'kafka.tools.StorageTool'
 } as const
 
@@ -114,7 +129,16 @@ export async function runKafkaTool(
   args: readonly string[],
   options: RunOptions = {}
 ): Promise<RunResult> {
-  const javaArgs = [
+  return runProcess('java', [...(await javaArgs()), mainClass, ...args], options)
+}
+
+/** Starts one of Kafka's Java programs that goes on running; it does not outlive this process. */
+export async function startKafkaTool(mainClass: string, args: readonly string[]): Promise<ChildProcess> {
+  return spawnBound('java', [...(await javaArgs()), mainClass, ...args])
+}
+
+async function javaArgs(): Promise<string[]> {
+  return [
     '-Xmx256m',
     // The tools live for a second or two: the optimising compiler would only cost.
     '-XX:TieredStopAtLevel=1',
@@ -122,11 +146,8 @@ export async function runKafkaTool(
     '-Xshare:auto',
     `-Dlog4j2.configurationFile=${join(jvmDir, 'log4j2-tools.properties')}`,
     '-cp',
-    await kafkaClassPath(),
-    mainClass,
-    ...args
+    await kafkaClassPath()
   ]
-  return runProcess('java', javaArgs, options)
 }
 
 /** Starts Apache Kafka on free ports of 127.0.0.1 and waits until it serves requests. */

@@ -1,0 +1,103 @@
+/** A broker of our own and Kafka's Java programs on it, for the tests of this folder. */
+
+import type { ChildProcess } from 'node:child_process'
+import type { TestContext } from 'node:test'
+import { type Broker, startBroker } from '../../src/broker/index.ts'
+import type { RunOptions } from '../support/child-process.ts'
+import { KAFKA_TOOLS, runKafkaTool, startKafkaTool } from '../support/kafka-jvm.ts'
+
+/** One of Kafka's programs, by the name of its script. */
+export type ToolName = keyof typeof KAFKA_TOOLS
+
+/** How a tool is run. */
+export interface ToolOptions extends RunOptions {
+  /** The tool takes a subcommand, and the server only after it. Default false. */
+  readonly isCommandFirst?: boolean
+}
+
+/** A tool that goes on running. */
+export interface RunningTool {
+  /** The lines of its standard output so far. */
+  readonly lines: readonly string[]
+  /** Resolves when the condition holds. @throws Error with the output, if the tool ends or 30 s pass before. */
+  until(condition: (lines: readonly string[]) => boolean): Promise<void>
+  /** Ends it, by SIGKILL unless told otherwise, and waits for its end. */
+  stop(signal?: NodeJS.Signals): Promise<void>
+}
+
+/** A broker, and tools that are told its address. */
+export interface BrokerWithTools {
+  readonly broker: Broker
+  /** Runs a tool to its end; its arguments are split at blanks. @returns Its standard output. @throws Error with both outputs if it fails. */
+  readonly tool: (name: ToolName, args: string, options?: ToolOptions) => Promise<string>
+  /** Starts a tool that ends with the test at the latest. */
+  readonly start: (name: ToolName, args: string) => Promise<RunningTool>
+}
+
+const UNTIL_TIMEOUT_MS = 30_000
+
+/** Starts an embedded broker for one test. */
+export async function brokerWithTools(
+  t: TestContext,
+  config: Readonly<Record<string, string>> = {}
+): Promise<BrokerWithTools> {
+  const broker = await startBroker({ config: { 'group.initial.rebalance.delay.ms': '0', ...config } })
+  t.after(() => broker.close())
+  const server = ['--bootstrap-server', broker.bootstrapServers]
+  return {
+    broker,
+    tool: async (name, args, options = {}) => {
+      const given = args.split(' ').filter(arg => arg !== '')
+      const all = options.isCommandFirst === true ? [...given, ...server] : [...server, ...given]
+      return (await runKafkaTool(KAFKA_TOOLS[name], all, options)).stdout
+    },
+    start: async (name, args) => watch(t, await startKafkaTool(KAFKA_TOOLS[name], [...server, ...args.split(' ')]))
+  }
+}
+
+/** Follows a child by its lines; the end of the test ends it. */
+export function watch(t: TestContext, child: ChildProcess): RunningTool {
+  const lines: string[] = []
+  let errors = ''
+  let rest = ''
+  const waiting = new Set<() => void>()
+  const closed = new Promise<void>(resolve => child.once('close', () => resolve()))
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+    const parts = (rest + text).split('\n')
+    rest = parts.pop() ?? ''
+    lines.push(...parts)
+    for (const check of waiting) check()
+  })
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => (errors += text))
+  const stop = async (signal: NodeJS.Signals = 'SIGKILL'): Promise<void> => {
+    child.kill(signal)
+    await closed
+  }
+  t.after(() => stop())
+  return { lines, until, stop }
+
+  async function until(condition: (lines: readonly string[]) => boolean): Promise<void> {
+    if (condition(lines)) return
+    const met = Promise.withResolvers<void>()
+    const fail = (how: string): void => {
+      met.reject(new Error(`the program ${how} before what was waited for. It wrote:\n${lines.join('\n')}\n${errors}`))
+    }
+    const check = (): void => {
+      if (condition(lines)) met.resolve()
+    }
+    const timer = setTimeout(() => fail(`ran for ${UNTIL_TIMEOUT_MS} ms`), UNTIL_TIMEOUT_MS)
+    waiting.add(check)
+    void closed.then(() => fail('ended'))
+    try {
+      await met.promise
+    } finally {
+      clearTimeout(timer)
+      waiting.delete(check)
+    }
+  }
+}
+
+/** The lines of a text that hold something. */
+export function linesOf(text: string): string[] {
+  return text.split('\n').filter(line => line !== '')
+}
