@@ -20,6 +20,12 @@ export interface BrokerSettingEntry {
 
 /** Settings by name. */
 export const BROKER_SETTINGS = {
+  'add.partitions.to.txn.retry.backoff.max.ms': {
+    type: 'int',
+    default: '100',
+    min: 0,
+    doc: 'How long a produce request waits while its transaction is being changed, in milliseconds.'
+  },
   'allow.everyone.if.no.acl.found': {
     type: 'boolean',
     default: 'false',
@@ -147,6 +153,48 @@ export const BROKER_SETTINGS = {
     type: 'string',
     default: '',
     doc: 'Principals that may do everything whatever the ACLs say, separated by semicolons: User:alice;User:bob.'
+  },
+  'transaction.abort.timed.out.transaction.cleanup.interval.ms': {
+    type: 'int',
+    default: '10000',
+    min: 1,
+    doc: 'How often transactions are looked for that exceed their timeout, in milliseconds.'
+  },
+  'transaction.max.timeout.ms': {
+    type: 'int',
+    default: '900000',
+    min: 1,
+    doc: 'Longest timeout that a transactional producer may ask for, in milliseconds.'
+  },
+  'transaction.partition.verification.enable': {
+    type: 'boolean',
+    default: 'true',
+    doc: 'Whether a partition takes records of a transaction only after its coordinator has said that it is part of it.'
+  },
+  'transaction.remove.expired.transaction.cleanup.interval.ms': {
+    type: 'int',
+    default: '3600000',
+    min: 1,
+    doc: 'How often transactional ids are looked for that have expired, in milliseconds.'
+  },
+  'transaction.state.log.num.partitions': {
+    type: 'int',
+    // Kafka has 50; see offsets.topic.num.partitions.
+    default: '4',
+    min: 1,
+    doc: 'Partitions of __transaction_state; decided when the topic is created.'
+  },
+  'transaction.state.log.segment.bytes': {
+    type: 'int',
+    default: '104857600',
+    min: 1048576,
+    doc: 'Segment size of __transaction_state, in bytes; decided when the topic is created.'
+  },
+  'transactional.id.expiration.ms': {
+    type: 'int',
+    default: '604800000',
+    min: 1,
+    doc: 'How long a transactional id is kept after its last use, in milliseconds.'
   }
 } as const satisfies Record<string, BrokerSettingEntry>
 

@@ -1,0 +1,42 @@
+/**
+ * Writes the markers that end a transaction into the logs of its partitions.
+ *
+ * A marker in `__consumer_offsets` also makes the offsets of the transaction
+ * count, or drops them: the groups do both.
+ */
+
+import { KAFKA_ERRORS, kafkaErrorName, type KafkaErrorName } from '../../protocol/index.ts'
+import type { LogManager } from '../log/index.ts'
+import { OFFSETS_TOPIC } from '../offsets-topic.ts'
+import type { Marker, MarkerWriter } from './transaction-coordinator.ts'
+import type { TopicPartition } from './transaction-state.ts'
+
+/** What the writer needs. */
+export interface PartitionMarkersOptions {
+  readonly logs: LogManager
+  readonly groups: {
+    /** Appends a marker to a partition of `__consumer_offsets` and settles the offsets of its transaction. */
+    completeTransaction(partition: number, marker: Marker): Promise<KafkaErrorName>
+  }
+  /** Tells waiting fetches that more can be read. */
+  readonly signals: { changed(partition: object): void }
+}
+
+/** Markers into the partitions of this broker. */
+export class PartitionMarkers implements MarkerWriter {
+  readonly #options: PartitionMarkersOptions
+
+  constructor(options: PartitionMarkersOptions) {
+    this.#options = options
+  }
+
+  async write({ topic, partition }: TopicPartition, marker: Marker): Promise<KafkaErrorName> {
+    const { logs, groups, signals } = this.#options
+    const log = logs.log(topic, partition)
+    if (log === undefined) return 'UNKNOWN_TOPIC_OR_PARTITION'
+    if (topic === OFFSETS_TOPIC) return groups.completeTransaction(partition, marker)
+    const { errorCode } = await log.appendMarker(marker)
+    if (errorCode === KAFKA_ERRORS.NONE.code) signals.changed(log)
+    return kafkaErrorName(errorCode)
+  }
+}
