@@ -270,9 +270,8 @@ function clientHeaderProblem(header: RecordBatchHeader): InvalidBatch | undefine
     const text = `sequence ${header.baseSequence} of producer id ${header.producerId} is negative`
     return refuse(KAFKA_ERRORS.INVALID_RECORD, text)
   }
-  if (isTransactional(header.attributes)) {
-    // Without a transaction coordinator no transaction can be open for this producer.
-    return refuse(KAFKA_ERRORS.INVALID_TXN_STATE, 'no transaction is open for this producer and partition')
+  if (isTransactional(header.attributes) && header.producerId < 0n) {
+    return refuse(KAFKA_ERRORS.INVALID_TXN_STATE, 'a transactional batch needs a producer id')
   }
   return undefined
 }

@@ -8,8 +8,15 @@ export type { EpochEnd } from './leader-epochs.ts'
 export { LogManager } from './log-manager.ts'
 export type { LogManagerOptions, NewTopic, Topic, TopicResult } from './log-manager-options.ts'
 export { PartitionLog } from './partition-log.ts'
-export type { AppendOptions, DeleteRecordsResult } from './partition-log-options.ts'
-export type { ReadOptions, ReadResult } from './read-log.ts'
+export type {
+  AppendMarker,
+  AppendOptions,
+  AppendTransaction,
+  DeleteRecordsResult,
+  OpenTransaction
+} from './partition-log-options.ts'
+export type { ProducerDescription } from './producer-state.ts'
+export type { AbortedRange, ReadOptions, ReadResult } from './read-log.ts'
 export type { TimestampedOffset } from './timestamp-lookup.ts'
 export {
   brokerConfigProblems,
@@ -33,4 +40,5 @@ export {
   type TopicConfigName
 } from './topic-config-table.ts'
 export { INTERNAL_TOPICS, topicNameProblem } from './topic-names.ts'
+export type { TransactionVerification } from './transaction-verification.ts'
 export { randomUuid } from './uuid.ts'

@@ -31,7 +31,15 @@ export interface SegmentRead {
   readonly upToOffset: bigint
 }
 
-const NOTHING = Buffer.alloc(0)
+/** Whole batches of a segment. */
+export interface SegmentBytes {
+  /** Empty if the segment has none there. */
+  readonly records: Buffer
+  /** Offset after the last batch; 0 if there is none. */
+  readonly nextOffset: bigint
+}
+
+const NO_BATCHES: SegmentBytes = { records: Buffer.alloc(0), nextOffset: 0n }
 
 interface Hint {
   readonly segment: Segment
@@ -49,22 +57,22 @@ export class LogReader {
     this.#indexes = indexes
   }
 
-  /** Whole batches from the one that contains the offset on; empty if the segment has none there. */
-  async read(segment: Segment, read: SegmentRead): Promise<Buffer> {
+  /** Whole batches from the one that contains the offset on. */
+  async read(segment: Segment, read: SegmentRead): Promise<SegmentBytes> {
     const limit = segment.sizeBytes
     const hint = this.#hints.get(read.fromOffset)
     const position = hint?.segment === segment ? hint.position : await this.locate(segment, read.fromOffset)
-    if (position >= limit) return NOTHING
+    if (position >= limit) return NO_BATCHES
     const wanted = Math.min(Math.max(read.bytesMax, BATCH_HEADER_BYTES), limit - position)
     let chunk = await this.#readAt(segment, position, wanted)
     const firstBytes = sizeAt(chunk, 0)
     if (firstBytes > read.bytesMax) {
-      if (!read.minOneBatch) return NOTHING
+      if (!read.minOneBatch) return NO_BATCHES
       if (firstBytes > chunk.length) chunk = await this.#readAt(segment, position, firstBytes)
     }
     const end = wholeBatches(chunk, Math.max(read.bytesMax, firstBytes), read.upToOffset)
     if (end.bytes > 0) this.#remember(end.nextOffset, { segment, position: position + end.bytes })
-    return chunk.subarray(0, end.bytes)
+    return { records: chunk.subarray(0, end.bytes), nextOffset: end.nextOffset }
   }
 
   /** Position of the first batch that ends at or after the offset; the size of the segment if there is none. */

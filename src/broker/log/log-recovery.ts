@@ -5,8 +5,8 @@
  * looked at from outside (index files there, last timestamp). From the recovery
  * point on, every batch is walked and its checksum verified; the log is cut at
  * the first bad one and everything behind it goes. Index entries up to the
- * recovery point are kept, the rest is rebuilt. Producer state comes from the
- * latest sound snapshot and the batches after it.
+ * recovery point are kept, the rest is rebuilt. Producers and transactions come
+ * from the latest sound snapshot and the batches after it (`replay-state.ts`).
  *
  * How long it takes depends on the bytes after the recovery point, which the
  * manager of all logs keeps bounded, not on the size of the log.
@@ -16,22 +16,26 @@ import fs from 'node:fs/promises'
 import path from 'node:path'
 import type { Logger } from '../../telemetry/index.ts'
 import { systemErrorCode } from './disk.ts'
-import { INDEX_SUFFIX, LOG_SUFFIX, parseOffsetFileName, TIME_INDEX_SUFFIX } from './file-names.ts'
+import {
+  INDEX_SUFFIX,
+  LOG_SUFFIX,
+  parseOffsetFileName,
+  TIME_INDEX_SUFFIX,
+  TRANSACTION_INDEX_SUFFIX
+} from './file-names.ts'
 import type { FilePool } from './file-pool.ts'
 import { LeaderEpochs } from './leader-epochs.ts'
 import { ProducerState } from './producer-state.ts'
+import { loadEpochs, removeDamagedAborts, replayState } from './replay-state.ts'
 import { Segment } from './segment.ts'
-import { loadIndexes, rebuildIndexes } from './segment-indexes.ts'
+import { loadAborts, loadIndexes, rebuildIndexes } from './segment-indexes.ts'
 import { BATCH_HEADER_BYTES, lastOffsetOf, scanSegment } from './segment-scan.ts'
-import { parseLeaderEpochs, readIfPresent } from './small-files.ts'
 import { SnapshotFiles } from './snapshot-files.ts'
-
-/** Name of the file with the leader epochs. */
-export const LEADER_EPOCH_FILE = 'leader-epoch-checkpoint'
 
 const LAST_OFFSET_DELTA_AT = 23
 const TIME_ENTRY_BYTES = 12
 const OFFSET_ENTRY_BYTES = 8
+const INDEX_SUFFIXES: ReadonlySet<string> = new Set([INDEX_SUFFIX, TIME_INDEX_SUFFIX, TRANSACTION_INDEX_SUFFIX])
 // Temporary files of ours, and what Kafka leaves behind in the middle of a deletion or a compaction.
 const LEFTOVER = /\.(tmp|deleted|cleaned|swap)$/
 
@@ -67,6 +71,7 @@ export interface RecoveredLog {
 /** Recovers one partition. Rejects with a system error if the disk cannot be read. */
 export async function recoverLog(options: RecoveryOptions): Promise<RecoveredLog> {
   const found = await findSegments(options)
+  const damagedFrom = await removeDamagedAborts(found, options)
   const result = { scannedBytes: 0, truncatedBytes: 0 }
   const segments: Segment[] = []
   let nextOffset = options.logStartOffset
@@ -98,7 +103,8 @@ export async function recoverLog(options: RecoveryOptions): Promise<RecoveredLog
   if (isCut) reopen(last)
   const firstOffset = segments[0]?.baseOffset ?? 0n
   const logStartOffset = options.logStartOffset > firstOffset ? options.logStartOffset : firstOffset
-  const state = await replayState(options, { segments, nextOffset, logStartOffset })
+  const { folder, pool, logger } = options
+  const state = await replayState({ folder, pool, logger, segments, nextOffset, damagedFrom })
   return { ...result, segments, nextOffset, logStartOffset, ...state }
 }
 
@@ -115,6 +121,8 @@ async function emptyLog(options: RecoveryOptions): Promise<Omit<RecoveredLog, 's
   const epochs = await loadEpochs(folder)
   const latestEpochSeen = epochs.latest
   epochs.truncateAfter(logStartOffset)
+  // They speak of batches that are gone: a transaction that is open in one would never end.
+  await new SnapshotFiles(folder).clear()
   const producers = new ProducerState()
   return { segments: [segment], nextOffset: logStartOffset, logStartOffset, producers, epochs, latestEpochSeen }
 }
@@ -124,9 +132,12 @@ async function findSegments({ folder, nowMs }: RecoveryOptions): Promise<Segment
   const names = await fs.readdir(folder)
   for (const name of names) if (LEFTOVER.test(name)) await fs.rm(path.join(folder, name), { force: true })
   const files = names.map(name => ({ name, parsed: parseOffsetFileName(name) }))
+  const aborts = new Set(
+    files.flatMap(({ parsed }) => (parsed?.suffix === TRANSACTION_INDEX_SUFFIX ? [parsed.offset] : []))
+  )
   const bases = new Set(files.flatMap(({ parsed }) => (parsed?.suffix === LOG_SUFFIX ? [parsed.offset] : [])))
   for (const { name, parsed } of files) {
-    const isIndex = parsed?.suffix === INDEX_SUFFIX || parsed?.suffix === TIME_INDEX_SUFFIX
+    const isIndex = parsed !== undefined && INDEX_SUFFIXES.has(parsed.suffix)
     if (isIndex && !bases.has(parsed.offset)) await fs.rm(path.join(folder, name), { force: true })
   }
   const segments: Segment[] = []
@@ -140,6 +151,7 @@ async function findSegments({ folder, nowMs }: RecoveryOptions): Promise<Segment
     }
     segment.sizeBytes = stat.size
     segment.plannedBytes = stat.size
+    segment.hasAborts = aborts.has(baseOffset)
     segment.touchedMs = Math.floor(stat.mtimeMs)
     segments.push(segment)
   }
@@ -219,24 +231,25 @@ async function recoverSegment(
 /** Loads the indexes, keeps what is below the recovery point, and returns the position to walk from. */
 async function keepIndexesUpTo(segment: Segment, recoveryPoint: bigint, pool: FilePool): Promise<number> {
   await segment.createFiles(pool)
+  const aborts = await loadAborts(segment, pool)
   const loaded = await loadIndexes(segment, pool)
   const entry = loaded?.offsets.lookup(recoveryPoint)
   if (loaded === undefined || entry === undefined || entry.position === 0) {
-    segment.resetIndexes()
+    segment.resetIndexes(aborts)
     return 0
   }
   const header = Buffer.alloc(BATCH_HEADER_BYTES)
   const count = await pool.use(segment.logPath, file => file.read(header, entry.position))
   const lastOffset = header.readBigInt64BE(0) + BigInt(header.readInt32BE(LAST_OFFSET_DELTA_AT))
   if (count < BATCH_HEADER_BYTES || lastOffset !== entry.offset) {
-    segment.resetIndexes()
+    segment.resetIndexes(aborts)
     return 0
   }
   loaded.offsets.truncateAfter(entry.offset)
   loaded.times.truncateAfter(entry.offset)
   if (loaded.times.count === 0) {
     // An offset entry comes with one for time: these files do not belong together.
-    segment.resetIndexes()
+    segment.resetIndexes(aborts)
     return 0
   }
   segment.indexes = loaded
@@ -265,45 +278,6 @@ async function firstTimestampOf(segment: Segment, pool: FilePool): Promise<bigin
 /** After later segments were removed, the one that was cut is the active one again. */
 function reopen(segment: Segment): void {
   segment.isSealed = false
-}
-
-async function replayState(
-  options: RecoveryOptions,
-  log: { segments: readonly Segment[]; nextOffset: bigint; logStartOffset: bigint }
-): Promise<Pick<RecoveredLog, 'producers' | 'epochs' | 'latestEpochSeen'>> {
-  const producers = new ProducerState()
-  const epochs = await loadEpochs(options.folder)
-  const latestEpochSeen = epochs.latest
-  epochs.truncateAfter(log.nextOffset)
-  const snapshot = await new SnapshotFiles(options.folder).loadLatest(log.nextOffset)
-  for (const entry of snapshot?.entries ?? []) producers.restore(entry.producerId, entry)
-  const fromOffset = snapshot?.offset ?? log.logStartOffset
-  for (const [index, segment] of log.segments.entries()) {
-    const following = log.segments[index + 1]
-    if (following !== undefined && following.baseOffset <= fromOffset) continue
-    const position = segment.indexes?.offsets.lookup(fromOffset).position ?? 0
-    await scanSegment({
-      pool: options.pool,
-      path: segment.logPath,
-      fromPosition: position,
-      endPosition: segment.sizeBytes,
-      minOffset: segment.baseOffset,
-      onBatch: header => {
-        if (header.baseOffset < fromOffset) return undefined
-        epochs.assign(header.partitionLeaderEpoch, header.baseOffset)
-        if (header.producerId < 0n || header.baseSequence < 0) return undefined
-        const batch = { ...header, recordCount: header.lastOffsetDelta + 1 }
-        producers.apply(batch, header.baseOffset, header.maxTimestamp)
-        return undefined
-      }
-    })
-  }
-  return { producers, epochs, latestEpochSeen }
-}
-
-async function loadEpochs(folder: string): Promise<LeaderEpochs> {
-  const content = await readIfPresent(path.join(folder, LEADER_EPOCH_FILE))
-  return new LeaderEpochs(content === undefined ? [] : (parseLeaderEpochs(content.toString()) ?? []))
 }
 
 async function sizeOf(file: string): Promise<number | undefined> {

@@ -15,7 +15,7 @@
 import type { Logger } from '../../telemetry/index.ts'
 import { systemErrorCode } from './disk.ts'
 import type { FilePool } from './file-pool.ts'
-import type { ProducerEntry } from './producer-state.ts'
+import type { ProducerChange } from './producer-state.ts'
 import type { Segment } from './segment.ts'
 
 /** Buffers in one write. Source: IOV_MAX of Linux is 1024. */
@@ -31,8 +31,8 @@ export interface PlannedBatch {
   readonly recordCount: number
   readonly lastOffset: bigint
   readonly maxTimestampMs: bigint
-  /** Producer entry before this batch, to be put back if it is not written. */
-  readonly undo: { readonly producerId: bigint; readonly entry: ProducerEntry | undefined } | undefined
+  /** What the batch changed in the producer state: undone if it is not written. */
+  readonly change: ProducerChange | undefined
   /** Called once: with nothing when written, with the reason when not. */
   readonly settle: (error?: unknown) => void
 }

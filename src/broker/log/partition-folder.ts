@@ -4,7 +4,7 @@ import fs from 'node:fs/promises'
 import path from 'node:path'
 import { systemErrorCode } from './disk.ts'
 import type { LeaderEpochs } from './leader-epochs.ts'
-import { LEADER_EPOCH_FILE } from './log-recovery.ts'
+import { LEADER_EPOCH_FILE } from './replay-state.ts'
 import {
   formatLeaderEpochs,
   formatPartitionMetadata,

@@ -1,24 +1,26 @@
 /**
- * The log of one partition: assigns offsets, writes batches, reads them back.
+ * The log of one partition: takes batches, reads them back, removes old ones.
  *
  * An append is checked and gets its offset at once, in memory; the bytes are
  * written by one writer per partition, which takes everything that has gathered
- * in one call. The high watermark moves when bytes are written, never before,
- * so nobody reads what a crash of the process could take back. There is one
- * replica, hence high watermark = end of what is written.
+ * in one call (see `log-tail.ts`). The high watermark moves when bytes are
+ * written, never before, so nobody reads what a crash of the process could take
+ * back. There is one replica, hence high watermark = end of what is written.
  *
  * If a write fails, offsets and producer state go back to what is written. If a
  * flush fails, nothing is known about the disk any more: the partition takes no
  * appends until the broker starts again, as with Kafka's offline log folders.
  *
- * Invariants: high watermark ≤ next offset; log start offset ≤ high watermark;
- * recovery point ≤ high watermark, and all below it is durable.
+ * Invariants: log start offset ≤ last stable offset ≤ high watermark ≤ next
+ * offset; recovery point ≤ high watermark, and all below it is durable.
  */
 
-import { messageOf, randomInt } from '../../core/index.ts'
-import { KAFKA_ERRORS, stampBatch, stampLogAppendTime } from '../../protocol/index.ts'
+import { messageOf } from '../../core/index.ts'
+import { KAFKA_ERRORS, readBatchHeader } from '../../protocol/index.ts'
+import { markerRefusal, type Refusal, sequenceRefusal, unavailable } from './append-refusals.ts'
 import type { AppendedBatch, AppendResult, RefusedBatch } from './append-result.ts'
-import type { InvalidBatch, ValidBatch } from './batch-validator.ts'
+import type { InvalidBatch } from './batch-validator.ts'
+import { encodeMarker } from './control-records.ts'
 import { systemErrorCode } from './disk.ts'
 import { IndexSaver } from './index-saver.ts'
 import type { EpochEnd, LeaderEpochs } from './leader-epochs.ts'
@@ -26,19 +28,25 @@ import type { LogEnvironment } from './log-environment.ts'
 import { type FlushTarget, LogFlusher } from './log-flusher.ts'
 import { LogReader } from './log-reader.ts'
 import { type RecoveredLog, recoverLog, removeFiles } from './log-recovery.ts'
-import { LogWriter, type LogWriterOwner, type PlannedBatch } from './log-writer.ts'
+import { LogTail, type LogTailOwner, type TailBatch } from './log-tail.ts'
 import { preparePartitionFolder, saveLeaderEpochs } from './partition-folder.ts'
-import type { AppendOptions, DeleteRecordsResult, PartitionLogOptions } from './partition-log-options.ts'
+import type {
+  AppendMarker,
+  AppendOptions,
+  DeleteRecordsResult,
+  OpenTransaction,
+  PartitionLogOptions
+} from './partition-log-options.ts'
 import { encodeProducerSnapshot } from './producer-snapshot.ts'
-import type { ProducerState, SequenceVerdict } from './producer-state.ts'
-import { type ReadOptions, type ReadResult, readLog } from './read-log.ts'
+import type { ProducerBatch, ProducerDescription, ProducerState, TransactionProof } from './producer-state.ts'
+import { abortedIn, type ReadOptions, type ReadResult, readLog } from './read-log.ts'
 import { countToDelete } from './retention.ts'
-import { Segment } from './segment.ts'
 import { SegmentList } from './segment-list.ts'
-import { shouldRoll } from './segment-roll.ts'
 import { SnapshotFiles } from './snapshot-files.ts'
 import { maxTimestampOffset, offsetForTimestamp, type TimestampedOffset } from './timestamp-lookup.ts'
+import { type TransactionVerification, TransactionVerifications } from './transaction-verification.ts'
 import type { LogConfig } from './topic-config.ts'
+import type { AbortedTransaction } from './transaction-index.ts'
 
 const NOTHING = Buffer.alloc(0)
 
@@ -56,15 +64,13 @@ export class PartitionLog {
   readonly #producers: ProducerState
   readonly #epochs: LeaderEpochs
   readonly #reader: LogReader
-  readonly #writer: LogWriter
+  readonly #tail: LogTail
+  readonly #verifications = new TransactionVerifications()
   readonly #listeners = new Set<() => void>()
-  #nextOffset: bigint
-  #highWatermark: bigint
   #logStartOffset: bigint
   readonly #flusher: LogFlusher
   readonly #indexSaver: IndexSaver
   #appendedBytes: number
-  #unflushedRecords = 0
   #isClosed = false
 
   private constructor(options: PartitionLogOptions, recovered: RecoveredLog) {
@@ -78,8 +84,6 @@ export class PartitionLog {
     this.#appendedBytes = this.#segments.sizeBytes
     this.#producers = recovered.producers
     this.#epochs = recovered.epochs
-    this.#nextOffset = recovered.nextOffset
-    this.#highWatermark = recovered.nextOffset
     this.#logStartOffset = recovered.logStartOffset
     this.recoveredBytes = recovered.scannedBytes
     const isPointInLog = options.recoveryPoint <= recovered.nextOffset
@@ -89,7 +93,7 @@ export class PartitionLog {
     })
     this.#reader = new LogReader(options.environment.pool, options.environment.indexes)
     this.#indexSaver = new IndexSaver(options.environment, this.#name())
-    this.#writer = new LogWriter(this.#writerOwner(), this.#segments.active)
+    this.#tail = new LogTail(this.#tailOwner(), recovered.nextOffset)
   }
 
   /**
@@ -133,17 +137,17 @@ export class PartitionLog {
 
   /** Offset that the next append gets: records below it may still be on their way to the disk. */
   get nextOffset(): bigint {
-    return this.#nextOffset
+    return this.#tail.nextOffset
   }
 
   /** Offset after the last record that is written. */
   get highWatermark(): bigint {
-    return this.#highWatermark
+    return this.#tail.highWatermark
   }
 
-  /** First offset of an open transaction, else the high watermark. */
+  /** First offset of an open transaction, at least the log start offset; else the high watermark. */
   get lastStableOffset(): bigint {
-    return this.#highWatermark
+    return this.#tail.lastStableOffset
   }
 
   /** Everything below is durable. */
@@ -209,24 +213,73 @@ export class PartitionLog {
    */
   append(records: Buffer, options: AppendOptions = {}): Promise<AppendResult> {
     const origin = options.origin ?? 'client'
-    if (this.#isClosed) return unavailable(KAFKA_ERRORS.UNKNOWN_TOPIC_OR_PARTITION, 'it is closed')
-    if (this.isOffline) return unavailable(KAFKA_ERRORS.KAFKA_STORAGE_ERROR, 'its disk failed')
+    const closed = this.#appendProblem()
+    if (closed !== undefined) return Promise.resolve(closed)
     const nowMs = this.#environment.clock.now()
     const checked = this.#environment.validator.validate(records, { config: this.#config, origin, nowMs })
     if (!checked.isValid) return this.#refuseBatch(checked)
     const { header } = checked
-    if (origin === 'client' && header.producerId >= 0n) {
-      const verdict = this.#producers.check(header)
-      if (verdict.kind !== 'next') return this.#answerSequence(verdict, header.producerId)
-    }
-    return this.#plan(checked, nowMs)
+    if (header.producerId < 0n) return this.#tail.plan({ ...checked, track: undefined }, nowMs)
+    const verdict =
+      origin === 'client' ? this.#producers.check(header, proofOf(options)) : this.#producers.checkEpoch(header)
+    if (verdict.kind === 'duplicate') return this.#answerRetry(verdict.batch)
+    if (verdict.kind !== 'next') return this.#refuse(sequenceRefusal(verdict, header.producerId))
+    const track: TailBatch['track'] = (baseOffset, timestampMs) =>
+      this.#producers.apply(header, baseOffset, timestampMs)
+    return this.#tail.plan({ ...checked, track }, nowMs)
+  }
+
+  /**
+   * Appends the marker that ends a producer's transaction here. It is over for
+   * the producer at once; when the promise resolves, the last stable offset has
+   * moved: whoever waits for records must be told then (`signals.changed`).
+   *
+   * A marker without an open transaction is written too: it moves the epochs.
+   * Answers like `append`; also INVALID_PRODUCER_EPOCH(47) for an epoch below the
+   * producer's, TRANSACTION_COORDINATOR_FENCED(52) for an old coordinator.
+   */
+  appendMarker(marker: AppendMarker): Promise<AppendResult> {
+    const closed = this.#appendProblem()
+    if (closed !== undefined) return Promise.resolve(closed)
+    const verdict = this.#producers.checkMarker(marker)
+    if (verdict.kind !== 'next') return this.#refuse(markerRefusal(verdict, marker.producerId))
+    const nowMs = this.#environment.clock.now()
+    const records = encodeMarker(marker, nowMs)
+    this.#verifications.markerPlanned(marker.producerId)
+    const track: TailBatch['track'] = (baseOffset, timestampMs) =>
+      this.#producers.applyMarker(marker, baseOffset, timestampMs)
+    return this.#tail.plan({ records, header: readBatchHeader(records, 0), track }, nowMs)
+  }
+
+  /** Call before asking the transaction coordinator about a batch of this producer; see `AppendTransaction`. */
+  beginVerification(producerId: bigint): TransactionVerification {
+    return this.#verifications.begin(producerId)
+  }
+
+  /** The open transaction of a producer, one whose marker is on its way not included. */
+  openTransaction(producerId: bigint): OpenTransaction | undefined {
+    const entry = this.#producers.get(producerId)
+    if (entry === undefined || entry.transactionFirstOffset < 0n) return undefined
+    return { producerEpoch: entry.producerEpoch, firstOffset: entry.transactionFirstOffset }
+  }
+
+  /** All producers that are known here. Source: DescribeProducers. */
+  describeProducers(): ProducerDescription[] {
+    return this.#producers.describe()
+  }
+
+  /** Aborted transactions that overlap a range of offsets, the upper end not included. Rejects with a system error. */
+  abortedTransactions(fromOffset: bigint, upToOffset: bigint): Promise<readonly AbortedTransaction[]> {
+    const log = { segments: this.#segments, indexes: this.#environment.indexes }
+    return abortedIn(log, this.#segments.floor(fromOffset) ?? this.#segments.first, { fromOffset, upToOffset })
   }
 
   /** Reads whole batches from the one that contains the offset on. Never rejects: a failed disk is an error code. */
   async read(fromOffset: bigint, bytesMax: number, options: ReadOptions = {}): Promise<ReadResult> {
     const { highWatermark, lastStableOffset } = this
     const logStartOffset = (): bigint => this.#logStartOffset
-    const log = { segments: this.#segments, reader: this.#reader, highWatermark, lastStableOffset, logStartOffset }
+    const parts = { segments: this.#segments, reader: this.#reader, indexes: this.#environment.indexes }
+    const log = { ...parts, highWatermark, lastStableOffset, logStartOffset }
     if (this.#isClosed) return this.#unreadable(KAFKA_ERRORS.UNKNOWN_TOPIC_OR_PARTITION)
     try {
       return await readLog(log, { fromOffset, bytesMax, options })
@@ -251,7 +304,7 @@ export class PartitionLog {
 
   /** Where a leader epoch ended. Source: OffsetForLeaderEpoch. */
   endOffsetOf(epoch: number): EpochEnd {
-    return this.#epochs.endOf(epoch, this.#highWatermark)
+    return this.#epochs.endOf(epoch, this.highWatermark)
   }
 
   /** The leader epoch in which the record at an offset was written, or -1. */
@@ -275,8 +328,8 @@ export class PartitionLog {
    * @param beforeOffset - First offset to keep; -1 for the high watermark.
    */
   async deleteRecords(beforeOffset: bigint): Promise<DeleteRecordsResult> {
-    const target = beforeOffset === -1n ? this.#highWatermark : beforeOffset
-    if (this.#isClosed || target < 0n || target > this.#highWatermark) {
+    const target = beforeOffset === -1n ? this.highWatermark : beforeOffset
+    if (this.#isClosed || target < 0n || target > this.highWatermark) {
       return { errorCode: KAFKA_ERRORS.OFFSET_OUT_OF_RANGE.code, lowWatermark: -1n }
     }
     if (target > this.#logStartOffset) {
@@ -300,7 +353,7 @@ export class PartitionLog {
     let count = countToDelete(this.#retentionInput(this.#config))
     if (count === this.segmentCount) {
       // Records on their way keep the active segment alive.
-      if (this.#writer.isIdle) await this.#rollEmpty()
+      if (this.#tail.isIdle) await this.#tail.rollEmpty()
       else count -= 1
     }
     return this.#dropSegments(count)
@@ -331,7 +384,7 @@ export class PartitionLog {
   async abandon(): Promise<void> {
     this.#isClosed = true
     this.#flusher.stop()
-    await this.#writer.idle()
+    await this.#tail.idle()
     await this.#flusher.exclusive(() => this.#release())
   }
 
@@ -342,19 +395,25 @@ export class PartitionLog {
 
   #unreadable(error: { readonly code: number }): ReadResult {
     const { highWatermark, lastStableOffset, logStartOffset } = this
-    return { errorCode: error.code, records: NOTHING, highWatermark, lastStableOffset, logStartOffset }
+    const offsets = { highWatermark, lastStableOffset, logStartOffset }
+    return { errorCode: error.code, records: NOTHING, ...offsets, abortedTransactions: [] }
   }
 
   async #release(): Promise<void> {
-    await this.#writer.idle()
+    await this.#tail.idle()
     for (const segment of this.#segments.all) for (const file of segment.paths) this.#environment.pool.forget(file)
     this.#changed()
   }
 
+  #appendProblem(): RefusedBatch | undefined {
+    if (this.#isClosed) return unavailable(KAFKA_ERRORS.UNKNOWN_TOPIC_OR_PARTITION, 'it is closed')
+    return this.isOffline ? unavailable(KAFKA_ERRORS.KAFKA_STORAGE_ERROR, 'its disk failed') : undefined
+  }
+
   /** Refused by what the log knows of the producer. */
-  #refuse(error: { readonly code: number }, errorMessage: string): Promise<RefusedBatch> {
+  #refuse({ code, text }: Refusal): Promise<RefusedBatch> {
     const logStartOffset = this.#logStartOffset
-    return Promise.resolve({ errorCode: error.code, errorMessage, recordErrors: [], logStartOffset })
+    return Promise.resolve({ errorCode: code, errorMessage: text, recordErrors: [], logStartOffset })
   }
 
   #refuseBatch({ errorCode, errorMessage, recordErrors, isUnframed }: InvalidBatch): Promise<RefusedBatch> {
@@ -362,168 +421,14 @@ export class PartitionLog {
     return Promise.resolve({ errorCode, errorMessage, recordErrors, logStartOffset })
   }
 
-  #answerSequence(verdict: Exclude<SequenceVerdict, { kind: 'next' }>, producerId: bigint): Promise<AppendResult> {
-    switch (verdict.kind) {
-      case 'staleEpoch': {
-        const text = `producer id ${producerId} is at epoch ${verdict.currentEpoch} by now`
-        return this.#refuse(KAFKA_ERRORS.INVALID_PRODUCER_EPOCH, text)
-      }
-      case 'outOfOrder': {
-        const text = `the next sequence of producer id ${producerId} is ${verdict.expectedSequence}`
-        return this.#refuse(KAFKA_ERRORS.OUT_OF_ORDER_SEQUENCE_NUMBER, text)
-      }
-      case 'duplicate': {
-        const { firstOffset, lastOffset, timestampMs } = verdict.batch
-        const logAppendTimeMs = this.#config.timestampType === 'LogAppendTime' ? timestampMs : -1n
-        const result = { baseOffset: firstOffset, lastOffset, logAppendTimeMs, isDuplicate: true }
-        if (lastOffset < this.#highWatermark) return Promise.resolve(this.#appended(result))
-        // The original is still on its way: the retry shares its fate.
-        return this.#pushBarrier(this.#segments.active, () => this.#appended(result))
-      }
+  /** A batch that is in the log, or on its way there: then the retry shares the fate of the original. */
+  #answerRetry({ firstOffset, lastOffset, timestampMs }: ProducerBatch): Promise<AppendResult> {
+    const logAppendTimeMs = this.#config.timestampType === 'LogAppendTime' ? timestampMs : -1n
+    const answer = (): AppendedBatch => {
+      const logStartOffset = this.#logStartOffset
+      return { errorCode: 0, baseOffset: firstOffset, lastOffset, logAppendTimeMs, logStartOffset, isDuplicate: true }
     }
-  }
-
-  #appended(result: Omit<AppendedBatch, 'errorCode' | 'logStartOffset'>): AppendedBatch {
-    return { errorCode: 0, ...result, logStartOffset: this.#logStartOffset }
-  }
-
-  /** Gives a checked batch its offset and place and queues it. Must not wait: order of calls is order of offsets. */
-  #plan({ records, header }: ValidBatch, nowMs: number): Promise<AppendResult> {
-    const baseOffset = this.#nextOffset
-    const lastOffset = baseOffset + BigInt(header.lastOffsetDelta)
-    const isStampedWithTime = this.#config.timestampType === 'LogAppendTime'
-    const maxTimestampMs = isStampedWithTime ? BigInt(nowMs) : header.maxTimestamp
-    const sizeBytes = records.length
-    if (shouldRoll(this.#segments.active, { sizeBytes, lastOffset, maxTimestampMs, nowMs }, this.#config)) {
-      this.#planRoll(nowMs)
-    }
-    const segment = this.#segments.active
-    stampBatch(records, 0, baseOffset, this.leaderEpoch)
-    if (isStampedWithTime) stampLogAppendTime(records, 0, nowMs)
-    const { producerId } = header
-    const isSequenced = producerId >= 0n && header.baseSequence >= 0
-    const entry = isSequenced ? this.#producers.apply(header, baseOffset, maxTimestampMs) : undefined
-    const position = segment.plannedBytes
-    segment.plannedBytes += sizeBytes
-    this.#nextOffset = lastOffset + 1n
-    return new Promise(resolve => {
-      this.#writer.push({
-        buffer: records,
-        segment,
-        position,
-        recordCount: header.recordCount,
-        lastOffset,
-        maxTimestampMs,
-        undo: isSequenced ? { producerId, entry } : undefined,
-        settle: error => {
-          const logAppendTimeMs = isStampedWithTime ? maxTimestampMs : -1n
-          if (error === undefined)
-            resolve(this.#appended({ baseOffset, lastOffset, logAppendTimeMs, isDuplicate: false }))
-          else resolve(unwritten(error))
-        }
-      })
-    })
-  }
-
-  /** Queues something without bytes: it resolves when all before it is written, refused if that failed. */
-  #pushBarrier<T>(segment: Segment, value: () => T): Promise<T | RefusedBatch> {
-    return new Promise(resolve => {
-      this.#writer.push({
-        buffer: NOTHING,
-        segment,
-        position: 0,
-        recordCount: 0,
-        lastOffset: this.#nextOffset - 1n,
-        maxTimestampMs: -1n,
-        undo: undefined,
-        settle: error => {
-          if (error === undefined) resolve(value())
-          else resolve(unwritten(error))
-        }
-      })
-    })
-  }
-
-  #planRoll(nowMs: number): Segment {
-    const segment = new Segment(this.#folder, this.#nextOffset, nowMs)
-    segment.resetIndexes()
-    const { segmentJitterMs, segmentMs } = this.#config
-    if (segmentJitterMs > 0) {
-      segment.rollJitterMs = randomInt(this.#environment.random, Math.min(segmentJitterMs, segmentMs))
-    }
-    segment.startSnapshot = encodeProducerSnapshot(this.#producers.entries(), this.#producers.count)
-    this.#segments.push(segment)
-    return segment
-  }
-
-  /** Begins a new segment without a batch, so that the active one can be removed. */
-  async #rollEmpty(): Promise<void> {
-    if (this.#segments.active.plannedBytes === 0) return
-    await this.#pushBarrier(this.#planRoll(this.#environment.clock.now()), () => undefined)
-  }
-
-  #writerOwner(): LogWriterOwner {
-    const { pool, logger } = this.#environment
-    return {
-      pool,
-      logger,
-      flushIfDue: batches => this.#flushIfDue(batches),
-      written: batches => this.#noteWritten(batches),
-      rolled: (previous, segment) => this.#noteRolled(previous, segment),
-      abandoned: (batches, error) => this.#noteAbandoned(batches, error)
-    }
-  }
-
-  /** `flush.messages`: records are made durable before they are acknowledged. */
-  #flushIfDue(batches: readonly PlannedBatch[]): Promise<void> | undefined {
-    let records = this.#unflushedRecords
-    for (const batch of batches) records += batch.recordCount
-    if (records < this.#config.flushMessages) return undefined
-    return this.#flusher.syncFile(this.#writer.segment.logPath)
-  }
-
-  #noteWritten(batches: readonly PlannedBatch[]): void {
-    let bytes = 0
-    for (const { buffer, segment, position, lastOffset, maxTimestampMs, recordCount } of batches) {
-      const sizeBytes = buffer.length
-      segment.noteWritten({ lastOffset, maxTimestampMs, position, sizeBytes }, this.#config.indexIntervalBytes)
-      bytes += sizeBytes
-      this.#unflushedRecords += recordCount
-      this.#highWatermark = lastOffset + 1n
-    }
-    if (this.#unflushedRecords >= this.#config.flushMessages) this.#unflushedRecords = 0
-    this.#appendedBytes += bytes
-    this.#indexSaver.saveBeside(this.#writer.segment)
-    this.#flusher.noteWritten(bytes)
-    this.#changed()
-  }
-
-  async #noteRolled(previous: Segment, segment: Segment): Promise<void> {
-    const { pool } = this.#environment
-    // Records in it count for `flush.messages`, and nobody comes back to it for that.
-    const isFlushCounted = this.#config.flushMessages < Number.MAX_SAFE_INTEGER
-    if (isFlushCounted && this.#unflushedRecords > 0) await this.#flusher.syncFile(previous.logPath)
-    previous.closeTimeIndex()
-    await previous.saveIndexes(pool)
-    await segment.createFiles(pool)
-    if (segment.startSnapshot !== undefined) {
-      await new SnapshotFiles(this.#folder).write(segment.baseOffset, segment.startSnapshot)
-      segment.startSnapshot = undefined
-    }
-    // Last, after all waits: a flush takes the indexes of sealed segments out of memory.
-    previous.isSealed = true
-  }
-
-  #noteAbandoned(batches: readonly PlannedBatch[], error: unknown): void {
-    for (const { undo } of batches.toReversed()) {
-      if (undo !== undefined) this.#producers.restore(undo.producerId, undo.entry)
-    }
-    const active = this.#writer.segment
-    this.#segments.dropAfter(active)
-    active.plannedBytes = active.sizeBytes
-    this.#nextOffset = this.#highWatermark
-    const fields = { ...this.#name(), batches: batches.length, error: messageOf(error), errno: systemErrorCode(error) }
-    this.#environment.logger.error(fields, 'appends failed: the log could not be written')
+    return lastOffset < this.highWatermark ? Promise.resolve(answer()) : this.#tail.pushBarrier(answer)
   }
 
   #changed(): void {
@@ -552,7 +457,7 @@ export class PartitionLog {
   #dropSegments(count: number): Promise<number> {
     return this.#flusher.exclusive(async () => {
       // The segment that the writer has in hand stays, even while the next one is planned already.
-      const dropped = this.#segments.dropOldest(Math.min(count, this.#segments.indexOf(this.#writer.segment)))
+      const dropped = this.#segments.dropOldest(Math.min(count, this.#segments.indexOf(this.#tail.writtenSegment)))
       if (dropped.length === 0) return 0
       const { baseOffset } = this.#segments.first
       if (baseOffset > this.#logStartOffset) this.#logStartOffset = baseOffset
@@ -580,21 +485,38 @@ export class PartitionLog {
     }
   }
 
+  #tailOwner(): LogTailOwner {
+    return {
+      environment: this.#environment,
+      segments: this.#segments,
+      producers: this.#producers,
+      logFields: this.#name(),
+      folder: () => this.#folder,
+      config: () => this.#config,
+      leaderEpoch: () => this.leaderEpoch,
+      logStartOffset: () => this.#logStartOffset,
+      syncFile: path => this.#flusher.syncFile(path),
+      written: bytes => this.#noteWritten(bytes)
+    }
+  }
+
+  #noteWritten(bytes: number): void {
+    this.#appendedBytes += bytes
+    this.#indexSaver.saveBeside(this.#tail.writtenSegment)
+    this.#flusher.noteWritten(bytes)
+    this.#changed()
+  }
+
   #flushTarget(): FlushTarget {
     return {
-      offset: this.#nextOffset,
+      offset: this.#tail.nextOffset,
       snapshot: encodeProducerSnapshot(this.#producers.entries(), this.#producers.count),
-      isWritten: this.#pushBarrier(this.#segments.active, () => true).then(outcome => outcome === true)
+      isWritten: this.#tail.pushBarrier(() => true).then(outcome => outcome === true)
     }
   }
 }
 
-function unavailable(error: { readonly code: number }, reason: string): Promise<RefusedBatch> {
-  const errorMessage = `the partition takes no records: ${reason}`
-  return Promise.resolve({ errorCode: error.code, errorMessage, recordErrors: [], logStartOffset: -1n })
-}
-
-function unwritten(error: unknown): Promise<RefusedBatch> {
-  const code = systemErrorCode(error)
-  return unavailable(KAFKA_ERRORS.KAFKA_STORAGE_ERROR, code === '' ? 'it could not be written' : code)
+function proofOf({ transaction }: AppendOptions): TransactionProof | undefined {
+  if (transaction?.verification?.isVoid !== true) return transaction
+  return { ...transaction, isVerified: false }
 }

@@ -7,12 +7,14 @@
  */
 
 import path from 'node:path'
+import { invariant } from '../../core/index.ts'
 import { systemErrorCode } from './disk.ts'
 import type { FilePool } from './file-pool.ts'
 import { OffsetIndex } from './offset-index.ts'
 import { Segment, type SegmentIndexes } from './segment.ts'
 import { lastOffsetOf, scanSegment } from './segment-scan.ts'
 import { TimeIndex } from './time-index.ts'
+import { TransactionIndex } from './transaction-index.ts'
 
 /** `index.interval.bytes` for rebuilt indexes of old segments: Kafka's default. */
 const REBUILD_INTERVAL_BYTES = 4096
@@ -84,7 +86,10 @@ export class IndexCache {
     const known = this.#rebuilding.get(segment)
     if (known !== undefined) return known
     // Whoever still reads it reads again from the one that took its place.
-    if (this.#retired.has(segment)) return { offsets: new OffsetIndex(segment.baseOffset), times: new TimeIndex(0n) }
+    if (this.#retired.has(segment)) {
+      const { baseOffset } = segment
+      return { offsets: new OffsetIndex(baseOffset), times: new TimeIndex(0n), aborts: new TransactionIndex() }
+    }
     const rebuilding = rebuildIndexes(segment, this.#pool)
     this.#rebuilding.set(segment, rebuilding)
     try {
@@ -104,7 +109,7 @@ export class IndexCache {
   #touch(segment: Segment, indexes: SegmentIndexes): void {
     this.#bytes -= this.#loaded.get(segment) ?? 0
     this.#loaded.delete(segment)
-    const bytes = indexes.offsets.sizeBytes + indexes.times.sizeBytes
+    const bytes = indexes.offsets.sizeBytes + indexes.times.sizeBytes + indexes.aborts.sizeBytes
     this.#loaded.set(segment, bytes)
     this.#bytes += bytes
     for (const oldest of this.#loaded.keys()) {
@@ -114,7 +119,7 @@ export class IndexCache {
   }
 }
 
-/** Reads both index files; `undefined` if they are missing, damaged, or empty where they cannot be. */
+/** Reads the index files; `undefined` if offset or time index are missing, damaged, or empty where they cannot be. */
 export async function loadIndexes(segment: Segment, pool: FilePool): Promise<SegmentIndexes | undefined> {
   const savedOffsets = await readWhole(segment.indexPath, pool)
   const savedTimes = await readWhole(segment.timeIndexPath, pool)
@@ -124,14 +129,29 @@ export async function loadIndexes(segment: Segment, pool: FilePool): Promise<Seg
   if (!offsets.isSound(segment.sizeBytes) || !times.isSound()) return undefined
   // A sealed segment with records has at least the last entry of its time index.
   if (offsets.count === 0 && times.count === 0 && segment.sizeBytes > 0) return undefined
-  return { offsets, times }
+  const aborts = await loadAborts(segment, pool)
+  invariant(aborts, `${segment.transactionIndexPath} was damaged since the broker started`)
+  return { offsets, times, aborts }
 }
 
-/** Builds both indexes from the log and replaces their files. The segment gets no batches meanwhile. */
+/** Reads the aborted transactions of a segment; `undefined` if their file is damaged. None if there is no file. */
+export async function loadAborts(segment: Segment, pool: FilePool): Promise<TransactionIndex | undefined> {
+  const saved = await readWhole(segment.transactionIndexPath, pool)
+  if (saved === undefined) return new TransactionIndex()
+  const aborts = new TransactionIndex(saved)
+  return aborts.isSound(segment.baseOffset, saved.length) ? aborts : undefined
+}
+
+/**
+ * Builds offset and time index from the log and replaces their files. The segment gets no batches meanwhile.
+ * The aborted transactions stay: they are those of their file.
+ */
 export async function rebuildIndexes(segment: Segment, pool: FilePool): Promise<SegmentIndexes> {
   // On the side: readers of the segment must not see its size and indexes grow anew.
   const scratch = new Segment(path.dirname(segment.logPath), segment.baseOffset, segment.touchedMs)
-  const rebuilt = scratch.resetIndexes()
+  const aborts = await loadAborts(segment, pool)
+  invariant(aborts, `${segment.transactionIndexPath} was damaged since the broker started`)
+  const rebuilt = scratch.resetIndexes(aborts)
   await scanSegment({
     pool,
     path: segment.logPath,

@@ -29,8 +29,8 @@ export interface ScanOptions {
   readonly minOffset: bigint
   /** Checksums are verified for batches that end at or after this offset. Default: never. */
   readonly crcFromOffset?: bigint
-  /** Called for every good batch. Return `false` to end the walk there. */
-  readonly onBatch?: (header: RecordBatchHeader, position: number) => boolean | undefined
+  /** Called for every good batch; its bytes are valid until then. Return `false` to end the walk there. */
+  readonly onBatch?: (header: RecordBatchHeader, position: number, batch: Buffer) => boolean | undefined
 }
 
 /** How a walk ended. */
@@ -98,7 +98,8 @@ function walkChunk(view: Buffer, options: ScanOptions & { position: number; next
     const header = readBatchHeader(view, walk.bytes)
     const contentProblem = batchProblem(view, walk.bytes, { header, walk, crcFromOffset: options.crcFromOffset })
     if (contentProblem !== undefined) return { ...walk, isStopped: true, problem: contentProblem }
-    if (options.onBatch?.(header, options.position + walk.bytes) === false) return { ...walk, isStopped: true }
+    const batch = view.subarray(walk.bytes, walk.bytes + sizeBytes)
+    if (options.onBatch?.(header, options.position + walk.bytes, batch) === false) return { ...walk, isStopped: true }
     walk.bytes += sizeBytes
     walk.nextOffset = lastOffsetOf(header) + 1n
   }

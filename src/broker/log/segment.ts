@@ -1,6 +1,7 @@
 /**
  * One segment of a partition's log: a `.log` file of record batches, its offset
- * index and its time index.
+ * index, its time index, and the index of aborted transactions, whose file is
+ * there only if there are any.
  *
  * `sizeBytes` is what the file holds for certain; readers never go beyond it.
  * Index entries are made only for bytes that are written, so a failed write
@@ -13,11 +14,12 @@
  */
 
 import path from 'node:path'
-import { INDEX_SUFFIX, LOG_SUFFIX, offsetFileName, TIME_INDEX_SUFFIX } from './file-names.ts'
+import { INDEX_SUFFIX, LOG_SUFFIX, offsetFileName, TIME_INDEX_SUFFIX, TRANSACTION_INDEX_SUFFIX } from './file-names.ts'
 import type { FilePool } from './file-pool.ts'
 import type { FixedEntries } from './fixed-entries.ts'
 import { OffsetIndex } from './offset-index.ts'
 import { TimeIndex, type TimestampOffset } from './time-index.ts'
+import { type AbortedTransaction, TransactionIndex } from './transaction-index.ts'
 
 /** What a segment needs to know of a batch that is in its file. */
 export interface WrittenBatch {
@@ -27,13 +29,14 @@ export interface WrittenBatch {
   readonly sizeBytes: number
 }
 
-/** Both indexes of a segment. */
+/** The indexes of a segment. */
 export interface SegmentIndexes {
   readonly offsets: OffsetIndex
   readonly times: TimeIndex
+  readonly aborts: TransactionIndex
 }
 
-/** Either index: what saving needs. */
+/** Any index: what saving needs. */
 type IndexFile = Pick<FixedEntries, 'unsaved' | 'markSaved'>
 
 /** A segment file and what is known of it. */
@@ -42,6 +45,7 @@ export class Segment {
   readonly logPath: string
   readonly indexPath: string
   readonly timeIndexPath: string
+  readonly transactionIndexPath: string
   /** Bytes of whole batches in the file. */
   sizeBytes = 0
   /** Bytes in the file and bytes that wait to be written to it. */
@@ -56,8 +60,10 @@ export class Segment {
   isSealed = false
   /** Whether everything in it is durable. */
   isFlushed = false
-  /** Both indexes while the segment is active or being looked at; else they are in their files. */
+  /** The indexes while the segment is active or being looked at; else they are in their files. */
   indexes: SegmentIndexes | undefined
+  /** Whether the marker of an aborted transaction is in it: only then it has a file of them. */
+  hasAborts = false
   /** Taken off `segment.ms` for this segment. */
   rollJitterMs = 0
   /** Producer state at the base offset, to be written when the segment is begun. */
@@ -69,23 +75,33 @@ export class Segment {
     this.logPath = path.join(folder, offsetFileName(baseOffset, LOG_SUFFIX))
     this.indexPath = path.join(folder, offsetFileName(baseOffset, INDEX_SUFFIX))
     this.timeIndexPath = path.join(folder, offsetFileName(baseOffset, TIME_INDEX_SUFFIX))
+    this.transactionIndexPath = path.join(folder, offsetFileName(baseOffset, TRANSACTION_INDEX_SUFFIX))
     this.maxTimestamp = { timestampMs: -1n, offset: baseOffset }
     this.touchedMs = nowMs
   }
 
-  /** The three files. */
+  /** All files that it may have. */
   get paths(): string[] {
+    return [...this.#steadyPaths, this.transactionIndexPath]
+  }
+
+  /** The files that every segment has. */
+  get #steadyPaths(): string[] {
     return [this.logPath, this.indexPath, this.timeIndexPath]
   }
 
   /** Creates the files that are missing. */
   async createFiles(pool: FilePool): Promise<void> {
-    for (const file of this.paths) await pool.create(file)
+    for (const file of this.#steadyPaths) await pool.create(file)
   }
 
-  /** Gives the segment empty indexes: a new segment, or one whose indexes are rebuilt. */
-  resetIndexes(): SegmentIndexes {
-    this.indexes = { offsets: new OffsetIndex(this.baseOffset), times: new TimeIndex(this.baseOffset) }
+  /**
+   * Gives the segment empty indexes: a new segment, or one whose indexes are rebuilt.
+   *
+   * @param aborts - Aborted transactions to keep: the log of one segment alone does not tell them.
+   */
+  resetIndexes(aborts: TransactionIndex = new TransactionIndex()): SegmentIndexes {
+    this.indexes = { offsets: new OffsetIndex(this.baseOffset), times: new TimeIndex(this.baseOffset), aborts }
     this.#bytesSinceEntry = 0
     return this.indexes
   }
@@ -107,6 +123,12 @@ export class Segment {
     this.isFlushed = false
   }
 
+  /** Takes the marker of an aborted transaction that is in the file. */
+  noteAborted(aborted: AbortedTransaction): void {
+    this.hasAborts = true
+    this.indexes?.aborts.append(aborted)
+  }
+
   /** Closes the time index of a segment that gets no more batches: its last entry is the largest timestamp. */
   closeTimeIndex(): void {
     if (this.maxTimestamp.timestampMs >= 0n) this.indexes?.times.append(this.maxTimestamp)
@@ -114,7 +136,9 @@ export class Segment {
 
   /** How many bytes of index entries are not in their files. */
   get unsavedIndexBytes(): number {
-    return (this.indexes?.offsets.unsavedBytes ?? 0) + (this.indexes?.times.unsavedBytes ?? 0)
+    if (this.indexes === undefined) return 0
+    const { offsets, times, aborts } = this.indexes
+    return offsets.unsavedBytes + times.unsavedBytes + aborts.unsavedBytes
   }
 
   /** Writes index entries that their files lack. */
@@ -122,11 +146,29 @@ export class Segment {
     if (this.indexes === undefined) return
     await saveIndex(pool, this.indexPath, this.indexes.offsets)
     await saveIndex(pool, this.timeIndexPath, this.indexes.times)
+    if (this.indexes.aborts.unsavedBytes === 0) return
+    await pool.create(this.transactionIndexPath)
+    await saveIndex(pool, this.transactionIndexPath, this.indexes.aborts)
+  }
+
+  /** Replaces the aborted transactions, and writes those that their file lacks. */
+  async replaceAborts(aborts: TransactionIndex, pool: FilePool): Promise<void> {
+    if (aborts.unsavedBytes > 0) {
+      await pool.create(this.transactionIndexPath)
+      await saveIndex(pool, this.transactionIndexPath, aborts)
+    }
+    if (this.indexes !== undefined) this.indexes = { ...this.indexes, aborts }
   }
 
   /** Makes log and indexes durable. */
   async sync(pool: FilePool): Promise<void> {
-    for (const file of this.paths) await pool.use(file, file => file.sync())
+    for (const file of this.#steadyPaths) await pool.use(file, file => file.sync())
+    await this.syncTransactionIndex(pool)
+  }
+
+  /** Makes the file of aborted transactions durable, if there is one. */
+  async syncTransactionIndex(pool: FilePool): Promise<void> {
+    if (this.hasAborts) await pool.use(this.transactionIndexPath, file => file.sync())
   }
 }
 

@@ -42,17 +42,26 @@ export class SnapshotFiles {
     }
   }
 
-  /** The latest sound snapshot at or below `endOffset`. Damaged ones, and those above, are removed. */
-  async loadLatest(endOffset: bigint): Promise<LoadedSnapshot | undefined> {
+  /**
+   * The latest sound snapshot of a log from `from` to `to`. Removed are damaged ones, and those that lie below the
+   * log or above its end: they speak of batches that are not there.
+   */
+  async loadLatest(log: { from: bigint; to: bigint; end: bigint }): Promise<LoadedSnapshot | undefined> {
+    let latest: LoadedSnapshot | undefined
     for (const offset of (await this.offsets()).toReversed()) {
-      if (offset <= endOffset) {
-        const content = await readIfPresent(this.#path(offset))
-        const entries = content === undefined ? undefined : decodeProducerSnapshot(content)
-        if (entries !== undefined) return { offset, entries }
-      }
-      await fs.rm(this.#path(offset), { force: true })
+      const isInLog = offset >= log.from && offset <= log.end
+      if (isInLog && (latest !== undefined || offset > log.to)) continue
+      const content = isInLog ? await readIfPresent(this.#path(offset)) : undefined
+      const entries = content === undefined ? undefined : decodeProducerSnapshot(content)
+      if (entries === undefined) await fs.rm(this.#path(offset), { force: true })
+      else latest = { offset, entries }
     }
-    return undefined
+    return latest
+  }
+
+  /** Removes all. */
+  async clear(): Promise<void> {
+    for (const offset of await this.offsets()) await fs.rm(this.#path(offset), { force: true })
   }
 
   /** Removes snapshots below the log, and all but the latest two that are at no segment's base offset. */

@@ -94,7 +94,8 @@ test('reading below the log start or above its end is out of range, at its end i
     records: Buffer.alloc(0),
     highWatermark: 10n,
     lastStableOffset: 10n,
-    logStartOffset: 4n
+    logStartOffset: 4n,
+    abortedTransactions: []
   })
 })
 

@@ -6,7 +6,7 @@ import { lastSequenceOf, nextSequence, ProducerState } from '../../../src/broker
 const SEQUENCE_MAX = 2_147_483_647
 
 function batch(baseSequence: number, recordCount: number, producerEpoch = 0): Parameters<ProducerState['check']>[0] {
-  return { producerId: 9n, producerEpoch, baseSequence, recordCount }
+  return { producerId: 9n, producerEpoch, baseSequence, recordCount, attributes: 0 }
 }
 
 /** A producer that wrote batches of two records at sequences 0, 2, 4, … and offsets 100, 102, … */
@@ -79,15 +79,14 @@ test('a batch of a new epoch forgets the batches of the old one', () => {
   assert.equal(verdict.batch.firstOffset, 2n)
 })
 
-test('restoring the entry before an append undoes the append', () => {
+test('undoing an append puts the entry before it back', () => {
   const state = stateAfter(1)
-  const before = state.apply(batch(2, 2), 102n, 1000n)
-
-  state.restore(9n, before)
+  state.undo(state.apply(batch(2, 2), 102n, 1000n))
 
   assert.deepEqual(state.check(batch(2, 2)), { kind: 'next' })
-  state.restore(9n, undefined)
-  assert.equal(state.count, 0)
+  const other = new ProducerState()
+  other.undo(other.apply(batch(0, 2), 0n, 1000n))
+  assert.equal(other.count, 0)
 })
 
 test('a producer is forgotten after its expiration, not before', () => {
@@ -100,7 +99,11 @@ test('a producer is forgotten after its expiration, not before', () => {
 
 test("a snapshot has the bytes of Kafka's ProducerSnapshot version 1", () => {
   const state = new ProducerState()
-  state.apply({ producerId: 4001n, producerEpoch: 2, baseSequence: 10, recordCount: 5 }, 70n, 1_700_000_000_000n)
+  state.apply(
+    { producerId: 4001n, producerEpoch: 2, baseSequence: 10, recordCount: 5, attributes: 0 },
+    70n,
+    1_700_000_000_000n
+  )
 
   const bytes = encodeProducerSnapshot(state.entries(), state.count)
 
@@ -123,7 +126,7 @@ test('a snapshot gives back what the next check needs', () => {
   state.apply(batch(SEQUENCE_MAX - 1, 4, 5), 40n, 123n) // 2147483646, 2147483647, 0, 1
   const entries = decodeProducerSnapshot(encodeProducerSnapshot(state.entries(), state.count))
   const restored = new ProducerState()
-  for (const entry of entries ?? []) restored.restore(entry.producerId, entry)
+  restored.load(entries ?? [])
 
   assert.deepEqual(restored.get(9n), state.get(9n))
 })
