@@ -21,6 +21,7 @@ import {
 } from '../../protocol/index.ts'
 import { messageOf, randomInt } from '../../core/index.ts'
 import type { PartitionLog } from '../log/index.ts'
+import { mayTopic } from './authorization.ts'
 import type { BrokerState } from './broker-state.ts'
 import type { FetchContext, FetchTarget } from './fetch-sessions.ts'
 import { type Caller, defineHandler, errorCode } from './handler.ts'
@@ -58,12 +59,12 @@ async function fetchAndWait(
   broker: BrokerState,
   call: { request: FetchRequest; context: FetchContext; caller: Caller }
 ): Promise<Fetched[]> {
-  const { request, context, caller } = call
-  let fetched = await fetchAll(broker, request, context)
+  const { request, caller } = call
+  let fetched = await fetchAll(broker, call)
   if (isAnswerDue(fetched, request)) return fetched
   // What was appended while the others were read has woken nobody yet.
   if (fetched.some(hasGrown)) {
-    fetched = await fetchAll(broker, request, context)
+    fetched = await fetchAll(broker, call)
     if (isAnswerDue(fetched, request)) return fetched
   }
   // Grown once more: the answer is there, and whoever appended it will not wake us again.
@@ -75,7 +76,7 @@ async function fetchAndWait(
       signal: caller.signal
     })
   }
-  return caller.signal.aborted ? [] : fetchAll(broker, request, context)
+  return caller.signal.aborted ? [] : fetchAll(broker, call)
 }
 
 function bytesOf(fetched: readonly Fetched[]): number {
@@ -92,13 +93,16 @@ function hasGrown({ log, data }: Fetched): boolean {
 }
 
 /** Reads all partitions in turn, as long as there is room in the answer. */
-async function fetchAll(broker: BrokerState, request: FetchRequest, context: FetchContext): Promise<Fetched[]> {
+async function fetchAll(
+  broker: BrokerState,
+  { request, context, caller }: { request: FetchRequest; context: FetchContext; caller: Caller }
+): Promise<Fetched[]> {
   const fetched: Fetched[] = []
   let bytesLeft = Math.min(request.maxBytes, broker.settings.number('fetch.max.bytes'))
   let isFirst = true
   for (const target of context.targets) {
     const bytesMax = Math.min(bytesLeft, target.partitionBytesMax)
-    const one = await fetchPartition(broker, target, { request, bytesMax, minOneBatch: isFirst })
+    const one = await fetchPartition(broker, target, { request, caller, bytesMax, minOneBatch: isFirst })
     fetched.push(one)
     if (one.bytes > 0) isFirst = false
     bytesLeft = Math.max(0, bytesLeft - one.bytes)
@@ -109,7 +113,7 @@ async function fetchAll(broker: BrokerState, request: FetchRequest, context: Fet
 async function fetchPartition(
   broker: BrokerState,
   target: FetchTarget,
-  limits: { request: FetchRequest; bytesMax: number; minOneBatch: boolean }
+  limits: { request: FetchRequest; caller: Caller; bytesMax: number; minOneBatch: boolean }
 ): Promise<Fetched> {
   const isById = target.topic === ''
   const topic = isById ? broker.logs.topicById(target.topicId) : broker.logs.topic(target.topic)
@@ -124,6 +128,9 @@ async function fetchPartition(
     }
     return { target, topic: name, log, data, bytes: 0, hasError: true }
   }
+  const isNamed = topic !== undefined || !isById
+  if (isNamed && !mayTopic(broker, limits.caller, { operation: 'read', name }))
+    return failed('TOPIC_AUTHORIZATION_FAILED')
   if (log === undefined)
     return failed(topic === undefined && isById ? 'UNKNOWN_TOPIC_ID' : 'UNKNOWN_TOPIC_OR_PARTITION')
   const epochError = leaderEpochError(log, target.currentLeaderEpoch)

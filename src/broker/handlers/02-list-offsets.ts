@@ -18,7 +18,8 @@ import { messageOf } from '../../core/index.ts'
 import type { PartitionLog } from '../log/index.ts'
 import type { BrokerState } from './broker-state.ts'
 import { leaderEpochError } from './01-fetch.ts'
-import { defineHandler, errorCode } from './handler.ts'
+import { mayTopic } from './authorization.ts'
+import { type Caller, defineHandler, errorCode } from './handler.ts'
 
 const LATEST = -1n
 const EARLIEST = -2n
@@ -40,11 +41,11 @@ const PLACE_VERSIONS = new Map([
 /** The handler of ListOffsets. */
 export const listOffsetsHandler = defineHandler({
   api: listOffsetsApi,
-  handle: async (broker, request, { apiVersion }) => {
+  handle: async (broker, request, caller) => {
     const topics = await Promise.all(
       request.topics.map(async ({ name, partitions }) => ({
         name,
-        partitions: await Promise.all(partitions.map(each => lookUp(broker, name, { ...each, apiVersion })))
+        partitions: await Promise.all(partitions.map(each => lookUp(broker, { topic: name, caller }, each)))
       }))
     )
     return { topics }
@@ -59,13 +60,15 @@ export const listOffsetsHandler = defineHandler({
 
 async function lookUp(
   broker: BrokerState,
-  topic: string,
-  { partitionIndex, currentLeaderEpoch, timestamp, apiVersion }: ListOffsetsRequestPartition & { apiVersion: number }
+  { topic, caller }: { topic: string; caller: Caller },
+  { partitionIndex, currentLeaderEpoch, timestamp }: ListOffsetsRequestPartition
 ): Promise<ListOffsetsResponsePartitionResponseInput> {
+  const { apiVersion } = caller
   const failed = (error: KafkaErrorName): ListOffsetsResponsePartitionResponseInput => ({
     partitionIndex,
     errorCode: errorCode(error)
   })
+  if (!mayTopic(broker, caller, { operation: 'describe', name: topic })) return failed('TOPIC_AUTHORIZATION_FAILED')
   const log = broker.logs.topic(topic)?.logs[partitionIndex]
   if (log === undefined) return failed('UNKNOWN_TOPIC_OR_PARTITION')
   const epochError = leaderEpochError(log, currentLeaderEpoch)

@@ -8,8 +8,9 @@
 
 import { type KafkaErrorName, offsetCommitApi, type OffsetCommitRequest, ZERO_UUID } from '../../protocol/index.ts'
 import type { OffsetToCommit } from '../groups/index.ts'
+import { mayTopic } from './authorization.ts'
 import type { BrokerState } from './broker-state.ts'
-import { defineHandler, errorCode } from './handler.ts'
+import { type Caller, defineHandler, errorCode } from './handler.ts'
 
 const NO_RETENTION = -1n
 type RequestTopic = OffsetCommitRequest['topics'][number]
@@ -17,9 +18,10 @@ type RequestTopic = OffsetCommitRequest['topics'][number]
 /** The handler of OffsetCommit. */
 export const offsetCommitHandler = defineHandler({
   api: offsetCommitApi,
-  handle: async (broker, request) => {
+  needs: request => [{ operation: 'read', type: 'group', name: request.groupId }],
+  handle: async (broker, request, caller) => {
     const offsets: OffsetToCommit[] = []
-    const checked = request.topics.map(topic => checkTopic(broker, { request, topic, offsets }))
+    const checked = request.topics.map(topic => checkTopic(broker, { request, caller, topic, offsets }))
     const identity = {
       memberId: request.memberId,
       groupInstanceId: request.groupInstanceId,
@@ -48,11 +50,14 @@ export const offsetCommitHandler = defineHandler({
 /** Errors of a topic's partitions one by one; what may be committed is added to `offsets`. */
 function checkTopic(
   broker: BrokerState,
-  context: { request: OffsetCommitRequest; topic: RequestTopic; offsets: OffsetToCommit[] }
+  context: { request: OffsetCommitRequest; caller: Caller; topic: RequestTopic; offsets: OffsetToCommit[] }
 ): KafkaErrorName[] {
-  const { request, topic, offsets } = context
+  const { request, caller, topic, offsets } = context
   const isById = topic.topicId !== ZERO_UUID
   const known = isById ? broker.logs.topicById(topic.topicId) : broker.logs.topic(topic.name)
+  const name = known?.name ?? topic.name
+  if (!(known === undefined && isById) && !mayTopic(broker, caller, { operation: 'read', name }))
+    return topic.partitions.map(() => 'TOPIC_AUTHORIZATION_FAILED')
   const nowMs = broker.clock.now()
   const expireTimestampMs =
     request.retentionTimeMs === NO_RETENTION ? undefined : nowMs + Number(request.retentionTimeMs)

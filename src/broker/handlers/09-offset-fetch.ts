@@ -7,14 +7,18 @@
  */
 
 import {
+  type KafkaErrorName,
   offsetFetchApi,
+  type OffsetFetchRequest,
   type OffsetFetchRequestGroup,
   type OffsetFetchResponseGroupInput,
+  type OffsetFetchResponseInput,
   type OffsetFetchResponsePartitionInput,
   ZERO_UUID
 } from '../../protocol/index.ts'
+import { authorizationError, maySeeTopic, mayTopic } from './authorization.ts'
 import type { BrokerState } from './broker-state.ts'
-import { defineHandler, errorCode } from './handler.ts'
+import { type Caller, defineHandler, errorCode } from './handler.ts'
 
 const BATCHED_GROUPS_VERSION = 8
 const TOPIC_ID_VERSION = 10
@@ -22,13 +26,15 @@ const TOPIC_ID_VERSION = 10
 /** The handler of OffsetFetch. */
 export const offsetFetchHandler = defineHandler({
   api: offsetFetchApi,
-  handle: (broker, request, { apiVersion }) => {
+  handle: (broker, request, caller) => {
+    const { apiVersion } = caller
     if (apiVersion >= BATCHED_GROUPS_VERSION) {
-      return { groups: request.groups.map(group => fetchGroup(broker, group, apiVersion)) }
+      return { groups: request.groups.map(group => fetchGroup(broker, group, caller)) }
     }
     const names = request.topics?.map(topic => ({ ...topic, topicId: ZERO_UUID })) ?? null
     const group = { groupId: request.groupId, memberId: null, memberEpoch: -1, topics: names }
-    const { topics } = fetchGroup(broker, group, apiVersion)
+    const { topics, errorCode: code = 0 } = fetchGroup(broker, group, caller)
+    if (code !== 0) return failSingle(request, code, apiVersion)
     return { topics: topics?.map(({ name, partitions }) => ({ name, partitions })) ?? [] }
   },
   fail: (request, code) => ({
@@ -37,11 +43,30 @@ export const offsetFetchHandler = defineHandler({
   })
 })
 
+/** One group's failure before version 8: version 1 has no place for it but the partitions. */
+function failSingle(request: OffsetFetchRequest, code: number, apiVersion: number): OffsetFetchResponseInput {
+  if (apiVersion > 1) return { errorCode: code }
+  const topics = (request.topics ?? []).map(({ name, partitionIndexes }) => ({
+    name,
+    partitions: partitionIndexes.map(partitionIndex => ({
+      partitionIndex,
+      committedOffset: -1n,
+      metadata: '',
+      errorCode: code
+    }))
+  }))
+  return { topics }
+}
+
 function fetchGroup(
   broker: BrokerState,
   group: OffsetFetchRequestGroup,
-  apiVersion: number
+  caller: Caller
 ): OffsetFetchResponseGroupInput {
+  const { apiVersion } = caller
+  const need = { operation: 'describe', type: 'group', name: group.groupId } as const
+  const refusal = authorizationError(broker, caller, need)
+  if (refusal !== undefined) return { groupId: group.groupId, topics: [], errorCode: errorCode(refusal) }
   const offsets = broker.groups.find(group.groupId)?.offsets
   const one = (topic: string, partitionIndex: number): OffsetFetchResponsePartitionInput => {
     const committed = offsets?.get(topic, partitionIndex)
@@ -50,7 +75,8 @@ function fetchGroup(
     return { partitionIndex, committedOffset: offset, committedLeaderEpoch: leaderEpoch, metadata }
   }
   if (group.topics === null) {
-    const topics = [...(offsets?.entries() ?? [])].map(([name, partitions]) => ({
+    const seen = [...(offsets?.entries() ?? [])].filter(([name]) => maySeeTopic(broker, caller, name))
+    const topics = seen.map(([name, partitions]) => ({
       name,
       topicId: broker.logs.topic(name)?.id ?? ZERO_UUID,
       partitions: [...partitions.keys()].map(partition => one(name, partition))
@@ -59,14 +85,16 @@ function fetchGroup(
   }
   const topics = group.topics.map(({ name, topicId, partitionIndexes }) => {
     const known = apiVersion >= TOPIC_ID_VERSION ? broker.logs.topicById(topicId)?.name : name
-    const partitions = partitionIndexes.map(partition =>
-      known === undefined ? absent(partition, 'UNKNOWN_TOPIC_ID') : one(known, partition)
-    )
+    const isAllowed = known === undefined || mayTopic(broker, caller, { operation: 'describe', name: known })
+    const partitions = partitionIndexes.map(partition => {
+      if (known === undefined) return absent(partition, 'UNKNOWN_TOPIC_ID')
+      return isAllowed ? one(known, partition) : absent(partition, 'TOPIC_AUTHORIZATION_FAILED')
+    })
     return { name, topicId, partitions }
   })
   return { groupId: group.groupId, topics }
 }
 
-function absent(partitionIndex: number, error: 'NONE' | 'UNKNOWN_TOPIC_ID'): OffsetFetchResponsePartitionInput {
+function absent(partitionIndex: number, error: KafkaErrorName): OffsetFetchResponsePartitionInput {
   return { partitionIndex, committedOffset: -1n, committedLeaderEpoch: -1, metadata: '', errorCode: errorCode(error) }
 }

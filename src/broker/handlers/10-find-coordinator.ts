@@ -7,22 +7,26 @@
  */
 
 import { type FindCoordinatorResponseInput, findCoordinatorApi, type KafkaErrorName } from '../../protocol/index.ts'
+import { authorizationError } from './authorization.ts'
 import type { BrokerState } from './broker-state.ts'
-import { defineHandler, errorCode, errorMessage } from './handler.ts'
+import { type Caller, defineHandler, errorCode, errorMessage } from './handler.ts'
 
 const GROUP = 0
+const TRANSACTION = 1
 const BATCHED_KEYS_VERSION = 4
 const NOT_SUPPORTED = 'This broker coordinates consumer groups; transactions and share groups are not supported.'
 
 /** The handler of FindCoordinator. */
 export const findCoordinatorHandler = defineHandler({
   api: findCoordinatorApi,
-  handle: async (broker, request, { apiVersion }): Promise<FindCoordinatorResponseInput> => {
+  handle: async (broker, request, caller): Promise<FindCoordinatorResponseInput> => {
     const keyError = await keyTypeError(broker, request.keyType)
-    if (apiVersion >= BATCHED_KEYS_VERSION) {
-      return { coordinators: request.coordinatorKeys.map(key => ({ key, ...answer(broker, keyError) })) }
+    const answerFor = (key: string): CoordinatorAnswer =>
+      answer(broker, mayFindError(broker, caller, { keyType: request.keyType, key }) ?? keyError)
+    if (caller.apiVersion >= BATCHED_KEYS_VERSION) {
+      return { coordinators: request.coordinatorKeys.map(key => ({ key, ...answerFor(key) })) }
     }
-    return answer(broker, keyError)
+    return answerFor(request.key)
   },
   // Each form has its own place for the error, and refuses the other's.
   fail: ({ coordinatorKeys }, code) =>
@@ -34,6 +38,17 @@ export const findCoordinatorHandler = defineHandler({
 async function keyTypeError(broker: BrokerState, keyType: number): Promise<KafkaErrorName> {
   if (keyType !== GROUP) return 'INVALID_REQUEST'
   return (await broker.offsetsTopic.ensureCreated()) ? 'NONE' : 'COORDINATOR_NOT_AVAILABLE'
+}
+
+/** Why the caller may not learn who coordinates a group or transactional id. */
+function mayFindError(
+  broker: BrokerState,
+  caller: Caller,
+  { keyType, key }: { keyType: number; key: string }
+): KafkaErrorName | undefined {
+  if (keyType === GROUP) return authorizationError(broker, caller, { operation: 'describe', type: 'group', name: key })
+  if (keyType !== TRANSACTION) return undefined
+  return authorizationError(broker, caller, { operation: 'describe', type: 'transactionalId', name: key })
 }
 
 interface CoordinatorAnswer {

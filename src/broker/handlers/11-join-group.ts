@@ -12,6 +12,7 @@ import { defineHandler, errorCode } from './handler.ts'
 /** The handler of JoinGroup. */
 export const joinGroupHandler = defineHandler({
   api: joinGroupApi,
+  needs: request => [{ operation: 'read', type: 'group', name: request.groupId }],
   handle: async (broker, request, { apiVersion, clientId, host }) => {
     const reply = await broker.groups.join(request.groupId, {
       memberId: request.memberId,

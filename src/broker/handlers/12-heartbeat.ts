@@ -6,6 +6,7 @@ import { defineHandler, errorCode } from './handler.ts'
 /** The handler of Heartbeat. */
 export const heartbeatHandler = defineHandler({
   api: heartbeatApi,
+  needs: request => [{ operation: 'read', type: 'group', name: request.groupId }],
   handle: (broker, request) => {
     const { memberId, groupInstanceId, generationId } = request
     const error = broker.groups.heartbeat(request.groupId, { memberId, groupInstanceId, generation: generationId })

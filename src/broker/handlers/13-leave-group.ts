@@ -12,6 +12,7 @@ const BATCH_VERSION = 3
 /** The handler of LeaveGroup. */
 export const leaveGroupHandler = defineHandler({
   api: leaveGroupApi,
+  needs: request => [{ operation: 'read', type: 'group', name: request.groupId }],
   handle: (broker, request, { apiVersion }) => {
     if (apiVersion < BATCH_VERSION) {
       const [error] = broker.groups.leave(request.groupId, [{ memberId: request.memberId, groupInstanceId: null }])

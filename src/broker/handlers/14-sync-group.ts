@@ -12,6 +12,7 @@ const PROTOCOL_REQUIRED_VERSION = 5
 /** The handler of SyncGroup. */
 export const syncGroupHandler = defineHandler({
   api: syncGroupApi,
+  needs: request => [{ operation: 'read', type: 'group', name: request.groupId }],
   handle: async (broker, request, { apiVersion }) => {
     const isProtocolNamed = request.protocolType !== null && request.protocolName !== null
     if (apiVersion >= PROTOCOL_REQUIRED_VERSION && !isProtocolNamed) {

@@ -1,6 +1,11 @@
-/** ListGroups, versions 0 to 5: all groups, filtered by state (4) and type (5), without regard to case. */
+/**
+ * ListGroups, versions 0 to 5: all groups, filtered by state (4) and type (5),
+ * without regard to case. Whoever may not describe the cluster sees only the
+ * groups that it may describe.
+ */
 
 import { listGroupsApi } from '../../protocol/index.ts'
+import { CLUSTER } from '../security/acls/index.ts'
 import { defineHandler } from './handler.ts'
 
 /** Every group here is of the classic protocol. */
@@ -9,12 +14,17 @@ const GROUP_TYPE = 'classic'
 /** The handler of ListGroups. */
 export const listGroupsHandler = defineHandler({
   api: listGroupsApi,
-  handle: (broker, request) => {
+  handle: (broker, request, caller) => {
+    const { authorizer } = broker
+    const maySeeAll = authorizer.wouldAllow(caller, 'describe', CLUSTER)
     const states = new Set(request.statesFilter.map(state => state.toLowerCase()))
     const types = new Set(request.typesFilter.map(type => type.toLowerCase()))
     if (types.size > 0 && !types.has(GROUP_TYPE)) return {}
     const groups = broker.groups
       .list()
+      .filter(
+        ({ group }) => maySeeAll || authorizer.wouldAllow(caller, 'describe', { type: 'group', name: group.groupId })
+      )
       .filter(({ group }) => states.size === 0 || states.has(group.state.toLowerCase()))
       .map(({ group }) => ({
         groupId: group.groupId,

@@ -1,19 +1,27 @@
 /** OffsetDelete, version 0: removes committed offsets of topics that the group does not subscribe to (KIP-496). */
 
 import { offsetDeleteApi } from '../../protocol/index.ts'
+import { mayTopic } from './authorization.ts'
 import { defineHandler, errorCode } from './handler.ts'
 
 /** The handler of OffsetDelete. */
 export const offsetDeleteHandler = defineHandler({
   api: offsetDeleteApi,
-  handle: async (broker, request) => {
+  needs: request => [{ operation: 'delete', type: 'group', name: request.groupId }],
+  handle: async (broker, request, caller) => {
     const named = request.topics.flatMap(({ name, partitions }) =>
       partitions.map(({ partitionIndex }) => ({ topic: name, partition: partitionIndex }))
     )
-    const known = named.filter(({ topic, partition }) => broker.logs.topic(topic)?.logs[partition] !== undefined)
+    const allowed = new Set(
+      request.topics.map(({ name }) => name).filter(name => mayTopic(broker, caller, { operation: 'read', name }))
+    )
+    const known = named.filter(
+      ({ topic, partition }) => allowed.has(topic) && broker.logs.topic(topic)?.logs[partition] !== undefined
+    )
     const { error, errors } = await broker.groups.deleteOffsets(request.groupId, known)
     if (error !== 'NONE') return { errorCode: errorCode(error) }
     const errorOf = (topic: string, partition: number): number => {
+      if (!allowed.has(topic)) return errorCode('TOPIC_AUTHORIZATION_FAILED')
       const index = known.findIndex(each => each.topic === topic && each.partition === partition)
       return errorCode(index < 0 ? 'UNKNOWN_TOPIC_OR_PARTITION' : (errors[index] ?? 'NONE'))
     }

@@ -3,14 +3,13 @@
  * the caller gets for a resource it may not touch, and the lists it may see.
  *
  * The check comes first: whether a topic or group exists is not said to whoever
- * may not describe it. An operation on the cluster that a whole request needs is
- * `clusterOperation` of the handler's definition instead.
+ * may not describe it. What a whole request needs is said by `clusterOperation` or
+ * `needs` in the handler's definition instead.
  */
 
-import type { KafkaErrorName } from '../../protocol/index.ts'
+import { KAFKA_ERRORS, type KafkaErrorName } from '../../protocol/index.ts'
 import { CLUSTER, type OperationName, type ResourceTypeName, type Subject } from '../security/acls/index.ts'
 import type { BrokerState } from './broker-state.ts'
-import { errorMessage, type Refusal } from './handler.ts'
 
 /** What a caller may be refused, and the error it then gets. */
 const ERRORS = {
@@ -22,12 +21,15 @@ const ERRORS = {
   user: 'CLUSTER_AUTHORIZATION_FAILED'
 } as const satisfies Record<ResourceTypeName, KafkaErrorName>
 
+/** A right to a resource. */
+export interface Need {
+  readonly operation: OperationName
+  readonly type: ResourceTypeName
+  readonly name: string
+}
+
 /** Why a caller may not do something to a resource; `undefined` if it may. */
-export function authorizationError(
-  broker: BrokerState,
-  caller: Subject,
-  need: { readonly operation: OperationName; readonly type: ResourceTypeName; readonly name: string }
-): KafkaErrorName | undefined {
+export function authorizationError(broker: BrokerState, caller: Subject, need: Need): KafkaErrorName | undefined {
   return broker.authorizer.isAllowed(caller, need.operation, need) ? undefined : ERRORS[need.type]
 }
 
@@ -66,10 +68,10 @@ export function configRefusal(
   broker: BrokerState,
   caller: Subject,
   need: { readonly operation: OperationName; readonly resourceType: number; readonly resourceName: string }
-): Refusal | undefined {
+): { error: KafkaErrorName; message: string } | undefined {
   const type = CONFIG_RESOURCES.get(need.resourceType)
   if (type === undefined) return undefined
   const name = type === 'cluster' ? CLUSTER.name : need.resourceName
   const error = authorizationError(broker, caller, { operation: need.operation, type, name })
-  return error === undefined ? undefined : { error, message: errorMessage(error) }
+  return error === undefined ? undefined : { error, message: KAFKA_ERRORS[error].message }
 }

@@ -7,7 +7,7 @@
  * connection: malformed bytes, or a bug.
  */
 
-import { messageOf, PipelineError } from '../../core/index.ts'
+import { invariant, messageOf, PipelineError } from '../../core/index.ts'
 import {
   type Api,
   type ByteReader,
@@ -17,6 +17,7 @@ import {
   type RequestHeader
 } from '../../protocol/index.ts'
 import { CLUSTER, type OperationName } from '../security/acls/index.ts'
+import { authorizationError, type Need } from './authorization.ts'
 import type { BrokerState } from './broker-state.ts'
 
 /** Facts about the caller. */
@@ -72,6 +73,8 @@ export interface HandlerDefinition<Q, QI, S, SI> {
   readonly isOverlappable?: boolean
   /** What the caller must be allowed to do to the cluster; else everything fails with CLUSTER_AUTHORIZATION_FAILED. */
   readonly clusterOperation?: OperationName
+  /** What the caller must be allowed to do for the request as a whole; else everything fails with the first's error. */
+  needs?(request: Q): readonly Need[]
   /** Answers one request. */
   handle(broker: BrokerState, request: Q, caller: Caller): SI | undefined | Promise<SI | undefined>
   /** A response in which everything the request names has failed with the code. */
@@ -90,9 +93,11 @@ export function defineHandler<Q, QI, S, SI>(definition: HandlerDefinition<Q, QI,
     isOverlappable: definition.isOverlappable ?? false,
     run: async (broker, body, { header, caller }) => {
       const request = api.request.read(body, header.apiVersion)
-      const response = isRefused(definition, broker, caller)
-        ? definition.fail?.(request, errorCode('CLUSTER_AUTHORIZATION_FAILED'))
-        : await definition.handle(broker, request, caller)
+      const refusal = refusalOf(definition, request, { broker, caller })
+      const response =
+        refusal === undefined
+          ? await definition.handle(broker, request, caller)
+          : failWith(definition, request, refusal)
       return response === undefined ? undefined : encode(api, header, response)
     },
     fail: (body, header, errorCode) => {
@@ -103,12 +108,26 @@ export function defineHandler<Q, QI, S, SI>(definition: HandlerDefinition<Q, QI,
   }
 }
 
-function isRefused<Q, QI, S, SI>(
-  { clusterOperation }: HandlerDefinition<Q, QI, S, SI>,
-  broker: BrokerState,
-  caller: Caller
-): boolean {
-  return clusterOperation !== undefined && !broker.authorizer.isAllowed(caller, clusterOperation, CLUSTER)
+/** Why the caller may not make this request at all; `undefined` if it may. */
+function refusalOf<Q, QI, S, SI>(
+  definition: HandlerDefinition<Q, QI, S, SI>,
+  request: Q,
+  { broker, caller }: { broker: BrokerState; caller: Caller }
+): KafkaErrorName | undefined {
+  const { clusterOperation } = definition
+  if (clusterOperation !== undefined && !broker.authorizer.isAllowed(caller, clusterOperation, CLUSTER))
+    return 'CLUSTER_AUTHORIZATION_FAILED'
+  if (definition.needs === undefined || broker.authorizer.acls === undefined) return undefined
+  for (const need of definition.needs(request)) {
+    const error = authorizationError(broker, caller, need)
+    if (error !== undefined) return error
+  }
+  return undefined
+}
+
+function failWith<Q, QI, S, SI>(definition: HandlerDefinition<Q, QI, S, SI>, request: Q, refusal: KafkaErrorName): SI {
+  invariant(definition.fail !== undefined, `${definition.api.name} can be refused and says so`)
+  return definition.fail(request, errorCode(refusal))
 }
 
 /** A response that cannot be encoded is this broker's fault, unlike a request that cannot be decoded. */

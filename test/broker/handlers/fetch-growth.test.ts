@@ -12,6 +12,7 @@ import { AppendSignals } from '../../../src/broker/handlers/append-signals.ts'
 import type { BrokerState } from '../../../src/broker/handlers/broker-state.ts'
 import { FetchSessions } from '../../../src/broker/handlers/fetch-sessions.ts'
 import { LogManager } from '../../../src/broker/log/index.ts'
+import { ALLOW_ALL } from '../../../src/broker/security/acls/index.ts'
 import { BrokerSettings } from '../../../src/broker/settings.ts'
 import { SeededRandom, VirtualClock } from '../../../src/core/index.ts'
 import { ByteReader, ByteWriter, decodeResponse, fetchApi } from '../../../src/protocol/index.ts'
@@ -44,6 +45,7 @@ test('a fetch does not wait for records that came while it read the second time'
     settings: new BrokerSettings({}),
     signals: new AppendSignals(clock),
     fetchSessions: new FetchSessions(1),
+    authorizer: ALLOW_ALL,
     logger: silentLogger
   }
   const broker = parts as unknown as BrokerState // All that a fetch uses.
