@@ -225,10 +225,15 @@ export function brokerSettingProblem(name: string, value: string): string | unde
   return undefined
 }
 
-/** The broker's settings: what was given, else Kafka's default. */
+/** Where the value of a setting comes from; `undefined` is Kafka's default. */
+export type SettingSource = 'node' | 'cluster' | 'static' | undefined
+
+/** The broker's settings: what was changed at run time, else what was given at the start, else Kafka's default. */
 export class BrokerSettings {
-  /** What was given, by name. Dynamic changes are made through `set`. */
+  /** What is set now, by name. The object stays the same when settings change, so it can be kept. */
   readonly given: Record<string, string>
+  readonly #static: Readonly<Record<string, string>>
+  #dynamic: Readonly<Record<'cluster' | 'node', Readonly<Record<string, string>>>> = { cluster: {}, node: {} }
 
   /**
    * @param given - Settings by Kafka name. Names that nobody knows are kept and have no effect, as in Kafka.
@@ -238,6 +243,24 @@ export class BrokerSettings {
     const problems = Object.entries(given).flatMap(([name, value]) => brokerSettingProblem(name, value) ?? [])
     if (problems.length > 0) throw invalidSettings(problems)
     this.given = { ...given }
+    this.#static = { ...given }
+  }
+
+  /** Puts settings in force that were changed at run time: those of this node before those of the cluster. */
+  setDynamic(layers: Readonly<Record<'cluster' | 'node', Readonly<Record<string, string>>>>): void {
+    this.#dynamic = layers
+    for (const name of Object.keys(this.given)) delete this.given[name]
+    Object.assign(this.given, this.#static, layers.cluster, layers.node)
+  }
+
+  /** Every value that is set for a name, the one in force first. */
+  valuesOf(name: string): { readonly value: string; readonly source: Exclude<SettingSource, undefined> }[] {
+    const layers = [
+      { value: this.#dynamic.node[name], source: 'node' as const },
+      { value: this.#dynamic.cluster[name], source: 'cluster' as const },
+      { value: this.#static[name], source: 'static' as const }
+    ]
+    return layers.flatMap(({ value, source }) => (value === undefined ? [] : [{ value, source }]))
   }
 
   /** Value as text. */

@@ -12,8 +12,14 @@ import {
 } from '../../protocol/index.ts'
 import { configRefusal } from './authorization.ts'
 import type { BrokerState } from './broker-state.ts'
-import { brokerConfigRows, type ConfigRow, toResourceResult, topicConfigRows } from './config-rows.ts'
-import { BROKER_RESOURCE, TOPIC_RESOURCE } from './config-resources.ts'
+import {
+  brokerConfigRows,
+  type ConfigRow,
+  dynamicConfigRows,
+  toResourceResult,
+  topicConfigRows
+} from './config-rows.ts'
+import { BROKER_RESOURCE, brokerLayer, TOPIC_RESOURCE } from './config-resources.ts'
 import { type Caller, defineHandler, errorCode } from './handler.ts'
 
 /** The handler of DescribeConfigs. */
@@ -59,13 +65,9 @@ function rowsOf(
     return { error: 'UNKNOWN_TOPIC_OR_PARTITION', message: `Topic ${resourceName} does not exist.` }
   }
   if (resourceType === BROKER_RESOURCE) {
-    // An empty name asks for the cluster-wide dynamic defaults: there are none.
-    if (resourceName === '') return []
-    if (resourceName === String(broker.nodeId)) return brokerConfigRows(broker)
-    return {
-      error: 'INVALID_REQUEST',
-      message: `Unexpected broker id, expected ${broker.nodeId}, but received ${resourceName}`
-    }
+    const layer = brokerLayer(broker, resourceName)
+    if (typeof layer !== 'string') return { error: layer.error, message: layer.message ?? '' }
+    return layer === 'cluster' ? dynamicConfigRows(broker, layer) : brokerConfigRows(broker)
   }
   return { error: 'INVALID_REQUEST', message: `Unsupported resource type: ${resourceType}` }
 }

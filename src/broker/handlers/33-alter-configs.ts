@@ -1,13 +1,14 @@
 /**
- * AlterConfigs, versions 0 to 2: replaces all overrides of a topic, so what is
- * not named returns to its default. Deprecated in favour of
+ * AlterConfigs, versions 0 to 2: replaces all that is set for a topic or for the
+ * broker, so what is not named returns to its default. Deprecated in favour of
  * IncrementalAlterConfigs, still sent by older clients.
  */
 
-import { alterConfigsApi } from '../../protocol/index.ts'
-import { alterTopic } from './config-resources.ts'
+import { alterConfigsApi, type AlterConfigsRequestAlterableConfig } from '../../protocol/index.ts'
+import { alterableConfig, type AlterTarget } from './config-resources.ts'
 import { configRefusal } from './authorization.ts'
-import { defineHandler, errorCode } from './handler.ts'
+import type { BrokerState } from './broker-state.ts'
+import { defineHandler, errorCode, type Refusal } from './handler.ts'
 
 /** The handler of AlterConfigs. */
 export const alterConfigsHandler = defineHandler({
@@ -17,16 +18,7 @@ export const alterConfigsHandler = defineHandler({
     for (const { resourceType, resourceName, configs } of request.resources) {
       const target = { resourceType, resourceName, validateOnly: request.validateOnly }
       const refusal = configRefusal(broker, caller, { operation: 'alterConfigs', ...target })
-      const { error, message } =
-        refusal ??
-        (await alterTopic(broker, target, () => {
-          const overrides: Record<string, string> = {}
-          for (const { name, value } of configs) {
-            if (value === null) return { error: 'INVALID_REQUEST', message: `Null value not supported for : ${name}` }
-            overrides[name] = value
-          }
-          return overrides
-        }))
+      const { error, message } = refusal ?? (await replaceAll(broker, target, configs))
       responses.push({ resourceType, resourceName, errorCode: errorCode(error), errorMessage: message })
     }
     return { responses }
@@ -39,3 +31,18 @@ export const alterConfigsHandler = defineHandler({
     }))
   })
 })
+
+async function replaceAll(
+  broker: BrokerState,
+  target: AlterTarget,
+  configs: readonly AlterConfigsRequestAlterableConfig[]
+): Promise<Refusal> {
+  const resource = alterableConfig(broker, target)
+  if ('error' in resource) return resource
+  const texts: Record<string, string> = {}
+  for (const { name, value } of configs) {
+    if (value === null) return { error: 'INVALID_REQUEST', message: `Null value not supported for : ${name}` }
+    texts[name] = value
+  }
+  return resource.replace(texts)
+}

@@ -1,12 +1,12 @@
 /**
  * IncrementalAlterConfigs, versions 0 and 1: sets, deletes, or (for lists)
- * appends to and subtracts from single overrides of a topic. Source: KIP-339.
+ * appends to and subtracts from single settings of a topic or of the broker.
+ * Source: KIP-339, KIP-226.
  */
 
 import { incrementalAlterConfigsApi, type IncrementalAlterConfigsRequestAlterableConfig } from '../../protocol/index.ts'
-import { isTopicConfigName, resolveTopicConfig, topicConfigEntry } from '../log/index.ts'
 import type { BrokerState } from './broker-state.ts'
-import { alterTopic } from './config-resources.ts'
+import { alterableConfig, type AlterableConfig, type AlterTarget } from './config-resources.ts'
 import { configRefusal } from './authorization.ts'
 import { defineHandler, errorCode, type Refusal } from './handler.ts'
 
@@ -25,8 +25,7 @@ export const incrementalAlterConfigsHandler = defineHandler({
     for (const { resourceType, resourceName, configs } of request.resources) {
       const target = { resourceType, resourceName, validateOnly: request.validateOnly }
       const refusal = configRefusal(broker, caller, { operation: 'alterConfigs', ...target })
-      const { error, message } =
-        refusal ?? (await alterTopic(broker, target, current => applyAll(broker, current, configs)))
+      const { error, message } = refusal ?? (await change(broker, target, configs))
       responses.push({ resourceType, resourceName, errorCode: errorCode(error), errorMessage: message })
     }
     return { responses }
@@ -40,44 +39,47 @@ export const incrementalAlterConfigsHandler = defineHandler({
   })
 })
 
+async function change(broker: BrokerState, target: AlterTarget, changes: readonly Change[]): Promise<Refusal> {
+  const resource = alterableConfig(broker, target)
+  if ('error' in resource) return resource
+  const changed = applyAll(resource, changes)
+  return 'refusal' in changed ? changed.refusal : resource.replace(changed.texts)
+}
+
 function applyAll(
-  broker: BrokerState,
-  current: Readonly<Record<string, string>>,
+  resource: AlterableConfig,
   changes: readonly Change[]
-): Record<string, string> | Refusal {
-  const overrides = { ...current }
-  const names = changes.map(change => change.name)
-  if (new Set(names).size !== names.length) {
-    return { error: 'INVALID_REQUEST', message: 'Error due to duplicate config keys' }
-  }
+): { texts: Record<string, string> } | { refusal: Refusal } {
+  const texts = { ...resource.current }
+  const refuse = (error: Refusal['error'], message: string): { refusal: Refusal } => ({ refusal: { error, message } })
+  const names = changes.map(each => each.name)
+  if (new Set(names).size !== names.length) return refuse('INVALID_REQUEST', 'Error due to duplicate config keys')
   for (const { name, configOperation, value } of changes) {
     if (configOperation === DELETE) {
-      delete overrides[name]
+      delete texts[name]
       continue
     }
-    if (value === null) return { error: 'INVALID_REQUEST', message: `Null value not supported for : ${name}` }
+    if (value === null) return refuse('INVALID_REQUEST', `Null value not supported for : ${name}`)
     if (configOperation === SET) {
-      overrides[name] = value
+      texts[name] = value
       continue
     }
     if (configOperation !== APPEND && configOperation !== SUBTRACT) {
-      return { error: 'INVALID_REQUEST', message: `Unknown config operation ${configOperation} for ${name}` }
+      return refuse('INVALID_REQUEST', `Unknown config operation ${configOperation} for ${name}`)
     }
-    if (!isTopicConfigName(name)) return { error: 'INVALID_CONFIG', message: `Unknown topic config name: ${name}` }
-    if (topicConfigEntry(name).type !== 'list') {
-      return {
-        error: 'INVALID_CONFIG',
-        message: `${name} is not a list: it can be set or deleted, not appended to or subtracted from.`
-      }
+    const type = resource.typeOf(name)
+    if (type === undefined) return refuse('INVALID_CONFIG', `Unknown config name: ${name}`)
+    if (type !== 'list') {
+      const message = `${name} is not a list: it can be set or deleted, not appended to or subtracted from.`
+      return refuse('INVALID_CONFIG', message)
     }
-    const items = listItems(resolveTopicConfig(name, overrides, broker.settings.given).value)
+    const items = listItems(resource.valueOf(name, texts))
     const named = listItems(value)
     const rest = items.filter(item => !named.includes(item))
-    overrides[name] = (
-      configOperation === APPEND ? [...items, ...named.filter(item => !items.includes(item))] : rest
-    ).join(',')
+    const all = [...items, ...named.filter(item => !items.includes(item))]
+    texts[name] = (configOperation === APPEND ? all : rest).join(',')
   }
-  return overrides
+  return { texts }
 }
 
 function listItems(text: string): string[] {

@@ -3,13 +3,21 @@
 import type { Clock, Random } from '../../core/index.ts'
 import type { Logger } from '../../telemetry/index.ts'
 import type { GroupCoordinator } from '../groups/index.ts'
+import type { DynamicSettings } from '../dynamic-settings.ts'
 import type { Features } from '../features.ts'
 import type { ProducerIds } from '../producer-ids.ts'
 import type { BrokerSettings } from '../settings.ts'
 import type { LogManager } from '../log/index.ts'
 import type { Authorizer } from '../security/acls/index.ts'
+import type { ScramUsers } from '../security/authentication/scram-users.ts'
 import type { AppendSignals } from './append-signals.ts'
 import type { FetchSessions } from './fetch-sessions.ts'
+
+/** Where clients of a listener connect. */
+export interface Endpoint {
+  readonly host: string
+  readonly port: number
+}
 
 /** The parts of a running broker. */
 export interface BrokerState {
@@ -17,8 +25,8 @@ export interface BrokerState {
   readonly clusterId: string
   /** Where it is, as read-only settings for DescribeConfigs: `node.id`, `listeners`, `log.dirs`, … */
   readonly identity: Readonly<Record<string, string>>
-  /** Where clients are told to connect. */
-  readonly endpoint: { readonly host: string; readonly port: number }
+  /** Where clients of a listener are told to connect. */
+  readonly endpointOf: (listener: string) => Endpoint
   readonly settings: BrokerSettings
   readonly logs: LogManager
   readonly groups: GroupCoordinator
@@ -26,9 +34,12 @@ export interface BrokerState {
   readonly offsetsTopic: { ensureCreated(): Promise<boolean> }
   readonly producerIds: ProducerIds
   readonly features: Features
+  readonly dynamicSettings: DynamicSettings
   readonly fetchSessions: FetchSessions
   /** Who may do what: every handler asks it before it looks at what a request names. */
   readonly authorizer: Authorizer
+  /** Users that authenticate by SCRAM. */
+  readonly scramUsers: ScramUsers
   readonly signals: AppendSignals
   readonly clock: Clock
   readonly random: Random

@@ -17,9 +17,11 @@ import { KAFKA_ERRORS } from '../../protocol/index.ts'
 import { type Logger, silentLogger } from '../../telemetry/index.ts'
 import { BatchValidator } from './batch-validator.ts'
 import { type BrokerIdentity, loadIdentity } from './broker-identity.ts'
+import { cleanerSettings, LogCleaner } from './cleaner/index.ts'
 import { Checkpoints, type FoundCheckpoints, markCleanStop, takeCheckpoints } from './checkpoints.ts'
 import { type DataFolderLock, lockDataFolder } from './data-folder-lock.ts'
 import { systemErrorCode } from './disk.ts'
+import { DiskTrouble } from './disk-trouble.ts'
 import { asideFolderName, DELETE_SUFFIX, partitionFolderName } from './file-names.ts'
 import { FilePool } from './file-pool.ts'
 import { FlushBudget } from './flush-budget.ts'
@@ -70,6 +72,7 @@ export class LogManager {
   readonly #listeners = new Set<() => void>()
   readonly #removals = new Set<Promise<void>>()
   readonly #trimmer: InternalTrimmer
+  readonly #cleaner: LogCleaner
   #timers: Timer[] = []
   #changes: Promise<unknown> = Promise.resolve()
   #closing: Promise<void> | undefined
@@ -103,9 +106,19 @@ export class LogManager {
       random: this.#random,
       logger: this.#logger,
       validator: new BatchValidator(),
+      trouble: new DiskTrouble(this.#logger),
       saveLogStartOffsets: () => this.#checkpoints.saveLogStartOffsets(),
       noteWritten: bytes => this.#budget.noteWritten(bytes)
     }
+    this.#cleaner = new LogCleaner({
+      dataDir: options.dataDir,
+      logs: () => this.#logs(),
+      pool,
+      indexes: this.#environment.indexes,
+      settings: cleanerSettings(this.#settings),
+      clock: this.#environment.clock,
+      logger: this.#logger
+    })
   }
 
   /**
@@ -129,6 +142,7 @@ export class LogManager {
       const found = await takeCheckpoints(options.dataDir)
       const manager = new LogManager(options, { lock, identity, found })
       await manager.#openTopics(registry, found)
+      await manager.#cleaner.load()
       manager.#startTimers()
       return manager
     } catch (error) {
@@ -257,6 +271,14 @@ export class LogManager {
     })
   }
 
+  /** Settings of the broker have changed: topics without a setting of their own follow. */
+  settingsChanged(): void {
+    for (const topic of this.#topics.values()) {
+      const config = toLogConfig(topic.configs, this.#settings)
+      for (const log of topic.logs) log.setConfig(config)
+    }
+  }
+
   /** Deletes a topic. Resolves when it is gone for clients; its files are removed afterwards. */
   deleteTopic(name: string): Promise<TopicResult> {
     return this.#change(async () => {
@@ -275,6 +297,7 @@ export class LogManager {
       // A new topic of the same name must not find the offsets of this one.
       await this.#checkpoints.saveRecoveryPoints()
       await this.#checkpoints.saveLogStartOffsets()
+      await this.#cleaner.saveCheckpoint()
       const folders = await mapLimited(topic.logs, OPEN_COUNT_MAX, log => this.#moveAside(log))
       this.#removeLater(topic.id, folders)
       return { errorCode: 0, topic }
@@ -293,6 +316,11 @@ export class LogManager {
       }
     }
     return count
+  }
+
+  /** Compacts topics: what was done so far, and a run at once for tests and tools. */
+  get cleaner(): LogCleaner {
+    return this.#cleaner
   }
 
   /** Keeps logs that only the broker reads, `__consumer_offsets`, in proportion to what they say. */
@@ -437,6 +465,7 @@ export class LogManager {
   }
 
   #startTimers(): void {
+    this.#cleaner.start()
     const { clock } = this.#environment
     const every = (periodMs: number, work: () => unknown): void => {
       this.#timers.push(clock.every(Math.min(periodMs, TIMER_MS_MAX), () => void work()).unref())
@@ -462,6 +491,7 @@ export class LogManager {
   async #close(): Promise<void> {
     for (const timer of this.#timers) timer.cancel()
     this.#timers = []
+    await this.#cleaner.close()
     await this.#changes
     await Promise.all(this.#removals)
     await this.#budget.idle()
