@@ -8,6 +8,10 @@
  * `maxWaitMs` is over. The first partition with records answers at least one
  * whole batch, however small `maxBytes` is; the rest share what is left.
  * Record bytes go from the log's read buffer to the socket by reference.
+ *
+ * Readers of committed records get nothing beyond the last stable offset, and
+ * are told which transactions in what they get were aborted: leaving those out
+ * is theirs.
  */
 
 import {
@@ -20,7 +24,7 @@ import {
   kafkaErrorName
 } from '../../protocol/index.ts'
 import { messageOf, randomInt } from '../../core/index.ts'
-import type { PartitionLog } from '../log/index.ts'
+import type { PartitionLog, ReadOptions, ReadResult } from '../log/index.ts'
 import { mayTopic } from './authorization.ts'
 import type { BrokerState } from './broker-state.ts'
 import type { FetchContext, FetchTarget } from './fetch-sessions.ts'
@@ -63,14 +67,15 @@ async function fetchAndWait(
   let fetched = await fetchAll(broker, call)
   if (isAnswerDue(fetched, request)) return fetched
   // What was appended while the others were read has woken nobody yet.
-  if (fetched.some(hasGrown)) {
+  if (fetched.some(each => hasGrown(each, request))) {
     fetched = await fetchAll(broker, call)
     if (isAnswerDue(fetched, request)) return fetched
   }
   // Grown once more: the answer is there, and whoever appended it will not wake us again.
-  if (!fetched.some(hasGrown)) {
+  if (!fetched.some(each => hasGrown(each, request))) {
     await broker.signals.wait({
       partitions: fetched.flatMap(each => each.log ?? []),
+      isReadCommitted: readsCommitted(request),
       wantedBytes: request.minBytes - bytesOf(fetched),
       waitMs: request.maxWaitMs,
       signal: caller.signal
@@ -88,8 +93,14 @@ function isAnswerDue(fetched: readonly Fetched[], { minBytes, maxWaitMs }: Fetch
 }
 
 /** Whether more became readable since the partition was looked at. */
-function hasGrown({ log, data }: Fetched): boolean {
-  return log !== undefined && log.highWatermark !== data.highWatermark
+function hasGrown({ log, data }: Fetched, request: FetchRequest): boolean {
+  if (log === undefined) return false
+  if (readsCommitted(request)) return log.lastStableOffset !== data.lastStableOffset
+  return log.highWatermark !== data.highWatermark
+}
+
+function readsCommitted({ isolationLevel }: FetchRequest): boolean {
+  return isolationLevel === READ_COMMITTED
 }
 
 /** Reads all partitions in turn, as long as there is room in the answer. */
@@ -135,14 +146,14 @@ async function fetchPartition(
     return failed(topic === undefined && isById ? 'UNKNOWN_TOPIC_ID' : 'UNKNOWN_TOPIC_OR_PARTITION')
   const epochError = leaderEpochError(log, target.currentLeaderEpoch)
   if (epochError !== undefined) return failed(epochError)
-  const { highWatermark, logStartOffset } = log
+  const { highWatermark, lastStableOffset, logStartOffset } = log
+  const isReadCommitted = readsCommitted(limits.request)
   const known = {
     partitionIndex: target.partition,
     highWatermark,
-    lastStableOffset: highWatermark,
+    lastStableOffset,
     logStartOffset,
-    // There are no transactions, hence none that were aborted.
-    abortedTransactions: limits.request.isolationLevel === READ_COMMITTED ? [] : null
+    abortedTransactions: isReadCommitted ? [] : null
   }
   const diverging = divergingEpoch(log, target)
   if (diverging !== undefined) {
@@ -150,11 +161,13 @@ async function fetchPartition(
     return { target, topic: name, log, data, bytes: 0, hasError: true }
   }
   if (target.fetchOffset < logStartOffset || target.fetchOffset > highWatermark) return failed('OFFSET_OUT_OF_RANGE')
-  const isReadable = target.fetchOffset < highWatermark && (limits.bytesMax > 0 || limits.minOneBatch)
+  const end = isReadCommitted ? lastStableOffset : highWatermark
+  const isReadable = target.fetchOffset < end && (limits.bytesMax > 0 || limits.minOneBatch)
   if (!isReadable) return { target, topic: name, log, data: { ...known, records: NO_BYTES }, bytes: 0, hasError: false }
-  const read = await readOrStorageError(broker, log, { fromOffset: target.fetchOffset, ...limits })
+  const read = await readOrStorageError(broker, log, { fromOffset: target.fetchOffset, isReadCommitted, ...limits })
   if (read.errorCode !== 0) return failed(kafkaErrorName(read.errorCode))
-  const data = { ...known, records: read.records }
+  const abortedTransactions = isReadCommitted ? [...read.abortedTransactions] : null
+  const data = { ...known, abortedTransactions, records: read.records }
   return { target, topic: name, log, data, bytes: read.records.length, hasError: false }
 }
 
@@ -162,14 +175,19 @@ async function fetchPartition(
 async function readOrStorageError(
   broker: BrokerState,
   log: PartitionLog,
-  read: { fromOffset: bigint; bytesMax: number; minOneBatch: boolean }
-): Promise<{ errorCode: number; records: Buffer }> {
+  {
+    fromOffset,
+    bytesMax,
+    minOneBatch,
+    isReadCommitted
+  }: Required<ReadOptions> & { fromOffset: bigint; bytesMax: number }
+): Promise<Pick<ReadResult, 'errorCode' | 'records' | 'abortedTransactions'>> {
   try {
-    return await log.read(read.fromOffset, read.bytesMax, { minOneBatch: read.minOneBatch })
+    return await log.read(fromOffset, bytesMax, { minOneBatch, isReadCommitted })
   } catch (error) {
     const { topic, partition } = log
     broker.logger.error({ topic, partition, error: messageOf(error) }, 'a partition could not be read')
-    return { errorCode: errorCode('KAFKA_STORAGE_ERROR'), records: NO_BYTES }
+    return { errorCode: errorCode('KAFKA_STORAGE_ERROR'), records: NO_BYTES, abortedTransactions: [] }
   }
 }
 

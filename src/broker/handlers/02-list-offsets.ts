@@ -4,8 +4,9 @@
  *   -1 latest · -2 earliest · -3 largest timestamp (7) · -4 earliest local (8)
  *   -5 latest tiered (9) · -6 earliest pending upload (11)
  *
- * Nothing is tiered here: -4 is the earliest, -5 and -6 are none (-1). With
- * transactions absent, committed and uncommitted readers see the same end.
+ * Nothing is tiered here: -4 is the earliest, -5 and -6 are none (-1). Readers of
+ * committed records are told nothing of what lies at or above the last stable
+ * offset: that is their latest, and records by time that lie there are none.
  */
 
 import {
@@ -20,6 +21,8 @@ import type { BrokerState } from './broker-state.ts'
 import { leaderEpochError } from './01-fetch.ts'
 import { mayTopic } from './authorization.ts'
 import { type Caller, defineHandler, errorCode } from './handler.ts'
+
+const READ_COMMITTED = 1
 
 const LATEST = -1n
 const EARLIEST = -2n
@@ -42,10 +45,13 @@ const PLACE_VERSIONS = new Map([
 export const listOffsetsHandler = defineHandler({
   api: listOffsetsApi,
   handle: async (broker, request, caller) => {
+    const isReadCommitted = request.isolationLevel === READ_COMMITTED
     const topics = await Promise.all(
       request.topics.map(async ({ name, partitions }) => ({
         name,
-        partitions: await Promise.all(partitions.map(each => lookUp(broker, { topic: name, caller }, each)))
+        partitions: await Promise.all(
+          partitions.map(each => lookUp(broker, { topic: name, caller, isReadCommitted }, each))
+        )
       }))
     )
     return { topics }
@@ -60,7 +66,7 @@ export const listOffsetsHandler = defineHandler({
 
 async function lookUp(
   broker: BrokerState,
-  { topic, caller }: { topic: string; caller: Caller },
+  { topic, caller, isReadCommitted }: { topic: string; caller: Caller; isReadCommitted: boolean },
   { partitionIndex, currentLeaderEpoch, timestamp }: ListOffsetsRequestPartition
 ): Promise<ListOffsetsResponsePartitionResponseInput> {
   const { apiVersion } = caller
@@ -76,7 +82,7 @@ async function lookUp(
   if (timestamp < 0n && (PLACE_VERSIONS.get(timestamp) ?? Number.POSITIVE_INFINITY) > apiVersion) {
     return failed('UNSUPPORTED_VERSION')
   }
-  const found = await findOrLog(broker, log, timestamp)
+  const found = await findOrLog(broker, log, { timestamp, isReadCommitted })
   if (found === undefined) return failed('KAFKA_STORAGE_ERROR')
   const leaderEpoch = apiVersion >= 4 ? found.leaderEpoch : -1
   return { partitionIndex, offset: found.offset, timestamp: found.timestampMs, leaderEpoch }
@@ -90,10 +96,16 @@ interface Found {
 
 const NONE: Found = { offset: -1n, timestampMs: -1n, leaderEpoch: -1 }
 
+/** What is looked up. */
+interface Place {
+  readonly timestamp: bigint
+  readonly isReadCommitted: boolean
+}
+
 /** `undefined` if the disk failed. */
-async function findOrLog(broker: BrokerState, log: PartitionLog, timestamp: bigint): Promise<Found | undefined> {
+async function findOrLog(broker: BrokerState, log: PartitionLog, place: Place): Promise<Found | undefined> {
   try {
-    return await find(log, timestamp)
+    return await find(log, place)
   } catch (error) {
     const fields = { topic: log.topic, partition: log.partition, error: messageOf(error) }
     broker.logger.error(fields, 'offsets of a partition could not be looked up')
@@ -101,20 +113,22 @@ async function findOrLog(broker: BrokerState, log: PartitionLog, timestamp: bigi
   }
 }
 
-async function find(log: PartitionLog, timestamp: bigint): Promise<Found> {
-  const { leaderEpoch } = log
+async function find(log: PartitionLog, { timestamp, isReadCommitted }: Place): Promise<Found> {
+  const end = isReadCommitted ? log.lastStableOffset : log.highWatermark
   switch (timestamp) {
     case LATEST:
-      return { offset: log.highWatermark, timestampMs: -1n, leaderEpoch }
+      return { offset: end, timestampMs: -1n, leaderEpoch: log.leaderEpoch }
     case EARLIEST:
-    case EARLIEST_LOCAL:
-      return { offset: log.logStartOffset, timestampMs: -1n, leaderEpoch }
+    case EARLIEST_LOCAL: {
+      const offset = log.logStartOffset
+      return { offset, timestampMs: -1n, leaderEpoch: log.leaderEpochAt(offset) }
+    }
     case LATEST_TIERED:
     case EARLIEST_PENDING_UPLOAD:
       return NONE
-    case MAX_TIMESTAMP:
-      return (await log.maxTimestampOffset()) ?? NONE
-    default:
-      return (await log.offsetForTimestamp(timestamp)) ?? NONE
+    default: {
+      const found = await (timestamp === MAX_TIMESTAMP ? log.maxTimestampOffset() : log.offsetForTimestamp(timestamp))
+      return found !== undefined && found.offset < end ? found : NONE
+    }
   }
 }

@@ -6,20 +6,42 @@
  * otherwise (deleted, truncated), at its deadline, or when its client is gone.
  * Nothing is read from disk while it waits.
  *
+ * For a reader of committed records bytes count when the last stable offset
+ * moves: what an open transaction appends is nothing to it, and its end may make
+ * much readable at once.
+ *
  * Limits: one waiter per fetch in flight, which is at most one per connection.
  */
 
 import type { Clock } from '../../core/index.ts'
 
+/** Bytes of the batch that ends a transaction. */
+const MARKER_BYTES = 78
+
+/** A partition, as far as it can be waited for. */
+export interface WaitedPartition {
+  readonly lastStableOffset: bigint
+}
+
+/** What a reader of committed records knows of a partition. */
+interface Stable {
+  offset: bigint
+  /** Appended since that offset moved. */
+  bytes: number
+}
+
 interface Waiter {
   wantedBytes: number
+  /** Only for readers of committed records. */
+  readonly stable: Map<WaitedPartition, Stable> | undefined
   wake: () => void
 }
 
 /** What a fetch waits for. */
 export interface AppendWait {
-  /** The partitions, as whatever objects stand for them. */
-  readonly partitions: readonly object[]
+  readonly partitions: readonly WaitedPartition[]
+  /** Whether only records below the last stable offset are wanted. Default false. */
+  readonly isReadCommitted?: boolean
   /** Wakes after so many bytes, at least 1. */
   readonly wantedBytes: number
   /** Longest wait, in milliseconds. */
@@ -31,7 +53,7 @@ export interface AppendWait {
 /** Waiting fetches by partition. */
 export class AppendSignals {
   readonly #clock: Clock
-  readonly #waiters = new Map<object, Set<Waiter>>()
+  readonly #waiters = new Map<WaitedPartition, Set<Waiter>>()
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -42,26 +64,32 @@ export class AppendSignals {
     return this.#waiters.size
   }
 
-  /** Tells that records were appended to a partition and are readable. */
-  appended(partition: object, bytes: number): void {
+  /** Tells that records were appended to a partition. */
+  appended(partition: WaitedPartition, bytes: number): void {
     const waiters = this.#waiters.get(partition)
     if (waiters === undefined) return
     for (const waiter of waiters) {
-      waiter.wantedBytes -= bytes
+      waiter.wantedBytes -= newBytes(waiter, partition, bytes)
       if (waiter.wantedBytes <= 0) waiter.wake()
     }
   }
 
+  /** Tells that a marker was appended to a partition: the last stable offset may have moved. */
+  markerAppended(partition: WaitedPartition): void {
+    this.appended(partition, MARKER_BYTES)
+  }
+
   /** Tells that a partition changed in another way: whoever waits must look again. */
-  changed(partition: object): void {
-    this.appended(partition, Number.POSITIVE_INFINITY)
+  changed(partition: WaitedPartition): void {
+    for (const waiter of this.#waiters.get(partition) ?? []) waiter.wake()
   }
 
   /** Waits for appends. */
-  wait({ partitions, wantedBytes, waitMs, signal }: AppendWait): Promise<void> {
+  wait({ partitions, isReadCommitted, wantedBytes, waitMs, signal }: AppendWait): Promise<void> {
     if (waitMs <= 0 || signal.aborted) return Promise.resolve()
     return new Promise(resolve => {
-      const waiter: Waiter = { wantedBytes, wake: () => undefined }
+      const stable = isReadCommitted === true ? stableOf(partitions) : undefined
+      const waiter: Waiter = { wantedBytes, stable, wake: () => undefined }
       waiter.wake = (): void => {
         timer.cancel()
         signal.removeEventListener('abort', waiter.wake)
@@ -74,15 +102,31 @@ export class AppendSignals {
     })
   }
 
-  #add(partition: object, waiter: Waiter): void {
+  #add(partition: WaitedPartition, waiter: Waiter): void {
     const waiters = this.#waiters.get(partition)
     if (waiters === undefined) this.#waiters.set(partition, new Set([waiter]))
     else waiters.add(waiter)
   }
 
-  #remove(partition: object, waiter: Waiter): void {
+  #remove(partition: WaitedPartition, waiter: Waiter): void {
     const waiters = this.#waiters.get(partition)
     waiters?.delete(waiter)
     if (waiters?.size === 0) this.#waiters.delete(partition)
   }
+}
+
+function stableOf(partitions: readonly WaitedPartition[]): Map<WaitedPartition, Stable> {
+  return new Map(partitions.map(each => [each, { offset: each.lastStableOffset, bytes: 0 }]))
+}
+
+/** How many of the appended bytes, and of those before them, the waiter may read now. */
+function newBytes({ stable }: Waiter, partition: WaitedPartition, bytes: number): number {
+  const known = stable?.get(partition)
+  if (known === undefined) return bytes
+  known.bytes += bytes
+  if (known.offset === partition.lastStableOffset) return 0
+  known.offset = partition.lastStableOffset
+  const readable = known.bytes
+  known.bytes = 0
+  return readable
 }

@@ -6,7 +6,7 @@
  */
 
 import { KAFKA_ERRORS, kafkaErrorName, type KafkaErrorName } from '../../protocol/index.ts'
-import type { LogManager } from '../log/index.ts'
+import type { LogManager, PartitionLog } from '../log/index.ts'
 import { OFFSETS_TOPIC } from '../offsets-topic.ts'
 import type { Marker, MarkerWriter } from './transaction-coordinator.ts'
 import type { TopicPartition } from './transaction-state.ts'
@@ -19,7 +19,7 @@ export interface PartitionMarkersOptions {
     completeTransaction(partition: number, marker: Marker): Promise<KafkaErrorName>
   }
   /** Tells waiting fetches that more can be read. */
-  readonly signals: { changed(partition: object): void }
+  readonly signals: { markerAppended(partition: PartitionLog): void }
 }
 
 /** Markers into the partitions of this broker. */
@@ -36,7 +36,7 @@ export class PartitionMarkers implements MarkerWriter {
     if (log === undefined) return 'UNKNOWN_TOPIC_OR_PARTITION'
     if (topic === OFFSETS_TOPIC) return groups.completeTransaction(partition, marker)
     const { errorCode } = await log.appendMarker(marker)
-    if (errorCode === KAFKA_ERRORS.NONE.code) signals.changed(log)
+    if (errorCode === KAFKA_ERRORS.NONE.code) signals.markerAppended(log)
     return kafkaErrorName(errorCode)
   }
 }
