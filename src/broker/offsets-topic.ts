@@ -4,6 +4,8 @@
  */
 
 import {
+  isControl,
+  isTransactional,
   KAFKA_ERRORS,
   kafkaErrorName,
   type KafkaErrorName,
@@ -12,8 +14,9 @@ import {
 } from '../protocol/index.ts'
 import { type Clock, messageOf, PipelineError } from '../core/index.ts'
 import type { Logger } from '../telemetry/index.ts'
-import type { GroupRecord, OffsetsLog } from './groups/index.ts'
+import type { GroupRecord, OffsetsLog, OffsetsMarker, OffsetsProducer } from './groups/index.ts'
 import type { AppendSignals } from './handlers/append-signals.ts'
+import { decodeMarker } from './log/control-records.ts'
 import type { LogManager, PartitionLog } from './log/index.ts'
 import type { BrokerSettings } from './settings.ts'
 
@@ -41,6 +44,7 @@ export interface OffsetsTopicOptions {
 interface WaitingAppend {
   readonly partition: number
   readonly records: readonly GroupRecord[]
+  readonly producer: OffsetsProducer | undefined
   readonly resolve: (error: KafkaErrorName) => void
 }
 
@@ -82,11 +86,11 @@ export class OffsetsTopic implements OffsetsLog {
   }
 
   /** Appends records; see `OffsetsLog`. Appends that wait for the topic to be created keep their order too. */
-  append(partition: number, records: readonly GroupRecord[]): Promise<KafkaErrorName> {
+  append(partition: number, records: readonly GroupRecord[], producer?: OffsetsProducer): Promise<KafkaErrorName> {
     const log = this.#log(partition)
-    if (log !== undefined && this.#waiting.length === 0) return this.#appendTo(log, records)
+    if (log !== undefined && this.#waiting.length === 0) return this.#appendTo(log, records, producer)
     return new Promise(resolve => {
-      this.#waiting.push({ partition, records, resolve })
+      this.#waiting.push({ partition, records, producer, resolve })
       if (this.#waiting.length === 1) void this.#appendWaiting()
     })
   }
@@ -98,16 +102,29 @@ export class OffsetsTopic implements OffsetsLog {
       // Whatever the reason, whoever waits gets an answer, and the next append tries again.
       this.#options.logger.error({ error: messageOf(error) }, `${OFFSETS_TOPIC} could not be created`)
     }
-    for (const { partition, records, resolve } of this.#waiting.splice(0)) {
+    for (const { partition, records, producer, resolve } of this.#waiting.splice(0)) {
       const log = this.#log(partition)
       if (log === undefined) resolve('COORDINATOR_NOT_AVAILABLE')
-      else void this.#appendTo(log, records).then(resolve)
+      else void this.#appendTo(log, records, producer).then(resolve)
     }
   }
 
-  async #appendTo(log: PartitionLog, records: readonly GroupRecord[]): Promise<KafkaErrorName> {
-    const errors = await Promise.all(this.#batches(records).map(batch => this.#appendBatch(log, batch)))
+  async #appendTo(
+    log: PartitionLog,
+    records: readonly GroupRecord[],
+    producer: OffsetsProducer | undefined
+  ): Promise<KafkaErrorName> {
+    const errors = await Promise.all(this.#batches(records, producer).map(batch => this.#appendBatch(log, batch)))
     return errors.find(error => error !== 'NONE') ?? 'NONE'
+  }
+
+  /** Appends a marker; see `OffsetsLog`. A topic that is not there holds no transaction to end. */
+  async appendMarker(partition: number, marker: OffsetsMarker): Promise<KafkaErrorName> {
+    const log = this.#log(partition)
+    if (log === undefined) return 'UNKNOWN_TOPIC_OR_PARTITION'
+    const result = await log.appendMarker(marker)
+    if (result.errorCode === 0) this.#options.signals.changed(log)
+    return kafkaErrorName(result.errorCode)
   }
 
   async #appendBatch(log: PartitionLog, batch: Buffer): Promise<KafkaErrorName> {
@@ -118,30 +135,31 @@ export class OffsetsTopic implements OffsetsLog {
     return 'NONE'
   }
 
-  #batches(records: readonly GroupRecord[]): Buffer[] {
+  #batches(records: readonly GroupRecord[], producer?: OffsetsProducer): Buffer[] {
     const builder = this.#builder
+    const stamp = producer === undefined ? {} : { ...producer, baseSequence: -1, isTransactional: true }
     const nowMs = this.#options.clock.now()
     const batches: Buffer[] = []
     for (const { key, value } of records) {
       if (builder.tryAppend(nowMs, key, value)) continue
-      batches.push(builder.build())
+      batches.push(builder.build(stamp))
       builder.reset()
       builder.tryAppend(nowMs, key, value)
     }
-    if (builder.recordCount > 0) batches.push(builder.build())
+    if (builder.recordCount > 0) batches.push(builder.build(stamp))
     builder.reset()
     return batches
   }
 
   /**
-   * Visits every record of every partition, oldest first.
+   * Visits every record and marker of every partition, oldest first.
    *
    * @throws PipelineError `ERR_BROKER_DATA_DAMAGED` if not all of them can be read: groups that go on from a part of
    *   their offsets would read records again, or skip some.
    */
-  async replay(visit: (key: Buffer, value: Buffer | null) => void): Promise<void> {
+  async replay(...visitors: Parameters<OffsetsLog['replay']>): Promise<void> {
     for (const log of this.#options.logs.topic(OFFSETS_TOPIC)?.logs ?? []) {
-      this.#sizeOf(log.partition).bytes = await replayLog(log, visit)
+      this.#sizeOf(log.partition).bytes = await replayLog(log, batch => visitBatch(log, batch, visitors))
     }
   }
 
@@ -184,25 +202,51 @@ export class OffsetsTopic implements OffsetsLog {
   }
 }
 
-/** Visits the records of one partition; answers how many bytes they took. */
-async function replayLog(log: PartitionLog, visit: (key: Buffer, value: Buffer | null) => void): Promise<number> {
+/** A batch that a replay has before it. */
+interface ReplayedBatch {
+  readonly cursor: RecordCursor
+  readonly bytes: Buffer
+  /** Records below are not part of the log any more. */
+  readonly fromOffset: bigint
+}
+
+/** Visits the batches of one partition; answers how many bytes they took. */
+async function replayLog(log: PartitionLog, visit: (batch: ReplayedBatch) => void): Promise<number> {
   const cursor = new RecordCursor()
   let offset = log.logStartOffset
   let bytes = 0
   while (offset < log.highWatermark) {
     const { records, errorCode } = await log.read(offset, REPLAY_BYTES)
     if (errorCode !== KAFKA_ERRORS.NONE.code || records.length === 0) throw unreadable(log, offset, errorCode)
-    bytes += records.length
     cursor.reset(records)
+    let position = 0
     while (cursor.nextBatch()) {
-      while (cursor.nextRecord()) {
-        const key = cursor.key()
-        if (key !== null && cursor.offset() >= offset) visit(key, cursor.value())
-      }
-      offset = cursor.header.baseOffset + BigInt(cursor.header.lastOffsetDelta) + 1n
+      const { sizeBytes, baseOffset, lastOffsetDelta } = cursor.header
+      visit({ cursor, bytes: records.subarray(position, position + sizeBytes), fromOffset: offset })
+      position += sizeBytes
+      offset = baseOffset + BigInt(lastOffsetDelta) + 1n
     }
+    bytes += records.length
   }
   return bytes
+}
+
+function visitBatch(
+  { partition }: PartitionLog,
+  { cursor, bytes, fromOffset }: ReplayedBatch,
+  [visit, visitMarker]: Parameters<OffsetsLog['replay']>
+): void {
+  const { attributes, producerId } = cursor.header
+  if (isControl(attributes)) {
+    const marker = decodeMarker(bytes)
+    if (marker !== undefined) visitMarker(partition, marker)
+    return
+  }
+  const origin = { partition, producerId: isTransactional(attributes) ? producerId : undefined }
+  while (cursor.nextRecord()) {
+    const key = cursor.key()
+    if (key !== null && cursor.offset() >= fromOffset) visit(key, cursor.value(), origin)
+  }
 }
 
 function unreadable({ folder }: PartitionLog, offset: bigint, errorCode: number): PipelineError {

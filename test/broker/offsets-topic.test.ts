@@ -139,7 +139,10 @@ async function openTopic(
 
 async function replayed(topic: OffsetsTopic): Promise<string[]> {
   const keys: string[] = []
-  await topic.replay(key => void keys.push(key.toString()))
+  await topic.replay(
+    key => void keys.push(key.toString()),
+    () => undefined
+  )
   return keys
 }
 

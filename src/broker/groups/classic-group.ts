@@ -212,6 +212,21 @@ export class ClassicGroup {
     return 'NONE'
   }
 
+  /**
+   * Says whether a caller may store offsets in a transaction, and counts the call
+   * as a sign of life. Who names neither generation nor member is not fenced:
+   * clients before KIP-447 do not. A rebalance does not stop a transaction.
+   */
+  transactionalCommitError(identity: MemberIdentity, nowMs: number): KafkaErrorName {
+    const { generation, memberId, groupInstanceId } = identity
+    if (this.#core.state === 'Dead') return 'COORDINATOR_NOT_AVAILABLE'
+    if (generation < 0 && (this.#core.state === 'Empty' || (memberId === '' && groupInstanceId === null))) return 'NONE'
+    const error = this.#generationError(identity)
+    if (error !== undefined) return error
+    this.#touch(memberId, nowMs)
+    return 'NONE'
+  }
+
   /** Ends an empty group: every later request finds it dead. Returns false if it has members. */
   tryKill(nowMs: number): boolean {
     if (this.#core.state !== 'Empty') return false

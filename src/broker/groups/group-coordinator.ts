@@ -22,7 +22,7 @@ import { ClassicGroup } from './classic-group.ts'
 import type { CommittedOffsets, TopicPartition } from './committed-offsets.ts'
 import { subscriptionTopics } from './consumer-subscription.ts'
 import { failedJoin, failedSync } from './group-effects.ts'
-import { GroupLog, type OffsetsLog } from './group-log.ts'
+import { GroupLog, type OffsetsLog, type OffsetsMarker, type OffsetsProducer, type RecordOrigin } from './group-log.ts'
 import { encodeGroup, type GroupRecord, readGroupRecord } from './group-records.ts'
 import type {
   GroupEffects,
@@ -99,7 +99,10 @@ export class GroupCoordinator {
   async load(): Promise<void> {
     const { clock, settings, logger } = this.#options
     const nowMs = this.#nowMs()
-    await this.#log.replay((key, value) => this.#replayRecord(key, value, nowMs))
+    await this.#log.replay(
+      (key, value, origin) => this.#replayRecord({ key, value }, origin, nowMs),
+      (partition, marker) => this.#offsets.replayMarker(partition, marker)
+    )
     for (const groupId of this.#offsets.groupIds) this.#entry(groupId)
     for (const [groupId, entry] of this.#groups) {
       if (entry.group.isUnused && entry.group.protocolType === null && !this.#offsets.has(groupId)) {
@@ -116,11 +119,11 @@ export class GroupCoordinator {
     await this.compact()
   }
 
-  #replayRecord(key: Buffer, value: Buffer | null, nowMs: number): void {
+  #replayRecord({ key, value }: GroupRecord, origin: RecordOrigin, nowMs: number): void {
     const record = readGroupRecord(key, value)
     if (record === undefined) return
     if (record.kind === 'offset') {
-      this.#offsets.replay(record.groupId, record, record.committed)
+      this.#offsets.replay(record, origin)
       return
     }
     if (record.group === undefined) {
@@ -215,6 +218,43 @@ export class GroupCoordinator {
     return result
   }
 
+  /**
+   * TxnOffsetCommit: like `commitOffsets`, but the offsets count when the
+   * transaction of the producer is committed. The coordinator of the transaction
+   * must have said that the partition of the group is part of it.
+   */
+  async commitTransactionalOffsets(
+    groupId: string,
+    { identity, producer }: { readonly identity: MemberIdentity; readonly producer: OffsetsProducer },
+    offsets: readonly OffsetToCommit[]
+  ): Promise<KafkaErrorName> {
+    if (groupId === '') return 'INVALID_GROUP_ID'
+    if (!this.#groups.has(groupId) && identity.generation >= 0) return 'ILLEGAL_GENERATION'
+    const entry = this.#entry(groupId)
+    const error = entry.group.transactionalCommitError(identity, this.#nowMs())
+    const result = error === 'NONE' ? await this.#offsets.commitTransactional(groupId, producer, offsets) : error
+    this.#dropIfBlank(entry)
+    return result
+  }
+
+  /**
+   * Appends the marker that ends a producer's transaction in a partition of
+   * `__consumer_offsets`; its offsets count then, or are forgotten.
+   */
+  completeTransaction(partition: number, marker: OffsetsMarker): Promise<KafkaErrorName> {
+    return this.#offsets.completeTransaction(partition, marker)
+  }
+
+  /** Whether an open transaction holds an offset of a partition: UNSTABLE_OFFSET_COMMIT for who requires stable ones. */
+  hasPendingOffset(groupId: string, partition: TopicPartition): boolean {
+    return this.#offsets.isPending(groupId, partition)
+  }
+
+  /** The partition of `__consumer_offsets` that holds a group. */
+  partitionOf(groupId: string): number {
+    return this.#log.partitionOf(groupId)
+  }
+
   /** A group and its offsets, if the group is known. */
   find(groupId: string): GroupView | undefined {
     const entry = this.#groups.get(groupId)
@@ -279,7 +319,8 @@ export class GroupCoordinator {
       const { groupId, state, stateTimestampMs, protocolType } = group
       const view = { state, stateTimestampMs, protocolType, subscribedTopics: subscribedTopics(group) }
       const expired = this.#offsets.of(groupId).expired(view, nowMs, settings.offsetsRetentionMs)
-      await this.#offsets.remove(groupId, expired)
+      const settled = expired.filter(partition => !this.#offsets.isPending(groupId, partition))
+      await this.#offsets.remove(groupId, settled)
       if (this.#offsets.has(groupId) || !group.isUnused || !group.tryKill(nowMs)) continue
       this.#drop(entry)
       if (protocolType !== null) await this.#log.append(groupId, [encodeGroup(groupId, undefined)])
@@ -308,7 +349,9 @@ export class GroupCoordinator {
 
   /** Rewrites partitions of `__consumer_offsets` that hold mostly what later records have replaced. */
   async compact(): Promise<void> {
-    await this.#log.compact(partition => (this.#isClosed ? undefined : this.#aliveRecords(partition)))
+    // A rewrite would take the offsets of an open transaction with it.
+    const isKept = (partition: number): boolean => this.#isClosed || this.#offsets.isOpen(partition)
+    await this.#log.compact(partition => (isKept(partition) ? undefined : this.#aliveRecords(partition)))
   }
 
   #aliveRecords(partition: number): GroupRecord[] {

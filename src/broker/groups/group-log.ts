@@ -15,14 +15,49 @@ import { groupPartition } from './java-hash.ts'
 /** How often a rewrite waits for a moment without appends before it is left to the next check. */
 const COMPACTION_WAITS_MAX = 1000
 
+/** A transactional producer that stores offsets. */
+export interface OffsetsProducer {
+  readonly producerId: bigint
+  readonly producerEpoch: number
+}
+
+/** What ends a producer's transaction in a partition. */
+export interface OffsetsMarker extends OffsetsProducer {
+  readonly coordinatorEpoch: number
+  readonly isCommit: boolean
+  readonly transactionVersion?: number
+}
+
+/** A marker as a replay finds it. */
+export interface ReadMarker {
+  readonly producerId: bigint
+  readonly isCommit: boolean
+}
+
+/** Where a record was found. */
+export interface RecordOrigin {
+  readonly partition: number
+  /** Whose transaction it is part of, if any. */
+  readonly producerId: bigint | undefined
+}
+
 /** The internal topic `__consumer_offsets`. */
 export interface OffsetsLog {
   /** How many partitions the topic has, or will have once it is created. */
   readonly partitionCount: number
-  /** Appends one batch, in call order for each partition; resolves once it is written. */
-  append(partition: number, records: readonly GroupRecord[]): Promise<KafkaErrorName>
-  /** Visits every record of every partition, oldest first. */
-  replay(visit: (key: Buffer, value: Buffer | null) => void): Promise<void>
+  /**
+   * Appends one batch, in call order for each partition; resolves once it is written.
+   *
+   * @param producer - Whose transaction it is part of, if any.
+   */
+  append(partition: number, records: readonly GroupRecord[], producer?: OffsetsProducer): Promise<KafkaErrorName>
+  /** Appends the marker that ends a transaction, in order with the appends; resolves once it is written. */
+  appendMarker(partition: number, marker: OffsetsMarker): Promise<KafkaErrorName>
+  /** Visits every record and marker of every partition, oldest first. */
+  replay(
+    visit: (key: Buffer, value: Buffer | null, origin: RecordOrigin) => void,
+    visitMarker: (partition: number, marker: ReadMarker) => void
+  ): Promise<void>
   /** Whether so much was appended to a partition since its last rewrite that a rewrite is worth it. */
   isRewriteDue(partition: number): boolean
   /** Appends the given records, which are all that is alive in a partition, then removes everything before them. */
@@ -33,7 +68,7 @@ export interface OffsetsLog {
 export class GroupLog {
   readonly #log: OffsetsLog
   readonly #logger: Logger
-  /** Appends under way, by partition. */
+  /** Appends under way, by partition, in the order of the log. */
   readonly #appends = new Map<number, Set<Promise<KafkaErrorName>>>()
 
   constructor(log: OffsetsLog, logger: Logger) {
@@ -51,25 +86,57 @@ export class GroupLog {
    *
    * @param applyWrite - Takes what was written into memory. It runs before the append counts as done, see `compact`.
    */
-  async append(
+  append(
     groupId: string,
     records: readonly GroupRecord[],
     applyWrite: () => void = () => undefined
   ): Promise<KafkaErrorName> {
     const partition = this.partitionOf(groupId)
-    const appending = this.#log.append(partition, records)
-    const appends = this.#appends.get(partition) ?? new Set()
-    this.#appends.set(partition, appends.add(appending))
-    const error = await appending
-    if (error === 'NONE') applyWrite()
-    appends.delete(appending)
-    if (error !== 'NONE') this.#logger.error({ groupId, error }, 'a record of the group could not be written')
-    return error
+    return this.#apply(partition, this.#log.append(partition, records), { groupId, applyWrite })
   }
 
-  /** Visits every record of every partition, oldest first. */
-  replay(visit: (key: Buffer, value: Buffer | null) => void): Promise<void> {
-    return this.#log.replay(visit)
+  /** Appends records of a group in the transaction of a producer. */
+  appendTransactional(
+    groupId: string,
+    records: readonly GroupRecord[],
+    { producer, applyWrite }: { readonly producer: OffsetsProducer; readonly applyWrite: () => void }
+  ): Promise<KafkaErrorName> {
+    const partition = this.partitionOf(groupId)
+    return this.#apply(partition, this.#log.append(partition, records, producer), { groupId, applyWrite })
+  }
+
+  /** Appends the marker that ends a transaction in a partition. */
+  appendMarker(partition: number, marker: OffsetsMarker, applyWrite: () => void): Promise<KafkaErrorName> {
+    return this.#apply(partition, this.#log.appendMarker(partition, marker), { applyWrite })
+  }
+
+  /**
+   * Takes what an append wrote into memory, in the order of the log: a marker
+   * must not overtake the offsets that it settles.
+   */
+  #apply(
+    partition: number,
+    appending: Promise<KafkaErrorName>,
+    { groupId, applyWrite }: { readonly groupId?: string; readonly applyWrite: () => void }
+  ): Promise<KafkaErrorName> {
+    const appends = this.#appends.get(partition) ?? new Set()
+    const before = [...appends].at(-1)
+    const apply = async (): Promise<KafkaErrorName> => {
+      const error = await appending
+      await before
+      if (error === 'NONE') applyWrite()
+      appends.delete(applied)
+      if (error !== 'NONE') this.#logger.error({ groupId, partition, error }, 'a record of a group was not written')
+      return error
+    }
+    const applied = apply()
+    this.#appends.set(partition, appends.add(applied))
+    return applied
+  }
+
+  /** Visits every record and marker of every partition, oldest first. */
+  replay(...visitors: Parameters<OffsetsLog['replay']>): Promise<void> {
+    return this.#log.replay(...visitors)
   }
 
   /**

@@ -39,8 +39,12 @@ class MemoryLog implements OffsetsLog {
     return Promise.resolve('NONE')
   }
 
-  replay(visit: (key: Buffer, value: Buffer | null) => void): Promise<void> {
-    for (const { key, value } of this.records) visit(key, value)
+  appendMarker(): Promise<KafkaErrorName> {
+    return Promise.resolve('NONE')
+  }
+
+  replay(visit: Parameters<OffsetsLog['replay']>[0]): Promise<void> {
+    for (const { key, value } of this.records) visit(key, value, { partition: 0, producerId: undefined })
     return Promise.resolve()
   }
 }
