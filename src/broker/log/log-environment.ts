@@ -3,6 +3,7 @@
 import type { Clock, Random } from '../../core/index.ts'
 import type { Logger } from '../../telemetry/index.ts'
 import type { BatchValidator } from './batch-validator.ts'
+import type { DiskTrouble } from './disk-trouble.ts'
 import type { FilePool } from './file-pool.ts'
 import type { IndexCache } from './segment-indexes.ts'
 
@@ -14,6 +15,8 @@ export interface LogEnvironment {
   readonly random: Random
   readonly logger: Logger
   readonly validator: BatchValidator
+  /** Tells of a disk that refuses writes. */
+  readonly trouble: DiskTrouble
   /** A log start offset has moved: resolves when that is durable. */
   readonly saveLogStartOffsets: () => Promise<void>
   /** Bytes were written that no flush has made durable. */

@@ -5,12 +5,17 @@
  *
  * A failed flush takes the partition offline for good: after a failed fsync the
  * kernel may have dropped the pages, so nothing is known about the file any more.
+ * Not so where a full or read-only disk refuses the small files beside the log:
+ * then the recovery point stays where it is, and the next flush tries again.
  */
 
+import path from 'node:path'
 import { messageOf } from '../../core/index.ts'
 import { systemErrorCode } from './disk.ts'
+import { diskRemedy, mayPass } from './disk-trouble.ts'
 import type { LogEnvironment } from './log-environment.ts'
 import type { SegmentList } from './segment-list.ts'
+import { syncFolder } from './small-files.ts'
 import { SnapshotFiles } from './snapshot-files.ts'
 
 /** What is to become durable: all below `offset`, with the producer state there. */
@@ -37,6 +42,9 @@ export interface FlushState {
   readonly unflushedBytes: number
 }
 
+/** A file beside the log could not be written: nothing is lost by that. */
+class PostponedFlush extends Error {}
+
 /** Flushes one log. */
 export class LogFlusher {
   readonly #log: FlushedLog
@@ -47,6 +55,8 @@ export class LogFlusher {
   #isOffline = false
   #isStopped = false
   #last: Promise<unknown> = Promise.resolve()
+  /** The log file whose name is durable. */
+  #namedPath = ''
 
   constructor(log: FlushedLog, state: FlushState) {
     this.#log = log
@@ -99,15 +109,28 @@ export class LogFlusher {
     this.#isStopped = true
   }
 
+  /** Takes the log offline: its files are in a state that only a start can mend. */
+  fail(error: unknown): void {
+    this.#goOffline(error)
+  }
+
   /** Makes one file durable before an acknowledgement. Rejects, and takes the log offline, if that fails. */
-  async syncFile(path: string): Promise<void> {
+  async syncFile(file: string): Promise<void> {
     const { pool } = this.#log.environment
     try {
-      await pool.use(path, file => file.sync())
+      await pool.use(file, open => open.sync())
+      await this.#syncName(file)
     } catch (error) {
       this.#goOffline(error)
       throw error
     }
+  }
+
+  /** The records of a file are durable only if its name is. */
+  async #syncName(file: string): Promise<void> {
+    if (file === this.#namedPath) return
+    await syncFolder(path.dirname(file))
+    this.#namedPath = file
   }
 
   async #flush(): Promise<void> {
@@ -115,11 +138,16 @@ export class LogFlusher {
     const target = this.#log.flushTarget()
     if (!(await target.isWritten) || target.offset <= this.#recoveryPoint) return
     const writtenBytes = this.#writtenBytes
+    const firstUnflushedMs = this.#firstUnflushedMs
     this.#firstUnflushedMs = undefined
     try {
       await this.#makeDurable(target)
     } catch (error) {
-      this.#goOffline(error)
+      if (error instanceof PostponedFlush) {
+        this.#firstUnflushedMs = firstUnflushedMs
+        const { environment, logFields } = this.#log
+        environment.trouble.note(error.cause, 'flushes are postponed until then', logFields)
+      } else this.#goOffline(error)
       return
     }
     this.#flushedBytes = writtenBytes
@@ -131,21 +159,34 @@ export class LogFlusher {
     const { pool } = environment
     for (const segment of segments.all.filter(each => !each.isFlushed && each.baseOffset <= offset)) {
       const { isSealed } = segment
-      await segment.saveIndexes(pool)
+      await beside(() => segment.saveIndexes(pool))
       await segment.sync(pool)
+      await this.#syncName(segment.logPath)
       if (!isSealed) continue
       segment.isFlushed = true
       // From here on its indexes are in their files and are read back when somebody looks.
       segment.indexes = undefined
     }
     const snapshots = new SnapshotFiles(this.#log.folder())
-    await snapshots.write(offset, snapshot)
-    await snapshots.prune(segments.all.map(segment => segment.baseOffset))
+    await beside(() => snapshots.write(offset, snapshot))
+    await beside(() => snapshots.prune(segments.all.map(segment => segment.baseOffset)))
   }
 
   #goOffline(error: unknown): void {
     this.#isOffline = true
     const fields = { ...this.#log.logFields, error: messageOf(error), errno: systemErrorCode(error) }
-    this.#log.environment.logger.error(fields, 'a flush failed: the partition is offline until the broker starts again')
+    this.#log.environment.logger.error(
+      fields,
+      `${diskRemedy(error)}; the partition is offline until the broker starts again`
+    )
+  }
+}
+
+/** Writes a file that can be made anew. */
+async function beside(work: () => Promise<void>): Promise<void> {
+  try {
+    await work()
+  } catch (error) {
+    throw mayPass(error) ? new PostponedFlush('a small file could not be written', { cause: error }) : error
   }
 }

@@ -30,13 +30,14 @@ import { loadEpochs, removeDamagedAborts, replayState } from './replay-state.ts'
 import { Segment } from './segment.ts'
 import { loadAborts, loadIndexes, rebuildIndexes } from './segment-indexes.ts'
 import { BATCH_HEADER_BYTES, lastOffsetOf, scanSegment } from './segment-scan.ts'
+import { finishSwaps } from './segment-swap.ts'
 import { SnapshotFiles } from './snapshot-files.ts'
 
 const LAST_OFFSET_DELTA_AT = 23
 const TIME_ENTRY_BYTES = 12
 const OFFSET_ENTRY_BYTES = 8
 const INDEX_SUFFIXES: ReadonlySet<string> = new Set([INDEX_SUFFIX, TIME_INDEX_SUFFIX, TRANSACTION_INDEX_SUFFIX])
-// Temporary files of ours, and what Kafka leaves behind in the middle of a deletion or a compaction.
+// Temporary files, and what is left behind in the middle of a deletion; compactions have been looked after before.
 const LEFTOVER = /\.(tmp|deleted|cleaned|swap)$/
 
 /** What recovery needs. */
@@ -70,6 +71,7 @@ export interface RecoveredLog {
 
 /** Recovers one partition. Rejects with a system error if the disk cannot be read. */
 export async function recoverLog(options: RecoveryOptions): Promise<RecoveredLog> {
+  await finishSwaps(options.folder, options.pool)
   const found = await findSegments(options)
   const damagedFrom = await removeDamagedAborts(found, options)
   const result = { scannedBytes: 0, truncatedBytes: 0 }

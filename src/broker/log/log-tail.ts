@@ -14,11 +14,10 @@
  * Invariants: last stable offset ≤ high watermark ≤ next offset.
  */
 
-import { messageOf, randomInt } from '../../core/index.ts'
+import { randomInt } from '../../core/index.ts'
 import { stampBatch, stampLogAppendTime, type RecordBatchHeader } from '../../protocol/index.ts'
 import type { AppendResult, RefusedBatch } from './append-result.ts'
 import { unwritten } from './append-refusals.ts'
-import { systemErrorCode } from './disk.ts'
 import type { LogEnvironment } from './log-environment.ts'
 import { LogWriter, type LogWriterOwner, type PlannedBatch } from './log-writer.ts'
 import { encodeProducerSnapshot } from './producer-snapshot.ts'
@@ -200,6 +199,8 @@ export class LogTail {
 
   #noteWritten(batches: readonly PlannedBatch[]): void {
     const { flushMessages, indexIntervalBytes } = this.#owner.config()
+    const { trouble } = this.#owner.environment
+    if (trouble.isOn) trouble.over()
     let bytes = 0
     for (const { buffer, segment, position, lastOffset, maxTimestampMs, recordCount, change } of batches) {
       const sizeBytes = buffer.length
@@ -243,7 +244,6 @@ export class LogTail {
     active.plannedBytes = active.sizeBytes
     this.#nextOffset = this.#highWatermark
     const { environment, logFields } = this.#owner
-    const fields = { ...logFields, batches: batches.length, error: messageOf(error), errno: systemErrorCode(error) }
-    environment.logger.error(fields, 'appends failed: the log could not be written')
+    environment.trouble.note(error, 'appends are refused until then', logFields)
   }
 }

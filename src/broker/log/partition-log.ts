@@ -40,8 +40,11 @@ import type {
 import { encodeProducerSnapshot } from './producer-snapshot.ts'
 import type { ProducerBatch, ProducerDescription, ProducerState, TransactionProof } from './producer-state.ts'
 import { abortedIn, type ReadOptions, type ReadResult, readLog } from './read-log.ts'
+import { readUnmixed } from './reread.ts'
 import { countToDelete } from './retention.ts'
+import type { Segment } from './segment.ts'
 import { SegmentList } from './segment-list.ts'
+import { swapSegments, TornSwapError } from './segment-swap.ts'
 import { SnapshotFiles } from './snapshot-files.ts'
 import { maxTimestampOffset, offsetForTimestamp, type TimestampedOffset } from './timestamp-lookup.ts'
 import { type TransactionVerification, TransactionVerifications } from './transaction-verification.ts'
@@ -170,6 +173,16 @@ export class PartitionLog {
     return this.#appendedBytes
   }
 
+  /** All segments, oldest first; the last one is active. */
+  get segments(): readonly Segment[] {
+    return this.#segments.all
+  }
+
+  /** Whether it takes no more appends because it was closed. */
+  get isClosed(): boolean {
+    return this.#isClosed
+  }
+
   /** How many segments there are. */
   get segmentCount(): number {
     return this.#segments.all.length
@@ -232,7 +245,7 @@ export class PartitionLog {
   /**
    * Appends the marker that ends a producer's transaction here. It is over for
    * the producer at once; when the promise resolves, the last stable offset has
-   * moved: whoever waits for records must be told then (`signals.changed`).
+   * moved: whoever waits for records must be told then (`signals.markerAppended`).
    *
    * A marker without an open transaction is written too: it moves the epochs.
    * Answers like `append`; also INVALID_PRODUCER_EPOCH(47) for an epoch below the
@@ -271,7 +284,9 @@ export class PartitionLog {
   /** Aborted transactions that overlap a range of offsets, the upper end not included. Rejects with a system error. */
   abortedTransactions(fromOffset: bigint, upToOffset: bigint): Promise<readonly AbortedTransaction[]> {
     const log = { segments: this.#segments, indexes: this.#environment.indexes }
-    return abortedIn(log, this.#segments.floor(fromOffset) ?? this.#segments.first, { fromOffset, upToOffset })
+    return readUnmixed(log.segments, () =>
+      abortedIn(log, this.#segments.floor(fromOffset) ?? this.#segments.first, { fromOffset, upToOffset })
+    )
   }
 
   /** Reads whole batches from the one that contains the offset on. Never rejects: a failed disk is an error code. */
@@ -282,7 +297,7 @@ export class PartitionLog {
     const log = { ...parts, highWatermark, lastStableOffset, logStartOffset }
     if (this.#isClosed) return this.#unreadable(KAFKA_ERRORS.UNKNOWN_TOPIC_OR_PARTITION)
     try {
-      return await readLog(log, { fromOffset, bytesMax, options })
+      return await readUnmixed(log.segments, () => readLog(log, { fromOffset, bytesMax, options }))
     } catch (error) {
       if (systemErrorCode(error) === '') throw error
       const isGone = this.#isClosed && systemErrorCode(error) === 'ENOENT'
@@ -294,12 +309,12 @@ export class PartitionLog {
 
   /** The first record at or after a timestamp in epoch milliseconds; `undefined` if there is none. */
   offsetForTimestamp(timestampMs: bigint): Promise<TimestampedOffset | undefined> {
-    return offsetForTimestamp(this.#timestampSearch(), timestampMs)
+    return readUnmixed(this.#segments, () => offsetForTimestamp(this.#timestampSearch(), timestampMs))
   }
 
   /** The first record with the largest timestamp; `undefined` if no record has one. */
   maxTimestampOffset(): Promise<TimestampedOffset | undefined> {
-    return maxTimestampOffset(this.#timestampSearch())
+    return readUnmixed(this.#segments, () => maxTimestampOffset(this.#timestampSearch()))
   }
 
   /** Where a leader epoch ended. Source: OffsetForLeaderEpoch. */
@@ -357,6 +372,25 @@ export class PartitionLog {
       else count -= 1
     }
     return this.#dropSegments(count)
+  }
+
+  /**
+   * Puts a compacted segment in the place of those it was made from; see `segment-swap.ts`. Reads that run meanwhile
+   * are made again. Resolves with false if the old ones are not all there any more. Rejects with a system error; if
+   * that leaves the folder half way, the partition is offline until the broker starts again.
+   */
+  replaceSegments(old: readonly Segment[], cleaned: Segment): Promise<boolean> {
+    return this.#flusher.exclusive(async () => {
+      if (this.#isClosed || this.isOffline) return false
+      const { pool, indexes } = this.#environment
+      const target = { folder: this.#folder, segments: this.#segments, pool, indexes }
+      try {
+        return await swapSegments(target, old, cleaned)
+      } catch (error) {
+        if (error instanceof TornSwapError) this.#flusher.fail(error)
+        throw error
+      }
+    })
   }
 
   /** Forgets idempotent producers that wrote nothing for a time. Source: `producer.id.expiration.ms`. */

@@ -20,7 +20,7 @@
 import { existsSync, renameSync } from 'node:fs'
 import fs from 'node:fs/promises'
 import path from 'node:path'
-import { INDEX_SUFFIX, LOG_SUFFIX, offsetFileName, TIME_INDEX_SUFFIX, TRANSACTION_INDEX_SUFFIX } from './file-names.ts'
+import { LOG_SUFFIX, offsetFileName } from './file-names.ts'
 import type { FilePool } from './file-pool.ts'
 import type { SegmentList } from './segment-list.ts'
 import type { Segment } from './segment.ts'
@@ -35,7 +35,6 @@ export const SWAP_SUFFIX = '.swap'
 /** Suffix of files that are about to be removed. */
 export const DELETED_SUFFIX = '.deleted'
 
-const SEGMENT_SUFFIXES = [INDEX_SUFFIX, TIME_INDEX_SUFFIX, TRANSACTION_INDEX_SUFFIX, LOG_SUFFIX]
 const SEGMENT_FILE = /^(\d{20})(\.log|\.index|\.timeindex|\.txnindex)(\.cleaned|\.swap|\.deleted)?$/
 
 /** Operations on a folder; a test may let them fail. */
@@ -67,20 +66,15 @@ export interface SwapTarget {
  * Steps 2 to 4 for a segment whose `.cleaned` files are complete and durable. Nothing else may work on whole segments
  * meanwhile.
  *
- * @returns False, with the new files removed, if not all of the old segments are in the log any more.
- * Rejects with a system error if the disk fails. `isTorn` of the error says that a part of step 3 is done: then only
- * a start can bring the folder in order.
+ * @returns False if not all of the old segments are in the log any more: then nothing has changed.
+ * Rejects with a system error if the disk refuses before step 3, and with a `TornSwapError` in it.
  */
 export async function swapSegments(target: SwapTarget, old: readonly Segment[], cleaned: Segment): Promise<boolean> {
   const { folder, pool, operations = systemFolder } = target
-  const names = SEGMENT_SUFFIXES.map(suffix => path.join(folder, offsetFileName(cleaned.baseOffset, suffix)))
-  const present = names.filter(name => existsSync(name + CLEANED_SUFFIX))
-  for (const name of present) pool.forget(name + CLEANED_SUFFIX)
-  if (!old.every(segment => target.segments.all.includes(segment))) {
-    for (const name of present) await operations.remove(name + CLEANED_SUFFIX)
-    return false
-  }
-  for (const name of present) operations.rename(name + CLEANED_SUFFIX, name + SWAP_SUFFIX)
+  const present = segmentFiles(cleaned).filter(file => existsSync(file + CLEANED_SUFFIX))
+  for (const file of present) pool.forget(file + CLEANED_SUFFIX)
+  if (!old.every(segment => target.segments.all.includes(segment))) return false
+  for (const file of present) operations.rename(file + CLEANED_SUFFIX, file + SWAP_SUFFIX)
   await operations.syncFolder(folder)
   await target.indexes.settled(old)
   const deleted = exchange(target, { old, cleaned, present })
@@ -89,17 +83,32 @@ export async function swapSegments(target: SwapTarget, old: readonly Segment[], 
   return true
 }
 
+/** Removes the files of a compacted segment that does not take its place, in the order that a start relies on. */
+export async function discardCleaned(cleaned: Segment, pool: FilePool): Promise<void> {
+  for (const suffix of [SWAP_SUFFIX, CLEANED_SUFFIX]) {
+    for (const file of segmentFiles(cleaned)) {
+      pool.forget(file + suffix)
+      await fs.rm(file + suffix, { force: true })
+    }
+  }
+}
+
+/** All files that a segment may have; the log comes last. */
+function segmentFiles(segment: Segment): string[] {
+  return [segment.indexPath, segment.timeIndexPath, segment.transactionIndexPath, segment.logPath]
+}
+
 /** Step 3. Nothing may wait in here. */
 function exchange(
-  { folder, segments, pool, indexes, operations = systemFolder }: SwapTarget,
+  { segments, pool, indexes, operations = systemFolder }: SwapTarget,
   { old, cleaned, present }: { old: readonly Segment[]; cleaned: Segment; present: readonly string[] }
 ): string[] {
   const deleted: string[] = []
   try {
     for (const segment of old) {
-      const all = SEGMENT_SUFFIXES.map(suffix => path.join(folder, offsetFileName(segment.baseOffset, suffix)))
-      for (const file of all.toReversed().filter(file => existsSync(file))) {
+      for (const file of segmentFiles(segment).toReversed()) {
         pool.forget(file)
+        if (!existsSync(file)) continue
         operations.rename(file, file + DELETED_SUFFIX)
         deleted.push(file + DELETED_SUFFIX)
       }
@@ -170,16 +179,16 @@ async function finishSwap(swap: {
 }): Promise<void> {
   const { folder, pool, baseOffset, swaps, plain } = swap
   const log = swaps.find(file => file.kind === LOG_SUFFIX)
-  if (log !== undefined) {
-    const file = path.join(folder, log.name)
-    const { size } = await fs.stat(file)
-    const end = await scanSegment({ pool, path: file, endPosition: size, minOffset: baseOffset })
-    pool.forget(file)
-    const replaced = plain.filter(each => each.baseOffset >= baseOffset && each.baseOffset < end.nextOffset)
-    const own = plain.filter(each => each.baseOffset === baseOffset)
-    for (const each of new Set([...replaced, ...own])) await fs.rm(path.join(folder, each.name), { force: true })
-  }
   // Without the log among them the log has its final name already, and these are what it still lacks.
+  const file = path.join(folder, log?.name ?? offsetFileName(baseOffset, LOG_SUFFIX))
+  const { size } = await fs.stat(file)
+  const end = await scanSegment({ pool, path: file, endPosition: size, minOffset: baseOffset })
+  pool.forget(file)
+  for (const each of plain) {
+    const isOwn = each.baseOffset === baseOffset
+    const isReplaced = isOwn ? log !== undefined : each.baseOffset > baseOffset && each.baseOffset < end.nextOffset
+    if (isReplaced) await fs.rm(path.join(folder, each.name), { force: true })
+  }
   for (const { name } of swaps.toSorted((a, b) => Number(b === log) - Number(a === log))) {
     await fs.rename(path.join(folder, name), path.join(folder, name.slice(0, -SWAP_SUFFIX.length)))
   }

@@ -9,6 +9,7 @@ import { silentLogger, type Logger } from '../../../src/telemetry/index.ts'
 import type { AppendedBatch, AppendResult } from '../../../src/broker/log/append-result.ts'
 import { BatchValidator } from '../../../src/broker/log/batch-validator.ts'
 import { type Disk, systemDisk } from '../../../src/broker/log/disk.ts'
+import { DiskTrouble } from '../../../src/broker/log/disk-trouble.ts'
 import { FilePool } from '../../../src/broker/log/file-pool.ts'
 import { IndexCache } from '../../../src/broker/log/segment-indexes.ts'
 import { PartitionLog } from '../../../src/broker/log/partition-log.ts'
@@ -107,6 +108,7 @@ export async function openLog(t: TestContext, options: OpenOptions): Promise<Par
       random: new SeededRandom(1),
       logger: options.logger ?? silentLogger,
       validator: new BatchValidator(),
+      trouble: new DiskTrouble(options.logger ?? silentLogger),
       saveLogStartOffsets: () => Promise.resolve(),
       noteWritten: () => undefined
     },

@@ -1,9 +1,9 @@
 /** The log of a partition as the cleaner sees it. */
 
+import type { ProducerEntry } from '../producer-state.ts'
 import type { LogConfig } from '../topic-config.ts'
 import type { Segment } from '../segment.ts'
 import type { AbortedRange } from './cleaned-transactions.ts'
-import type { LastOfProducer } from './retention-rules.ts'
 
 /** What compaction needs of a log. */
 export interface CleanableLog {
@@ -21,10 +21,10 @@ export interface CleanableLog {
   readonly isClosed: boolean
   /** Makes everything durable: what is compacted was flushed before. */
   flush(): Promise<void>
-  /** The last entry of every producer that is known, as far as it is written. */
-  lastOfProducers(): ReadonlyMap<bigint, LastOfProducer>
-  /** Aborted transactions that overlap the range, by first offset. */
+  /** Producers that may go on. */
+  readonly producers: { entries(): Iterable<ProducerEntry> }
+  /** Aborted transactions that overlap the range, in any order. Rejects with a system error. */
   abortedTransactions(fromOffset: bigint, toOffset: bigint): Promise<readonly AbortedRange[]>
-  /** Puts a compacted segment in the place of neighbours; false, with its files removed, if they are gone. */
+  /** Puts a compacted segment in the place of neighbours; false if they are gone. Rejects with a system error. */
   replaceSegments(old: readonly Segment[], cleaned: Segment): Promise<boolean>
 }

@@ -4,18 +4,15 @@
  */
 
 import fs from 'node:fs/promises'
-import path from 'node:path'
 import { readBatchHeader } from '../../../protocol/index.ts'
-import { offsetFileName, TRANSACTION_INDEX_SUFFIX } from '../file-names.ts'
 import type { FilePool } from '../file-pool.ts'
 import { lastOffsetOf } from '../segment-scan.ts'
-import { CLEANED_SUFFIX } from '../segment-swap.ts'
+import { CLEANED_SUFFIX, discardCleaned } from '../segment-swap.ts'
 import { Segment } from '../segment.ts'
 import type { AbortedRange } from './cleaned-transactions.ts'
 
 /** Bytes that gather before they are written. */
 const WRITE_BYTES = 1024 * 1024
-const ABORTED_BYTES = 34
 
 /** Where and how it is written. */
 export interface CleanedSegmentOptions {
@@ -46,7 +43,8 @@ export class CleanedSegment {
   static async create(options: CleanedSegmentOptions): Promise<CleanedSegment> {
     const cleaned = new CleanedSegment(options)
     await cleaned.discard()
-    for (const file of cleaned.segment.paths) await options.pool.create(file + CLEANED_SUFFIX)
+    const { logPath, indexPath, timeIndexPath } = cleaned.segment
+    for (const file of [logPath, indexPath, timeIndexPath]) await options.pool.create(file + CLEANED_SUFFIX)
     return cleaned
   }
 
@@ -75,20 +73,22 @@ export class CleanedSegment {
     const { pool } = this.#options
     await this.#write()
     segment.closeTimeIndex()
+    for (const each of aborted) segment.noteAborted(each)
+    if (segment.hasAborts) await pool.create(segment.transactionIndexPath + CLEANED_SUFFIX)
+    const { indexes } = segment
     for (const [file, index] of [
-      [segment.indexPath, segment.indexes?.offsets],
-      [segment.timeIndexPath, segment.indexes?.times]
+      [segment.logPath, undefined],
+      [segment.indexPath, indexes?.offsets],
+      [segment.timeIndexPath, indexes?.times],
+      [segment.transactionIndexPath, segment.hasAborts ? indexes?.aborts : undefined]
     ] as const) {
+      if (file === segment.transactionIndexPath && !segment.hasAborts) continue
       const entries = index?.unsaved()
-      if (entries !== undefined) await pool.use(file + CLEANED_SUFFIX, open => open.write([entries.bytes], 0))
+      await pool.use(file + CLEANED_SUFFIX, async open => {
+        if (entries !== undefined) await open.write([entries.bytes], 0)
+        await open.sync()
+      })
     }
-    const files = segment.paths.map(file => file + CLEANED_SUFFIX)
-    if (aborted.length > 0) {
-      await pool.create(this.#abortedPath)
-      await pool.use(this.#abortedPath, open => open.write([encodeAborted(aborted)], 0))
-      files.push(this.#abortedPath)
-    }
-    for (const file of files) await pool.use(file, open => open.sync())
     // Records without timestamps are as old as their file.
     const time = segment.touchedMs / 1000
     await fs.utimes(segment.logPath + CLEANED_SUFFIX, time, time)
@@ -100,16 +100,8 @@ export class CleanedSegment {
   }
 
   /** Removes the files. */
-  async discard(): Promise<void> {
-    for (const file of [...this.segment.paths.map(file => file + CLEANED_SUFFIX), this.#abortedPath]) {
-      this.#options.pool.forget(file)
-      await fs.rm(file, { force: true })
-    }
-  }
-
-  get #abortedPath(): string {
-    const name = offsetFileName(this.segment.baseOffset, TRANSACTION_INDEX_SUFFIX) + CLEANED_SUFFIX
-    return path.join(this.#options.folder, name)
+  discard(): Promise<void> {
+    return discardCleaned(this.segment, this.#options.pool)
   }
 
   async #write(): Promise<void> {
@@ -120,18 +112,4 @@ export class CleanedSegment {
     this.#waitingBytes = 0
     await this.#options.pool.use(this.segment.logPath + CLEANED_SUFFIX, file => file.write(buffers, position))
   }
-}
-
-/** `.txnindex`: version i16 | producer id i64 | first offset i64 | last offset i64 | last stable offset i64. */
-function encodeAborted(aborted: readonly AbortedRange[]): Buffer {
-  const bytes = Buffer.alloc(aborted.length * ABORTED_BYTES)
-  let at = 0
-  for (const { producerId, firstOffset, lastOffset, lastStableOffset } of aborted) {
-    bytes.writeBigInt64BE(producerId, at + 2)
-    bytes.writeBigInt64BE(firstOffset, at + 10)
-    bytes.writeBigInt64BE(lastOffset, at + 18)
-    bytes.writeBigInt64BE(lastStableOffset, at + 26)
-    at += ABORTED_BYTES
-  }
-  return bytes
 }

@@ -14,6 +14,7 @@ import path from 'node:path'
 import { type Clock, messageOf, sleep, type Timer } from '../../../core/index.ts'
 import type { Logger } from '../../../telemetry/index.ts'
 import { systemErrorCode } from '../disk.ts'
+import { diskRemedy, mayPass } from '../disk-trouble.ts'
 import { partitionFolderName } from '../file-names.ts'
 import type { FilePool } from '../file-pool.ts'
 import type { IndexCache } from '../segment-indexes.ts'
@@ -258,8 +259,8 @@ export class LogCleaner {
     const errno = systemErrorCode(error)
     const fields = { topic, partition, errno, error: messageOf(error) }
     if (log.isClosed) return
-    if (mayPass(errno)) {
-      logger.warn(fields, 'a log could not be compacted: free space on the disk of the data folder; it is tried again')
+    if (mayPass(error)) {
+      logger.warn(fields, `${diskRemedy(error)}; a log could not be compacted, which is tried again`)
       return
     }
     this.#uncleanable.add(log)
@@ -282,8 +283,4 @@ export class LogCleaner {
       await sleep(clock, Math.min(leftMs, THROTTLE_MS_MAX))
     }
   }
-}
-
-function mayPass(errno: string): boolean {
-  return ['ENOSPC', 'EDQUOT', 'EROFS', 'EMFILE', 'ENFILE'].includes(errno)
 }

@@ -25,7 +25,7 @@ import { CleanedSegment } from './cleaned-segment.ts'
 import { CleanedTransactions, type MarkerType } from './cleaned-transactions.ts'
 import { chunksOf } from './chunks.ts'
 import { KeyOffsets } from './key-offsets.ts'
-import { type CleaningRules, deleteHorizonOf, isRecordKept, judgeBatch } from './retention-rules.ts'
+import { type CleaningRules, deleteHorizonOf, isRecordKept, judgeBatch, lastOfProducers } from './retention-rules.ts'
 
 /** What a cleaning works with. */
 export interface CleaningOptions {
@@ -106,7 +106,10 @@ class LogCleaning {
       deleteRetentionMs: log.config.deleteRetentionMs
     }
     for (const group of groupSegments(segments, limits, segment => indexBytes.get(segment) ?? 0)) {
-      await this.#cleanGroup(group, transactions, { ...rules, lastOfProducers: log.lastOfProducers() })
+      await this.#cleanGroup(group, transactions, {
+        ...rules,
+        lastOfProducers: lastOfProducers(log.producers.entries(), log.highWatermark)
+      })
     }
     return endOffset
   }
@@ -189,11 +192,12 @@ class LogCleaning {
       // A segment from which nothing goes is left alone.
       if (!isChanged) return
       const segment = await cleaned.finish(aborted)
-      isComplete = true
       this.counts.writtenBytes += segment.sizeBytes
-      if (!(await log.replaceSegments(group, segment))) throw new CleaningCancelled()
+      isComplete = await log.replaceSegments(group, segment)
+      if (!isComplete) throw new CleaningCancelled()
     } finally {
-      if (!isComplete) await cleaned.discard()
+      // After a swap that got stuck half way only a start can tell which files count.
+      if (!isComplete && !log.isOffline) await cleaned.discard()
     }
   }
 

@@ -4,6 +4,7 @@
  */
 
 import { hasDeleteHorizon, isControl, type RecordBatchHeader } from '../../../protocol/index.ts'
+import type { ProducerEntry } from '../producer-state.ts'
 import { lastOffsetOf } from '../segment-scan.ts'
 import type { KeyOffsets } from './key-offsets.ts'
 
@@ -12,6 +13,19 @@ export interface LastOfProducer {
   /** Last offset of its last batch of data; `undefined` if its last entry is a marker. */
   readonly lastDataOffset: bigint | undefined
   readonly producerEpoch: number
+}
+
+/**
+ * The last entry of every producer, as far as it is written: what is on its way may still be refused, and then the
+ * batch before it is the last one.
+ */
+export function lastOfProducers(entries: Iterable<ProducerEntry>, highWatermark: bigint): Map<bigint, LastOfProducer> {
+  const last = new Map<bigint, LastOfProducer>()
+  for (const { producerId, producerEpoch, batches } of entries) {
+    const written = batches.findLast(batch => batch.lastOffset < highWatermark)
+    last.set(producerId, { lastDataOffset: written?.lastOffset, producerEpoch })
+  }
+  return last
 }
 
 /** What one cleaning knows. */
