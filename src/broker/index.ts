@@ -2,4 +2,16 @@
 
 export type { Fault, FaultHook, FaultRequest, FaultRule, Faults, Injection } from './testing/faults.ts'
 export { KAFKA_RELEASES, type KafkaRelease } from './testing/kafka-releases.ts'
-export { type Broker, type BrokerOptions, startBroker } from './start-broker.ts'
+export type { BoundListener, Broker, BrokerOptions } from './broker-options.ts'
+export type {
+  ClientAuthMode,
+  JsonWebKeys,
+  ListenerOptions,
+  ListenerSaslOptions,
+  ListenerTlsOptions,
+  OauthOptions,
+  SaslMechanism,
+  ScramUser,
+  SecurityProtocol
+} from './security/authentication/listener-options.ts'
+export { startBroker } from './start-broker.ts'

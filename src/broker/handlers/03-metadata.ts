@@ -34,7 +34,7 @@ export const metadataHandler = defineHandler({
     const topics = isAll
       ? broker.logs.topics.filter(({ name }) => maySeeTopic(broker, caller, name)).map(topic => describe(broker, topic))
       : await Promise.all((request.topics ?? []).map(topic => lookUp(broker, { request, caller }, topic)))
-    const { host, port } = broker.endpoint
+    const { host, port } = broker.endpointOf(caller.listener)
     return {
       brokers: [{ nodeId: broker.nodeId, host, port, rack: null }],
       clusterId: broker.clusterId,

@@ -22,7 +22,7 @@ export const findCoordinatorHandler = defineHandler({
   handle: async (broker, request, caller): Promise<FindCoordinatorResponseInput> => {
     const keyError = await keyTypeError(broker, request.keyType)
     const answerFor = (key: string): CoordinatorAnswer =>
-      answer(broker, mayFindError(broker, caller, { keyType: request.keyType, key }) ?? keyError)
+      answer(broker, caller.listener, mayFindError(broker, caller, { keyType: request.keyType, key }) ?? keyError)
     if (caller.apiVersion >= BATCHED_KEYS_VERSION) {
       return { coordinators: request.coordinatorKeys.map(key => ({ key, ...answerFor(key) })) }
     }
@@ -59,8 +59,8 @@ interface CoordinatorAnswer {
   readonly port: number
 }
 
-function answer(broker: BrokerState, error: KafkaErrorName): CoordinatorAnswer {
-  const { host, port } = broker.endpoint
+function answer(broker: BrokerState, listener: string, error: KafkaErrorName): CoordinatorAnswer {
+  const { host, port } = broker.endpointOf(listener)
   const node = error === 'NONE' ? { nodeId: broker.nodeId, host, port } : { nodeId: -1, host: '', port: -1 }
   return {
     errorCode: errorCode(error),

@@ -36,7 +36,8 @@ export const describeQuorumHandler = defineHandler({
         }))
       }
     }
-    const { nodeId, endpoint } = broker
+    const { nodeId } = broker
+    const endpoint = broker.endpointOf(listener)
     const nowMs = BigInt(broker.clock.now())
     const logEndOffset = broker.features.epoch
     const voter = {

@@ -15,7 +15,7 @@ export const describeClusterHandler = defineHandler({
       const errorMessage = 'This node has endpoints for clients only, not for controllers.'
       return { errorCode: errorCode('MISMATCHED_ENDPOINT_TYPE'), errorMessage, clusterId, controllerId: -1 }
     }
-    const { host, port } = broker.endpoint
+    const { host, port } = broker.endpointOf(caller.listener)
     return {
       clusterId,
       controllerId: nodeId,

@@ -16,8 +16,9 @@
 import type { Socket } from 'node:net'
 import { type Clock, messageOf, PipelineError, type Timer, within } from '../../core/index.ts'
 import type { Logger } from '../../telemetry/index.ts'
+import { plainAddress } from './connection-limits.ts'
 import type { FramePool } from './frame-pool.ts'
-import { type Frame, FrameReader } from './frame-reader.ts'
+import { type Frame, FrameReader, REQUEST_BYTES_MIN } from './frame-reader.ts'
 
 /** Most overlapping requests of one connection. */
 export const REQUESTS_IN_FLIGHT_MAX = 32
@@ -26,6 +27,8 @@ export const RESPONSE_BYTES_MAX = 1024 * 1024
 
 /** Whom a connection without authentication speaks for. Source: Kafka `KafkaPrincipal.ANONYMOUS`. */
 export const ANONYMOUS = 'User:ANONYMOUS'
+/** First byte of a TLS connection: a handshake record. */
+export const TLS_HANDSHAKE_BYTE = 0x16
 /** Name of a listener that was given none. */
 export const DEFAULT_LISTENER = 'PLAINTEXT'
 
@@ -52,7 +55,14 @@ export interface ConnectionOptions {
   readonly socket: Socket
   /** Name of the listener that accepted it. Default `PLAINTEXT`. */
   readonly listener?: string
+  /** For whom the client speaks from the start. Default `ANONYMOUS`. */
+  readonly principal?: string
+  /** Whether the bytes come out of TLS. Default `false`. */
+  readonly isTls?: boolean
   readonly dispatcher: Dispatcher
+  /** Smallest request, in bytes. Default `REQUEST_BYTES_MIN`. */
+  readonly requestBytesMin?: number
+  /** Largest request, in bytes. Kafka `socket.request.max.bytes`. */
   readonly requestBytesMax: number
   readonly framePool: FramePool
   readonly clock: Clock
@@ -82,6 +92,8 @@ export class Connection {
   /** A request whose turn has not come. */
   #next: WaitingRequest | undefined
   #isExclusive = false
+  /** Whether the next bytes are the first, and might be TLS. */
+  #isFirst: boolean
   #isPumping = false
   #isClosed = false
   #isEnding = false
@@ -94,15 +106,21 @@ export class Connection {
   /** Name of the listener that accepted it. */
   readonly listener: string
   /** For whom the client speaks: what its last authentication proved. */
-  principal: string = ANONYMOUS
+  principal: string
   readonly #gone = new AbortController()
 
   constructor(options: ConnectionOptions) {
     this.#options = options
     this.#socket = options.socket
-    this.#frames = new FrameReader({ frameBytesMax: options.requestBytesMax, pool: options.framePool })
+    this.#frames = new FrameReader({
+      frameBytesMin: options.requestBytesMin ?? REQUEST_BYTES_MIN,
+      frameBytesMax: options.requestBytesMax,
+      pool: options.framePool
+    })
     this.#lastActivityMs = options.clock.monotonicMs()
-    this.host = options.socket.remoteAddress ?? 'unknown'
+    this.host = plainAddress(options.socket.remoteAddress)
+    this.principal = options.principal ?? ANONYMOUS
+    this.#isFirst = options.isTls !== true
     this.listener = options.listener ?? DEFAULT_LISTENER
     const socket = this.#socket
     socket.setNoDelay(true)
@@ -128,8 +146,9 @@ export class Connection {
    * wait for records or members are let go, the rest is answered first.
    *
    * @param deadlineMs - Longest wait for answers, in milliseconds.
+   * @param reason - Why, for the log.
    */
-  async end(deadlineMs: number): Promise<void> {
+  async end(deadlineMs: number, reason = 'the broker is stopping'): Promise<void> {
     if (this.#isClosed) return
     this.#isEnding = true
     this.#socket.pause()
@@ -140,7 +159,7 @@ export class Connection {
     }
     if (this.#isClosed) return
     await within(this.#options.clock, deadlineMs, new Promise<void>(resolve => this.#socket.end(() => resolve())))
-    this.close('the broker is stopping')
+    this.close(reason)
   }
 
   /**
@@ -163,10 +182,18 @@ export class Connection {
       .unref()
   }
 
+  /** Changes the sizes of requests, from the next one on that has not been announced. */
+  setRequestLimits(limits: { readonly bytesMin: number; readonly bytesMax: number }): void {
+    this.#frames.setLimits({ frameBytesMin: limits.bytesMin, frameBytesMax: limits.bytesMax })
+  }
+
   /** Closes the connection and logs why. */
   close(reason: string, level: 'debug' | 'warn' | 'error' = 'debug'): void {
     if (this.#isClosed) return
-    this.#options.logger[level]({ client: this.host, port: this.#socket.remotePort, reason }, 'connection closed')
+    this.#options.logger[level](
+      { client: this.host, port: this.#socket.remotePort, listener: this.listener, reason },
+      'connection closed'
+    )
     this.#socket.destroy()
     this.#closed()
   }
@@ -185,6 +212,14 @@ export class Connection {
     if (typeof chunk === 'string') return
     this.#lastActivityMs = this.#options.clock.monotonicMs()
     this.#options.onBytes('in', chunk.length)
+    if (this.#isFirst) {
+      this.#isFirst = false
+      if (chunk[0] === TLS_HANDSHAKE_BYTE) {
+        // As a length it would be more than 350 MB: nobody's request.
+        this.close('a TLS handshake on a listener without TLS: the client must not use SSL or SASL_SSL here', 'warn')
+        return
+      }
+    }
     this.#frames.push(chunk)
     this.#pump()
   }

@@ -17,6 +17,8 @@
 import { PipelineError } from '../../core/index.ts'
 import { FramePool } from './frame-pool.ts'
 
+/** Smallest request: the fixed part of its header, in bytes. */
+export const REQUEST_BYTES_MIN = 8
 const LENGTH_BYTES = 4
 
 /** One request without its length. */
@@ -30,7 +32,7 @@ export interface Frame {
 export interface FrameReaderOptions {
   /** Largest payload, in bytes. Kafka `socket.request.max.bytes`. */
   readonly frameBytesMax: number
-  /** Smallest payload: the fixed part of a request header. Default 8. */
+  /** Smallest payload. Default `REQUEST_BYTES_MIN`. */
   readonly frameBytesMin?: number
   /** Where buffers of gathered frames come from. Default: a pool of its own. */
   readonly pool?: FramePool
@@ -38,8 +40,8 @@ export interface FrameReaderOptions {
 
 /** Frames of one connection, in order. */
 export class FrameReader {
-  readonly #frameBytesMax: number
-  readonly #frameBytesMin: number
+  #frameBytesMax: number
+  #frameBytesMin: number
   readonly #pool: FramePool
   /** Received and not yet looked at. */
   #chunks: Buffer[] = []
@@ -50,8 +52,14 @@ export class FrameReader {
 
   constructor(options: FrameReaderOptions) {
     this.#frameBytesMax = options.frameBytesMax
-    this.#frameBytesMin = options.frameBytesMin ?? 8
+    this.#frameBytesMin = options.frameBytesMin ?? REQUEST_BYTES_MIN
     this.#pool = options.pool ?? new FramePool()
+  }
+
+  /** Changes the sizes of frames, from the next length on. */
+  setLimits(limits: { readonly frameBytesMin: number; readonly frameBytesMax: number }): void {
+    this.#frameBytesMin = limits.frameBytesMin
+    this.#frameBytesMax = limits.frameBytesMax
   }
 
   /** Bytes received and not yet returned in a frame. */

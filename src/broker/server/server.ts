@@ -1,30 +1,42 @@
 /**
- * The broker's listener: accepts connections, closes idle ones, ends them all
- * on `close`. What a request means is the dispatcher's business.
+ * One listener of the broker: accepts connections within the limits, lets TLS
+ * ones through the handshake, closes idle ones, ends them all on `close`. What a
+ * request means is the dispatcher's business.
  */
 
 import net from 'node:net'
-import { type Clock, PipelineError, type Timer } from '../../core/index.ts'
+import { type Clock, PipelineError, sleep, type Timer } from '../../core/index.ts'
 import type { Logger } from '../../telemetry/index.ts'
-import { Connection, type Dispatcher } from './connection.ts'
-import { FramePool } from './frame-pool.ts'
+import { ANONYMOUS, Connection, type Dispatcher } from './connection.ts'
+import { type ConnectionLimits, plainAddress } from './connection-limits.ts'
+import type { FramePool } from './frame-pool.ts'
+import type { Listener } from './resolve-listeners.ts'
+import { TlsAcceptor } from './tls-acceptor.ts'
 
 /** How long a stopping broker waits for the answers of requests that have started. */
 const END_DEADLINE_MS = 1000
+/** At most one line about refused connections in this time, in milliseconds. */
+const REFUSAL_LOG_PERIOD_MS = 10_000
 
-/** How the broker listens. */
-export interface ServerOptions {
-  /** Address to bind. */
-  readonly host: string
-  /** Port to bind; 0 lets the system choose. */
-  readonly port: number
+/** What serves one connection. */
+export interface Service {
   readonly dispatcher: Dispatcher
-  /** Kafka `socket.request.max.bytes`. */
+  /** Smallest and largest request until the dispatcher says otherwise. */
+  readonly requestBytesMin?: number
   readonly requestBytesMax: number
+  /** Called once the connection is there. */
+  onConnected?(connection: Connection): void
+}
+
+/** How one listener runs. */
+export interface ServerOptions {
+  readonly listener: Listener
+  /** Makes what serves a connection; called for each. */
+  readonly serve: () => Service
+  readonly limits: ConnectionLimits
+  readonly framePool: FramePool
   /** Kafka `connections.max.idle.ms`. */
   readonly idleMsMax: number
-  /** Kafka `max.connections`. */
-  readonly connectionCountMax: number
   readonly clock: Clock
   readonly logger: Logger
   readonly onBytes: (direction: 'in' | 'out', bytes: number) => void
@@ -39,71 +51,128 @@ export interface Server {
   close(): Promise<void>
 }
 
+interface Context {
+  readonly options: ServerOptions
+  readonly connections: Set<Connection>
+  readonly acceptor: TlsAcceptor | undefined
+  readonly refusals: { count: number; loggedAtMs: number }
+}
+
 /**
  * Starts listening.
  *
- * @throws PipelineError `ERR_BROKER_LISTEN_FAILED` if the address cannot be bound.
+ * @throws PipelineError `ERR_BROKER_LISTEN_FAILED` if the address cannot be bound, `ERR_BROKER_INVALID_SETTING` if
+ *   its certificate cannot be used.
  */
 export async function startServer(options: ServerOptions): Promise<Server> {
+  const { listener, clock, logger } = options
   const connections = new Set<Connection>()
-  const context = { connections, framePool: new FramePool(), options }
-  const server = net.createServer({ noDelay: true, keepAlive: true }, socket => accept(socket, context))
-  const port = await listen(server, options)
+  const isTls = listener.tls !== undefined
+  const acceptor = isTls
+    ? await TlsAcceptor.open({
+        listener,
+        clock,
+        logger,
+        onSecure: (socket, principal) => connect(socket, principal, context)
+      })
+    : undefined
+  const context: Context = { options, connections, acceptor, refusals: { count: 0, loggedAtMs: -Infinity } }
+  const server = net.createServer({ noDelay: true, keepAlive: true }, socket => void accept(socket, context))
+  let port: number
+  try {
+    port = await listen(server, options)
+  } catch (error) {
+    acceptor?.close()
+    throw error
+  }
   const sweeper = sweepIdle(connections, options)
   let closing: Promise<void> | undefined
   const close = async (): Promise<void> => {
     sweeper.cancel()
     const isClosed = new Promise<void>(resolve => server.close(() => resolve()))
+    acceptor?.close()
     await Promise.all([...connections].map(connection => connection.end(END_DEADLINE_MS)))
     await isClosed
   }
   return { port, close: () => (closing ??= close()) }
 }
 
-function accept(
-  socket: net.Socket,
-  { connections, framePool, options }: { connections: Set<Connection>; framePool: FramePool; options: ServerOptions }
-): void {
-  if (connections.size >= options.connectionCountMax) {
-    options.logger.warn({ connectionCountMax: options.connectionCountMax }, 'connection refused: too many connections')
+async function accept(socket: net.Socket, context: Context): Promise<void> {
+  const { options, acceptor } = context
+  const { limits, listener, clock } = options
+  const address = plainAddress(socket.remoteAddress)
+  const admission = limits.acquire(address, listener)
+  if ('refusal' in admission) {
+    logRefusal(admission.refusal, context)
     socket.on('error', () => undefined) // it is being thrown away
     socket.destroy()
     return
   }
   options.onConnectionCount(1)
+  const gone = new AbortController()
+  socket.once('close', () => {
+    gone.abort()
+    limits.release(address, listener)
+    options.onConnectionCount(-1)
+  })
+  if (admission.delayMs > 0) {
+    socket.on('error', () => undefined) // 'close' follows
+    await sleep(clock, admission.delayMs, gone.signal)
+    if (gone.signal.aborted) return
+  }
+  if (acceptor === undefined) connect(socket, ANONYMOUS, context)
+  else acceptor.accept(socket)
+}
+
+function connect(socket: net.Socket, principal: string, { options, connections }: Context): void {
+  const { listener, framePool, clock, logger, onBytes } = options
+  const service = options.serve()
   const connection = new Connection({
     socket,
-    dispatcher: options.dispatcher,
-    requestBytesMax: options.requestBytesMax,
+    listener: listener.name,
+    principal,
+    isTls: listener.tls !== undefined,
+    dispatcher: service.dispatcher,
+    ...(service.requestBytesMin === undefined ? {} : { requestBytesMin: service.requestBytesMin }),
+    requestBytesMax: service.requestBytesMax,
     framePool,
-    clock: options.clock,
-    logger: options.logger,
-    onBytes: options.onBytes,
-    onClosed: gone => {
-      connections.delete(gone)
-      options.onConnectionCount(-1)
-    }
+    clock,
+    logger,
+    onBytes,
+    onClosed: gone => void connections.delete(gone)
   })
   connections.add(connection)
+  service.onConnected?.(connection)
+}
+
+/** Whoever is refused may come again at once and often: one line says how many there were. */
+function logRefusal(reason: string, { options, refusals }: Context): void {
+  const nowMs = options.clock.monotonicMs()
+  refusals.count += 1
+  if (nowMs - refusals.loggedAtMs < REFUSAL_LOG_PERIOD_MS) return
+  const { listener, logger } = options
+  logger.warn({ listener: listener.name, reason, connections: refusals.count }, 'connections refused')
+  refusals.count = 0
+  refusals.loggedAtMs = nowMs
 }
 
 async function listen(server: net.Server, options: ServerOptions): Promise<number> {
+  const { name, host, port } = options.listener
   await new Promise<void>((resolve, reject) => {
     server.once('error', cause =>
       reject(
-        new PipelineError(
-          'ERR_BROKER_LISTEN_FAILED',
-          `the broker cannot listen on ${options.host}:${options.port}: ${cause.message}`,
-          { cause, fields: { host: options.host, port: options.port } }
-        )
+        new PipelineError('ERR_BROKER_LISTEN_FAILED', `the broker cannot listen on ${host}:${port}: ${cause.message}`, {
+          cause,
+          fields: { host, port }
+        })
       )
     )
-    server.listen(options.port, options.host, () => resolve())
+    server.listen(port, host, () => resolve())
   })
   server.removeAllListeners('error')
-  server.on('error', error => options.logger.error({ reason: error.message }, 'the listener failed'))
+  server.on('error', error => options.logger.error({ listener: name, reason: error.message }, 'the listener failed'))
   const address = server.address()
-  return typeof address === 'object' && address !== null ? address.port : options.port
+  return typeof address === 'object' && address !== null ? address.port : port
 }
 
 function sweepIdle(connections: Set<Connection>, options: ServerOptions): Timer {

@@ -41,6 +41,16 @@ export const brokerErrorCodes = {
     remedy: 'Correct the rule given to `broker.faults.inject`; the message says what is wrong with it.',
     retriable: false
   },
+  ERR_BROKER_NOT_AUTHENTICATED: {
+    summary: 'A client sent a request on a SASL listener before it had authenticated; its connection was closed.',
+    remedy: 'Give the client security.protocol=SASL_SSL or SASL_PLAINTEXT, a mechanism and credentials.',
+    retriable: false
+  },
+  ERR_BROKER_SESSION_EXPIRED: {
+    summary: 'A client used a connection after its SASL session had ended; its connection was closed.',
+    remedy: 'Use a client that authenticates again (KIP-368), or set connections.max.reauth.ms to 0.',
+    retriable: true
+  },
   ERR_BROKER_DATA_DIR_LOCKED: {
     summary: 'Another broker is using the data folder.',
     remedy: 'Stop the process that the message names, or give this broker a folder of its own.',

@@ -1,0 +1,67 @@
+/** The parts of a broker that own state, opened in the order in which they need each other. */
+
+import { systemClock, systemRandom } from '../core/index.ts'
+import { silentLogger } from '../telemetry/index.ts'
+import type { BrokerOptions } from './broker-options.ts'
+import { DynamicSettings } from './dynamic-settings.ts'
+import { Features } from './features.ts'
+import { GroupCoordinator } from './groups/index.ts'
+import { AppendSignals } from './handlers/append-signals.ts'
+import { LogManager } from './log/index.ts'
+import { OffsetsTopic } from './offsets-topic.ts'
+import { ProducerIds } from './producer-ids.ts'
+import { type Authorizer, openAuthorizer } from './security/acls/index.ts'
+import { ScramUsers } from './security/authentication/scram-users.ts'
+import type { BrokerSettings } from './settings.ts'
+import { featuresIn } from './testing/kafka-releases.ts'
+
+const MINUTE_MS = 60_000
+
+/** What a data folder holds, at work. */
+export interface Parts {
+  readonly logs: LogManager
+  readonly groups: GroupCoordinator
+  readonly offsetsTopic: OffsetsTopic
+  readonly signals: AppendSignals
+  readonly producerIds: ProducerIds
+  readonly features: Features
+  readonly authorizer: Authorizer
+  readonly dynamicSettings: DynamicSettings
+  readonly scramUsers: ScramUsers
+}
+
+/** Opens the parts; what was opened before one that fails is closed again. */
+export async function openParts(dataDir: string, options: BrokerOptions, settings: BrokerSettings): Promise<Parts> {
+  const clock = options.clock ?? systemClock
+  const random = options.random ?? systemRandom
+  const logger = options.logger ?? silentLogger
+  const nodeId = options.nodeId ?? 1
+  // Before the logs: their settings may have been changed in an earlier run.
+  const dynamicSettings = await DynamicSettings.open({ dataDir, settings, onChange: () => logs.settingsChanged() })
+  const logs: LogManager = await LogManager.open({ dataDir, nodeId, settings: settings.given, clock, random, logger })
+  try {
+    const signals = new AppendSignals(clock)
+    const offsetsTopic = new OffsetsTopic({ logs, settings, clock, signals, logger })
+    const groups = new GroupCoordinator({ settings: coordinatorSettings(settings), log: offsetsTopic, clock, logger })
+    const authorizer = await openAuthorizer({ dataDir, settings, logger })
+    const posed = options.poseAs === undefined ? undefined : featuresIn(options.poseAs)
+    const features = await Features.open({ dataDir, nodeId, posed })
+    const producerIds = await ProducerIds.open(dataDir)
+    const scramUsers = await ScramUsers.open(dataDir, options.scramUsers)
+    return { logs, groups, offsetsTopic, signals, producerIds, features, authorizer, dynamicSettings, scramUsers }
+  } catch (error) {
+    await logs.close()
+    throw error
+  }
+}
+
+function coordinatorSettings(settings: BrokerSettings): ConstructorParameters<typeof GroupCoordinator>[0]['settings'] {
+  return {
+    initialRebalanceDelayMs: settings.number('group.initial.rebalance.delay.ms'),
+    sessionTimeoutMinMs: settings.number('group.min.session.timeout.ms'),
+    sessionTimeoutMaxMs: settings.number('group.max.session.timeout.ms'),
+    memberCountMax: settings.number('group.max.size'),
+    offsetsRetentionMs: settings.number('offsets.retention.minutes') * MINUTE_MS,
+    retentionCheckMs: settings.number('offsets.retention.check.interval.ms')
+  }
+}

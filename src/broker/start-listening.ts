@@ -1,0 +1,177 @@
+/**
+ * The listeners of a broker, over one dispatcher: what each client is told about
+ * where the broker is depends on the listener it came in on.
+ */
+
+import { type Clock, systemClock } from '../core/index.ts'
+import { ByteReader, decodeRequestHeader } from '../protocol/index.ts'
+import { type Logger, noopMeter, silentLogger } from '../telemetry/index.ts'
+import type { BoundListener, BrokerOptions } from './broker-options.ts'
+import type { Parts } from './broker-parts.ts'
+import type { Endpoint } from './handlers/broker-state.ts'
+import type { Handler } from './handlers/handler.ts'
+import type { SaslMechanism } from './security/authentication/listener-options.ts'
+import { createTokenValidator } from './security/authentication/oauth-token.ts'
+import { oauthBearerServer } from './security/authentication/oauthbearer.ts'
+import { plainServer } from './security/authentication/plain.ts'
+import { SaslGate, type SaslGateOptions } from './security/authentication/sasl-gate.ts'
+import type { SaslMechanismServer } from './security/authentication/sasl-mechanism.ts'
+import { scramServer } from './security/authentication/scram.ts'
+import type { Dispatcher } from './server/connection.ts'
+import { ConnectionLimits } from './server/connection-limits.ts'
+import { FramePool } from './server/frame-pool.ts'
+import { hostAndPort, type Listener, type ListenerSasl } from './server/resolve-listeners.ts'
+import { type Server, type Service, startServer } from './server/server.ts'
+import type { BrokerSettings } from './settings.ts'
+
+/** What listening needs. */
+export interface ListeningContext {
+  readonly listeners: readonly Listener[]
+  readonly options: BrokerOptions
+  readonly settings: BrokerSettings
+  readonly parts: Parts
+  readonly dispatcher: Dispatcher
+  readonly handlers: ReadonlyMap<number, Handler>
+}
+
+/** Where the listeners of a broker are; filled in as they start. */
+export class Endpoints {
+  readonly #byListener = new Map<string, Endpoint>()
+
+  /** Notes where clients of a listener are told to connect. */
+  set(listenerName: string, endpoint: Endpoint): void {
+    this.#byListener.set(listenerName, endpoint)
+  }
+
+  /** Where clients of a listener are told to connect; of the first one, if there is none of that name. */
+  of(listenerName: string): Endpoint {
+    const first = this.#byListener.values().next().value
+    return this.#byListener.get(listenerName) ?? first ?? { host: '', port: -1 }
+  }
+}
+
+/** Started listeners. */
+export interface Listening {
+  readonly bound: readonly BoundListener[]
+  /** Ends all connections. Idempotent. */
+  close(): Promise<void>
+}
+
+/** Starts all listeners, or none. */
+export async function startListening(context: ListeningContext, endpoints: Endpoints): Promise<Listening> {
+  const { listeners, options, settings } = context
+  const clock = options.clock ?? systemClock
+  const shared = { limits: new ConnectionLimits(settings, clock), framePool: new FramePool(), ...meters(options) }
+  const servers: Server[] = []
+  const close = async (): Promise<void> => {
+    await Promise.all(servers.map(server => server.close()))
+  }
+  const bound: BoundListener[] = []
+  try {
+    for (const listener of listeners) {
+      const serve = await serviceOf(listener, context)
+      const logger = options.logger ?? silentLogger
+      const idleMsMax = settings.number('connections.max.idle.ms')
+      const server = await startServer({ listener, serve, ...shared, idleMsMax, clock, logger })
+      servers.push(server)
+      const { name, securityProtocol, host, advertisedHost } = listener
+      const endpoint = { host: advertisedHost, port: listener.advertisedPort ?? server.port }
+      endpoints.set(name, endpoint)
+      const bootstrapServers = hostAndPort(endpoint.host, endpoint.port)
+      bound.push({ name, securityProtocol, host, port: server.port, bootstrapServers })
+    }
+  } catch (error) {
+    await close()
+    throw error
+  }
+  return { bound, close }
+}
+
+function meters(options: BrokerOptions): {
+  onBytes: (direction: 'in' | 'out', bytes: number) => void
+  onConnectionCount: (change: 1 | -1) => void
+} {
+  const meter = options.meter ?? noopMeter
+  const bytes = meter.createCounter('comporta.broker.bytes', { description: 'Bytes on client connections', unit: 'By' })
+  const connections = meter.createUpDownCounter('comporta.broker.connections', {
+    description: 'Open client connections'
+  })
+  return {
+    onBytes: (direction, count) => bytes.add(count, { direction }),
+    onConnectionCount: change => connections.add(change)
+  }
+}
+
+/** What serves the connections of a listener: the dispatcher, behind a gate if there is SASL. */
+async function serviceOf(listener: Listener, context: ListeningContext): Promise<() => Service> {
+  const { options, settings, dispatcher, handlers } = context
+  const requestBytesMax = (): number => settings.number('socket.request.max.bytes')
+  const { sasl } = listener
+  if (sasl === undefined) return () => ({ dispatcher, requestBytesMax: requestBytesMax() })
+  const clock = options.clock ?? systemClock
+  const logger = options.logger ?? silentLogger
+  const authentications = (options.meter ?? noopMeter).createCounter('comporta.broker.authentications', {
+    description: 'Proofs of clients who they are, by outcome and mechanism'
+  })
+  const gateOptions: SaslGateOptions = {
+    mechanisms: await mechanismsOf(sasl, { listener, context, clock, logger }),
+    maxReauthMs: sasl.maxReauthMs,
+    failureDelayMs: () => settings.number('connection.failed.authentication.delay.ms'),
+    tokenBytesMax: () => settings.number('sasl.server.max.receive.size'),
+    requestBytesMax,
+    inner: dispatcher,
+    failRequest: (frame, errorCode) => failRequest(handlers, frame, errorCode),
+    clock,
+    logger,
+    onOutcome: (outcome, mechanism) => authentications.add(1, { outcome, mechanism })
+  }
+  return () => {
+    const gate = new SaslGate(gateOptions)
+    return {
+      dispatcher: gate,
+      requestBytesMax: gateOptions.tokenBytesMax(),
+      onConnected: connection => gate.watch(connection)
+    }
+  }
+}
+
+async function mechanismsOf(
+  sasl: ListenerSasl,
+  { listener, context, clock, logger }: { listener: Listener; context: ListeningContext; clock: Clock; logger: Logger }
+): Promise<ReadonlyMap<SaslMechanism, SaslMechanismServer>> {
+  const { scramUsers } = context.parts
+  const mechanisms = new Map<SaslMechanism, SaslMechanismServer>()
+  for (const mechanism of sasl.enabledMechanisms) {
+    switch (mechanism) {
+      case 'PLAIN':
+        mechanisms.set(mechanism, plainServer(sasl.plainUsers ?? {}))
+        break
+      case 'SCRAM-SHA-256':
+      case 'SCRAM-SHA-512':
+        mechanisms.set(mechanism, scramServer(mechanism, scramUsers.lookup(mechanism)))
+        break
+      case 'OAUTHBEARER': {
+        const validator = await createTokenValidator(sasl.oauth ?? {})
+        if (sasl.oauth?.jwks === undefined) {
+          logger.warn({ listener: listener.name }, 'tokens without a signature are accepted: anybody can be anybody')
+        }
+        mechanisms.set(
+          mechanism,
+          oauthBearerServer(validator, () => clock.now())
+        )
+        break
+      }
+    }
+  }
+  return mechanisms
+}
+
+function failRequest(handlers: ReadonlyMap<number, Handler>, frame: Buffer, errorCode: number): Buffer[] | undefined {
+  if (frame.length < 8) return undefined
+  const [apiKey, apiVersion] = [frame.readInt16BE(0), frame.readInt16BE(2)]
+  const handler = handlers.get(apiKey)
+  if (handler === undefined || apiVersion < handler.versionMin || apiVersion > handler.versionMax) return undefined
+  const body = new ByteReader(frame)
+  const header = decodeRequestHeader(body)
+  return handler.fail(body, header, errorCode)
+}
