@@ -16,7 +16,12 @@ import { ConsumerGroup } from './consumer-group.ts'
 import type { ConsumerGroupRecord } from './consumer-group-records.ts'
 import { hashOf } from './consumer-group-rules.ts'
 import { blankMember } from './consumer-group-state.ts'
-import { type ConsumerGroupSettings, type ConsumerMember, GroupRefusal, type TopicsView } from './consumer-group-types.ts'
+import {
+  type ConsumerGroupSettings,
+  type ConsumerMember,
+  GroupRefusal,
+  type TopicsView
+} from './consumer-group-types.ts'
 import { readAssignment, readSubscription, writeAssignment } from './consumer-subscription.ts'
 import type { MemberProtocol, StoredGroup } from './group-types.ts'
 import { subscriptionOf } from './member-table.ts'
