@@ -130,7 +130,7 @@ async function round(peer: Peer, number: number): Promise<void> {
   const cpuMiddle = await cpuSecondsOf(peer.pid)
   const consumed = await consume(peer, name)
   const cpuEnd = await cpuSecondsOf(peer.pid)
-  await cluster.send(deleteTopicsApi, { topics: [{ name, topicId: null }], timeoutMs: 30_000 }, { to: 'controller' })
+  await cluster.send(deleteTopicsApi, { topics: [{ name }], timeoutMs: 30_000 }, { to: 'controller' })
   await cluster.close()
   process.stderr.write(
     `${peer.name} ${number === 0 ? '(warm-up) ' : ''}produce ${produced.rate.toFixed(0)}/s, ` +
