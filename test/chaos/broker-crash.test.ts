@@ -3,7 +3,7 @@
  * instants that nobody planned, again and again on the same folder, and what
  * they were told must be true afterwards.
  *
- * `CHAOS=long` (npm run test:crash) runs CRASH_ROUNDS rounds, 300 unless it says otherwise. TEST_SEED repeats a
+ * `CRASH=long` (npm run test:crash) runs CRASH_ROUNDS rounds, 300 unless it says otherwise. TEST_SEED repeats a
  * workload; when the kill hits is up to the machine.
  */
 
@@ -11,7 +11,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { runCrashWorld } from './broker-crash-run.ts'
 
-const isLong = process.env['CHAOS'] === 'long'
+const isLong = process.env['CRASH'] === 'long'
 const rounds = Number(process.env['CRASH_ROUNDS'] ?? (isLong ? 300 : 3))
 /** A new folder after so many rounds: checks read everything that was ever written. */
 const ROUNDS_PER_WORLD = 12
