@@ -70,7 +70,7 @@ export class Checkpoints {
 }
 
 /** Runs a write again and again, never two at once, and at most one waiting. */
-class CoalescedWrite {
+export class CoalescedWrite {
   readonly #write: () => Promise<void>
   #current: Promise<void> = Promise.resolve()
   #next: Promise<void> | undefined
@@ -79,6 +79,7 @@ class CoalescedWrite {
     this.#write = write
   }
 
+  /** Writes what is true from now on: begins a write, or joins the one that waits. Rejects with what the write threw. */
   run(): Promise<void> {
     this.#next ??= this.#runNext()
     return this.#next

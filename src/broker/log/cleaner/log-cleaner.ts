@@ -13,6 +13,7 @@
 import path from 'node:path'
 import { type Clock, messageOf, sleep, type Timer } from '../../../core/index.ts'
 import type { Logger } from '../../../telemetry/index.ts'
+import { CoalescedWrite } from '../checkpoints.ts'
 import { systemErrorCode } from '../disk.ts'
 import { diskRemedy, mayPass } from '../disk-trouble.ts'
 import { partitionFolderName } from '../file-names.ts'
@@ -72,6 +73,8 @@ export class LogCleaner {
   #isDue = false
   #budgetBytes = 0
   #budgetMs = 0
+  /** A cleaning and a deletion of a topic may both want it at the same time. */
+  readonly #checkpointWrite = new CoalescedWrite(() => this.#writeCheckpoint())
   readonly #status = { cleaningCount: 0, readBytes: 0, writtenBytes: 0, dirtyRatioMax: 0, lastRunMs: 0 }
 
   constructor(options: LogCleanerOptions) {
@@ -126,7 +129,11 @@ export class LogCleaner {
   }
 
   /** Writes the checkpoint for the logs that there are: after a topic was deleted. Rejects with a system error. */
-  async saveCheckpoint(): Promise<void> {
+  saveCheckpoint(): Promise<void> {
+    return this.#checkpointWrite.run()
+  }
+
+  async #writeCheckpoint(): Promise<void> {
     const entries = this.#options.logs().flatMap(log => {
       const offset = this.#checkpoints.get(log)
       return offset === undefined ? [] : [{ topic: log.topic, partition: log.partition, offset }]
