@@ -27,8 +27,11 @@ export function plainServer(users: Readonly<Record<string, string>>): SaslMechan
   const nobody = randomBytes(32)
 
   const evaluate = (token: Buffer): SaslStep => {
-    const [authorizationId = '', user = '', password = ''] = token.toString('utf8').split('\0', 3)
-    if (user === '' || password === '') return { kind: 'failed', reason: 'user or password is empty' }
+    const parts = token.toString('utf8').split('\0', 4)
+    const [authorizationId = '', user = '', password = ''] = parts
+    if (parts.length !== 3) return malformed(`Invalid SASL/PLAIN response: expected 3 tokens, got ${parts.length}`)
+    if (user === '') return malformed('Authentication failed: username not specified')
+    if (password === '') return malformed('Authentication failed: password not specified')
     const isRight = timingSafeEqual(digest(password), digests.get(user) ?? nobody)
     if (!isRight) return { kind: 'failed', reason: 'wrong user or password', message: INVALID }
     if (authorizationId !== '' && authorizationId !== user) {
@@ -37,4 +40,8 @@ export function plainServer(users: Readonly<Record<string, string>>): SaslMechan
     return { kind: 'done', answer: Buffer.alloc(0), user }
   }
   return () => ({ respond: token => Promise.resolve(evaluate(token)) })
+}
+
+function malformed(message: string): SaslStep {
+  return { kind: 'failed', reason: message, message }
 }
