@@ -14,6 +14,7 @@ import { type Authorizer, openAuthorizer } from './security/acls/index.ts'
 import { ScramUsers } from './security/authentication/scram-users.ts'
 import type { BrokerSettings } from './settings.ts'
 import { featuresIn } from './testing/kafka-releases.ts'
+import { PartitionMarkers, StateTopic, TransactionCoordinator, type TransactionSettings } from './transactions/index.ts'
 
 const MINUTE_MS = 60_000
 
@@ -24,6 +25,8 @@ export interface Parts {
   readonly offsetsTopic: OffsetsTopic
   readonly signals: AppendSignals
   readonly producerIds: ProducerIds
+  readonly transactions: TransactionCoordinator
+  readonly transactionMarkers: PartitionMarkers
   readonly features: Features
   readonly authorizer: Authorizer
   readonly dynamicSettings: DynamicSettings
@@ -48,7 +51,19 @@ export async function openParts(dataDir: string, options: BrokerOptions, setting
     const features = await Features.open({ dataDir, nodeId, posed })
     const producerIds = await ProducerIds.open(dataDir)
     const scramUsers = await ScramUsers.open(dataDir, options.scramUsers)
-    return { logs, groups, offsetsTopic, signals, producerIds, features, authorizer, dynamicSettings, scramUsers }
+    const transactionMarkers = new PartitionMarkers({ logs, groups, signals })
+    const transactions = new TransactionCoordinator({
+      settings: transactionSettings(settings),
+      log: new StateTopic({ logs, settings, clock, signals }),
+      markers: transactionMarkers,
+      producerIds,
+      version: () => features.level('transaction.version'),
+      clock,
+      random,
+      logger
+    })
+    const stores = { logs, groups, offsetsTopic, producerIds, transactions, transactionMarkers }
+    return { ...stores, signals, features, authorizer, dynamicSettings, scramUsers }
   } catch (error) {
     await logs.close()
     throw error
@@ -63,5 +78,16 @@ function coordinatorSettings(settings: BrokerSettings): ConstructorParameters<ty
     memberCountMax: settings.number('group.max.size'),
     offsetsRetentionMs: settings.number('offsets.retention.minutes') * MINUTE_MS,
     retentionCheckMs: settings.number('offsets.retention.check.interval.ms')
+  }
+}
+
+function transactionSettings(settings: BrokerSettings): TransactionSettings {
+  return {
+    timeoutMsMax: settings.number('transaction.max.timeout.ms'),
+    idExpirationMs: settings.number('transactional.id.expiration.ms'),
+    timeoutCheckMs: settings.number('transaction.abort.timed.out.transaction.cleanup.interval.ms'),
+    expirationCheckMs: settings.number('transaction.remove.expired.transaction.cleanup.interval.ms'),
+    changeWaitMs: settings.number('add.partitions.to.txn.retry.backoff.max.ms'),
+    isVerificationEnabled: settings.isOn('transaction.partition.verification.enable')
   }
 }

@@ -62,9 +62,12 @@ async function startIn(dataDir: string, start: Start): Promise<Broker> {
   let listening: Listening
   try {
     await parts.groups.load()
+    // After the groups: unfinished transactions settle offsets of theirs.
+    await parts.transactions.load()
     listening = await listen(start, parts, faults)
   } catch (error) {
     parts.groups.close()
+    await parts.transactions.close()
     await parts.logs.close()
     throw error
   }
@@ -77,6 +80,7 @@ async function startIn(dataDir: string, start: Start): Promise<Broker> {
   const close = async (): Promise<void> => {
     parts.groups.close()
     await listening.close()
+    await parts.transactions.close()
     await parts.logs.close()
     await removeTemporary()
     logger.info({ listeners: names }, 'the broker has stopped')

@@ -3,10 +3,12 @@
  *
  * Every partition's batch is handed to its log before the first await, so the
  * appends of one connection keep the order of its requests even when they
- * overlap. With acks 1 and all the answer follows the write (one replica: both
- * mean the same); with acks 0 there is no answer, and an error closes the
- * connection, which is the only way to tell such a client. Record bytes are not
- * copied: the log writes the very part of the frame that holds them.
+ * overlap. Transactional batches may have to wait for their coordinator, which
+ * keeps the order of each producer. With acks 1 and all the answer follows the
+ * write (one replica: both mean the same); with acks 0 there is no answer, and
+ * an error closes the connection, which is the only way to tell such a client.
+ * Record bytes are not copied: the log writes the very part of the frame that
+ * holds them.
  */
 
 import {
@@ -20,8 +22,10 @@ import {
 } from '../../protocol/index.ts'
 import { PipelineError } from '../../core/index.ts'
 import { INTERNAL_TOPICS, type PartitionLog, type Topic } from '../log/index.ts'
+import { authorizationError, mayTopic } from './authorization.ts'
 import type { BrokerState } from './broker-state.ts'
-import { defineHandler, errorCode, errorMessage } from './handler.ts'
+import { type Caller, defineHandler, errorCode, errorMessage, type Refusal } from './handler.ts'
+import { type CheckedTransaction, checkTransaction, hasTransactionalBatch } from './produce-transaction.ts'
 
 /** `acks=all`. */
 const ACKS_ALL = -1
@@ -30,28 +34,62 @@ type RequestTopic = ProduceRequest['topicData'][number]
 type RequestPartition = RequestTopic['partitionData'][number]
 type PartitionAnswer = ProduceResponsePartitionProduceResponseInput
 
+/** A topic of the request, looked up once. */
+interface FoundTopic {
+  readonly request: RequestTopic
+  readonly topic: Topic | undefined
+  /** Why none of its partitions takes records. */
+  readonly error: KafkaErrorName | undefined
+}
+
 /** The handler of Produce. */
 export const produceHandler = defineHandler({
   api: produceApi,
   advertisedMin: 0,
   isOverlappable: true,
-  handle: async (broker, request): Promise<ProduceResponseInput | undefined> => {
-    const refusal = requestError(request)
+  handle: async (broker, request, caller): Promise<ProduceResponseInput | undefined> => {
+    const refusal = requestError(broker, request, caller)
     if (request.acks === 0) {
-      await appendUnanswered(broker, request, refusal)
+      await appendUnanswered(broker, { request, caller }, refusal)
       return undefined
     }
     if (refusal !== undefined) return failAll(request, errorCode(refusal))
-    const responses = await Promise.all(request.topicData.map(topic => appendTopic(broker, topic, request.acks)))
-    return { responses }
+    const answers = await appendAll(broker, request, caller)
+    return typeof answers === 'string' ? failAll(request, errorCode(answers)) : { responses: answers }
   },
   fail: failAll
 })
 
-function requestError(request: ProduceRequest): KafkaErrorName | undefined {
+function requestError(broker: BrokerState, request: ProduceRequest, caller: Caller): KafkaErrorName | undefined {
   if (request.acks !== 0 && request.acks !== 1 && request.acks !== ACKS_ALL) return 'INVALID_REQUIRED_ACKS'
-  // Transactions are not supported and InitProducerId refuses them, so only a client that ignores that gets here.
-  return request.transactionalId === null ? undefined : 'INVALID_REQUEST'
+  if (!hasTransactionalBatch(request)) return undefined
+  const { transactionalId } = request
+  if (transactionalId === null) return 'TRANSACTIONAL_ID_AUTHORIZATION_FAILED'
+  const need = { operation: 'write', type: 'transactionalId', name: transactionalId } as const
+  return authorizationError(broker, caller, need)
+}
+
+/** Appends everything; without transactional batches it is with the logs before this first waits. */
+async function appendAll(
+  broker: BrokerState,
+  request: ProduceRequest,
+  caller: Caller
+): Promise<ProduceResponseTopicProduceResponseInput[] | KafkaErrorName> {
+  const found = request.topicData.map(topic => findTopic(broker, topic, { acks: request.acks, caller }))
+  let transaction: CheckedTransaction | undefined
+  if (request.transactionalId !== null) {
+    const batches = found.flatMap(({ topic, error, request: { partitionData } }) =>
+      partitionData.flatMap(({ index, records }) => {
+        const log = error === undefined ? topic?.logs[index] : undefined
+        return log === undefined || records === null ? [] : [{ log, records }]
+      })
+    )
+    const { apiVersion } = caller
+    const checked = await checkTransaction(broker, { transactionalId: request.transactionalId, apiVersion }, batches)
+    if (typeof checked === 'string') return checked
+    transaction = checked
+  }
+  return Promise.all(found.map(topic => appendTopic(broker, topic, transaction)))
 }
 
 function failAll(request: ProduceRequest, code: number): ProduceResponseInput {
@@ -66,32 +104,53 @@ function failAll(request: ProduceRequest, code: number): ProduceResponseInput {
 
 async function appendUnanswered(
   broker: BrokerState,
-  request: ProduceRequest,
+  { request, caller }: { request: ProduceRequest; caller: Caller },
   refusal: KafkaErrorName | undefined
 ): Promise<void> {
-  const answers =
-    refusal === undefined ? await Promise.all(request.topicData.map(topic => appendTopic(broker, topic, 0))) : []
-  const failed = answers.flatMap(answer => answer.partitionResponses ?? []).find(each => (each.errorCode ?? 0) !== 0)
-  if (refusal === undefined && failed === undefined) return
-  const reason = failed?.errorMessage ?? refusal ?? 'unknown'
+  const answers = refusal ?? (await appendAll(broker, request, caller))
+  const topics = typeof answers === 'string' ? [] : answers
+  const failed = topics.flatMap(answer => answer.partitionResponses ?? []).find(each => (each.errorCode ?? 0) !== 0)
+  if (typeof answers !== 'string' && failed === undefined) return
+  const reason = failed?.errorMessage ?? (typeof answers === 'string' ? answers : 'unknown')
   throw new PipelineError('ERR_BROKER_REQUEST_REFUSED', `a produce request with acks=0 failed: ${reason}`)
+}
+
+function findTopic(
+  broker: BrokerState,
+  request: RequestTopic,
+  { acks, caller }: { acks: number; caller: Caller }
+): FoundTopic {
+  const isById = request.topicId !== ZERO_UUID
+  const topic = isById ? broker.logs.topicById(request.topicId) : broker.logs.topic(request.name)
+  const error = topicError(broker, { request, topic, isById, caller })
+  const isShortOfReplicas = acks === ACKS_ALL && topic !== undefined && replicasWanted(broker, topic) > 1
+  return { request, topic, error: error ?? (isShortOfReplicas ? 'NOT_ENOUGH_REPLICAS' : undefined) }
+}
+
+function topicError(
+  broker: BrokerState,
+  context: { request: RequestTopic; topic: Topic | undefined; isById: boolean; caller: Caller }
+): KafkaErrorName | undefined {
+  const { request, topic, isById, caller } = context
+  if (topic === undefined && isById) return 'UNKNOWN_TOPIC_ID'
+  const name = topic?.name ?? request.name
+  if (!mayTopic(broker, caller, { operation: 'write', name })) return 'TOPIC_AUTHORIZATION_FAILED'
+  if (topic === undefined) return 'UNKNOWN_TOPIC_OR_PARTITION'
+  return INTERNAL_TOPICS.has(topic.name) ? 'INVALID_TOPIC_EXCEPTION' : undefined
 }
 
 async function appendTopic(
   broker: BrokerState,
-  { name, topicId, partitionData }: RequestTopic,
-  acks: number
+  { request: { name, topicId, partitionData }, topic, error }: FoundTopic,
+  transaction: CheckedTransaction | undefined
 ): Promise<ProduceResponseTopicProduceResponseInput> {
-  const isById = topicId !== ZERO_UUID
-  const topic = isById ? broker.logs.topicById(topicId) : broker.logs.topic(name)
-  const unknown = topic === undefined && isById ? 'UNKNOWN_TOPIC_ID' : 'UNKNOWN_TOPIC_OR_PARTITION'
-  const isShortOfReplicas = acks === ACKS_ALL && topic !== undefined && replicasWanted(broker, topic) > 1
   const appends = partitionData.map(async (partition): Promise<PartitionAnswer> => {
     const log = topic?.logs[partition.index]
-    if (topic === undefined || log === undefined) return refusedPartition(partition.index, unknown)
-    if (INTERNAL_TOPICS.has(topic.name)) return refusedPartition(partition.index, 'INVALID_TOPIC_EXCEPTION')
-    if (isShortOfReplicas) return refusedPartition(partition.index, 'NOT_ENOUGH_REPLICAS')
-    return appendPartition(broker, log, partition)
+    if (error !== undefined) return refusedPartition(partition.index, error)
+    if (log === undefined) return refusedPartition(partition.index, 'UNKNOWN_TOPIC_OR_PARTITION')
+    const refusal = transaction?.refused.get(log)
+    if (refusal !== undefined) return refusedPartition(partition.index, refusal.error, refusal.message)
+    return appendPartition(broker, { log, transaction }, partition)
   })
   return { name, topicId, partitionResponses: await Promise.all(appends) }
 }
@@ -104,11 +163,11 @@ function replicasWanted(broker: BrokerState, topic: Topic): number {
 
 async function appendPartition(
   broker: BrokerState,
-  log: PartitionLog,
+  { log, transaction }: { log: PartitionLog; transaction: CheckedTransaction | undefined },
   { index, records }: RequestPartition
 ): Promise<PartitionAnswer> {
   if (records === null) return refusedPartition(index, 'INVALID_RECORD')
-  const result = await log.append(records)
+  const result = await log.append(records, transaction === undefined ? {} : { transaction: transaction.proof })
   if ('errorMessage' in result) {
     const { errorCode: code, errorMessage: message, logStartOffset } = result
     const recordErrors = result.recordErrors.map(each => ({
@@ -122,6 +181,10 @@ async function appendPartition(
   return { index, baseOffset, logAppendTimeMs, logStartOffset }
 }
 
-function refusedPartition(index: number, error: KafkaErrorName): PartitionAnswer {
-  return { index, errorCode: errorCode(error), baseOffset: -1n, errorMessage: errorMessage(error) }
+function refusedPartition(
+  index: number,
+  error: KafkaErrorName,
+  message: Refusal['message'] = errorMessage(error)
+): PartitionAnswer {
+  return { index, errorCode: errorCode(error), baseOffset: -1n, errorMessage: message }
 }

@@ -3,7 +3,8 @@
  * from version 8 on. A partition without one answers offset -1 without error.
  * Null topics mean all (version 2). Version 10 names topics by id.
  *
- * `requireStable` has nothing to wait for: there are no transactions.
+ * With `requireStable` (version 7, KIP-447) a partition whose offset is part of an
+ * open transaction is UNSTABLE_OFFSET_COMMIT: the client asks again.
  */
 
 import {
@@ -28,12 +29,13 @@ export const offsetFetchHandler = defineHandler({
   api: offsetFetchApi,
   handle: (broker, request, caller) => {
     const { apiVersion } = caller
+    const isStableRequired = request.requireStable
     if (apiVersion >= BATCHED_GROUPS_VERSION) {
-      return { groups: request.groups.map(group => fetchGroup(broker, group, caller)) }
+      return { groups: request.groups.map(group => fetchGroup(broker, group, { caller, isStableRequired })) }
     }
     const names = request.topics?.map(topic => ({ ...topic, topicId: ZERO_UUID })) ?? null
     const group = { groupId: request.groupId, memberId: null, memberEpoch: -1, topics: names }
-    const { topics, errorCode: code = 0 } = fetchGroup(broker, group, caller)
+    const { topics, errorCode: code = 0 } = fetchGroup(broker, group, { caller, isStableRequired })
     if (code !== 0) return failSingle(request, code, apiVersion)
     return { topics: topics?.map(({ name, partitions }) => ({ name, partitions })) ?? [] }
   },
@@ -61,7 +63,7 @@ function failSingle(request: OffsetFetchRequest, code: number, apiVersion: numbe
 function fetchGroup(
   broker: BrokerState,
   group: OffsetFetchRequestGroup,
-  caller: Caller
+  { caller, isStableRequired }: { readonly caller: Caller; readonly isStableRequired: boolean }
 ): OffsetFetchResponseGroupInput {
   const { apiVersion } = caller
   const need = { operation: 'describe', type: 'group', name: group.groupId } as const
@@ -70,6 +72,9 @@ function fetchGroup(
   const offsets = broker.groups.find(group.groupId)?.offsets
   const one = (topic: string, partitionIndex: number): OffsetFetchResponsePartitionInput => {
     const committed = offsets?.get(topic, partitionIndex)
+    if (isStableRequired && broker.groups.hasPendingOffset(group.groupId, { topic, partition: partitionIndex })) {
+      return absent(partitionIndex, 'UNSTABLE_OFFSET_COMMIT')
+    }
     if (committed === undefined) return absent(partitionIndex, 'NONE')
     const { offset, leaderEpoch, metadata } = committed
     return { partitionIndex, committedOffset: offset, committedLeaderEpoch: leaderEpoch, metadata }

@@ -1,8 +1,9 @@
 /**
- * FindCoordinator, versions 0 to 6: this broker coordinates every group.
+ * FindCoordinator, versions 0 to 6: this broker coordinates every group and every
+ * transactional id. The topic under them is created when it is first asked for.
  *
- * Transactions and share groups are not supported: asking for their coordinator
- * is INVALID_REQUEST, which no client retries, with a message that says why.
+ * Share groups are not supported: asking for their coordinator is INVALID_REQUEST,
+ * which no client retries, with a message that says why.
  * Source: KIP-699 (batched keys, version 4).
  */
 
@@ -14,7 +15,7 @@ import { type Caller, defineHandler, errorCode, errorMessage } from './handler.t
 const GROUP = 0
 const TRANSACTION = 1
 const BATCHED_KEYS_VERSION = 4
-const NOT_SUPPORTED = 'This broker coordinates consumer groups; transactions and share groups are not supported.'
+const NOT_SUPPORTED = 'This broker coordinates consumer groups and transactions; share groups are not supported.'
 
 /** The handler of FindCoordinator. */
 export const findCoordinatorHandler = defineHandler({
@@ -36,8 +37,9 @@ export const findCoordinatorHandler = defineHandler({
 })
 
 async function keyTypeError(broker: BrokerState, keyType: number): Promise<KafkaErrorName> {
-  if (keyType !== GROUP) return 'INVALID_REQUEST'
-  return (await broker.offsetsTopic.ensureCreated()) ? 'NONE' : 'COORDINATOR_NOT_AVAILABLE'
+  if (keyType !== GROUP && keyType !== TRANSACTION) return 'INVALID_REQUEST'
+  const topic = keyType === GROUP ? broker.offsetsTopic : broker.transactions
+  return (await topic.ensureCreated()) ? 'NONE' : 'COORDINATOR_NOT_AVAILABLE'
 }
 
 /** Why the caller may not learn who coordinates a group or transactional id. */

@@ -10,6 +10,7 @@ import type { BrokerSettings } from '../settings.ts'
 import type { LogManager } from '../log/index.ts'
 import type { Authorizer } from '../security/acls/index.ts'
 import type { ScramUsers } from '../security/authentication/scram-users.ts'
+import type { MarkerWriter, TransactionCoordinator } from '../transactions/index.ts'
 import type { AppendSignals } from './append-signals.ts'
 import type { FetchSessions } from './fetch-sessions.ts'
 
@@ -33,6 +34,9 @@ export interface BrokerState {
   /** The topic under the groups, created at its first use. */
   readonly offsetsTopic: { ensureCreated(): Promise<boolean> }
   readonly producerIds: ProducerIds
+  readonly transactions: TransactionCoordinator
+  /** Ends transactions in single partitions. */
+  readonly transactionMarkers: MarkerWriter
   readonly features: Features
   readonly dynamicSettings: DynamicSettings
   readonly fetchSessions: FetchSessions

@@ -149,3 +149,11 @@ export function errorCode(name: KafkaErrorName): number {
 export function errorMessage(name: KafkaErrorName): string | null {
   return name === 'NONE' ? null : KAFKA_ERRORS[name].message
 }
+
+/**
+ * The error that a client of the version knows: PRODUCER_FENCED came with a later
+ * version of each API, before it was INVALID_PRODUCER_EPOCH.
+ */
+export function knownError(error: KafkaErrorName, { apiVersion }: Caller, fencedVersion: number): KafkaErrorName {
+  return error === 'PRODUCER_FENCED' && apiVersion < fencedVersion ? 'INVALID_PRODUCER_EPOCH' : error
+}

@@ -5,6 +5,7 @@ export type { IdentityAnswer, PartitionsRequest, TransactionSettings } from './t
 export { PartitionMarkers } from './marker-writer.ts'
 export { StateTopic, TRANSACTION_STATE_TOPIC, type TransactionLog } from './state-topic.ts'
 export { isState } from './transaction-records.ts'
+export { clientTransactionVersion } from './transaction-state.ts'
 export {
   partitionsOf,
   type TopicPartition,

@@ -14,6 +14,11 @@ export const CLIENT_EPOCH_MAX = 0x7fff - 1
 /** Feature level from which on the epoch is bumped with every transaction (KIP-890). */
 export const EPOCH_BUMP_VERSION = 2
 
+/** `transaction.version` that a request speaks of: whether the client's protocol bumps the epoch at every end. */
+export function clientTransactionVersion(isBumping: boolean): number {
+  return isBumping ? EPOCH_BUMP_VERSION : 0
+}
+
 /** Kafka's ids of the states, as they are stored. */
 export const TRANSACTION_STATE_IDS = {
   Empty: 0,
