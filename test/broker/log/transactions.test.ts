@@ -27,7 +27,8 @@ async function append(log: PartitionLog, batch: Buffer, options: AppendOptions =
   return appended(await log.append(batch, options)).baseOffset
 }
 
-async function end(log: PartitionLog, isCommit: boolean, producerId = 7n, producerEpoch = 0): Promise<bigint> {
+async function end(log: PartitionLog, isCommit: boolean, of: { id?: bigint; epoch?: number } = {}): Promise<bigint> {
+  const { id: producerId = 7n, epoch: producerEpoch = 0 } = of
   return appended(await log.appendMarker({ producerId, producerEpoch, coordinatorEpoch: 0, isCommit })).baseOffset
 }
 
@@ -108,7 +109,7 @@ test('a marker of an older coordinator is TRANSACTION_COORDINATOR_FENCED', async
 test('a marker with a bumped epoch moves the epoch of its producer: the next batch begins at 0', async t => {
   const log = await newLog(t)
   await append(log, dataOf({ epoch: 4, count: 2 }))
-  await end(log, true, 7n, 5)
+  await end(log, true, { id: 7n, epoch: 5 })
 
   assert.equal(await codeOf(log.append(dataOf({ epoch: 4, sequence: 2 }), VERIFIED)), 47)
   assert.equal(await codeOf(log.append(dataOf({ epoch: 5, sequence: 2 }), VERIFIED)), 45)
@@ -151,7 +152,7 @@ test('batches of the group coordinator have no sequences and open a transaction'
 
   assert.deepEqual(log.openTransaction(7n), { producerEpoch: 1, firstOffset: 0n })
   assert.equal(log.lastStableOffset, 0n)
-  await end(log, true, 7n, 1)
+  await end(log, true, { id: 7n, epoch: 1 })
   assert.equal(log.lastStableOffset, 3n)
   const stale = batchOfCount(1, 'v', { producerId: 7n, producerEpoch: 0, baseSequence: -1, isTransactional: true })
   assert.equal(await codeOf(log.append(stale, { origin: 'coordinator' })), 47)
@@ -194,9 +195,9 @@ test('the last stable offset is the first offset of the oldest open transaction'
   await append(log, batchOfCount(2), {}) // 7, 8
 
   assert.equal(log.lastStableOffset, 5n)
-  await end(log, true, 2n)
+  await end(log, true, { id: 2n })
   assert.equal(log.lastStableOffset, 5n)
-  await end(log, false, 1n)
+  await end(log, false, { id: 1n })
   assert.equal(log.lastStableOffset, 11n)
   assert.equal(log.highWatermark, 11n)
 })
@@ -271,13 +272,13 @@ test('aborted transactions are told where they overlap what is read, those begun
   await append(log, dataOf({}, 1n)) // 0
   await append(log, dataOf({}, 2n)) // 1
   await append(log, dataOf({}, 3n)) // 2
-  await end(log, false, 1n) // 3
+  await end(log, false, { id: 1n }) // 3
   await append(log, dataOf({ sequence: 1 }, 2n)) // 4
-  await end(log, true, 3n) // 5
-  await end(log, false, 2n) // 6
+  await end(log, true, { id: 3n }) // 5
+  await end(log, false, { id: 2n }) // 6
   await append(log, batchOfCount(1), {}) // 7
   await append(log, dataOf({ sequence: 1 }, 1n)) // 8
-  await end(log, false, 1n) // 9
+  await end(log, false, { id: 1n }) // 9
 
   const both: [bigint, bigint][] = [
     [1n, 0n],
@@ -316,8 +317,8 @@ test('an aborted transaction has the bytes of Apache Kafka in its index', async 
   const log = await openLog(t, { folder })
   await append(log, dataOf({}, 5n)) // 0
   await append(log, dataOf({ count: 2 }, 0x77n)) // 1, 2
-  await end(log, false, 0x77n) // 3: producer 5 is still open since 0
-  await end(log, false, 5n) // 4
+  await end(log, false, { id: 0x77n }) // 3: producer 5 is still open since 0
+  await end(log, false, { id: 5n }) // 4
   await log.close()
 
   const bytes = await fs.readFile(path.join(folder, '00000000000000000000.txnindex'))
