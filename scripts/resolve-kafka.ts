@@ -1,6 +1,6 @@
 /** Resolves the jars of Apache Kafka through Maven, so that no test waits for it: `npm run kafka:resolve`. */
 
-import { kafkaClassPath } from '../test/support/kafka-jvm.ts'
+import { applicationClassPath, kafkaClassPath } from '../test/support/kafka-jvm.ts'
 
-const jars = (await kafkaClassPath()).split(':')
-console.log(`Apache Kafka: ${jars.length} jars`)
+console.log(`Apache Kafka: ${(await kafkaClassPath()).split(':').length} jars`)
+console.log(`Kafka Streams, Connect and MirrorMaker: ${(await applicationClassPath()).split(':').length} jars`)

@@ -2,6 +2,7 @@
 
 import type { ChildProcess } from 'node:child_process'
 import type { TestContext } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 import { type Broker, startBroker } from '../../src/broker/index.ts'
 import type { RunOptions } from '../support/child-process.ts'
 import { KAFKA_TOOLS, runKafkaTool, startKafkaTool } from '../support/kafka-jvm.ts'
@@ -35,6 +36,8 @@ export interface BrokerWithTools {
 }
 
 const UNTIL_TIMEOUT_MS = 30_000
+const EVENTUALLY_TIMEOUT_MS = 60_000
+const POLL_INTERVAL_MS = 200
 
 /** Starts an embedded broker for one test. */
 export async function brokerWithTools(
@@ -94,6 +97,15 @@ export function watch(t: TestContext, child: ChildProcess): RunningTool {
       clearTimeout(timer)
       waiting.delete(check)
     }
+  }
+}
+
+/** Asks again and again, until the answer is yes. @throws Error that names what did not come true in 60 s. */
+export async function eventually(what: string, isTrue: () => Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + EVENTUALLY_TIMEOUT_MS
+  while (!(await isTrue())) {
+    if (performance.now() > deadline) throw new Error(`this did not come true in time: ${what}`)
+    await delay(POLL_INTERVAL_MS)
   }
 }
 

@@ -81,21 +81,26 @@ export const KAFKA_TOOLS = {
   'kafka-storage': 'kafka.tools.StorageTool'
 } as const
 
-let classPathOnce: Promise<string> | undefined
+const classPaths = new Map<string, Promise<string>>()
 
 /** The class path of Apache Kafka, resolved through Maven at the first call. */
 export function kafkaClassPath(): Promise<string> {
-  classPathOnce ??= resolveClassPath()
-  return classPathOnce
+  return classPathOf('pom.xml')
 }
 
-async function resolveClassPath(): Promise<string> {
-  const pom = join(jvmDir, 'pom.xml')
-  const hash = createHash('sha256')
-    .update(await readFile(pom))
-    .digest('hex')
-    .slice(0, 12)
-  const cached = join(cacheDir, `classpath-${hash}.txt`)
+/** The class path of Kafka Streams, Connect and MirrorMaker, resolved through Maven at the first call. */
+export function applicationClassPath(): Promise<string> {
+  return classPathOf('applications.xml')
+}
+
+function classPathOf(pom: string): Promise<string> {
+  const known = classPaths.get(pom) ?? resolveClassPath(join(jvmDir, pom))
+  classPaths.set(pom, known)
+  return known
+}
+
+async function resolveClassPath(pom: string): Promise<string> {
+  const cached = join(cacheDir, `classpath-${shortHash(await readFile(pom))}.txt`)
   if (existsSync(cached)) {
     const classPath = await readFile(cached, 'utf8')
     if (classPath.split(':').every(jar => existsSync(jar))) return classPath
@@ -118,6 +123,26 @@ async function resolveClassPath(): Promise<string> {
   return readFile(cached, 'utf8')
 }
 
+function shortHash(content: Buffer): string {
+  return createHash('sha256').update(content).digest('hex').slice(0, 12)
+}
+
+/**
+ * Compiles a Java program of the tests against the applications' class path, unless that was done before.
+ *
+ * @param source - A `.java` file; its classes are kept in `.cache/` under a hash of its text.
+ * @returns The folder of its classes.
+ */
+export async function compileJava(source: string): Promise<string> {
+  const classes = join(cacheDir, `classes-${shortHash(await readFile(source))}`)
+  if (existsSync(classes)) return classes
+  await mkdir(cacheDir, { recursive: true })
+  const fresh = `${classes}.${process.pid}`
+  await runProcess('javac', ['-proc:none', '-cp', await applicationClassPath(), '-d', fresh, source])
+  await rename(fresh, classes)
+  return classes
+}
+
 /**
  * Runs one of Kafka's Java programs to its end.
  *
@@ -137,7 +162,22 @@ export async function startKafkaTool(mainClass: string, args: readonly string[])
   return spawnBound('java', [...(await javaArgs()), mainClass, ...args])
 }
 
-async function javaArgs(): Promise<string[]> {
+/**
+ * Starts a program on Kafka's application libraries; it does not outlive this process.
+ *
+ * @param classes - Folder of compiled classes in front of the class path, or nothing.
+ */
+export async function startKafkaApplication(
+  mainClass: string,
+  args: readonly string[],
+  classes?: string
+): Promise<ChildProcess> {
+  const jars = await applicationClassPath()
+  const classPath = classes === undefined ? jars : `${classes}:${jars}`
+  return spawnBound('java', [...(await javaArgs(classPath)), mainClass, ...args])
+}
+
+async function javaArgs(classPath?: string): Promise<string[]> {
   return [
     '-Xmx256m',
     // The tools live for a second or two: the optimising compiler would only cost.
@@ -146,7 +186,7 @@ async function javaArgs(): Promise<string[]> {
     '-Xshare:auto',
     `-Dlog4j2.configurationFile=${join(jvmDir, 'log4j2-tools.properties')}`,
     '-cp',
-    await kafkaClassPath()
+    classPath ?? (await kafkaClassPath())
   ]
 }
 
