@@ -20,7 +20,12 @@ import {
 import { errorOf, type Peer, type Topic } from './support.ts'
 
 /** Answers that a client asks again for: a coordinator that comes up, or a transaction that is being ended. */
-const RETRIED = new Set(['CONCURRENT_TRANSACTIONS', 'COORDINATOR_NOT_AVAILABLE', 'COORDINATOR_LOAD_IN_PROGRESS'])
+const RETRIED = new Set([
+  'CONCURRENT_TRANSACTIONS',
+  'COORDINATOR_NOT_AVAILABLE',
+  'COORDINATOR_LOAD_IN_PROGRESS',
+  'NOT_COORDINATOR'
+])
 const retryTimeoutMs = 15_000
 
 /** The two transaction protocols, as the versions of the requests that tell them apart. */
@@ -95,11 +100,11 @@ export class TransactionalProducer {
   identity: Identity
   readonly #sequences = new Map<string, number>()
 
-  private constructor(peer: Peer, transactionalId: string, protocol: Protocol, identity: Identity) {
-    this.peer = peer
-    this.transactionalId = transactionalId
-    this.protocol = protocol
-    this.identity = identity
+  private constructor(owner: { peer: Peer; transactionalId: string; protocol: Protocol; identity: Identity }) {
+    this.peer = owner.peer
+    this.transactionalId = owner.transactionalId
+    this.protocol = owner.protocol
+    this.identity = owner.identity
   }
 
   /** Takes over a transactional id. */
@@ -109,7 +114,8 @@ export class TransactionalProducer {
     options: { transactionalId?: string; timeoutMs?: number } = {}
   ): Promise<TransactionalProducer> {
     const transactionalId = options.transactionalId ?? peer.cluster.uniqueName('txn')
-    return new TransactionalProducer(peer, transactionalId, protocol, await init(peer, transactionalId, options))
+    const identity = await init(peer, transactionalId, options)
+    return new TransactionalProducer({ peer, transactionalId, protocol, identity })
   }
 
   /** AddPartitionsToTxn, as clients of the first protocol send it. */
