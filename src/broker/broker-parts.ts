@@ -3,8 +3,10 @@
 import { systemClock, systemRandom } from '../core/index.ts'
 import { silentLogger } from '../telemetry/index.ts'
 import type { BrokerOptions } from './broker-options.ts'
+import { clusterTopics } from './cluster-topics.ts'
 import { DynamicSettings } from './dynamic-settings.ts'
 import { Features } from './features.ts'
+import { coordinatorSettings } from './group-settings.ts'
 import { GroupCoordinator } from './groups/index.ts'
 import { AppendSignals } from './handlers/append-signals.ts'
 import { LogManager } from './log/index.ts'
@@ -15,8 +17,6 @@ import { ScramUsers } from './security/authentication/scram-users.ts'
 import type { BrokerSettings } from './settings.ts'
 import { featuresIn } from './testing/kafka-releases.ts'
 import { PartitionMarkers, StateTopic, TransactionCoordinator, type TransactionSettings } from './transactions/index.ts'
-
-const MINUTE_MS = 60_000
 
 /** What a data folder holds, at work. */
 export interface Parts {
@@ -45,7 +45,13 @@ export async function openParts(dataDir: string, options: BrokerOptions, setting
   try {
     const signals = new AppendSignals(clock)
     const offsetsTopic = new OffsetsTopic({ logs, settings, clock, signals, logger })
-    const groups = new GroupCoordinator({ settings: coordinatorSettings(settings), log: offsetsTopic, clock, logger })
+    const groups = new GroupCoordinator({
+      settings: coordinatorSettings(settings),
+      log: offsetsTopic,
+      topics: clusterTopics(logs),
+      clock,
+      logger
+    })
     const authorizer = await openAuthorizer({ dataDir, settings, logger })
     const posed = options.poseAs === undefined ? undefined : featuresIn(options.poseAs)
     const features = await Features.open({ dataDir, nodeId, posed })
@@ -67,17 +73,6 @@ export async function openParts(dataDir: string, options: BrokerOptions, setting
   } catch (error) {
     await logs.close()
     throw error
-  }
-}
-
-function coordinatorSettings(settings: BrokerSettings): ConstructorParameters<typeof GroupCoordinator>[0]['settings'] {
-  return {
-    initialRebalanceDelayMs: settings.number('group.initial.rebalance.delay.ms'),
-    sessionTimeoutMinMs: settings.number('group.min.session.timeout.ms'),
-    sessionTimeoutMaxMs: settings.number('group.max.session.timeout.ms'),
-    memberCountMax: settings.number('group.max.size'),
-    offsetsRetentionMs: settings.number('offsets.retention.minutes') * MINUTE_MS,
-    retentionCheckMs: settings.number('offsets.retention.check.interval.ms')
   }
 }
 

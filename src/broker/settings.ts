@@ -66,6 +66,78 @@ export const BROKER_SETTINGS = {
     min: 1024,
     doc: 'Largest answer to a fetch, in bytes, whatever the client asks for.'
   },
+  'group.consumer.assignment.interval.ms': {
+    type: 'int',
+    // Kafka's default is 1000, to spare a coordinator of thousands of groups. Here nothing is spared by it, and
+    // a member that comes within that second would wait for its partitions until its next heartbeat.
+    default: '0',
+    min: 0,
+    doc: 'Shortest time between two assignments of a consumer group, in milliseconds.'
+  },
+  'group.consumer.assignors': {
+    type: 'string',
+    default: 'uniform,range',
+    doc: 'Assignors of consumer groups that members may ask for; the first one serves those who ask for none.'
+  },
+  'group.consumer.heartbeat.interval.ms': {
+    type: 'int',
+    default: '5000',
+    min: 1,
+    doc: 'How often members of consumer groups send heartbeats, in milliseconds.'
+  },
+  'group.consumer.max.assignment.interval.ms': {
+    type: 'int',
+    default: '15000',
+    min: 0,
+    doc: 'Highest value of group.consumer.assignment.interval.ms.'
+  },
+  'group.consumer.max.heartbeat.interval.ms': {
+    type: 'int',
+    default: '15000',
+    min: 1,
+    doc: 'Highest value of group.consumer.heartbeat.interval.ms.'
+  },
+  'group.consumer.max.session.timeout.ms': {
+    type: 'int',
+    default: '60000',
+    min: 1,
+    doc: 'Highest value of group.consumer.session.timeout.ms.'
+  },
+  'group.consumer.max.size': {
+    type: 'int',
+    default: '2147483647',
+    min: 1,
+    doc: 'Most members of a consumer group (KIP-848).'
+  },
+  'group.consumer.migration.policy': {
+    type: 'string',
+    default: 'bidirectional',
+    doc: 'Which running groups may change their protocol: bidirectional, upgrade, downgrade or disabled.'
+  },
+  'group.consumer.min.assignment.interval.ms': {
+    type: 'int',
+    default: '0',
+    min: 0,
+    doc: 'Lowest value of group.consumer.assignment.interval.ms.'
+  },
+  'group.consumer.min.heartbeat.interval.ms': {
+    type: 'int',
+    default: '5000',
+    min: 1,
+    doc: 'Lowest value of group.consumer.heartbeat.interval.ms.'
+  },
+  'group.consumer.min.session.timeout.ms': {
+    type: 'int',
+    default: '45000',
+    min: 1,
+    doc: 'Lowest value of group.consumer.session.timeout.ms.'
+  },
+  'group.consumer.session.timeout.ms': {
+    type: 'int',
+    default: '45000',
+    min: 1,
+    doc: 'Longest silence of a member of a consumer group before it is removed, in milliseconds.'
+  },
   'group.initial.rebalance.delay.ms': {
     type: 'int',
     default: '3000',

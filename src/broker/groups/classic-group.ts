@@ -28,6 +28,7 @@ import {
   type JoinRequest,
   type LeavingMember,
   type MemberIdentity,
+  type MemberProtocol,
   NO_BYTES,
   type StoredGroup,
   type SyncRequest
@@ -94,8 +95,12 @@ export class ClassicGroup {
     return this.#core.members.size === 0 && this.#core.pendingJoins.size === 0 && this.#core.pendingWrites.size === 0
   }
 
-  /** Brings back a group from its last record. Sessions start anew. */
-  restore(stored: StoredGroup, nowMs: number): void {
+  /**
+   * Brings back a group from its last record. Sessions start anew.
+   *
+   * @param protocols - All strategies that members offer, where more is known than the record says.
+   */
+  restore(stored: StoredGroup, nowMs: number, protocols?: ReadonlyMap<string, readonly MemberProtocol[]>): void {
     this.#core.generation = stored.generation
     this.#core.protocolType = stored.protocolType === '' ? null : stored.protocolType
     this.#core.protocolName = stored.protocolName
@@ -103,7 +108,30 @@ export class ClassicGroup {
     this.#core.stateTimestampMs = stored.stateTimestampMs === -1 ? nowMs : stored.stateTimestampMs
     this.#core.members.clear()
     for (const member of stored.members) this.#core.members.restore(member, stored.protocolName, nowMs)
+    for (const member of this.#core.members.list()) {
+      member.protocols = protocols?.get(member.memberId) ?? member.protocols
+    }
     this.#core.state = this.#core.members.size === 0 ? 'Empty' : 'Stable'
+  }
+
+  /** Begins a rebalance of a group that has just been restored. */
+  rebalance(nowMs: number): GroupEffects {
+    const out = collect()
+    this.#core.prepareRebalance(nowMs, out)
+    return out
+  }
+
+  /** The group becomes one of another type: who waits is told to join that. */
+  dissolve(): GroupEffects {
+    const out = collect()
+    for (const member of this.#core.members.list()) {
+      const { joinToken, syncToken, memberId } = member
+      if (joinToken !== undefined) out.replies.push(failedJoin(joinToken, 'REBALANCE_IN_PROGRESS', memberId))
+      if (syncToken !== undefined) out.replies.push(failedSync(syncToken, 'REBALANCE_IN_PROGRESS'))
+      member.joinToken = undefined
+      member.syncToken = undefined
+    }
+    return out
   }
 
   /** Decides a JoinGroup. */

@@ -76,7 +76,7 @@ export interface ResolvedRegex {
 export interface TopicsView {
   byName(name: string): TopicView | undefined
   byId(id: string): TopicView | undefined
-  /** Names of all topics that a pattern may match: not the internal ones. */
+  /** Names of all topics. */
   names(): Iterable<string>
 }
 
@@ -99,8 +99,6 @@ export interface ConsumerGroupSettings {
   readonly assignors: readonly string[]
   /** `group.consumer.assignment.interval.ms`: shortest time between two target assignments. */
   readonly assignmentIntervalMs: number
-  /** `group.consumer.regex.refresh.interval.ms`, default 600_000. */
-  readonly regexRefreshMs: number
 }
 
 /** ConsumerGroupHeartbeat as the state machine sees it. */

@@ -19,6 +19,7 @@
  * Source: KIP-848, KIP-1082, Kafka's consumer group protocol.
  */
 
+import type { KafkaErrorName } from '../../protocol/index.ts'
 import { ASSIGNORS, type Assignor, uniformAssignor } from './assignors/index.ts'
 import type { ConsumerGroupRecord } from './consumer-group-records.ts'
 import {
@@ -30,6 +31,7 @@ import {
   rebalanceDeadline,
   removal,
   topicIdsOf,
+  topicNamesOf,
   unknownInstance
 } from './consumer-group-rules.ts'
 import { blankMember, ConsumerGroupRecords, currentOf, metadataOf } from './consumer-group-state.ts'
@@ -47,6 +49,7 @@ import {
   type ResolvedRegex,
   type TopicsView
 } from './consumer-group-types.ts'
+import type { MemberIdentity } from './group-types.ts'
 import { type DeadlineChange, MemberDeadlines, type PassedDeadline } from './member-deadlines.ts'
 import { areEqual, arePartitionsEqual, withoutEpochs } from './partition-maps.ts'
 import { reconcile } from './reconcile.ts'
@@ -60,6 +63,18 @@ export interface Decision<R> {
   /** The version of the topics that the group answers to from now on. */
   readonly topicsVersion?: number
   readonly reply: R
+}
+
+/** Who stores offsets. */
+export interface CommitIdentity extends MemberIdentity {
+  /** Whether the request is of a version that knows member epochs: 9 and later. */
+  readonly isMemberEpochKnown?: boolean
+}
+
+/** A partition of a topic by its id. */
+export interface TopicIdPartition {
+  readonly topicId: string
+  readonly partition: number
 }
 
 /** What a decision may look at beside the group. */
@@ -142,7 +157,14 @@ export class ConsumerGroup {
 
   /** Gives every member its session after a restart. */
   startSessions(nowMs: number): void {
-    for (const member of this.known.members.values()) {
+    this.restartSessions(this.known.members.keys(), nowMs)
+  }
+
+  /** Gives members a new session. */
+  restartSessions(memberIds: Iterable<string>, nowMs: number): void {
+    for (const memberId of memberIds) {
+      const member = this.known.member(memberId)
+      if (member === undefined) continue
       for (const change of this.restartDeadlines(member, nowMs)) this.#deadlines.change(change)
     }
   }
@@ -262,6 +284,49 @@ export class ConsumerGroup {
   isClassicWithout(memberIds: ReadonlySet<string>): boolean {
     const rest = [...this.known.members.values()].filter(({ memberId }) => !memberIds.has(memberId))
     return rest.length > 0 && rest.every(({ classic }) => classic !== null)
+  }
+
+  /**
+   * Says whether a caller may store offsets. A member of an older epoch may, for
+   * partitions that it has had since then: a rebalance that leaves them with it
+   * must not fail its commit.
+   */
+  commitOffsetsError(identity: CommitIdentity, partitions: readonly TopicIdPartition[]): KafkaErrorName {
+    const { memberId, generation: epoch, isMemberEpochKnown = false } = identity
+    // Administrators store offsets while nobody is there.
+    if (epoch < 0 && this.known.members.size === 0) return 'NONE'
+    const member = this.known.member(memberId)
+    if (member === undefined) return 'UNKNOWN_MEMBER_ID'
+    if (member.classic === null && !isMemberEpochKnown) return 'UNSUPPORTED_VERSION'
+    if (epoch === member.epoch) return 'NONE'
+    if (member.classic !== null) return 'ILLEGAL_GENERATION'
+    if (epoch > member.epoch) return 'STALE_MEMBER_EPOCH'
+    const isOwned = ({ topicId, partition }: TopicIdPartition): boolean => {
+      const since =
+        member.assigned.get(topicId)?.get(partition) ?? member.pendingRevocation.get(topicId)?.get(partition)
+      return since !== undefined && since <= epoch
+    }
+    return partitions.every(isOwned) ? 'NONE' : 'STALE_MEMBER_EPOCH'
+  }
+
+  /** Says whether a caller may store offsets in a transaction; clients before KIP-447 do not say who they are. */
+  transactionalCommitError(identity: MemberIdentity): KafkaErrorName {
+    if (identity.generation < 0 && identity.memberId === '') return 'NONE'
+    return this.commitOffsetsError({ ...identity, isMemberEpochKnown: true }, [])
+  }
+
+  /** Says whether a caller may read committed offsets; who does not say who it is may. */
+  fetchOffsetsError(memberId: string | null, epoch: number): KafkaErrorName {
+    if ((memberId === null || memberId === '') && epoch < 0) return 'NONE'
+    const member = this.known.member(memberId ?? '')
+    if (member === undefined) return 'UNKNOWN_MEMBER_ID'
+    if (member.epoch === epoch) return 'NONE'
+    return member.classic === null ? 'STALE_MEMBER_EPOCH' : 'ILLEGAL_GENERATION'
+  }
+
+  /** Names of the topics that some member subscribes to. */
+  subscribedTopics(): Set<string> {
+    return new Set([...this.known.members.values()].flatMap(member => [...topicNamesOf(member, this.known.regexes)]))
   }
 
   /**

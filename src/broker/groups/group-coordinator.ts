@@ -1,37 +1,47 @@
 /**
- * Runtime of the classic groups: one map of groups, their timers, their parked
- * requests, and the log `__consumer_offsets` under them. Their committed offsets
- * are in `offset-store.ts`.
+ * The group coordinator: which runtime serves a request, and what concerns groups
+ * of both types (offsets, lists, removal, retention, restart).
  *
- * Each call runs a pure decision (`classic-group.ts`, `committed-offsets.ts`),
- * appends the records it asks for, and only then applies what depends on them
- * and answers. Appends of one partition keep their order, so the log replays
- * into the same state. `load` runs before the broker listens, which is why no
- * client ever sees COORDINATOR_LOAD_IN_PROGRESS.
+ *   classic-runtime.ts   JoinGroup, SyncGroup, Heartbeat, LeaveGroup of classic groups
+ *   consumer-runtime.ts  ConsumerGroupHeartbeat, classic members of consumer groups, conversions
+ *   offset-store.ts      committed offsets
+ *   group-log.ts         appends to `__consumer_offsets`
  *
- * Limits: parked requests are bounded by the members, members by
- * `group.max.size`; groups that hold nothing are dropped; what a restart has to
- * replay is kept within a small multiple of what is alive by `compact`.
+ * Appends of one partition keep their order, so the log replays into the same
+ * state. `load` runs before the broker listens, which is why no client ever sees
+ * COORDINATOR_LOAD_IN_PROGRESS.
+ *
+ * Limits: groups that hold nothing are dropped; what a restart has to replay is
+ * kept within a small multiple of what is alive by `compact`.
  */
 
 import { randomUUID } from 'node:crypto'
 import type { Clock, Timer } from '../../core/index.ts'
 import type { KafkaErrorName } from '../../protocol/index.ts'
 import type { Logger } from '../../telemetry/index.ts'
-import { ClassicGroup } from './classic-group.ts'
+import type { ClassicGroup } from './classic-group.ts'
+import { ClassicRuntime } from './classic-runtime.ts'
 import type { CommittedOffsets, TopicPartition } from './committed-offsets.ts'
+import type { CommitIdentity, ConsumerGroup } from './consumer-group.ts'
+import {
+  type ConsumerGroupRecord,
+  encodeConsumerGroupRecord,
+  readConsumerGroupRecord
+} from './consumer-group-records.ts'
+import type { ConsumerGroupSettings, HeartbeatReply, HeartbeatRequest } from './consumer-group-types.ts'
+import { type ClusterTopics, ConsumerRuntime } from './consumer-runtime.ts'
 import { subscriptionTopics } from './consumer-subscription.ts'
 import { failedJoin, failedSync } from './group-effects.ts'
 import { GroupLog, type OffsetsLog, type OffsetsMarker, type OffsetsProducer, type RecordOrigin } from './group-log.ts'
+import type { MigrationPolicy } from './group-migration.ts'
 import { encodeGroup, type GroupRecord, readGroupRecord } from './group-records.ts'
+import { type GroupEntry, GroupTable } from './group-table.ts'
 import type {
-  GroupEffects,
   GroupSettings,
   JoinReply,
   JoinRequest,
   LeavingMember,
   MemberIdentity,
-  StoredGroup,
   SyncReply,
   SyncRequest
 } from './group-types.ts'
@@ -44,72 +54,75 @@ export interface CoordinatorSettings extends GroupSettings {
   readonly offsetsRetentionMs: number
   /** `offsets.retention.check.interval.ms`. Default 600_000. */
   readonly retentionCheckMs: number
+  /** `group.consumer.*`. */
+  readonly consumer: ConsumerGroupSettings
+  /** `group.consumer.migration.policy`. Default bidirectional. */
+  readonly migrationPolicy: MigrationPolicy
 }
 
 /** What the coordinator needs. */
 export interface CoordinatorOptions {
   readonly settings: CoordinatorSettings
   readonly log: OffsetsLog
+  readonly topics: ClusterTopics
   readonly clock: Clock
   readonly logger: Logger
 }
 
-/** A JoinGroup or SyncGroup that waits for its group. */
-interface ParkedRequest {
-  readonly answer: (reply: JoinReply | SyncReply) => void
-  readonly refuse: () => void
-}
-
-interface GroupEntry {
-  readonly group: ClassicGroup
-  /** The generation that was written last. */
-  stored: StoredGroup | undefined
-  timer: Timer | undefined
-  timerMs: number
-}
-
-/** A group and its offsets, for DescribeGroups, ListGroups and OffsetFetch. */
+/** A group and its offsets, for descriptions, lists and OffsetFetch. */
 export interface GroupView {
-  readonly group: ClassicGroup
+  readonly group: ClassicGroup | ConsumerGroup
   readonly offsets: CommittedOffsets
 }
 
-/** Coordinates all classic groups of this broker. */
+/** Coordinates all groups of this broker. */
 export class GroupCoordinator {
   readonly #options: CoordinatorOptions
-  readonly #groups = new Map<string, GroupEntry>()
-  readonly #parked = new Map<number, ParkedRequest>()
   readonly #log: GroupLog
   readonly #offsets: OffsetStore
-  readonly #startMs: number
-  readonly #startMonotonicMs: number
+  readonly #table: GroupTable
+  readonly #classic: ClassicRuntime
+  readonly #consumer: ConsumerRuntime
   #token = 0
-  #isClosed = false
   #retentionTimer: Timer | undefined
 
   constructor(options: CoordinatorOptions) {
+    const { settings, clock, logger, topics } = options
     this.#options = options
-    this.#log = new GroupLog(options.log, options.logger)
+    this.#log = new GroupLog(options.log, logger)
     this.#offsets = new OffsetStore(this.#log)
-    this.#startMs = options.clock.now()
-    this.#startMonotonicMs = options.clock.monotonicMs()
+    const onDeadline = (entry: GroupEntry): void => this.#expire(entry)
+    this.#table = new GroupTable({ settings, offsets: this.#offsets, clock, onDeadline })
+    this.#classic = new ClassicRuntime(this.#table, this.#log)
+    this.#consumer = new ConsumerRuntime({
+      table: this.#table,
+      log: this.#log,
+      classic: this.#classic,
+      settings: settings.consumer,
+      migrationPolicy: settings.migrationPolicy,
+      classicMemberCountMax: settings.memberCountMax,
+      topics,
+      logger
+    })
   }
 
   /** Replays `__consumer_offsets`, then starts timers. Call once, before clients are served. */
   async load(): Promise<void> {
     const { clock, settings, logger } = this.#options
-    const nowMs = this.#nowMs()
+    const nowMs = this.#table.nowMs()
     await this.#log.replay(
       (key, value, origin) => this.#replayRecord({ key, value }, origin, nowMs),
       (partition, marker) => this.#offsets.replayMarker(partition, marker)
     )
-    for (const groupId of this.#offsets.groupIds) this.#entry(groupId)
-    for (const [groupId, entry] of this.#groups) {
-      if (entry.group.isUnused && entry.group.protocolType === null && !this.#offsets.has(groupId)) {
-        this.#groups.delete(groupId)
-      } else this.#arm(entry)
+    for (const groupId of this.#offsets.groupIds) this.#table.get(groupId)
+    for (const entry of this.#table.list()) {
+      const { group, groupId } = entry
+      if (group.type === 'consumer') group.startSessions(nowMs)
+      const isClassicTrace = group.type === 'classic' && group.isUnused && group.protocolType === null
+      if (isClassicTrace && !this.#offsets.has(groupId)) this.#table.drop(entry)
+      else this.#table.arm(entry)
     }
-    if (this.#groups.size > 0) logger.info({ groups: this.#groups.size }, 'groups and committed offsets were loaded')
+    if (this.#table.size > 0) logger.info({ groups: this.#table.size }, 'groups and committed offsets were loaded')
     this.#retentionTimer = clock.every(settings.retentionCheckMs, () => void this.#tidy()).unref()
     await this.compact()
   }
@@ -120,84 +133,131 @@ export class GroupCoordinator {
   }
 
   #replayRecord({ key, value }: GroupRecord, origin: RecordOrigin, nowMs: number): void {
+    const change = readConsumerGroupRecord(key, value)
+    if (change !== undefined) return this.#replayConsumer(change.groupId, change.record)
     const record = readGroupRecord(key, value)
     if (record === undefined) return
     if (record.kind === 'offset') {
       this.#offsets.replay(record, origin)
       return
     }
+    const known = this.#table.find(record.groupId)
     if (record.group === undefined) {
-      this.#groups.delete(record.groupId)
+      // The tombstone of a classic group that became a consumer group comes before the records of that.
+      if (known?.group.type === 'classic') this.#table.drop(known)
       return
     }
-    const entry = this.#entry(record.groupId)
-    entry.group.restore(record.group, nowMs)
-    entry.stored = record.group
+    const group = known?.group.type === 'classic' ? known.group : this.#table.newClassic(record.groupId)
+    group.restore(record.group, nowMs)
+    this.#table.put(record.groupId, group).stored = record.group
+  }
+
+  #replayConsumer(groupId: string, record: ConsumerGroupRecord): void {
+    const known = this.#table.find(groupId)
+    if (known?.group.type === 'consumer') {
+      known.group.known.apply(record)
+      // The last of the tombstones of a group.
+      if (record.kind === 'epoch' && record.value === undefined) this.#table.drop(known)
+      return
+    }
+    if (record.value === undefined) return
+    const group = this.#consumer.newGroup(groupId)
+    group.known.apply(record)
+    this.#table.put(groupId, group)
   }
 
   /** Stops all timers and lets parked requests go; members find the next broker by themselves. Idempotent. */
   close(): void {
-    this.#isClosed = true
     this.#retentionTimer?.cancel()
-    for (const entry of this.#groups.values()) entry.timer?.cancel()
-    for (const parked of this.#parked.values()) parked.refuse()
-    this.#parked.clear()
+    this.#table.close()
+    this.#classic.close()
+  }
+
+  #expire(entry: GroupEntry): void {
+    const { group, groupId } = entry
+    if (group.type === 'consumer' || this.#table.isBusy(groupId)) void this.#expireLater(entry)
+    else this.#classic.expire(entry, group)
+  }
+
+  async #expireLater(entry: GroupEntry): Promise<void> {
+    await this.#consumer.expire(entry)
+    if (entry.group.type === 'classic' && this.#table.find(entry.groupId) === entry) {
+      this.#classic.expire(entry, entry.group)
+    }
   }
 
   /** JoinGroup. `request.newMemberId` is made here. */
-  join(groupId: string, request: Omit<JoinRequest, 'token' | 'newMemberId'>): Promise<JoinReply> {
+  async join(groupId: string, request: Omit<JoinRequest, 'token' | 'newMemberId'>): Promise<JoinReply> {
     const token = this.#nextToken()
-    const refused = (error: KafkaErrorName): JoinReply => failedJoin(token, error, request.memberId)
-    if (groupId === '') return Promise.resolve(refused('INVALID_GROUP_ID'))
-    if (this.#isClosed) return Promise.resolve(refused('COORDINATOR_NOT_AVAILABLE'))
-    const isFirst = !this.#groups.has(groupId)
-    if (isFirst && request.memberId !== '') return Promise.resolve(refused('UNKNOWN_MEMBER_ID'))
+    const refuse = (error: KafkaErrorName): JoinReply => failedJoin(token, error, request.memberId)
+    const { sessionTimeoutMinMs, sessionTimeoutMaxMs } = this.#options.settings
+    const isSessionOk =
+      request.sessionTimeoutMs >= sessionTimeoutMinMs && request.sessionTimeoutMs <= sessionTimeoutMaxMs
+    if (groupId === '') return refuse('INVALID_GROUP_ID')
+    if (!isSessionOk) return refuse('INVALID_SESSION_TIMEOUT')
     const newMemberId = `${request.groupInstanceId ?? request.clientId}-${randomUUID()}`
-    const entry = this.#entry(groupId)
-    return new Promise(resolve => {
-      this.#parked.set(token, {
-        answer: reply => {
-          if (reply.kind === 'join') resolve(reply)
-        },
-        refuse: () => resolve(refused('COORDINATOR_NOT_AVAILABLE'))
-      })
-      this.#perform(entry, entry.group.join({ ...request, token, newMemberId }, this.#nowMs()))
-    })
+    const full = { ...request, token, newMemberId }
+    for (;;) {
+      if (this.#table.isBusy(groupId)) await this.#table.idle(groupId)
+      if (this.#table.isClosed) return refuse('COORDINATOR_NOT_AVAILABLE')
+      const known = this.#table.find(groupId)
+      if (known === undefined && request.memberId !== '') return refuse('UNKNOWN_MEMBER_ID')
+      const entry = known ?? this.#table.get(groupId)
+      if (entry.group.type === 'classic') return this.#classic.join(entry, entry.group, full)
+      const reply = await this.#consumer.join(groupId, full)
+      if (reply !== undefined) return reply
+    }
   }
 
   /** SyncGroup. */
-  sync(groupId: string, request: Omit<SyncRequest, 'token'>): Promise<SyncReply> {
-    const token = this.#nextToken()
-    const entry = this.#groups.get(groupId)
-    if (groupId === '') return Promise.resolve(failedSync(token, 'INVALID_GROUP_ID'))
-    if (this.#isClosed) return Promise.resolve(failedSync(token, 'COORDINATOR_NOT_AVAILABLE'))
-    if (entry === undefined) return Promise.resolve(failedSync(token, 'UNKNOWN_MEMBER_ID'))
-    return new Promise(resolve => {
-      this.#parked.set(token, {
-        answer: reply => {
-          if (reply.kind === 'sync') resolve(reply)
-        },
-        refuse: () => resolve(failedSync(token, 'COORDINATOR_NOT_AVAILABLE'))
-      })
-      this.#perform(entry, entry.group.sync({ ...request, token }, this.#nowMs()))
-    })
+  async sync(groupId: string, request: Omit<SyncRequest, 'token'>): Promise<SyncReply> {
+    const full = { ...request, token: this.#nextToken() }
+    if (groupId === '') return failedSync(full.token, 'INVALID_GROUP_ID')
+    for (;;) {
+      if (this.#table.isBusy(groupId)) await this.#table.idle(groupId)
+      if (this.#table.isClosed) return failedSync(full.token, 'COORDINATOR_NOT_AVAILABLE')
+      const entry = this.#table.find(groupId)
+      if (entry === undefined) return failedSync(full.token, 'UNKNOWN_MEMBER_ID')
+      if (entry.group.type === 'classic') return this.#classic.sync(entry, entry.group, full)
+      const reply = await this.#consumer.sync(groupId, full)
+      if (reply !== undefined) return reply
+    }
   }
 
   /** Heartbeat. */
-  heartbeat(groupId: string, identity: MemberIdentity): KafkaErrorName {
+  async heartbeat(groupId: string, identity: MemberIdentity): Promise<KafkaErrorName> {
     if (groupId === '') return 'INVALID_GROUP_ID'
-    const entry = this.#groups.get(groupId)
-    return entry === undefined ? 'UNKNOWN_MEMBER_ID' : entry.group.heartbeat(identity, this.#nowMs())
+    for (;;) {
+      if (this.#table.isBusy(groupId)) await this.#table.idle(groupId)
+      const group = this.#table.find(groupId)?.group
+      if (group === undefined) return 'UNKNOWN_MEMBER_ID'
+      if (group.type === 'classic') return group.heartbeat(identity, this.#table.nowMs())
+      const error = await this.#consumer.heartbeatClassic(groupId, identity)
+      if (error !== undefined) return error
+    }
   }
 
   /** LeaveGroup: one error per named member. */
-  leave(groupId: string, leaving: readonly LeavingMember[]): KafkaErrorName[] {
+  async leave(groupId: string, leaving: readonly LeavingMember[]): Promise<KafkaErrorName[]> {
     if (groupId === '') return leaving.map(() => 'INVALID_GROUP_ID')
-    const entry = this.#groups.get(groupId)
-    if (entry === undefined) return leaving.map(() => 'UNKNOWN_MEMBER_ID')
-    const effects = entry.group.leave(leaving, this.#nowMs())
-    this.#perform(entry, effects)
-    return effects.errors
+    for (;;) {
+      if (this.#table.isBusy(groupId)) await this.#table.idle(groupId)
+      const entry = this.#table.find(groupId)
+      if (entry === undefined) return leaving.map(() => 'UNKNOWN_MEMBER_ID')
+      if (entry.group.type === 'classic') return this.#classic.leave(entry, entry.group, leaving)
+      const errors = await this.#consumer.leave(groupId, leaving)
+      if (errors !== undefined) return errors
+    }
+  }
+
+  /** Names of the assignors that members may ask for. */
+  get assignors(): readonly string[] {
+    return this.#options.settings.consumer.assignors
+  }
+
+  /** ConsumerGroupHeartbeat of a request that is well-formed. */
+  consumerHeartbeat(groupId: string, request: HeartbeatRequest): Promise<HeartbeatReply> {
+    return this.#consumer.heartbeat(groupId, request)
   }
 
   /**
@@ -206,16 +266,18 @@ export class GroupCoordinator {
    */
   async commitOffsets(
     groupId: string,
-    identity: MemberIdentity,
+    identity: CommitIdentity,
     offsets: readonly OffsetToCommit[]
   ): Promise<KafkaErrorName> {
-    if (groupId === '') return 'INVALID_GROUP_ID'
-    if (!this.#groups.has(groupId) && identity.generation >= 0) return 'ILLEGAL_GENERATION'
-    const entry = this.#entry(groupId)
-    const error = entry.group.commitOffsetsError(identity, this.#nowMs())
-    const result = error === 'NONE' ? await this.#offsets.commitOffsets(groupId, offsets) : error
-    this.#dropIfBlank(entry)
-    return result
+    const check = ({ group }: GroupEntry): KafkaErrorName => {
+      if (group.type === 'classic') return group.commitOffsetsError(identity, this.#table.nowMs())
+      const partitions = offsets.map(({ topic, partition }) => ({
+        topicId: this.#options.topics.byName(topic)?.id ?? '',
+        partition
+      }))
+      return group.commitOffsetsError(identity, partitions)
+    }
+    return this.#commit(groupId, identity, { check, write: () => this.#offsets.commitOffsets(groupId, offsets) })
   }
 
   /**
@@ -228,13 +290,35 @@ export class GroupCoordinator {
     { identity, producer }: { readonly identity: MemberIdentity; readonly producer: OffsetsProducer },
     offsets: readonly OffsetToCommit[]
   ): Promise<KafkaErrorName> {
+    const check = ({ group }: GroupEntry): KafkaErrorName =>
+      group.type === 'classic'
+        ? group.transactionalCommitError(identity, this.#table.nowMs())
+        : group.transactionalCommitError(identity)
+    const write = (): Promise<KafkaErrorName> => this.#offsets.commitTransactional(groupId, producer, offsets)
+    return this.#commit(groupId, identity, { check, write })
+  }
+
+  async #commit(
+    groupId: string,
+    identity: CommitIdentity,
+    { check, write }: { check: (entry: GroupEntry) => KafkaErrorName; write: () => Promise<KafkaErrorName> }
+  ): Promise<KafkaErrorName> {
     if (groupId === '') return 'INVALID_GROUP_ID'
-    if (!this.#groups.has(groupId) && identity.generation >= 0) return 'ILLEGAL_GENERATION'
-    const entry = this.#entry(groupId)
-    const error = entry.group.transactionalCommitError(identity, this.#nowMs())
-    const result = error === 'NONE' ? await this.#offsets.commitTransactional(groupId, producer, offsets) : error
-    this.#dropIfBlank(entry)
+    if (this.#table.isBusy(groupId)) await this.#table.idle(groupId)
+    if (this.#table.find(groupId) === undefined && identity.generation >= 0) {
+      return identity.isMemberEpochKnown === true ? 'GROUP_ID_NOT_FOUND' : 'ILLEGAL_GENERATION'
+    }
+    const entry = this.#table.get(groupId)
+    const error = check(entry)
+    const result = error === 'NONE' ? await write() : error
+    this.#table.dropIfBlank(entry)
     return result
+  }
+
+  /** Whether a caller may read the offsets of a group; only members of consumer groups are asked who they are. */
+  fetchOffsetsError(groupId: string, memberId: string | null, memberEpoch: number): KafkaErrorName {
+    const group = this.#table.find(groupId)?.group
+    return group?.type === 'consumer' ? group.fetchOffsetsError(memberId, memberEpoch) : 'NONE'
   }
 
   /**
@@ -257,27 +341,42 @@ export class GroupCoordinator {
 
   /** A group and its offsets, if the group is known. */
   find(groupId: string): GroupView | undefined {
-    const entry = this.#groups.get(groupId)
-    return entry === undefined || entry.group.state === 'Dead' ? undefined : this.#view(entry)
+    const entry = this.#table.find(groupId)
+    return entry === undefined ? undefined : this.#view(entry)
   }
 
   /** All groups. */
   list(): GroupView[] {
-    return [...this.#groups.values()].filter(entry => entry.group.state !== 'Dead').map(entry => this.#view(entry))
+    return this.#table.list().map(entry => this.#view(entry))
   }
 
-  #view({ group }: GroupEntry): GroupView {
-    return { group, offsets: this.#offsets.of(group.groupId) }
+  #view({ group, groupId }: GroupEntry): GroupView {
+    return { group, offsets: this.#offsets.of(groupId) }
   }
 
   /** DeleteGroups: removes an empty group with its offsets. */
   async deleteGroup(groupId: string): Promise<KafkaErrorName> {
     if (groupId === '') return 'INVALID_GROUP_ID'
-    const entry = this.#groups.get(groupId)
-    if (entry === undefined || entry.group.state === 'Dead') return 'GROUP_ID_NOT_FOUND'
-    if (!entry.group.tryKill(this.#nowMs())) return 'NON_EMPTY_GROUP'
-    this.#drop(entry)
-    return this.#log.append(groupId, [...this.#offsets.drop(groupId), encodeGroup(groupId, undefined)])
+    return this.#table.exclusive(groupId, async () => {
+      const entry = this.#table.find(groupId)
+      if (entry === undefined) return 'GROUP_ID_NOT_FOUND'
+      const tombstones = this.#tryKill(entry)
+      if (tombstones === undefined) return 'NON_EMPTY_GROUP'
+      return this.#log.append(groupId, [...this.#offsets.drop(groupId), ...tombstones])
+    })
+  }
+
+  /** Takes an empty group out of use; answers the records that remove it from the log. */
+  #tryKill(entry: GroupEntry): GroupRecord[] | undefined {
+    const { group, groupId } = entry
+    if (group.type === 'consumer') {
+      if (group.state !== 'Empty') return undefined
+      this.#table.drop(entry)
+      return group.known.tombstones().map(record => encodeConsumerGroupRecord(groupId, record))
+    }
+    if (!group.tryKill(this.#table.nowMs())) return undefined
+    this.#table.drop(entry)
+    return [encodeGroup(groupId, undefined)]
   }
 
   /** OffsetDelete: one error per partition, or one for all. */
@@ -290,12 +389,12 @@ export class GroupCoordinator {
       errors: []
     })
     if (groupId === '') return refused('INVALID_GROUP_ID')
-    const entry = this.#groups.get(groupId)
-    if (entry === undefined || entry.group.state === 'Dead') return refused('GROUP_ID_NOT_FOUND')
-    const subscribed = subscribedTopics(entry.group)
-    if (entry.group.state !== 'Empty' && entry.group.protocolType !== 'consumer') return refused('NON_EMPTY_GROUP')
+    const group = this.#table.find(groupId)?.group
+    if (group === undefined) return refused('GROUP_ID_NOT_FOUND')
+    const subscribed = subscribedTopics(group)
+    if (group.state !== 'Empty' && group.protocolType !== 'consumer') return refused('NON_EMPTY_GROUP')
     const errors = partitions.map(({ topic }): KafkaErrorName =>
-      entry.group.state !== 'Empty' && subscribed?.has(topic) !== false ? 'GROUP_SUBSCRIBED_TO_TOPIC' : 'NONE'
+      group.state !== 'Empty' && subscribed?.has(topic) !== false ? 'GROUP_SUBSCRIBED_TO_TOPIC' : 'NONE'
     )
     const offsets = this.#offsets.of(groupId)
     const known = partitions.filter(
@@ -313,96 +412,44 @@ export class GroupCoordinator {
   /** Removes offsets that have outlived `offsets.retention.minutes`, and groups that have nothing left. */
   async expireOffsets(): Promise<void> {
     const { settings } = this.#options
-    for (const entry of this.#groups.values()) {
-      const { group } = entry
-      const nowMs = this.#nowMs()
-      const { groupId, state, stateTimestampMs, protocolType } = group
-      const view = { state, stateTimestampMs, protocolType, subscribedTopics: subscribedTopics(group) }
-      const expired = this.#offsets.of(groupId).expired(view, nowMs, settings.offsetsRetentionMs)
+    for (const entry of this.#table.list()) {
+      const { group, groupId } = entry
+      const expired = this.#offsets
+        .of(groupId)
+        .expired(retentionView(group), this.#table.nowMs(), settings.offsetsRetentionMs)
       const settled = expired.filter(partition => !this.#offsets.isPending(groupId, partition))
       await this.#offsets.remove(groupId, settled)
-      if (this.#offsets.has(groupId) || !group.isUnused || !group.tryKill(nowMs)) continue
-      this.#drop(entry)
-      if (protocolType !== null) await this.#log.append(groupId, [encodeGroup(groupId, undefined)])
+      await this.#table.exclusive(groupId, () => this.#removeIfSpent(entry))
     }
   }
 
-  /** Carries out a decision: writes, replies, timer. */
-  #perform(entry: GroupEntry, effects: GroupEffects): void {
-    for (const write of effects.writes) {
-      const { groupId } = entry.group
-      const applyWrite = (): void => {
-        entry.stored = write.group
-      }
-      void this.#log
-        .append(groupId, [encodeGroup(groupId, write.group)], applyWrite)
-        .then(error => this.#perform(entry, entry.group.completeWrite(write.ticket, error, this.#nowMs())))
-    }
-    for (const reply of effects.replies) {
-      const parked = this.#parked.get(reply.token)
-      this.#parked.delete(reply.token)
-      parked?.answer(reply)
-    }
-    this.#arm(entry)
-    this.#dropIfBlank(entry)
+  async #removeIfSpent(entry: GroupEntry): Promise<void> {
+    const { group, groupId } = entry
+    if (this.#offsets.has(groupId) || this.#table.find(groupId) !== entry) return
+    if (group.type === 'classic' && !group.isUnused) return
+    const isTrace = group.type === 'classic' && group.protocolType === null
+    const tombstones = this.#tryKill(entry)
+    if (tombstones !== undefined && !isTrace) await this.#log.append(groupId, tombstones)
   }
 
   /** Rewrites partitions of `__consumer_offsets` that hold mostly what later records have replaced. */
   async compact(): Promise<void> {
     // A rewrite would take the offsets of an open transaction with it.
-    const isKept = (partition: number): boolean => this.#isClosed || this.#offsets.isOpen(partition)
+    const isKept = (partition: number): boolean => this.#table.isClosed || this.#offsets.isOpen(partition)
     await this.#log.compact(partition => (isKept(partition) ? undefined : this.#aliveRecords(partition)))
   }
 
   #aliveRecords(partition: number): GroupRecord[] {
     const records: GroupRecord[] = []
-    for (const [groupId, { stored }] of this.#groups) {
+    for (const { group, groupId, stored } of this.#table.list()) {
       if (this.#log.partitionOf(groupId) !== partition) continue
       if (stored !== undefined) records.push(encodeGroup(groupId, stored))
+      if (group.type === 'consumer') {
+        records.push(...group.known.records().map(record => encodeConsumerGroupRecord(groupId, record)))
+      }
       records.push(...this.#offsets.aliveRecords(groupId))
     }
     return records
-  }
-
-  /** Keeps one timer per group at its next deadline; later deadlines are found when it fires. */
-  #arm(entry: GroupEntry): void {
-    const nextMs = entry.group.nextDeadlineMs()
-    if (this.#isClosed || nextMs === undefined || (entry.timer !== undefined && entry.timerMs <= nextMs)) return
-    entry.timer?.cancel()
-    entry.timerMs = nextMs
-    const delayMs = Math.max(0, nextMs - this.#nowMs())
-    entry.timer = this.#options.clock.after(delayMs, () => this.#expire(entry)).unref()
-  }
-
-  #expire(entry: GroupEntry): void {
-    entry.timer = undefined
-    this.#perform(entry, entry.group.expire(this.#nowMs()))
-  }
-
-  #entry(groupId: string): GroupEntry {
-    const known = this.#groups.get(groupId)
-    if (known !== undefined && known.group.state !== 'Dead') return known
-    const group = new ClassicGroup(groupId, this.#options.settings, this.#nowMs())
-    const entry: GroupEntry = { group, stored: undefined, timer: undefined, timerMs: 0 }
-    this.#groups.set(groupId, entry)
-    return entry
-  }
-
-  #drop(entry: GroupEntry): void {
-    entry.timer?.cancel()
-    const { groupId } = entry.group
-    if (this.#groups.get(groupId) === entry) this.#groups.delete(groupId)
-  }
-
-  /** A group that never held anything leaves no trace, however many ids a client tries. */
-  #dropIfBlank(entry: GroupEntry): void {
-    const { group } = entry
-    if (group.isUnused && group.generation === 0 && !this.#offsets.has(group.groupId)) this.#drop(entry)
-  }
-
-  /** Epoch milliseconds that never jump: a corrected wall clock must not end every session at once. */
-  #nowMs(): number {
-    return Math.floor(this.#startMs + this.#options.clock.monotonicMs() - this.#startMonotonicMs)
   }
 
   #nextToken(): number {
@@ -411,8 +458,23 @@ export class GroupCoordinator {
   }
 }
 
-/** Topics that the members of a consumer group subscribe to, or `undefined` if that cannot be known. */
-export function subscribedTopics(group: ClassicGroup): Set<string> | undefined {
+/** What retention looks at. Offsets of a consumer group that nobody subscribes to expire after their own commit. */
+function retentionView(group: ClassicGroup | ConsumerGroup): Parameters<CommittedOffsets['expired']>[0] {
+  if (group.type === 'consumer') {
+    return {
+      state: 'Stable',
+      stateTimestampMs: 0,
+      protocolType: 'consumer',
+      subscribedTopics: group.subscribedTopics()
+    }
+  }
+  const { state, stateTimestampMs, protocolType } = group
+  return { state, stateTimestampMs, protocolType, subscribedTopics: subscribedTopics(group) }
+}
+
+/** Topics that the members of a group subscribe to, or `undefined` if that cannot be known. */
+export function subscribedTopics(group: ClassicGroup | ConsumerGroup): Set<string> | undefined {
+  if (group.type === 'consumer') return group.subscribedTopics()
   if (group.protocolType !== 'consumer' || group.protocolName === null) return undefined
   const topics = new Set<string>()
   for (const member of group.members) {

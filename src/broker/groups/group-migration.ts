@@ -28,8 +28,11 @@ import { subscriptionOf } from './member-table.ts'
 import { withEpoch } from './partition-maps.ts'
 import { electProtocol } from './protocol-vote.ts'
 
-/** `group.consumer.migration.policy`. */
-export type MigrationPolicy = 'bidirectional' | 'upgrade' | 'downgrade' | 'disabled'
+/** Values of `group.consumer.migration.policy`. */
+export const MIGRATION_POLICIES = ['bidirectional', 'upgrade', 'downgrade', 'disabled'] as const
+
+/** `group.consumer.migration.policy`: which running groups may change their type. */
+export type MigrationPolicy = (typeof MIGRATION_POLICIES)[number]
 
 /** What an upgrade needs to know. */
 export interface UpgradeContext {

@@ -3,7 +3,7 @@
  * and generation. The answer is sent when they are in `__consumer_offsets`.
  *
  * Versions 2 to 4 may carry a retention of their own; version 10 names topics by
- * id. Metadata longer than `offset.metadata.max.bytes` fails its partition only.
+ * id. Version 9 on, members of consumer groups may commit. Metadata longer than `offset.metadata.max.bytes` fails its partition only.
  */
 
 import { type KafkaErrorName, offsetCommitApi, type OffsetCommitRequest, ZERO_UUID } from '../../protocol/index.ts'
@@ -13,6 +13,8 @@ import type { BrokerState } from './broker-state.ts'
 import { type Caller, defineHandler, errorCode } from './handler.ts'
 
 const NO_RETENTION = -1n
+/** From here on, members of consumer groups say their epoch (KIP-848). */
+const MEMBER_EPOCH_VERSION = 9
 type RequestTopic = OffsetCommitRequest['topics'][number]
 
 /** The handler of OffsetCommit. */
@@ -25,7 +27,8 @@ export const offsetCommitHandler = defineHandler({
     const identity = {
       memberId: request.memberId,
       groupInstanceId: request.groupInstanceId,
-      generation: request.generationIdOrMemberEpoch
+      generation: request.generationIdOrMemberEpoch,
+      isMemberEpochKnown: caller.apiVersion >= MEMBER_EPOCH_VERSION
     }
     const error = await broker.groups.commitOffsets(request.groupId, identity, offsets)
     const topics = request.topics.map((topic, topicIndex) => ({

@@ -1,7 +1,8 @@
 /**
  * OffsetFetch, versions 1 to 10: committed offsets of one group, or of several
  * from version 8 on. A partition without one answers offset -1 without error.
- * Null topics mean all (version 2). Version 10 names topics by id.
+ * Null topics mean all (version 2). Version 9 on, members of consumer groups say
+ * who they are. Version 10 names topics by id.
  *
  * With `requireStable` (version 7, KIP-447) a partition whose offset is part of an
  * open transaction is UNSTABLE_OFFSET_COMMIT: the client asks again.
@@ -69,6 +70,8 @@ function fetchGroup(
   const need = { operation: 'describe', type: 'group', name: group.groupId } as const
   const refusal = authorizationError(broker, caller, need)
   if (refusal !== undefined) return { groupId: group.groupId, topics: [], errorCode: errorCode(refusal) }
+  const error = broker.groups.fetchOffsetsError(group.groupId, group.memberId, group.memberEpoch)
+  if (error !== 'NONE') return { groupId: group.groupId, topics: [], errorCode: errorCode(error) }
   const offsets = broker.groups.find(group.groupId)?.offsets
   const one = (topic: string, partitionIndex: number): OffsetFetchResponsePartitionInput => {
     const committed = offsets?.get(topic, partitionIndex)

@@ -7,10 +7,10 @@ import { defineHandler, errorCode } from './handler.ts'
 export const heartbeatHandler = defineHandler({
   api: heartbeatApi,
   needs: request => [{ operation: 'read', type: 'group', name: request.groupId }],
-  handle: (broker, request) => {
+  handle: async (broker, request) => {
     const { memberId, groupInstanceId, generationId } = request
-    const error = broker.groups.heartbeat(request.groupId, { memberId, groupInstanceId, generation: generationId })
-    return { errorCode: errorCode(error) }
+    const identity = { memberId, groupInstanceId, generation: generationId }
+    return { errorCode: errorCode(await broker.groups.heartbeat(request.groupId, identity)) }
   },
   fail: (_request, code) => ({ errorCode: code })
 })

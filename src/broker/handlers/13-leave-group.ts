@@ -13,13 +13,14 @@ const BATCH_VERSION = 3
 export const leaveGroupHandler = defineHandler({
   api: leaveGroupApi,
   needs: request => [{ operation: 'read', type: 'group', name: request.groupId }],
-  handle: (broker, request, { apiVersion }) => {
+  handle: async (broker, request, { apiVersion }) => {
     if (apiVersion < BATCH_VERSION) {
-      const [error] = broker.groups.leave(request.groupId, [{ memberId: request.memberId, groupInstanceId: null }])
+      const leaving = [{ memberId: request.memberId, groupInstanceId: null }]
+      const [error] = await broker.groups.leave(request.groupId, leaving)
       return { errorCode: errorCode(error ?? 'NONE') }
     }
     if (request.groupId === '') return { errorCode: errorCode('INVALID_GROUP_ID') }
-    const errors = broker.groups.leave(request.groupId, request.members)
+    const errors = await broker.groups.leave(request.groupId, request.members)
     return {
       members: request.members.map(({ memberId, groupInstanceId }, index) => ({
         memberId,

@@ -1,11 +1,11 @@
 /**
- * DescribeGroups, versions 0 to 6. A group that does not exist is `Dead`;
+ * DescribeGroups, versions 0 to 6. A group that does not exist, or is not a
+ * classic one (ask ConsumerGroupDescribe for those), is `Dead`;
  * version 6 also says GROUP_ID_NOT_FOUND (KIP-1043).
  */
 
 import { describeGroupsApi, type DescribeGroupsResponseDescribedGroupInput } from '../../protocol/index.ts'
-import type { GroupView } from '../groups/index.ts'
-import { NO_BYTES, subscriptionOf } from '../groups/index.ts'
+import { type ClassicGroup, NO_BYTES, subscriptionOf } from '../groups/index.ts'
 import { authorizationError } from './authorization.ts'
 import { operationsOnGroup } from './authorized-operations.ts'
 import { defineHandler, errorCode } from './handler.ts'
@@ -24,20 +24,22 @@ export const describeGroupsHandler = defineHandler({
         ? { authorizedOperations: operationsOnGroup(broker, caller, groupId) }
         : undefined
       const view = broker.groups.find(groupId)
-      if (view !== undefined) return { ...describe(groupId, view), ...authorized }
+      if (view?.group.type === 'classic') return { ...describe(view.group), ...authorized }
       const dead = { groupId, groupState: 'Dead' }
       if (apiVersion < NOT_FOUND_VERSION) return dead
-      return { ...dead, errorCode: errorCode('GROUP_ID_NOT_FOUND'), errorMessage: `Group ${groupId} not found.` }
+      const errorMessage =
+        view === undefined ? `Group ${groupId} not found.` : `Group ${groupId} is not a classic group.`
+      return { ...dead, errorCode: errorCode('GROUP_ID_NOT_FOUND'), errorMessage }
     })
     return { groups }
   },
   fail: (request, code) => ({ groups: request.groups.map(groupId => ({ groupId, errorCode: code })) })
 })
 
-function describe(groupId: string, { group }: GroupView): DescribeGroupsResponseDescribedGroupInput {
+function describe(group: ClassicGroup): DescribeGroupsResponseDescribedGroupInput {
   const isStable = group.state === 'Stable'
   return {
-    groupId,
+    groupId: group.groupId,
     groupState: group.state,
     protocolType: group.protocolType ?? '',
     // Before the group is stable, what the members do is not decided.

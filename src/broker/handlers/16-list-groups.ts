@@ -8,9 +8,6 @@ import { listGroupsApi } from '../../protocol/index.ts'
 import { CLUSTER } from '../security/acls/index.ts'
 import { defineHandler } from './handler.ts'
 
-/** Every group here is of the classic protocol. */
-const GROUP_TYPE = 'classic'
-
 /** The handler of ListGroups. */
 export const listGroupsHandler = defineHandler({
   api: listGroupsApi,
@@ -19,18 +16,18 @@ export const listGroupsHandler = defineHandler({
     const maySeeAll = authorizer.wouldAllow(caller, 'describe', CLUSTER)
     const states = new Set(request.statesFilter.map(state => state.toLowerCase()))
     const types = new Set(request.typesFilter.map(type => type.toLowerCase()))
-    if (types.size > 0 && !types.has(GROUP_TYPE)) return {}
     const groups = broker.groups
       .list()
       .filter(
         ({ group }) => maySeeAll || authorizer.wouldAllow(caller, 'describe', { type: 'group', name: group.groupId })
       )
       .filter(({ group }) => states.size === 0 || states.has(group.state.toLowerCase()))
+      .filter(({ group }) => types.size === 0 || types.has(group.type))
       .map(({ group }) => ({
         groupId: group.groupId,
         protocolType: group.protocolType ?? '',
         groupState: group.state,
-        groupType: GROUP_TYPE
+        groupType: group.type
       }))
     return { groups }
   },

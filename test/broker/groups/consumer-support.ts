@@ -22,8 +22,7 @@ const SETTINGS: ConsumerGroupSettings = {
   heartbeatIntervalMs: 5000,
   memberCountMax: 1000,
   assignors: ['uniform', 'range'],
-  assignmentIntervalMs: 0,
-  regexRefreshMs: 600_000
+  assignmentIntervalMs: 0
 }
 
 /** Topics that a test makes up. The id of a topic is its name and how often it was made. */

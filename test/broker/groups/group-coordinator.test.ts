@@ -10,6 +10,7 @@ import {
 import { VirtualClock } from '../../../src/core/index.ts'
 import type { KafkaErrorName } from '../../../src/protocol/index.ts'
 import { silentLogger } from '../../../src/telemetry/index.ts'
+import { TestTopics } from './consumer-support.ts'
 
 const DAY_MS = 86_400_000
 
@@ -55,7 +56,15 @@ const SETTINGS: CoordinatorSettings = {
   sessionTimeoutMaxMs: 1_800_001,
   memberCountMax: 100,
   offsetsRetentionMs: 7 * DAY_MS,
-  retentionCheckMs: 600_000
+  retentionCheckMs: 600_000,
+  migrationPolicy: 'bidirectional',
+  consumer: {
+    sessionTimeoutMs: 45_000,
+    heartbeatIntervalMs: 5000,
+    memberCountMax: 100,
+    assignors: ['uniform', 'range'],
+    assignmentIntervalMs: 0
+  }
 }
 
 interface World {
@@ -65,7 +74,13 @@ interface World {
 }
 
 async function worldOf(log = new MemoryLog(), clock = new VirtualClock()): Promise<World> {
-  const groups = new GroupCoordinator({ settings: SETTINGS, log, clock, logger: silentLogger })
+  const groups = new GroupCoordinator({
+    settings: SETTINGS,
+    log,
+    topics: new TestTopics(),
+    clock,
+    logger: silentLogger
+  })
   await groups.load()
   return { clock, log, groups }
 }
@@ -120,7 +135,7 @@ test('offsets and groups are there again after a restart, byte for byte', async 
   const view = after.groups.find('g')
   assert.deepEqual(view?.offsets.get('orders', 0), offsetOf(before.clock, 42n).committed)
   assert.equal(view?.group.state, 'Stable')
-  assert.equal(after.groups.heartbeat('g', identity), 'NONE')
+  assert.equal(await after.groups.heartbeat('g', identity), 'NONE')
 })
 
 test('a commit is answered and visible only after its append', async () => {
@@ -156,10 +171,10 @@ test('offsets live while the group has members and for the retention after; then
   await groups.commitOffsets('g', identity, [offsetOf(clock, 1n)])
   for (let halfHour = 0; halfHour < 8 * 48; halfHour++) {
     await clock.advance(DAY_MS / 48)
-    assert.equal(groups.heartbeat('g', identity), 'NONE')
+    assert.equal(await groups.heartbeat('g', identity), 'NONE')
   }
   assert.ok(groups.find('g')?.offsets.get('orders', 0), 'eight days, and the group is still in use')
-  assert.deepEqual(groups.leave('g', [{ memberId, groupInstanceId: null }]), ['NONE'])
+  assert.deepEqual(await groups.leave('g', [{ memberId, groupInstanceId: null }]), ['NONE'])
   await clock.advance(7 * DAY_MS - 1)
   await groups.expireOffsets()
   assert.ok(groups.find('g')?.offsets.get('orders', 0))
@@ -200,7 +215,7 @@ test('deleting a group needs it empty, removes its offsets and leaves tombstones
   const memberId = await joinAlone(world, 'g')
   await groups.commitOffsets('g', { memberId, groupInstanceId: null, generation: 1 }, [offsetOf(clock, 1n)])
   assert.equal(await groups.deleteGroup('g'), 'NON_EMPTY_GROUP')
-  groups.leave('g', [{ memberId, groupInstanceId: null }])
+  await groups.leave('g', [{ memberId, groupInstanceId: null }])
   assert.equal(await groups.deleteGroup('g'), 'NONE')
   assert.equal(await groups.deleteGroup('g'), 'GROUP_ID_NOT_FOUND')
   assert.deepEqual(
@@ -264,7 +279,7 @@ test('a silent member is removed by the timer of its group, and no timer is left
   const { clock, groups } = world
   const memberId = await joinAlone(world, 'g')
   await clock.advance(9999)
-  assert.equal(groups.heartbeat('g', { memberId, groupInstanceId: null, generation: 1 }), 'NONE')
+  assert.equal(await groups.heartbeat('g', { memberId, groupInstanceId: null, generation: 1 }), 'NONE')
   await clock.advance(9999)
   assert.equal(groups.find('g')?.group.state, 'Stable')
   await clock.advance(1)
@@ -304,7 +319,7 @@ test('a rewrite keeps what is alive and nothing else, and waits for commits unde
   const after = await worldOf(log, clock)
   assert.equal(after.groups.find('g')?.offsets.get('orders', 0)?.offset, 101n)
   assert.equal(after.groups.find('other')?.offsets.get('orders', 0)?.offset, 7n)
-  assert.equal(after.groups.heartbeat('g', identity), 'NONE')
+  assert.equal(await after.groups.heartbeat('g', identity), 'NONE')
 })
 
 test('closing lets parked members go, and later ones are told to look elsewhere', async () => {

@@ -9,3 +9,6 @@ export { rangeAssignor, uniformAssignor }
 
 /** All assignors. */
 export const ASSIGNORS: readonly Assignor[] = [uniformAssignor, rangeAssignor]
+
+/** Their names. */
+export const ASSIGNOR_NAMES: readonly string[] = ASSIGNORS.map(({ name }) => name)
