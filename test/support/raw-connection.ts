@@ -28,9 +28,13 @@ export class RawConnection {
   #wake: () => void = () => {}
 
   /** Connects to the first broker of the cluster; the connection ends with the test. */
-  static async open(t: TestContext, cluster: TestCluster): Promise<RawConnection> {
+  static async open(
+    t: Pick<TestContext, 'after'>,
+    cluster: Pick<TestCluster, 'bootstrapServers'>,
+    options: { localAddress?: string } = {}
+  ): Promise<RawConnection> {
     const [host, port] = (cluster.bootstrapServers.split(',')[0] ?? '').split(':')
-    const socket = connect(Number(port), host)
+    const socket = connect({ ...options, port: Number(port), host: host ?? '' })
     t.after(() => socket.destroy())
     await once(socket, 'connect')
     return new RawConnection(socket)

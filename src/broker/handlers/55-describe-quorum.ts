@@ -16,7 +16,7 @@ const METADATA_TOPIC = '__cluster_metadata'
 export const describeQuorumHandler = defineHandler({
   api: describeQuorumApi,
   clusterOperation: 'describe',
-  handle: (broker, { topics }, { listener }) => {
+  handle: (broker, { topics }, { listener, apiVersion }) => {
     const [topic] = topics
     const isAsked =
       topics.length === 1 &&
@@ -57,7 +57,9 @@ export const describeQuorumHandler = defineHandler({
     }
     return {
       topics: [{ topicName: METADATA_TOPIC, partitions: [partition] }],
-      nodes: [{ nodeId, listeners: [{ name: listener, host: endpoint.host, port: endpoint.port }] }]
+      // Before version 2 there is no place for them.
+      nodes:
+        apiVersion < 2 ? [] : [{ nodeId, listeners: [{ name: listener, host: endpoint.host, port: endpoint.port }] }]
     }
   },
   fail: (_request, code) => ({ errorCode: code })
