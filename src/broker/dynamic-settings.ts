@@ -17,7 +17,13 @@ import { type BrokerSettings, brokerSettingEntry, brokerSettingProblem } from '.
 
 const FILE = 'dynamic-settings.json'
 /** Settings of the broker's own table that are read at every use. */
-const DYNAMIC_SETTINGS: ReadonlySet<string> = new Set(['producer.id.expiration.ms'])
+const DYNAMIC_SETTINGS: ReadonlySet<string> = new Set([
+  'max.connection.creation.rate',
+  'max.connections',
+  'max.connections.per.ip',
+  'max.connections.per.ip.overrides',
+  'producer.id.expiration.ms'
+])
 
 /** Whom a setting is for: all brokers of the cluster, or this one. */
 export type DynamicLayer = 'cluster' | 'node'

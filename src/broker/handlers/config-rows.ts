@@ -36,7 +36,7 @@ export interface ConfigRow {
 /** A value that applies, or would if those before it did not. */
 export interface ConfigSynonym {
   readonly name: string
-  readonly value: string
+  readonly value: string | null
   readonly source: keyof typeof CONFIG_SOURCES
 }
 
@@ -90,7 +90,7 @@ export function dynamicConfigRows(broker: BrokerState, layer: DynamicLayer): Con
     const isKnown = isDynamicSetting(name)
     // As in Kafka: what nobody knows may be a secret, so its value is not shown.
     const value = isKnown ? text : null
-    const synonyms = isKnown ? [{ name, value: text, source: layer }] : []
+    const synonyms = [{ name, value, source: layer }]
     return { name, value, source: layer, type: 'string', isReadOnly: !isKnown, doc: '', synonyms }
   })
 }

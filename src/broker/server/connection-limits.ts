@@ -30,7 +30,7 @@ export class ConnectionLimits {
   readonly #byListener = new Map<string, number>()
   #count = 0
   /** When the connections admitted so far are paid for, at the rate. */
-  #paidUntilMs = 0
+  #paidUntilMs = Number.NEGATIVE_INFINITY
   #overrides = { text: '', counts: new Map<string, number>() }
 
   constructor(settings: BrokerSettings, clock: Clock) {
