@@ -89,7 +89,9 @@ async function appendAll(
     if (typeof checked === 'string') return checked
     transaction = checked
   }
-  return Promise.all(found.map(topic => appendTopic(broker, topic, transaction)))
+  const answers = found.map(topic => appendTopic(broker, topic, transaction))
+  transaction?.release()
+  return Promise.all(answers)
 }
 
 function failAll(request: ProduceRequest, code: number): ProduceResponseInput {
@@ -167,7 +169,8 @@ async function appendPartition(
   { index, records }: RequestPartition
 ): Promise<PartitionAnswer> {
   if (records === null) return refusedPartition(index, 'INVALID_RECORD')
-  const result = await log.append(records, transaction === undefined ? {} : { transaction: transaction.proof })
+  const proof = transaction?.proofs.get(log)
+  const result = await log.append(records, proof === undefined ? {} : { transaction: proof })
   if ('errorMessage' in result) {
     const { errorCode: code, errorMessage: message, logStartOffset } = result
     const recordErrors = result.recordErrors.map(each => ({

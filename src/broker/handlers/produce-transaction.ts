@@ -19,7 +19,7 @@ import {
   type ProduceRequest,
   readBatchHeader
 } from '../../protocol/index.ts'
-import type { AppendTransaction, PartitionLog } from '../log/index.ts'
+import type { AppendTransaction, PartitionLog, TransactionVerification } from '../log/index.ts'
 import type { ProducerIdentity } from '../transactions/index.ts'
 import type { BrokerState } from './broker-state.ts'
 import { errorMessage, type Refusal } from './handler.ts'
@@ -37,10 +37,12 @@ export interface BatchForLog {
 
 /** What was found for the batches of one request. */
 export interface CheckedTransaction {
-  /** Said of every batch that is appended. */
-  readonly proof: AppendTransaction
+  /** What is said of the batch of a partition when it is appended. */
+  readonly proofs: ReadonlyMap<PartitionLog, AppendTransaction>
   /** Partitions that take no records of this request. */
   readonly refused: ReadonlyMap<PartitionLog, Refusal>
+  /** To be called when the batches are with their logs. */
+  release(): void
 }
 
 /** Whether a request holds transactional batches at all. */
@@ -62,21 +64,49 @@ export async function checkTransaction(
 ): Promise<CheckedTransaction | KafkaErrorName> {
   const transactional = batches.filter(({ records }) => isTransactionalBatch(records))
   const refused = new Map<PartitionLog, Refusal>()
-  const checked = { proof: { isVerified: true, isVersion2: apiVersion >= ADDING_VERSION }, refused }
+  const proofs = new Map<PartitionLog, AppendTransaction>()
+  const guards: TransactionVerification[] = []
+  const release = (): void => guards.forEach(guard => guard.end())
   const [producer, ...others] = transactional.map(({ records }) => readBatchHeader(records, 0))
-  if (producer === undefined) return checked
+  if (producer === undefined) return { proofs, refused, release }
   const isSame = (other: ProducerIdentity): boolean =>
     other.producerId === producer.producerId && other.producerEpoch === producer.producerEpoch
   if (!others.every(isSame)) return 'INVALID_PRODUCER_ID_MAPPING'
   const asked: PartitionLog[] = []
-  for (const { log } of transactional) {
+  // A set: a request that names a partition twice must not wait for itself.
+  for (const log of new Set(transactional.map(batch => batch.log))) {
+    const verification = log.beginVerification(producer.producerId)
+    guards.push(verification)
+    proofs.set(log, { isVerified: false, isVersion2: apiVersion >= ADDING_VERSION, verification })
     const known = log.producers.get(producer.producerId)
     if (known !== undefined && producer.producerEpoch < known.producerEpoch) {
       refused.set(log, { error: 'INVALID_PRODUCER_EPOCH', message: errorMessage('INVALID_PRODUCER_EPOCH') })
     } else if (log.openTransaction(producer.producerId)?.producerEpoch !== producer.producerEpoch) asked.push(log)
   }
-  if (asked.length === 0) return checked
-  const { producerId, producerEpoch } = producer
+  try {
+    await askCoordinator(broker, { transactionalId, apiVersion, producer, asked, proofs, refused })
+    for (const guard of guards) await guard.turn()
+  } catch (error) {
+    release()
+    throw error
+  }
+  return { proofs, refused, release }
+}
+
+async function askCoordinator(
+  broker: BrokerState,
+  question: {
+    readonly transactionalId: string
+    readonly apiVersion: number
+    readonly producer: ProducerIdentity
+    readonly asked: readonly PartitionLog[]
+    readonly proofs: Map<PartitionLog, AppendTransaction>
+    readonly refused: Map<PartitionLog, Refusal>
+  }
+): Promise<void> {
+  const { transactionalId, apiVersion, asked, proofs, refused } = question
+  if (asked.length === 0) return
+  const { producerId, producerEpoch } = question.producer
   const errors = await broker.transactions.verifyOrAdd({
     transactionalId,
     producerId,
@@ -87,8 +117,8 @@ export async function checkTransaction(
   for (const [index, log] of asked.entries()) {
     const error = errors[index] ?? 'NONE'
     if (error !== 'NONE') refused.set(log, refusalOf(error, apiVersion))
+    else proofs.set(log, { ...proofs.get(log), isVerified: true })
   }
-  return checked
 }
 
 /** Errors of the coordinator that pass: older clients would not retry a produce because of them. */

@@ -7,7 +7,10 @@
  * over, and a batch appended on its word would hang open for ever. Source:
  * KIP-890, Kafka `VerificationGuard`.
  *
- * Limit: one guard per request in flight; whoever begins one ends it.
+ * They keep the order, too: a batch whose partition needs no question must not
+ * overtake an earlier one of its producer that waits for an answer.
+ *
+ * Limit: one guard per request in flight and partition; whoever begins one ends it.
  */
 
 /** One question to the coordinator. */
@@ -15,17 +18,21 @@ export interface TransactionVerification {
   readonly producerId: bigint
   /** Whether a marker of the producer was planned since. */
   readonly isVoid: boolean
+  /** Resolves when all earlier guards of the producer here have ended; `undefined` if there are none. */
+  turn(): Promise<void> | undefined
   /** Ends the guard, whatever became of the question. Idempotent. */
   end(): void
 }
 
 interface Guard extends TransactionVerification {
   isVoid: boolean
+  wake: () => void
 }
 
 /** Questions under way, of one partition. */
 export class TransactionVerifications {
-  readonly #guards = new Map<bigint, Set<Guard>>()
+  /** Oldest first. */
+  readonly #guards = new Map<bigint, Guard[]>()
 
   /** How many producers are asked about. */
   get producerCount(): number {
@@ -34,10 +41,16 @@ export class TransactionVerifications {
 
   /** Begins a question. */
   begin(producerId: bigint): TransactionVerification {
-    const guard: Guard = { producerId, isVoid: false, end: () => this.#end(guard) }
+    const guard: Guard = {
+      producerId,
+      isVoid: false,
+      wake: () => undefined,
+      turn: () => this.#turn(guard),
+      end: () => this.#end(guard)
+    }
     const guards = this.#guards.get(producerId)
-    if (guards === undefined) this.#guards.set(producerId, new Set([guard]))
-    else guards.add(guard)
+    if (guards === undefined) this.#guards.set(producerId, [guard])
+    else guards.push(guard)
     return guard
   }
 
@@ -46,9 +59,19 @@ export class TransactionVerifications {
     for (const guard of this.#guards.get(producerId) ?? []) guard.isVoid = true
   }
 
+  #turn(guard: Guard): Promise<void> | undefined {
+    const guards = this.#guards.get(guard.producerId) ?? []
+    if (guards.indexOf(guard) <= 0) return undefined
+    return new Promise(resolve => (guard.wake = resolve))
+  }
+
   #end(guard: Guard): void {
-    const guards = this.#guards.get(guard.producerId)
-    guards?.delete(guard)
-    if (guards?.size === 0) this.#guards.delete(guard.producerId)
+    const guards = this.#guards.get(guard.producerId) ?? []
+    const index = guards.indexOf(guard)
+    if (index < 0) return
+    guards.splice(index, 1)
+    if (guards.length === 0) this.#guards.delete(guard.producerId)
+    if (index === 0) guards[0]?.wake()
+    guard.wake()
   }
 }

@@ -394,3 +394,21 @@ test('listeners are told when the last stable offset moves', async t => {
 
   assert.deepEqual(seen, [2n])
 })
+
+test('questions about a producer have their turn in the order in which they were asked', async t => {
+  const log = await newLog(t)
+  const [first, second, third] = [log.beginVerification(7n), log.beginVerification(7n), log.beginVerification(7n)]
+  const order: string[] = []
+  assert.equal(first.turn(), undefined)
+  assert.equal(log.beginVerification(8n).turn(), undefined, 'of another producer')
+  const turns = [second.turn()?.then(() => order.push('second')), third.turn()?.then(() => order.push('third'))]
+
+  second.end()
+  await turns[0]
+  assert.deepEqual(order, ['second'], 'one that has given up')
+  first.end()
+  first.end()
+  await turns[1]
+
+  assert.deepEqual(order, ['second', 'third'])
+})
