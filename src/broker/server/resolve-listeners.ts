@@ -75,16 +75,26 @@ export function hostAndPort(host: string, port: number): string {
 }
 
 function givenListeners(options: ListeningOptions, settings: BrokerSettings, problems: string[]): ListenerOptions[] {
-  const { listeners, ...simple } = options
+  const { listeners, host, port, advertisedHost, advertisedPort } = options
   const text = settings.given['listeners']
   if (listeners !== undefined) {
     if (text !== undefined) problems.push('listeners are given twice: as an option and as a setting')
-    if (Object.values(simple).some(value => value !== undefined)) {
+    if ([host, port, advertisedHost, advertisedPort].some(value => value !== undefined)) {
       problems.push('host, port and their advertised forms belong to each of the listeners')
     }
     return [...listeners]
   }
-  if (text === undefined) return [{ name: 'PLAINTEXT', ...simple }]
+  if (text === undefined) {
+    return [
+      {
+        name: 'PLAINTEXT',
+        ...(host === undefined ? {} : { host }),
+        ...(port === undefined ? {} : { port }),
+        ...(advertisedHost === undefined ? {} : { advertisedHost }),
+        ...(advertisedPort === undefined ? {} : { advertisedPort })
+      }
+    ]
+  }
   const advertised = new Map(parseAddresses('advertised.listeners', settings, problems).map(each => [each.name, each]))
   return parseAddresses('listeners', settings, problems).map(({ name, host, port }) => {
     const told = advertised.get(name)

@@ -54,8 +54,9 @@ export class TlsAcceptor {
     })
     this.#server.on('secureConnection', socket => this.#judge(socket))
     this.#server.on('tlsClientError', (error, socket) => {
-      // A failed handshake is the client's affair, and the socket is being closed by Node.
-      this.#log(socket, `the TLS handshake failed: ${messageOf(error)}`)
+      // Without an address the client, or the deadline below, has ended it already.
+      if (socket.remoteAddress !== undefined) this.#log(socket, `the TLS handshake failed: ${reasonOf(error)}`)
+      socket.on('error', () => undefined) // it is being thrown away
       socket.destroy()
     })
     credentials.watch(context => this.#server.setSecureContext(context))
@@ -126,8 +127,14 @@ export class TlsAcceptor {
       return
     }
     const name = this.#mapper(subjectOf(certificate.raw))
-    if (name === undefined) this.#refuse(socket, 'no rule of ssl.principal.mapping.rules fits the client’s certificate')
-    else onSecure(socket, `User:${name}`)
+    if (name === undefined) {
+      this.#refuse(socket, 'no rule of ssl.principal.mapping.rules fits the client’s certificate')
+      return
+    }
+    const principal = `User:${name}`
+    const client = plainAddress(socket.remoteAddress)
+    this.#options.logger.debug({ client, listener: listener.name, principal }, 'authenticated')
+    onSecure(socket, principal)
   }
 
   #refuse(socket: TLSSocket, reason: string): void {
@@ -141,4 +148,9 @@ export class TlsAcceptor {
     const client = plainAddress(socket.remoteAddress)
     logger.warn({ client, port: socket.remotePort, listener: listener.name, reason }, 'connection closed')
   }
+}
+
+/** OpenSSL's reason in words, without the place in its source. */
+function reasonOf(error: Error): string {
+  return 'reason' in error && typeof error.reason === 'string' ? error.reason : messageOf(error)
 }
