@@ -1,10 +1,9 @@
 /** What every command needs from the process it runs in: environment, terminal, log, pipeline file. */
 
+import { createRequire } from 'node:module'
 import { dirname } from 'node:path'
 
-import { PinoPretty as pretty } from 'pino-pretty'
-
-import { loadPipelineFile, type PipelineConfig } from '../config/index.ts'
+import type { PipelineConfig } from '../config/index.ts'
 import { PipelineError } from '../core/index.ts'
 import { createLogger, type Logger, type LogLevel } from '../telemetry/index.ts'
 import { withAbsolutePaths } from './paths.ts'
@@ -30,6 +29,8 @@ export function logLevelOf(options: CommonOptions): LogLevel {
 export function loggerFor(role: string, options: CommonOptions): Logger {
   const level = logLevelOf(options)
   if (!process.stderr.isTTY) return createLogger({ level, fields: { role } })
+  // Only a terminal needs it, and a broker is to be ready at once. The types are those of the module that is named.
+  const { PinoPretty: pretty } = createRequire(import.meta.url)('pino-pretty') as typeof import('pino-pretty')
   const destination = pretty({ destination: 2, sync: true, ignore: 'role', translateTime: 'SYS:HH:MM:ss' })
   return createLogger({ level, fields: { role }, destination })
 }
@@ -41,6 +42,8 @@ export function pipelinePath(options: CommonOptions): string {
 
 /** Reads and checks the pipeline file; its paths come out absolute. */
 export async function loadPipeline(options: CommonOptions): Promise<PipelineConfig> {
+  // Reads YAML and knows every setting: commands without a pipeline file do not wait for it.
+  const { loadPipelineFile } = await import('../config/index.ts')
   const path = pipelinePath(options)
   return withAbsolutePaths(await loadPipelineFile(path, process.env), dirname(path))
 }

@@ -2,14 +2,7 @@
 
 import { readFile } from 'node:fs/promises'
 
-import {
-  Admin,
-  Cluster,
-  type ClusterOptions,
-  type OauthToken,
-  type SaslOptions,
-  type TlsOptions
-} from '../client/index.ts'
+import type { Cluster, ClusterOptions, OauthToken, SaslOptions, TlsOptions } from '../client/index.ts'
 import type { DispatcherConfig, KafkaConfig, PipelineConfig } from '../config/index.ts'
 import { messageOf, PipelineError } from '../core/index.ts'
 import type { Logger } from '../telemetry/index.ts'
@@ -27,6 +20,7 @@ export async function connectCluster(kafka: KafkaConfig, role: string, logger: L
     ...(tls === undefined ? {} : { tls }),
     ...(kafka.sasl === undefined ? {} : { sasl: saslOptions(kafka.sasl) })
   }
+  const { Cluster } = await import('../client/index.ts')
   return await Cluster.connect(options)
 }
 
@@ -89,6 +83,7 @@ export function dispatcherWithEndpoint(pipeline: PipelineConfig, endpoint?: stri
 
 /** Creates the topics of the pipeline file that do not exist yet, and its dead letter topics. Returns the created. */
 export async function ensureTopics(cluster: Cluster, pipeline: PipelineConfig): Promise<string[]> {
+  const { Admin } = await import('../client/index.ts')
   const wanted = new Map(Object.entries(pipeline.topics))
   for (const topic of [pipeline.producer?.deadLetterTopic, pipeline.dispatcher?.deadLetterTopic]) {
     if (topic !== undefined && !wanted.has(topic))

@@ -5,7 +5,11 @@
  * record values, keys or secrets.
  */
 
-import { type DestinationStream, type Logger as PinoLogger, pino, stdTimeFunctions } from 'pino'
+import { createRequire } from 'node:module'
+
+import type { DestinationStream, Logger as PinoLogger } from 'pino'
+
+const require = createRequire(import.meta.url)
 
 /** Fields of one log line. */
 export type LogFields = Readonly<Record<string, unknown>>
@@ -35,6 +39,8 @@ export interface LoggerOptions {
 
 /** A logger that writes one JSON object a line. */
 export function createLogger(options: LoggerOptions = {}): Logger {
+  // Loaded when somebody logs: a broker in a test has a silent logger. The types are those of the module that is named.
+  const { pino, stdTimeFunctions } = require('pino') as typeof import('pino')
   const logger: PinoLogger = pino(
     { level: options.level ?? 'info', base: options.fields ?? {}, timestamp: stdTimeFunctions.isoTime },
     options.destination ?? pino.destination({ dest: 2, sync: true })

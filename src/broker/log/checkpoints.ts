@@ -79,7 +79,7 @@ export class CoalescedWrite {
     this.#write = write
   }
 
-  /** Writes what is true from now on: begins a write, or joins the one that waits. Rejects with what the write threw. */
+  /** Writes what is true from now on: begins a write, or joins the one that waits. Rejects with what it threw. */
   run(): Promise<void> {
     this.#next ??= this.#runNext()
     return this.#next

@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander'
 
-import { type PipelineConfig, pipelineJsonSchema } from '../../config/index.ts'
+import type { PipelineConfig } from '../../config/index.ts'
 import { type CommonOptions, loadPipeline, pipelinePath } from '../context.ts'
 import { EXIT } from '../exit-codes.ts'
 import type { CommandAction } from './action.ts'
@@ -27,6 +27,7 @@ export function addCheck(program: Command, action: CommandAction): void {
 
 async function check(options: CheckOptions): Promise<number> {
   if (options.schema === true) {
+    const { pipelineJsonSchema } = await import('../../config/index.ts')
     process.stdout.write(`${JSON.stringify(pipelineJsonSchema(), null, 2)}\n`)
     return EXIT.ok
   }

@@ -5,7 +5,6 @@ import { dirname, join, resolve } from 'node:path'
 
 import type { Command } from 'commander'
 
-import { HANDLER_TEMPLATE, PIPELINE_TEMPLATE } from '../../config/index.ts'
 import { messageOf, PipelineError } from '../../core/index.ts'
 import { EXIT } from '../exit-codes.ts'
 import type { CommandAction } from './action.ts'
@@ -32,6 +31,7 @@ export function addInit(program: Command, action: CommandAction): void {
 }
 
 async function init(options: InitOptions): Promise<number> {
+  const { HANDLER_TEMPLATE, PIPELINE_TEMPLATE } = await import('../../config/index.ts')
   if (options.print === true) {
     process.stdout.write(PIPELINE_TEMPLATE)
     return EXIT.ok

@@ -4,7 +4,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
 import { messageOf, PipelineError } from '../../core/index.ts'
-import { createMetrics, type Meter } from '../../telemetry/index.ts'
+import { createMetrics, type Meter, noopMeter } from '../../telemetry/index.ts'
 
 /** What every role may be told about its metrics. */
 export interface MetricsOptions {
@@ -21,13 +21,14 @@ export interface RoleMetrics {
 }
 
 /**
- * Starts to collect, and to serve if a port is given.
+ * Collects and serves if a port is given, else does neither.
  *
  * @throws PipelineError `ERR_CLI_PORT` if the port cannot be listened on.
  */
 export async function startRoleMetrics(options: MetricsOptions): Promise<RoleMetrics> {
+  // Nobody could read them.
+  if (options.metricsPort === undefined) return { meter: noopMeter, info: {}, close: () => Promise.resolve() }
   const metrics = createMetrics()
-  if (options.metricsPort === undefined) return { meter: metrics.meter, info: {}, close: () => metrics.close() }
   const server = createServer((request, response) => {
     if (request.url !== '/metrics') {
       response.writeHead(404).end('GET /metrics\n')
