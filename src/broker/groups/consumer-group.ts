@@ -310,9 +310,11 @@ export class ConsumerGroup {
   }
 
   /** Says whether a caller may store offsets in a transaction; clients before KIP-447 do not say who they are. */
-  transactionalCommitError(identity: MemberIdentity): KafkaErrorName {
-    if (identity.generation < 0 && identity.memberId === '') return 'NONE'
-    return this.commitOffsetsError({ ...identity, isMemberEpochKnown: true }, [])
+  transactionalCommitError(identity: MemberIdentity, partitions: readonly TopicIdPartition[]): KafkaErrorName {
+    if (identity.generation < 0 && identity.memberId === '' && identity.groupInstanceId === null) return 'NONE'
+    const error = this.commitOffsetsError({ ...identity, isMemberEpochKnown: true }, partitions)
+    // TxnOffsetCommit has no newer error for it.
+    return error === 'STALE_MEMBER_EPOCH' ? 'ILLEGAL_GENERATION' : error
   }
 
   /** Says whether a caller may read committed offsets; who does not say who it is may. */

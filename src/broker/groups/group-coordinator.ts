@@ -75,6 +75,14 @@ export interface GroupView {
   readonly offsets: CommittedOffsets
 }
 
+/** Who stores offsets in a transaction. */
+export interface TransactionalCommit {
+  readonly identity: MemberIdentity
+  readonly producer: OffsetsProducer
+  /** Whether the transaction has ended since its coordinator was asked. */
+  readonly isVoid: () => boolean
+}
+
 /** Coordinates all groups of this broker. */
 export class GroupCoordinator {
   readonly #options: CoordinatorOptions
@@ -271,11 +279,7 @@ export class GroupCoordinator {
   ): Promise<KafkaErrorName> {
     const check = ({ group }: GroupEntry): KafkaErrorName => {
       if (group.type === 'classic') return group.commitOffsetsError(identity, this.#table.nowMs())
-      const partitions = offsets.map(({ topic, partition }) => ({
-        topicId: this.#options.topics.byName(topic)?.id ?? '',
-        partition
-      }))
-      return group.commitOffsetsError(identity, partitions)
+      return group.commitOffsetsError(identity, this.#byId(offsets))
     }
     return this.#commit(groupId, identity, { check, write: () => this.#offsets.commitOffsets(groupId, offsets) })
   }
@@ -287,15 +291,22 @@ export class GroupCoordinator {
    */
   async commitTransactionalOffsets(
     groupId: string,
-    { identity, producer }: { readonly identity: MemberIdentity; readonly producer: OffsetsProducer },
+    { identity, producer, isVoid }: TransactionalCommit,
     offsets: readonly OffsetToCommit[]
   ): Promise<KafkaErrorName> {
-    const check = ({ group }: GroupEntry): KafkaErrorName =>
-      group.type === 'classic'
-        ? group.transactionalCommitError(identity, this.#table.nowMs())
-        : group.transactionalCommitError(identity)
+    const check = ({ group }: GroupEntry): KafkaErrorName => {
+      // The transaction may have ended while the group was busy: the offsets would begin one that nobody ends.
+      if (isVoid()) return 'INVALID_TXN_STATE'
+      if (group.type === 'classic') return group.transactionalCommitError(identity, this.#table.nowMs())
+      return group.transactionalCommitError(identity, this.#byId(offsets))
+    }
     const write = (): Promise<KafkaErrorName> => this.#offsets.commitTransactional(groupId, producer, offsets)
     return this.#commit(groupId, identity, { check, write })
+  }
+
+  #byId(offsets: readonly OffsetToCommit[]): { readonly topicId: string; readonly partition: number }[] {
+    const { topics } = this.#options
+    return offsets.map(({ topic, partition }) => ({ topicId: topics.byName(topic)?.id ?? '', partition }))
   }
 
   async #commit(
@@ -398,7 +409,9 @@ export class GroupCoordinator {
     )
     const offsets = this.#offsets.of(groupId)
     const known = partitions.filter(
-      ({ topic, partition }, index) => errors[index] === 'NONE' && offsets.get(topic, partition) !== undefined
+      (each, index) =>
+        errors[index] === 'NONE' &&
+        (offsets.get(each.topic, each.partition) !== undefined || this.#offsets.isPending(groupId, each))
     )
     const error = await this.#offsets.remove(groupId, known)
     return error === 'NONE' ? { error, errors } : refused(error)

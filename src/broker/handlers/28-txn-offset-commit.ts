@@ -14,6 +14,7 @@ import {
   type TxnOffsetCommitRequestTopic
 } from '../../protocol/index.ts'
 import type { OffsetToCommit } from '../groups/index.ts'
+import type { PartitionLog } from '../log/index.ts'
 import { OFFSETS_TOPIC } from '../offsets-topic.ts'
 import { mayTopic } from './authorization.ts'
 import type { BrokerState } from './broker-state.ts'
@@ -82,32 +83,39 @@ async function commitOffsets(
 ): Promise<KafkaErrorName> {
   const { groupId, memberId, groupInstanceId, generationId, producerId, producerEpoch } = request
   if (groupId === '') return 'INVALID_GROUP_ID'
-  const error = await transactionError(broker, request, caller.apiVersion)
-  if (error !== undefined) return error
-  const who = {
-    identity: { memberId, groupInstanceId, generation: generationId },
-    producer: { producerId, producerEpoch }
+  if (!(await broker.offsetsTopic.ensureCreated())) return 'COORDINATOR_NOT_AVAILABLE'
+  const log = broker.logs.log(OFFSETS_TOPIC, broker.groups.partitionOf(groupId))
+  if (log === undefined) return 'COORDINATOR_NOT_AVAILABLE'
+  const verification = log.beginVerification(producerId)
+  try {
+    const error = await transactionError(broker, log, { request, apiVersion: caller.apiVersion })
+    if (error !== undefined) return error
+    const who = {
+      identity: { memberId, groupInstanceId, generation: generationId },
+      producer: { producerId, producerEpoch },
+      isVoid: () => verification.isVoid
+    }
+    return await broker.groups.commitTransactionalOffsets(groupId, who, offsets)
+  } finally {
+    verification.end()
   }
-  return broker.groups.commitTransactionalOffsets(groupId, who, offsets)
 }
 
 /** Why the transaction takes no offsets of the group; `undefined` if it does. */
 async function transactionError(
   broker: BrokerState,
-  { transactionalId, groupId, producerId, producerEpoch }: TxnOffsetCommitRequest,
-  apiVersion: number
+  log: PartitionLog,
+  { request, apiVersion }: { readonly request: TxnOffsetCommitRequest; readonly apiVersion: number }
 ): Promise<KafkaErrorName | undefined> {
-  if (!(await broker.offsetsTopic.ensureCreated())) return 'COORDINATOR_NOT_AVAILABLE'
-  const partition = broker.groups.partitionOf(groupId)
-  const log = broker.logs.log(OFFSETS_TOPIC, partition)
-  const known = log?.producers.get(producerId)
+  const { transactionalId, producerId, producerEpoch } = request
+  const known = log.producers.get(producerId)
   if (known !== undefined && producerEpoch < known.producerEpoch) return 'INVALID_PRODUCER_EPOCH'
-  if (log?.openTransaction(producerId)?.producerEpoch === producerEpoch) return undefined
+  if (log.openTransaction(producerId)?.producerEpoch === producerEpoch) return undefined
   const [error = 'NONE'] = await broker.transactions.verifyOrAdd({
     transactionalId,
     producerId,
     producerEpoch,
-    partitions: [{ topic: OFFSETS_TOPIC, partition }],
+    partitions: [{ topic: OFFSETS_TOPIC, partition: log.partition }],
     mayAdd: apiVersion >= ADDING_VERSION
   })
   if (error === 'NONE') return undefined
