@@ -436,8 +436,10 @@ export class ConsumerGroup {
     if (!isSubscriptionChanged && epoch > 0 && context.topicsVersion === this.#topicsVersion) return epoch
     const metadataHash = hashOf(members, regexes, context.topics)
     if (!isSubscriptionChanged && epoch > 0 && metadataHash === this.known.metadataHash) return epoch
-    records.push({ kind: 'epoch', value: { epoch: epoch + 1, metadataHash } })
-    return epoch + 1
+    // As in Kafka, epoch 1 is never a group's: its first one is 2.
+    const next = epoch === 0 ? 2 : epoch + 1
+    records.push({ kind: 'epoch', value: { epoch: next, metadataHash } })
+    return next
   }
 
   /** The target assignment for an epoch of the group, or the one before while it is too early for another. */
