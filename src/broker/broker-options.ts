@@ -4,6 +4,7 @@ import type { Clock, Random } from '../core/index.ts'
 import type { Logger, Meter } from '../telemetry/index.ts'
 import type { AuthorizerOptions } from './security/acls/index.ts'
 import type { ListenerOptions, ScramUser, SecurityProtocol } from './security/authentication/listener-options.ts'
+import type { BrokerDescription } from './testing/describe.ts'
 import type { FaultHook, Faults } from './testing/faults.ts'
 import type { KafkaRelease } from './testing/kafka-releases.ts'
 
@@ -71,6 +72,8 @@ export interface Broker {
   readonly clusterId: string
   /** Makes chosen requests fail, wait or vanish: for tests of clients. */
   readonly faults: Faults
+  /** What is inside, as plain values: for the assertions of tests, and for a look at trouble. */
+  describe(): BrokerDescription
   /** Ends all connections, flushes and releases the data folder. Idempotent. */
   close(): Promise<void>
 }

@@ -14,13 +14,13 @@
  */
 
 import type { Attributes, Meter } from '../telemetry/index.ts'
+import type { GroupCoordinator } from './groups/index.ts'
 import type { LogManager, PartitionLog } from './log/index.ts'
 
 /** What the gauges look at. */
 export interface ObservedBroker {
   readonly logs: LogManager
-  /** Groups and committed offsets that are known. */
-  readonly groups: { readonly groupCount: number; readonly offsetCount: number }
+  readonly groups: GroupCoordinator
   /** Fetches that wait for records, in partitions. */
   readonly waitingPartitionCount: () => number
 }
@@ -28,13 +28,13 @@ export interface ObservedBroker {
 /** Counts what happens to requests, connections and records. */
 export interface BrokerMetrics {
   /** A request has begun. Call the answer when it has ended. */
-  requestBegan(request: { readonly api: string; readonly version: number }): () => void
+  requestBegan(api: string, version: number): () => void
   /** Bytes went over a client's connection. */
   transferred(listener: string, direction: 'in' | 'out', bytes: number): void
   /** Connections were opened or closed. */
   connectionsChanged(listener: string, change: 1 | -1): void
-  /** A connection failed to authenticate, or did. */
-  authenticated(listener: string, isSuccess: boolean): void
+  /** A client proved who it is, or failed to. */
+  authenticated(listener: string, mechanism: string, isSuccess: boolean): void
   /** Part of a Produce request for one topic has its outcome. */
   produced(topic: string, refusals: readonly ProduceRefusal[]): void
   /** Part of a Fetch request for one topic has its outcome. */
@@ -67,7 +67,7 @@ export function createBrokerMetrics(meter: Meter, clock: { monotonicMs(): number
   const byListener = new AttributesCache('listener')
   const byTopic = new AttributesCache('topic')
   return {
-    requestBegan: ({ api, version }) => {
+    requestBegan: (api, version) => {
       const startMs = clock.monotonicMs()
       inFlight += 1
       return () => {
@@ -78,7 +78,7 @@ export function createBrokerMetrics(meter: Meter, clock: { monotonicMs(): number
     },
     transferred: (listener, direction, count) => bytes[direction].add(count, byListener.get(listener)),
     connectionsChanged: (listener, change) => connections.add(change, byListener.get(listener)),
-    authenticated: (listener, isSuccess) => authentications[`${isSuccess}`].add(1, byListener.get(listener)),
+    authenticated: (listener, mechanism, isSuccess) => authentications[`${isSuccess}`].add(1, { listener, mechanism }),
     produced: (topic, refusals) => {
       topics.produceRequests.add(1, byTopic.get(topic))
       for (const refusal of refusals) {
@@ -113,9 +113,11 @@ export function observeBroker(meter: Meter, broker: ObservedBroker): void {
   gauge('kafka_controller_kafkacontroller_activecontrollercount', 'Always 1', () => 1)
   gauge('kafka_controller_kafkacontroller_globaltopiccount', 'Topics', () => broker.logs.topics.length)
   gauge('kafka_controller_kafkacontroller_globalpartitioncount', 'Partitions', partitionCount)
+  const offsetCount = (): number =>
+    broker.groups.list().reduce((sum, { offsets }) => sum + offsets.partitions().length, 0)
   const groupMetadata = 'kafka_coordinator_group_groupmetadatamanager'
-  gauge(`${groupMetadata}_numgroups`, 'Groups that are known', () => broker.groups.groupCount)
-  gauge(`${groupMetadata}_numoffsets`, 'Committed offsets that are kept', () => broker.groups.offsetCount)
+  gauge(`${groupMetadata}_numgroups`, 'Groups that are known', () => broker.groups.list().length)
+  gauge(`${groupMetadata}_numoffsets`, 'Committed offsets that are kept', offsetCount)
   meter
     .createObservableGauge('kafka_server_delayedoperationpurgatory_purgatorysize', {
       description: 'Partitions that fetches wait for'

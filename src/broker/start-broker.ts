@@ -20,6 +20,8 @@ import { brokerConfigProblems } from './log/index.ts'
 import { authorizerSettings } from './security/acls/index.ts'
 import { hostAndPort, type Listener, resolveListeners } from './server/resolve-listeners.ts'
 import { BrokerSettings, invalidSettings } from './settings.ts'
+import { describeBroker } from './testing/describe.ts'
+import { createBrokerMetrics, observeBroker } from './metrics.ts'
 import { Endpoints, type Listening, startListening } from './start-listening.ts'
 import { Faults } from './testing/faults.ts'
 
@@ -59,12 +61,16 @@ async function startIn(dataDir: string, start: Start): Promise<Broker> {
   const logger = options.logger ?? silentLogger
   const parts = await openParts(dataDir, options, settings)
   const faults = new Faults(options.onRequest)
+  const endpoints = new Endpoints()
+  const broker = brokerState(start, parts, endpoints)
   let listening: Listening
   try {
     await parts.groups.load()
     // After the groups: unfinished transactions settle offsets of theirs.
     await parts.transactions.load()
-    listening = await listen(start, parts, faults)
+    const handlers = createHandlers(options.poseAs)
+    const dispatcher = createDispatcher({ broker, handlers, faults })
+    listening = await startListening({ ...start, parts, dispatcher, handlers, metrics: broker.metrics }, endpoints)
   } catch (error) {
     parts.groups.close()
     await parts.transactions.close()
@@ -94,15 +100,19 @@ async function startIn(dataDir: string, start: Start): Promise<Broker> {
     dataDir,
     clusterId,
     faults,
+    describe: () => describeBroker(broker),
     close: () => (closing ??= close())
   }
 }
 
 /** `endpoints` are filled in when the ports are known: before that no client can ask. */
-function listen({ options, settings, listeners }: Start, parts: Parts, faults: Faults): Promise<Listening> {
+function brokerState({ options, settings, listeners }: Start, parts: Parts, endpoints: Endpoints): BrokerState {
   const nodeId = options.nodeId ?? 1
-  const endpoints = new Endpoints()
-  const broker: BrokerState = {
+  const clock = options.clock ?? systemClock
+  const { logs, groups, signals } = parts
+  const meter = options.meter ?? noopMeter
+  observeBroker(meter, { logs, groups, waitingPartitionCount: () => signals.partitionCount })
+  return {
     ...parts,
     settings,
     nodeId,
@@ -124,14 +134,9 @@ function listen({ options, settings, listeners }: Start, parts: Parts, faults: F
       }
     },
     fetchSessions: new FetchSessions(settings.number('max.incremental.fetch.session.cache.slots')),
-    clock: options.clock ?? systemClock,
+    metrics: createBrokerMetrics(meter, clock),
+    clock,
     random: options.random ?? systemRandom,
     logger: options.logger ?? silentLogger
   }
-  const requests = (options.meter ?? noopMeter).createCounter('comporta.broker.requests', {
-    description: 'Requests by API'
-  })
-  const handlers = createHandlers(options.poseAs)
-  const dispatcher = createDispatcher({ broker, handlers, faults, onCounted: api => requests.add(1, { api }) })
-  return startListening({ listeners, options, settings, parts, dispatcher, handlers }, endpoints)
 }

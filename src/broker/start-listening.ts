@@ -5,11 +5,12 @@
 
 import { type Clock, systemClock } from '../core/index.ts'
 import { ByteReader, decodeRequestHeader } from '../protocol/index.ts'
-import { type Logger, noopMeter, silentLogger } from '../telemetry/index.ts'
+import { type Logger, silentLogger } from '../telemetry/index.ts'
 import type { BoundListener, BrokerOptions } from './broker-options.ts'
 import type { Parts } from './broker-parts.ts'
 import type { Endpoint } from './handlers/broker-state.ts'
 import type { Handler } from './handlers/handler.ts'
+import type { BrokerMetrics } from './metrics.ts'
 import type { SaslMechanism } from './security/authentication/listener-options.ts'
 import { createTokenValidator } from './security/authentication/oauth-token.ts'
 import { oauthBearerServer } from './security/authentication/oauthbearer.ts'
@@ -31,6 +32,7 @@ export interface ListeningContext {
   readonly settings: BrokerSettings
   readonly parts: Parts
   readonly dispatcher: Dispatcher
+  readonly metrics: BrokerMetrics
   readonly handlers: ReadonlyMap<number, Handler>
 }
 
@@ -59,9 +61,9 @@ export interface Listening {
 
 /** Starts all listeners, or none. */
 export async function startListening(context: ListeningContext, endpoints: Endpoints): Promise<Listening> {
-  const { listeners, options, settings } = context
+  const { listeners, options, settings, metrics } = context
   const clock = options.clock ?? systemClock
-  const shared = { limits: new ConnectionLimits(settings, clock), framePool: new FramePool(), ...meters(options) }
+  const shared = { limits: new ConnectionLimits(settings, clock), framePool: new FramePool() }
   const servers: Server[] = []
   const close = async (): Promise<void> => {
     await Promise.all(servers.map(server => server.close()))
@@ -72,7 +74,11 @@ export async function startListening(context: ListeningContext, endpoints: Endpo
       const serve = await serviceOf(listener, context)
       const logger = options.logger ?? silentLogger
       const idleMsMax = settings.number('connections.max.idle.ms')
-      const server = await startServer({ listener, serve, ...shared, idleMsMax, clock, logger })
+      const observed = {
+        onBytes: (direction: 'in' | 'out', bytes: number) => metrics.transferred(listener.name, direction, bytes),
+        onConnectionCount: (change: 1 | -1) => metrics.connectionsChanged(listener.name, change)
+      }
+      const server = await startServer({ listener, serve, ...shared, ...observed, idleMsMax, clock, logger })
       servers.push(server)
       const { name, securityProtocol, host, advertisedHost } = listener
       const endpoint = { host: advertisedHost, port: listener.advertisedPort ?? server.port }
@@ -87,32 +93,14 @@ export async function startListening(context: ListeningContext, endpoints: Endpo
   return { bound, close }
 }
 
-function meters(options: BrokerOptions): {
-  onBytes: (direction: 'in' | 'out', bytes: number) => void
-  onConnectionCount: (change: 1 | -1) => void
-} {
-  const meter = options.meter ?? noopMeter
-  const bytes = meter.createCounter('comporta.broker.bytes', { description: 'Bytes on client connections', unit: 'By' })
-  const connections = meter.createUpDownCounter('comporta.broker.connections', {
-    description: 'Open client connections'
-  })
-  return {
-    onBytes: (direction, count) => bytes.add(count, { direction }),
-    onConnectionCount: change => connections.add(change)
-  }
-}
-
 /** What serves the connections of a listener: the dispatcher, behind a gate if there is SASL. */
 async function serviceOf(listener: Listener, context: ListeningContext): Promise<() => Service> {
-  const { options, settings, dispatcher, handlers } = context
+  const { options, settings, dispatcher, handlers, metrics } = context
   const requestBytesMax = (): number => settings.number('socket.request.max.bytes')
   const { sasl } = listener
   if (sasl === undefined) return () => ({ dispatcher, requestBytesMax: requestBytesMax() })
   const clock = options.clock ?? systemClock
   const logger = options.logger ?? silentLogger
-  const authentications = (options.meter ?? noopMeter).createCounter('comporta.broker.authentications', {
-    description: 'Proofs of clients who they are, by outcome and mechanism'
-  })
   const gateOptions: SaslGateOptions = {
     mechanisms: await mechanismsOf(sasl, { listener, context, clock, logger }),
     maxReauthMs: sasl.maxReauthMs,
@@ -123,7 +111,7 @@ async function serviceOf(listener: Listener, context: ListeningContext): Promise
     failRequest: (frame, errorCode) => failRequest(handlers, frame, errorCode),
     clock,
     logger,
-    onOutcome: (outcome, mechanism) => authentications.add(1, { outcome, mechanism })
+    onOutcome: (outcome, mechanism) => metrics.authenticated(listener.name, mechanism, outcome === 'authenticated')
   }
   return () => {
     const gate = new SaslGate(gateOptions)

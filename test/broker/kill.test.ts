@@ -49,7 +49,7 @@ async function kill({ child }: BrokerProcess): Promise<void> {
 }
 
 function connect(t: TestContext, { bootstrapServers }: BrokerProcess): Promise<RawConnection> {
-  return RawConnection.open(t, { bootstrapServers, isEmbedded: true, uniqueName: () => '' })
+  return RawConnection.open(t, { bootstrapServers })
 }
 
 /** Batch number `number` of a partition: every record says which it is. */

@@ -15,7 +15,7 @@ export async function brokerFor(t: TestContext, options: BrokerOptions = {}): Pr
 
 /** A connection to the broker that ends with the test. */
 export function connectTo(t: TestContext, broker: Broker): Promise<RawConnection> {
-  return RawConnection.open(t, { bootstrapServers: broker.bootstrapServers, isEmbedded: true, uniqueName: () => '' })
+  return RawConnection.open(t, { bootstrapServers: broker.bootstrapServers })
 }
 
 /** A logger that keeps its lines. */

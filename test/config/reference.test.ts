@@ -5,6 +5,8 @@ import { spawnSync } from 'node:child_process'
 import { globSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { startBroker } from '../../src/broker/index.ts'
+import { noopMeter } from '../../src/telemetry/index.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
@@ -25,8 +27,28 @@ test('the reference page of the command line is current', () => {
 test('the page of metrics names those that the code makes, and no others', () => {
   const namesIn = (text: string, pattern: RegExp): string[] => [...text.matchAll(pattern)].map(match => match[1] ?? '')
   const source = globSync('src/**/*.ts', { cwd: root }).map(file => readFileSync(`${root}/${file}`, 'utf8'))
-  const made = source.flatMap(text => namesIn(text, /'(comporta\.(?:producer|dispatcher|lambda|broker)\.[a-z_.]+)'/g))
+  const made = source.flatMap(text => namesIn(text, /'(comporta\.(?:producer|dispatcher|lambda)\.[a-z_.]+)'/g))
   const page = readFileSync(`${root}/docs/reference/metrics.md`, 'utf8')
   const listed = namesIn(page, /^\| `(comporta\.[a-z_.]+)`/gm)
   assert.deepEqual(listed.toSorted(), [...new Set(made)].toSorted())
+})
+
+test('the page of metrics names those of the broker, and no others', async t => {
+  const made: string[] = []
+  // Every instrument of the broker is made at its start: a meter that notes the names knows them all.
+  const noting = new Proxy(noopMeter, {
+    get: (meter, property) => {
+      const create: unknown = Reflect.get(meter, property)
+      if (typeof create !== 'function') return create
+      return (name: string, ...rest: unknown[]): unknown => {
+        made.push(name)
+        return Reflect.apply(create, meter, [name, ...rest])
+      }
+    }
+  })
+  const broker = await startBroker({ meter: noting })
+  t.after(() => broker.close())
+  const page = readFileSync(`${root}/docs/reference/metrics.md`, 'utf8')
+  const listed = [...page.matchAll(/^\| `(kafka_[a-z_]+)`/gm)].map(match => match[1] ?? '')
+  assert.deepEqual(listed.toSorted(), made.toSorted())
 })

@@ -22,6 +22,7 @@ import {
 } from '../../protocol/index.ts'
 import { PipelineError } from '../../core/index.ts'
 import { INTERNAL_TOPICS, type PartitionLog, type Topic } from '../log/index.ts'
+import type { ProduceRefusal } from '../metrics.ts'
 import { authorizationError, mayTopic } from './authorization.ts'
 import type { BrokerState } from './broker-state.ts'
 import { type Caller, defineHandler, errorCode, errorMessage, type Refusal } from './handler.ts'
@@ -154,7 +155,23 @@ async function appendTopic(
     if (refusal !== undefined) return refusedPartition(partition.index, refusal.error, refusal.message)
     return appendPartition(broker, { log, transaction }, partition)
   })
-  return { name, topicId, partitionResponses: await Promise.all(appends) }
+  const partitionResponses = await Promise.all(appends)
+  // Topics that do not exist are not counted: their names are whatever clients make up.
+  if (topic !== undefined) {
+    const needsKeys = topic.logs[0]?.config.isCompacted === true
+    broker.metrics.produced(
+      topic.name,
+      partitionResponses.flatMap(answer => refusalOf(answer, needsKeys))
+    )
+  }
+  return { name, topicId, partitionResponses }
+}
+
+/** What Kafka counts of a refused batch. */
+function refusalOf({ errorCode: code = 0, recordErrors = [] }: PartitionAnswer, needsKeys: boolean): ProduceRefusal[] {
+  if (code === 0) return []
+  if (code === errorCode('CORRUPT_MESSAGE')) return ['invalidCrc']
+  return [needsKeys && recordErrors.length > 0 ? 'noKeyInCompactedTopic' : 'other']
 }
 
 /** `min.insync.replicas`: with more than the one replica there is, acks=all cannot be kept. */

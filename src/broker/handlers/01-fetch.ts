@@ -206,13 +206,21 @@ function divergingEpoch(log: PartitionLog, target: FetchTarget): { epoch: number
   return isDiverging ? end : undefined
 }
 
+interface TopicAnswer {
+  readonly topic: string
+  readonly topicId: string
+  readonly partitions: FetchResponsePartitionDataInput[]
+  bytes: number
+  hasError: boolean
+}
+
 /** The answer by topic, with only the news where the session asks for that. */
 function answer(
   broker: BrokerState,
   context: FetchContext,
   fetched: readonly Fetched[]
 ): FetchResponseFetchableTopicResponseInput[] {
-  const responses: { topic: string; topicId: string; partitions: FetchResponsePartitionDataInput[] }[] = []
+  const responses: TopicAnswer[] = []
   for (const { target, topic, data, bytes, hasError } of fetched) {
     const isTold = broker.fetchSessions.note(context, {
       target,
@@ -224,8 +232,15 @@ function answer(
     if (!isTold) continue
     const last = responses.at(-1)
     const isSameTopic = last !== undefined && last.topic === topic && last.topicId === target.topicId
-    if (isSameTopic) last.partitions.push(data)
-    else responses.push({ topic, topicId: target.topicId, partitions: [data] })
+    const answered = isSameTopic ? last : { topic, topicId: target.topicId, partitions: [], bytes: 0, hasError: false }
+    if (!isSameTopic) responses.push(answered)
+    answered.partitions.push(data)
+    answered.bytes += bytes
+    answered.hasError ||= hasError
+  }
+  for (const { topic, bytes, hasError } of responses) {
+    // Topics that do not exist are not counted: their names are whatever clients make up.
+    if (broker.logs.topic(topic) !== undefined) broker.metrics.fetched(topic, bytes, hasError)
   }
   return responses
 }

@@ -9,8 +9,10 @@ import type { ProducerIds } from '../producer-ids.ts'
 import type { BrokerSettings } from '../settings.ts'
 import type { LogManager } from '../log/index.ts'
 import type { Authorizer } from '../security/acls/index.ts'
+import type { Quotas } from '../security/quotas/index.ts'
 import type { ScramUsers } from '../security/authentication/scram-users.ts'
 import type { MarkerWriter, TransactionCoordinator } from '../transactions/index.ts'
+import type { BrokerMetrics } from '../metrics.ts'
 import type { AppendSignals } from './append-signals.ts'
 import type { FetchSessions } from './fetch-sessions.ts'
 
@@ -42,9 +44,12 @@ export interface BrokerState {
   readonly fetchSessions: FetchSessions
   /** Who may do what: every handler asks it before it looks at what a request names. */
   readonly authorizer: Authorizer
+  /** What clients may use: a handler tells what they used. */
+  readonly quotas: Quotas
   /** Users that authenticate by SCRAM. */
   readonly scramUsers: ScramUsers
   readonly signals: AppendSignals
+  readonly metrics: BrokerMetrics
   readonly clock: Clock
   readonly random: Random
   readonly logger: Logger

@@ -22,12 +22,11 @@ export interface DispatcherOptions {
   readonly broker: BrokerState
   readonly handlers: ReadonlyMap<number, Handler>
   readonly faults: Faults
-  /** Called for every request, for metrics. */
-  readonly onCounted: (apiName: string) => void
 }
 
 /** Makes the dispatcher of a broker. */
 export function createDispatcher(options: DispatcherOptions): Dispatcher {
+  const { broker } = options
   return {
     prepare: (frame, connection) => {
       const body = new ByteReader(frame)
@@ -44,18 +43,22 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
         )
       }
       const header = decodeRequestHeader(body)
-      options.onCounted(handler.name)
       const caller: Caller = {
         apiVersion,
         clientId: header.clientId ?? '',
         host: connection.host,
         principal: connection.principal,
         listener: connection.listener,
-        signal: connection.signal
+        signal: connection.signal,
+        requestBytes: frame.length,
+        connection
       }
       const task: RequestTask = {
         isOverlappable: handler.isOverlappable,
-        run: () => handler.run(options.broker, body, { header, caller })
+        run: () =>
+          measured(broker, { name: handler.name, version: apiVersion }, () =>
+            handler.run(broker, body, { header, caller })
+          )
       }
       if (!options.faults.isActive) return task
       const fault = options.faults.decide(faultRequest(options, frame, handler))
@@ -63,6 +66,20 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       const fail = (code: number): Buffer[] | undefined => handler.fail(body, header, code)
       return withFault(task, fault, { apiName: handler.name, clock: options.broker.clock, fail })
     }
+  }
+}
+
+/** Runs a request, counted. What throws is counted too: it ends as a closed connection. */
+async function measured<T>(
+  { metrics }: BrokerState,
+  { name, version }: { readonly name: string; readonly version: number },
+  run: () => Promise<T>
+): Promise<T> {
+  const ended = metrics.requestBegan(name, version)
+  try {
+    return await run()
+  } finally {
+    ended()
   }
 }
 

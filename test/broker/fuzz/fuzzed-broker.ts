@@ -64,7 +64,7 @@ export class FuzzedBroker {
     const lines = createInterface(child.stdout)
     const [line] = (await once(lines, 'line')) as [string] // What readline emits.
     const { bootstrapServers } = JSON.parse(line) as { bootstrapServers: string } // Written by broker-process.ts.
-    const healthy = await RawConnection.open(t, { bootstrapServers, isEmbedded: true, uniqueName: () => '' })
+    const healthy = await RawConnection.open(t, { bootstrapServers })
     const broker = new FuzzedBroker({ pid: child.pid ?? 0, bootstrapServers }, healthy)
     lines.on('line', each => broker.errors.push(each))
     child.once('close', (code, signal) => (broker.#exit = `exit code ${code}, signal ${signal}: ${stderr}`))

@@ -101,12 +101,49 @@ test('a partition that answered with records goes to the back, so that none star
   )
 })
 
-test('a full cache gives no session until the least used one was idle for two minutes', () => {
+test('a full cache gives no session until the least used one was idle for more than two minutes', () => {
   const sessions = new FetchSessions(1)
   open(sessions, { sessionEpoch: 0, topics: partitions(0) }, { nowMs: 0, newId: 1 })
-  const early = open(sessions, { sessionEpoch: 0, topics: partitions(0) }, { nowMs: 119_999, newId: 2 })
+  const early = open(sessions, { sessionEpoch: 0, topics: partitions(0) }, { nowMs: 120_000, newId: 2 })
   assert.equal(early.sessionId, 0)
-  const late = open(sessions, { sessionEpoch: 0, topics: partitions(0) }, { nowMs: 120_000, newId: 3 })
+  const late = open(sessions, { sessionEpoch: 0, topics: partitions(0) }, { nowMs: 120_001, newId: 3 })
   assert.equal(late.sessionId, 3)
   assert.equal(sessions.count, 1)
+})
+
+test('a session with more partitions takes the place of a smaller one that is older than two minutes', () => {
+  const sessions = new FetchSessions(2)
+  open(sessions, { sessionEpoch: 0, topics: partitions(0, 1) }, { nowMs: 0, newId: 1 })
+  open(sessions, { sessionEpoch: 0, topics: partitions(0) }, { nowMs: 100_000, newId: 2 })
+  open(sessions, { sessionId: 1, sessionEpoch: 1, topics: [] }, { nowMs: 120_001 })
+  open(sessions, { sessionId: 2, sessionEpoch: 1, topics: [] }, { nowMs: 120_001 })
+  const full = { nowMs: 130_000, newId: 3 }
+  assert.equal(open(sessions, { sessionEpoch: 0, topics: partitions(0, 1) }, full).sessionId, 0, 'not larger')
+  assert.equal(open(sessions, { sessionEpoch: 0, topics: partitions(0, 1, 2) }, full).sessionId, 3)
+  assert.equal(open(sessions, { sessionId: 1, sessionEpoch: 2, topics: [] }).error, 'FETCH_SESSION_ID_NOT_FOUND')
+  assert.equal(open(sessions, { sessionId: 2, sessionEpoch: 2, topics: [] }).error, 'NONE', 'it was new then')
+})
+
+test('a session that forgets its last partition is over', () => {
+  const sessions = new FetchSessions(10)
+  open(sessions, { sessionEpoch: 0, topics: partitions(0) })
+  const forgottenTopicsData = [{ topic: 't', partitions: [0] }]
+  const context = open(sessions, { sessionId: 77, sessionEpoch: 1, topics: [], forgottenTopicsData })
+  assert.deepEqual([context.error, context.sessionId], ['NONE', 0])
+  assert.equal(sessions.count, 0)
+})
+
+test('a wrong epoch counts before a mix of names and ids, which leaves the session as it was', () => {
+  const sessions = new FetchSessions(10)
+  open(sessions, { sessionEpoch: 0, topics: partitions(0) })
+  const byId = { isByTopicId: true }
+  assert.equal(
+    open(sessions, { sessionId: 77, sessionEpoch: 5, topics: [] }, byId).error,
+    'INVALID_FETCH_SESSION_EPOCH'
+  )
+  assert.equal(
+    open(sessions, { sessionId: 77, sessionEpoch: 1, topics: [] }, byId).error,
+    'FETCH_SESSION_TOPIC_ID_ERROR'
+  )
+  assert.equal(open(sessions, { sessionId: 77, sessionEpoch: 1, topics: [] }).error, 'NONE')
 })
