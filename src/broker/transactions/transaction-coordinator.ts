@@ -124,11 +124,12 @@ export class TransactionCoordinator {
     ]
   }
 
-  /** Stops timers and attempts; what is unfinished is taken up by the next `load`. Idempotent. */
+  /** Stops timers, waits and attempts; what is unfinished is taken up by the next `load`. Idempotent. */
   async close(): Promise<void> {
     this.#closing.abort()
     for (const timer of this.#timers) timer.cancel()
     this.#timers = []
+    for (const entry of this.#entries.values()) this.#wake(entry)
     await Promise.all(this.#work)
   }
 
@@ -157,7 +158,7 @@ export class TransactionCoordinator {
     const { decision, error } = await this.#run(entry, (transaction, freshProducerId) =>
       transaction.initProducerId({ ...request, serverVersion: version(), ...freshProducerId }, clock.now())
     )
-    if (decision.kind !== 'write') return decision
+    if (decision.kind !== 'write') return answerOf(decision)
     if (error !== 'NONE') return refused(error)
     const { state, producerId, producerEpoch } = decision.metadata
     // The open transaction of the former owner is being aborted: the client asks again.
@@ -226,7 +227,7 @@ export class TransactionCoordinator {
     const { decision, error } = await this.#run(entry, (transaction, freshProducerId) =>
       transaction.endTransaction({ ...request, ...freshProducerId }, clock.now())
     )
-    if (decision.kind !== 'write') return decision
+    if (decision.kind !== 'write') return answerOf(decision)
     if (error !== 'NONE') return refused(error)
     // Its fate is decided and stored. The markers take a moment, in which the client's next request would have to
     // be refused: waiting here is cheaper than its retry.
@@ -392,4 +393,8 @@ const FINAL_MARKER_ERRORS: ReadonlySet<KafkaErrorName> = new Set([
 
 function refused(error: KafkaErrorName): IdentityAnswer {
   return { error, ...NO_IDENTITY }
+}
+
+function answerOf({ error, producerId, producerEpoch }: IdentityAnswer): IdentityAnswer {
+  return { error, producerId, producerEpoch }
 }
