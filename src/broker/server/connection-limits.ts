@@ -12,7 +12,12 @@
 
 import type { Clock } from '../../core/index.ts'
 import type { BrokerSettings } from '../settings.ts'
-import type { Listener } from './resolve-listeners.ts'
+
+/** What the limits know of a listener. */
+interface LimitedListener {
+  readonly name: string
+  readonly connectionCountMax: number
+}
 
 /** Longest wait of a new connection for its turn, in milliseconds. */
 const DELAY_MS_MAX = 10_000
@@ -39,7 +44,7 @@ export class ConnectionLimits {
   }
 
   /** Counts a connection in, unless it is refused. */
-  acquire(address: string, listener: Listener): Admission {
+  acquire(address: string, listener: LimitedListener): Admission {
     const refusal = this.#refusal(address, listener)
     if (refusal !== undefined) return { refusal }
     const delayMs = this.#pay()
@@ -51,7 +56,7 @@ export class ConnectionLimits {
   }
 
   /** Counts a connection out. */
-  release(address: string, listener: Listener): void {
+  release(address: string, listener: LimitedListener): void {
     this.#count -= 1
     const count = (this.#byAddress.get(address) ?? 1) - 1
     if (count === 0) this.#byAddress.delete(address)
@@ -59,7 +64,7 @@ export class ConnectionLimits {
     this.#byListener.set(listener.name, (this.#byListener.get(listener.name) ?? 1) - 1)
   }
 
-  #refusal(address: string, listener: Listener): string | undefined {
+  #refusal(address: string, listener: LimitedListener): string | undefined {
     if (this.#count >= this.#settings.number('max.connections')) return 'max.connections are open'
     if ((this.#byListener.get(listener.name) ?? 0) >= listener.connectionCountMax) {
       return `max.connections of the listener ${listener.name} are open`

@@ -17,6 +17,7 @@ import {
 import { ListenerSettings } from '../security/authentication/listener-settings.ts'
 import { principalMapper } from '../security/authentication/principal-mapper.ts'
 import type { BrokerSettings } from '../settings.ts'
+import { parseOverrides } from './connection-limits.ts'
 
 /** A listener with everything decided. */
 export interface Listener {
@@ -65,6 +66,10 @@ export function resolveListeners(
   const twice = names.filter((name, index) => names.indexOf(name) !== index)
   if (twice.length > 0)
     problems.push(`the listener ${twice[0] ?? ''} is there twice: every listener needs its own name`)
+  const overrides = settings.text('max.connections.per.ip.overrides')
+  if (parseOverrides(overrides) === undefined) {
+    problems.push(`max.connections.per.ip.overrides is "${overrides}": address:count,… is expected`)
+  }
   if (listeners.length === 0) problems.push('listeners is empty: a broker needs one')
   return { listeners, problems }
 }
