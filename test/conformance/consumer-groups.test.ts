@@ -94,7 +94,7 @@ test('a second member gets its share only after the first has given it back', as
 
   await settle([first, second], 4)
   assert.deepEqual([first.of(topic).length, second.of(topic).length], [2, 2])
-  assert.deepEqual([...first.of(topic), ...second.of(topic)].toSorted(), [0, 1, 2, 3])
+  assert.deepEqual(new Set([...first.of(topic), ...second.of(topic)]), new Set([0, 1, 2, 3]))
 })
 
 test('who leaves frees its partitions at once; the last one leaves an empty group', async t => {

@@ -298,15 +298,15 @@ export class ConsumerGroup {
     const member = this.known.member(memberId)
     if (member === undefined) return 'UNKNOWN_MEMBER_ID'
     if (member.classic === null && !isMemberEpochKnown) return 'UNSUPPORTED_VERSION'
+    const stale = member.classic === null ? 'STALE_MEMBER_EPOCH' : 'ILLEGAL_GENERATION'
     if (epoch === member.epoch) return 'NONE'
-    if (member.classic !== null) return 'ILLEGAL_GENERATION'
-    if (epoch > member.epoch) return 'STALE_MEMBER_EPOCH'
+    if (epoch > member.epoch) return stale
     const isOwned = ({ topicId, partition }: TopicIdPartition): boolean => {
       const since =
         member.assigned.get(topicId)?.get(partition) ?? member.pendingRevocation.get(topicId)?.get(partition)
       return since !== undefined && since <= epoch
     }
-    return partitions.every(isOwned) ? 'NONE' : 'STALE_MEMBER_EPOCH'
+    return partitions.every(isOwned) ? 'NONE' : stale
   }
 
   /** Says whether a caller may store offsets in a transaction; clients before KIP-447 do not say who they are. */
