@@ -31,6 +31,11 @@ export interface BrokerOptions {
   readonly nodeId?: number
   /** Broker settings by Kafka's names. Default: Kafka's, but `offsets.topic.num.partitions` 4. */
   readonly config?: Readonly<Record<string, string>>
+  /**
+   * Takes topics with a replication factor above 1, for programs that insist on one. They have one copy all the same:
+   * the broker logs a warning for each, and `min.insync.replicas` counts as 1. Default false: such topics are refused.
+   */
+  readonly acceptReplicationFactor?: boolean
   /** Lets ACLs decide who may do what. Default: everybody may do everything. */
   readonly authorizer?: AuthorizerOptions
   /**

@@ -115,6 +115,7 @@ function brokerState({ options, settings, listeners }: Start, parts: Parts, endp
   return {
     ...parts,
     settings,
+    acceptsReplicationFactor: options.acceptReplicationFactor ?? false,
     nodeId,
     clusterId: parts.logs.identity.clusterId,
     endpointOf: listener => endpoints.of(listener),

@@ -13,7 +13,6 @@ import {
   encodeRequest,
   fetchApi,
   findCoordinatorApi,
-  initProducerIdApi,
   metadataApi,
   produceApi,
   RecordBatchBuilder
@@ -83,22 +82,6 @@ test('a damaged file of producer ids is not guessed at', async t => {
   await fs.rm(path.join(folder, 'producer-ids'))
   const broker = await startBroker({ dataDir: folder }) // the refused start gave the folder back
   await broker.close()
-})
-
-test('transactions are refused in a way that clients do not retry', async t => {
-  const broker = await brokerFor(t)
-  const connection = await connectTo(t, broker)
-  const found = await connection.request(findCoordinatorApi, { version: 2, message: { key: 'tx', keyType: 1 } })
-  assert.equal(found.errorCode, 42)
-  assert.match(found.errorMessage ?? '', /transactions .* not supported/)
-  const message = { transactionalId: 'tx', transactionTimeoutMs: 1000 }
-  assert.equal((await connection.request(initProducerIdApi, { version: 4, message })).errorCode, 42)
-  const versions = await connection.request(apiVersionsApi, {
-    version: 3,
-    message: { clientSoftwareName: 'a', clientSoftwareVersion: '1' }
-  })
-  const advertised = new Set(versions.apiKeys.map(({ apiKey }) => apiKey))
-  for (const key of [24, 25, 26, 27, 28, 65, 66, 68, 69, 71, 72]) assert.ok(!advertised.has(key), `key ${key}`)
 })
 
 test('a request with acks=0 that fails closes the connection, which is all that client can be told', async t => {
@@ -221,4 +204,28 @@ test('acks=all to a topic that wants two replicas is refused, acks=1 is taken', 
   }
   assert.equal(await produce(-1), 19)
   assert.equal(await produce(1), 0)
+})
+
+test('a replication factor is taken only by a broker that was told to, with a warning for each topic', async t => {
+  const topics = [{ name: 'three', numPartitions: 1, replicationFactor: 3 }]
+  const message = { timeoutMs: 1000, topics }
+  const strict = await connectTo(t, await brokerFor(t))
+  const refused = await strict.request(createTopicsApi, { version: 7, message })
+  assert.equal(refused.topics[0]?.errorCode, 38)
+
+  const logger = new RecordingLogger()
+  const config = { 'min.insync.replicas': '2' }
+  const lenient = await connectTo(t, await brokerFor(t, { acceptReplicationFactor: true, logger, config }))
+  const created = await lenient.request(createTopicsApi, { version: 7, message })
+  assert.deepEqual([created.topics[0]?.errorCode, created.topics[0]?.replicationFactor], [0, 1])
+  const warnings = logger.lines.filter(({ level, message: text }) => level === 'warn' && text.includes('one copy'))
+  assert.deepEqual(
+    warnings.map(({ fields }) => fields),
+    [{ topic: 'three', replicationFactor: 3 }]
+  )
+  const builder = new RecordBatchBuilder({})
+  builder.tryAppend(Date.now(), null, Buffer.from('value'))
+  const topicData = [{ name: 'three', partitionData: [{ index: 0, records: builder.build({}) }] }]
+  const produced = await lenient.request(produceApi, { version: 9, message: { acks: -1, timeoutMs: 1000, topicData } })
+  assert.equal(produced.responses[0]?.partitionResponses[0]?.errorCode, 0)
 })

@@ -174,8 +174,12 @@ function refusalOf({ errorCode: code = 0, recordErrors = [] }: PartitionAnswer, 
   return [needsKeys && recordErrors.length > 0 ? 'noKeyInCompactedTopic' : 'other']
 }
 
-/** `min.insync.replicas`: with more than the one replica there is, acks=all cannot be kept. */
+/**
+ * `min.insync.replicas`: with more than the one replica there is, acks=all cannot be kept. A broker that accepts any
+ * replication factor has said what one copy is worth.
+ */
 function replicasWanted(broker: BrokerState, topic: Topic): number {
+  if (broker.acceptsReplicationFactor) return 1
   const name = 'min.insync.replicas'
   return Number(topic.configs[name] ?? broker.settings.given[name] ?? 1)
 }

@@ -3,7 +3,8 @@
  * the result shows the settings the topic has, version 7 on its id.
  *
  * Replication factor -1 and 1 are possible on one node, and so are manual
- * assignments that name this node alone. Whoever may create a topic but not
+ * assignments that name this node alone. A larger factor is taken only if the
+ * broker was told to: the topic has one copy then, and its results say so. Whoever may create a topic but not
  * describe its settings is told neither them nor how the topic is laid out.
  * Source: KIP-4, KIP-464, KIP-525.
  */
@@ -83,8 +84,14 @@ async function create(
   }
   if (validateOnly) return shown
   const created = await broker.logs.createTopic(wanted)
+  if (created.topic !== undefined && topic.replicationFactor > 1) warnOfOneCopy(broker, topic)
   if (created.topic !== undefined) return { ...shown, topicId: created.topic.id }
   return { name, errorCode: created.errorCode, errorMessage: created.errorMessage, configs: [] }
+}
+
+function warnOfOneCopy({ logger }: BrokerState, { name, replicationFactor }: CreateTopicsRequestCreatableTopic): void {
+  const text = 'this broker is alone: the topic has one copy, whatever its replication factor'
+  logger.warn({ topic: name, replicationFactor }, text)
 }
 
 function newTopicOf(broker: BrokerState, topic: CreateTopicsRequestCreatableTopic): Required<NewTopic> | Refusal {
@@ -114,7 +121,8 @@ function newTopicOf(broker: BrokerState, topic: CreateTopicsRequestCreatableTopi
     }
     return { name, partitionCount: assignments.length, configs }
   }
-  if (replicationFactor !== -1 && replicationFactor !== 1) {
+  const isTooMany = replicationFactor > 1 && !broker.acceptsReplicationFactor
+  if (isTooMany || (replicationFactor <= 0 && replicationFactor !== -1)) {
     const message =
       replicationFactor <= 0
         ? 'Replication factor must be larger than 0.'

@@ -31,6 +31,8 @@ export interface BrokerState {
   /** Where clients of a listener are told to connect. */
   readonly endpointOf: (listener: string) => Endpoint
   readonly settings: BrokerSettings
+  /** Whether topics may ask for more copies than the one there is. */
+  readonly acceptsReplicationFactor: boolean
   readonly logs: LogManager
   readonly groups: GroupCoordinator
   /** The topic under the groups, created at its first use. */
