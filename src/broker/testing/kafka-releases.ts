@@ -9,6 +9,8 @@
  * kafka-python; KRaft-only APIs from KIP-836 and KIP-853.
  */
 
+import { PipelineError } from '../../core/index.ts'
+
 /** Releases a broker can pose as, oldest first. */
 export const KAFKA_RELEASES = [
   '2.0',
@@ -38,6 +40,18 @@ export const KAFKA_RELEASES = [
 
 /** A release of Apache Kafka, without its patch number. */
 export type KafkaRelease = (typeof KAFKA_RELEASES)[number]
+
+/**
+ * A release by its name.
+ *
+ * @throws PipelineError `ERR_BROKER_INVALID_SETTING` if it is none of `KAFKA_RELEASES`.
+ */
+export function parseKafkaRelease(text: string): KafkaRelease {
+  const release = KAFKA_RELEASES.find(each => each === text)
+  if (release !== undefined) return release
+  const message = `the broker cannot pose as Kafka "${text}": write one of ${KAFKA_RELEASES.join(', ')}`
+  throw new PipelineError('ERR_BROKER_INVALID_SETTING', message)
+}
 
 /** Highest version by API key and the release that brought it. */
 const HIGHEST_VERSIONS: Readonly<Record<number, Partial<Record<KafkaRelease, number>>>> = {

@@ -13,6 +13,8 @@ interface BrokerCommandOptions extends CommonOptions {
   readonly port: number
   readonly advertisedHost?: string
   readonly set: Record<string, string>
+  readonly acceptReplicationFactor?: boolean
+  readonly poseAs?: string
 }
 
 /** Adds the command. */
@@ -28,6 +30,8 @@ export function addBroker(program: Command, action: CommandAction): void {
     .option('--port <number>', 'port to listen on, 0 for any', parsePort, 9092)
     .option('--advertised-host <name>', 'host that clients are told to connect to (default: --host)')
     .option('--set <name=value>', 'a Kafka broker setting; may be repeated', parseSetting, {})
+    .option('--accept-replication-factor', 'take topics that want several copies: they have one, and a warning says so')
+    .option('--pose-as <release>', 'show the API versions of an older Kafka, such as 2.8 or 3.9')
     .option(...metricsPortOption)
     .addHelpText(
       'after',
@@ -47,6 +51,8 @@ async function broker(options: BrokerCommandOptions): Promise<number> {
       port: options.port,
       config: options.set,
       metricsPort: options.metricsPort,
+      acceptReplicationFactor: options.acceptReplicationFactor ?? false,
+      ...(options.poseAs === undefined ? {} : { poseAs: options.poseAs }),
       ...(options.advertisedHost === undefined ? {} : { advertisedHost: options.advertisedHost })
     },
     logger

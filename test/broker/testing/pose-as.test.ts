@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { KAFKA_RELEASES, type KafkaRelease } from '../../../src/broker/index.ts'
+import { KAFKA_RELEASES, type KafkaRelease, parseKafkaRelease } from '../../../src/broker/index.ts'
 import { apiVersionsApi, fetchApi, metadataApi } from '../../../src/protocol/index.ts'
 import { brokerFor, connectTo } from '../support.ts'
 
@@ -40,6 +40,11 @@ test('features come with the release that has them, and no epoch says that there
     const finalized = answer.finalizedFeatures.map(({ name, maxVersionLevel }) => `${name} ${maxVersionLevel}`)
     assert.deepEqual([answer.finalizedFeaturesEpoch, finalized.toSorted()], [epoch, expected])
   }
+})
+
+test('a release that nobody knows is refused with those that are known', () => {
+  assert.equal(parseKafkaRelease('3.9'), '3.9')
+  assert.throws(() => parseKafkaRelease('3.9.1'), { code: 'ERR_BROKER_INVALID_SETTING', message: /"3\.9\.1".*4\.3/ })
 })
 
 test('every release can be posed as and still serves its clients', async t => {
