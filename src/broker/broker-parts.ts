@@ -13,6 +13,7 @@ import { LogManager } from './log/index.ts'
 import { OffsetsTopic } from './offsets-topic.ts'
 import { ProducerIds } from './producer-ids.ts'
 import { type Authorizer, openAuthorizer } from './security/acls/index.ts'
+import { openQuotas, type Quotas } from './security/quotas/index.ts'
 import { ScramUsers } from './security/authentication/scram-users.ts'
 import type { BrokerSettings } from './settings.ts'
 import { featuresIn } from './testing/kafka-releases.ts'
@@ -29,6 +30,7 @@ export interface Parts {
   readonly transactionMarkers: PartitionMarkers
   readonly features: Features
   readonly authorizer: Authorizer
+  readonly quotas: Quotas
   readonly dynamicSettings: DynamicSettings
   readonly scramUsers: ScramUsers
 }
@@ -53,6 +55,7 @@ export async function openParts(dataDir: string, options: BrokerOptions, setting
       logger
     })
     const authorizer = await openAuthorizer({ dataDir, settings, logger })
+    const quotas = await openQuotas({ dataDir, settings, clock })
     const posed = options.poseAs === undefined ? undefined : featuresIn(options.poseAs)
     const features = await Features.open({ dataDir, nodeId, posed })
     const producerIds = await ProducerIds.open(dataDir)
@@ -69,7 +72,7 @@ export async function openParts(dataDir: string, options: BrokerOptions, setting
       logger
     })
     const stores = { logs, groups, offsetsTopic, producerIds, transactions, transactionMarkers }
-    return { ...stores, signals, features, authorizer, dynamicSettings, scramUsers }
+    return { ...stores, signals, features, authorizer, quotas, dynamicSettings, scramUsers }
   } catch (error) {
     await logs.close()
     throw error

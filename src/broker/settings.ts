@@ -59,6 +59,18 @@ export const BROKER_SETTINGS = {
     min: 0,
     doc: 'After how long a SASL client must authenticate again, in milliseconds; 0 means never.'
   },
+  'controller.quota.window.num': {
+    type: 'int',
+    default: '11',
+    min: 1,
+    doc: 'How many windows of changes of topics count for their quota.'
+  },
+  'controller.quota.window.size.seconds': {
+    type: 'int',
+    default: '1',
+    min: 1,
+    doc: 'How long each window of changes of topics is, in seconds.'
+  },
   'delete.topic.enable': { type: 'boolean', default: 'true', doc: 'Whether topics can be deleted.' },
   'fetch.max.bytes': {
     type: 'int',
@@ -213,6 +225,13 @@ export const BROKER_SETTINGS = {
     default: '86400000',
     min: 1,
     doc: 'How long the state of an idempotent producer is kept after its last record, in milliseconds.'
+  },
+  'quota.window.num': { type: 'int', default: '11', min: 1, doc: 'How many windows of use count for a quota.' },
+  'quota.window.size.seconds': {
+    type: 'int',
+    default: '1',
+    min: 1,
+    doc: 'How long each window of use is, in seconds.'
   },
   'sasl.server.max.receive.size': {
     type: 'int',

@@ -52,11 +52,13 @@ export const produceHandler = defineHandler({
     const refusal = requestError(broker, request, caller)
     if (request.acks === 0) {
       await appendUnanswered(broker, { request, caller }, refusal)
+      caller.connection.mute(broker.quotas.produced(caller, caller.requestBytes))
       return undefined
     }
     if (refusal !== undefined) return failAll(request, errorCode(refusal))
     const answers = await appendAll(broker, request, caller)
-    return typeof answers === 'string' ? failAll(request, errorCode(answers)) : { responses: answers }
+    const response = typeof answers === 'string' ? failAll(request, errorCode(answers)) : { responses: answers }
+    return { ...response, throttleTimeMs: broker.quotas.produced(caller, caller.requestBytes) }
   },
   fail: failAll
 })

@@ -54,6 +54,10 @@ export const fetchHandler = defineHandler({
     const context = broker.fetchSessions.open(request, isByTopicId, { nowMs: broker.clock.now(), newId })
     if (context.error !== 'NONE') return { errorCode: errorCode(context.error) }
     const fetched = await fetchAndWait(broker, { request, context, caller })
+    const throttleTimeMs = broker.quotas.fetched(caller, bytesOf(fetched))
+    // Too much for now: the client waits and asks again, and the session has been told nothing (KIP-219).
+    if (throttleTimeMs > 0)
+      return { throttleTimeMs, sessionId: request.sessionEpoch > 0 ? context.sessionId : 0, responses: [] }
     return { sessionId: context.sessionId, responses: answer(broker, context, fetched) }
   },
   fail: (_request, code) => ({ errorCode: code })
@@ -109,7 +113,8 @@ async function fetchAll(
   { request, context, caller }: { request: FetchRequest; context: FetchContext; caller: Caller }
 ): Promise<Fetched[]> {
   const fetched: Fetched[] = []
-  let bytesLeft = Math.min(request.maxBytes, broker.settings.number('fetch.max.bytes'))
+  const brokerBytesMax = Math.min(broker.settings.number('fetch.max.bytes'), broker.quotas.fetchBytesMax(caller))
+  let bytesLeft = Math.min(request.maxBytes, brokerBytesMax)
   let isFirst = true
   for (const target of context.targets) {
     const bytesMax = Math.min(bytesLeft, target.partitionBytesMax)

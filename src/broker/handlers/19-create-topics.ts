@@ -16,9 +16,10 @@ import {
 } from '../../protocol/index.ts'
 import type { NewTopic } from '../log/index.ts'
 import { mayCreateTopic } from './authorization.ts'
+import type { Mutations } from '../security/quotas/index.ts'
 import type { BrokerState } from './broker-state.ts'
 import { CONFIG_SOURCES, topicConfigRows } from './config-rows.ts'
-import { type Caller, defineHandler, errorCode, type Refusal } from './handler.ts'
+import { type Caller, defineHandler, errorCode, type Refusal, THROTTLED } from './handler.ts'
 
 /** Most partitions in one request. Source: Kafka `ReplicationControlManager.MAX_PARTITIONS_PER_BATCH`. */
 const PARTITIONS_PER_REQUEST_MAX = 10_000
@@ -27,6 +28,8 @@ const TOO_MANY_PARTITIONS: Refusal = {
   message: 'Excessively large number of partitions per request.'
 }
 const DUPLICATE: Refusal = { error: 'INVALID_REQUEST', message: 'Duplicate topic name.' }
+/** From here on a client that changes too much is refused, not only slowed down (KIP-599). */
+const STRICT_QUOTA_VERSION = 6
 const NOT_ALLOWED: Refusal = { error: 'TOPIC_AUTHORIZATION_FAILED', message: 'Authorization failed.' }
 
 /** The handler of CreateTopics. */
@@ -38,14 +41,16 @@ export const createTopicsHandler = defineHandler({
       (sum, topic) => sum + Math.max(1, topic.numPartitions, topic.assignments.length),
       0
     )
+    const { validateOnly } = request
+    const mutations = broker.quotas.mutationsOf(caller, caller.apiVersion >= STRICT_QUOTA_VERSION)
     const topics: CreateTopicsResponseCreatableTopicResultInput[] = []
     for (const topic of request.topics) {
       if (partitionCount > PARTITIONS_PER_REQUEST_MAX) topics.push(refused(topic.name, TOO_MANY_PARTITIONS))
       else if (names.indexOf(topic.name) !== names.lastIndexOf(topic.name)) topics.push(refused(topic.name, DUPLICATE))
       else if (!mayCreateTopic(broker, caller, topic.name)) topics.push(refused(topic.name, NOT_ALLOWED))
-      else topics.push(hideLayout(broker, caller, await create(broker, topic, request.validateOnly)))
+      else topics.push(hideLayout(broker, caller, await create(broker, topic, { validateOnly, mutations })))
     }
-    return { topics }
+    return { topics, throttleTimeMs: mutations.throttleMs }
   },
   fail: (request, code) => ({ topics: request.topics.map(({ name }) => ({ name, errorCode: code })) })
 })
@@ -63,13 +68,14 @@ function hideLayout(
 async function create(
   broker: BrokerState,
   topic: CreateTopicsRequestCreatableTopic,
-  validateOnly: boolean
+  { validateOnly, mutations }: { validateOnly: boolean; mutations: Mutations }
 ): Promise<CreateTopicsResponseCreatableTopicResultInput> {
   const wanted = newTopicOf(broker, topic)
   if ('error' in wanted) return refused(topic.name, wanted)
   const { name, partitionCount, configs } = wanted
   const problem = broker.logs.newTopicProblem(wanted)
   if (problem !== undefined) return { name, ...problem, configs: [] }
+  if (!mutations.pay(partitionCount)) return refused(name, THROTTLED)
   const shown = {
     name,
     numPartitions: partitionCount,

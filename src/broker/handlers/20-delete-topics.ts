@@ -16,9 +16,13 @@ import {
 } from '../../protocol/index.ts'
 import { INTERNAL_TOPICS } from '../log/index.ts'
 import { CLUSTER } from '../security/acls/index.ts'
+import type { Mutations } from '../security/quotas/index.ts'
 import { mayTopic } from './authorization.ts'
 import type { BrokerState } from './broker-state.ts'
 import { type Caller, defineHandler, errorCode, errorMessage } from './handler.ts'
+
+/** From here on a client that changes too much is refused, not only slowed down (KIP-599). */
+const STRICT_QUOTA_VERSION = 5
 
 interface NamedTopic {
   readonly name: string | null
@@ -30,9 +34,10 @@ export const deleteTopicsHandler = defineHandler({
   api: deleteTopicsApi,
   handle: async (broker, request, caller) => {
     const responses: DeleteTopicsResponseDeletableTopicResultInput[] = []
+    const mutations = broker.quotas.mutationsOf(caller, caller.apiVersion >= STRICT_QUOTA_VERSION)
     for (const named of namedTopics(request, caller.apiVersion))
-      responses.push(await deleteTopic(broker, caller, named))
-    return { responses }
+      responses.push(await deleteTopic(broker, { caller, mutations }, named))
+    return { responses, throttleTimeMs: mutations.throttleMs }
   },
   fail: (request, code) => ({
     responses: [...request.topics, ...request.topicNames.map(name => ({ name, topicId: ZERO_UUID }))].map(named => ({
@@ -48,7 +53,7 @@ function namedTopics(request: { topics: NamedTopic[]; topicNames: string[] }, ap
 
 async function deleteTopic(
   broker: BrokerState,
-  caller: Caller,
+  { caller, mutations }: { caller: Caller; mutations: Mutations },
   { name, topicId }: NamedTopic
 ): Promise<DeleteTopicsResponseDeletableTopicResultInput> {
   const failed = (error: KafkaErrorName): DeleteTopicsResponseDeletableTopicResultInput => ({
@@ -68,6 +73,7 @@ async function deleteTopic(
   if (topic === undefined) return failed('UNKNOWN_TOPIC_OR_PARTITION')
   if (!rights.mayDelete) return { ...failed('TOPIC_AUTHORIZATION_FAILED'), name: topicName }
   if (INTERNAL_TOPICS.has(topic.name)) return failed('INVALID_TOPIC_EXCEPTION')
+  if (!mutations.pay(topic.logs.length)) return failed('THROTTLING_QUOTA_EXCEEDED')
   const logs = [...topic.logs]
   const deleted = await broker.logs.deleteTopic(topic.name)
   if (deleted.topic === undefined) return failed(kafkaErrorName(deleted.errorCode))

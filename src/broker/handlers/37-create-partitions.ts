@@ -7,17 +7,22 @@ import {
   kafkaErrorName
 } from '../../protocol/index.ts'
 import { INTERNAL_TOPICS } from '../log/index.ts'
+import type { Mutations } from '../security/quotas/index.ts'
 import { mayTopic } from './authorization.ts'
 import type { BrokerState } from './broker-state.ts'
-import { defineHandler, errorCode, type Refusal } from './handler.ts'
+import { defineHandler, errorCode, type Refusal, THROTTLED } from './handler.ts'
 
 const PARTITIONS_PER_REQUEST_MAX = 10_000
+/** From here on a client that changes too much is refused, not only slowed down (KIP-599). */
+const STRICT_QUOTA_VERSION = 3
 
 /** The handler of CreatePartitions. */
 export const createPartitionsHandler = defineHandler({
   api: createPartitionsApi,
   handle: async (broker, request, caller) => {
     const names = request.topics.map(topic => topic.name)
+    const { validateOnly } = request
+    const mutations = broker.quotas.mutationsOf(caller, caller.apiVersion >= STRICT_QUOTA_VERSION)
     const results = []
     for (const topic of request.topics) {
       const isDuplicate = names.indexOf(topic.name) !== names.lastIndexOf(topic.name)
@@ -25,11 +30,11 @@ export const createPartitionsHandler = defineHandler({
         ? refuse('INVALID_REQUEST', 'Duplicate topic name.')
         : !mayTopic(broker, caller, { operation: 'alter', name: topic.name })
           ? refuse('TOPIC_AUTHORIZATION_FAILED', 'The topic authorization is failed.')
-          : await addPartitions(broker, topic, request.validateOnly)
+          : await addPartitions(broker, topic, { validateOnly, mutations })
       const { error, message } = refusal ?? { error: 'NONE', message: null }
       results.push({ name: topic.name, errorCode: errorCode(error), errorMessage: message })
     }
-    return { results }
+    return { results, throttleTimeMs: mutations.throttleMs }
   },
   fail: (request, code) => ({ results: request.topics.map(({ name }) => ({ name, errorCode: code })) })
 })
@@ -37,7 +42,7 @@ export const createPartitionsHandler = defineHandler({
 async function addPartitions(
   broker: BrokerState,
   { name, count, assignments }: CreatePartitionsRequestTopic,
-  validateOnly: boolean
+  { validateOnly, mutations }: { validateOnly: boolean; mutations: Mutations }
 ): Promise<Refusal | undefined> {
   const topic = broker.logs.topic(name)
   if (topic === undefined) return refuse('UNKNOWN_TOPIC_OR_PARTITION', `Topic ${name} does not exist.`)
@@ -60,6 +65,7 @@ async function addPartitions(
     if (!isHere)
       return refuse('INVALID_REPLICA_ASSIGNMENT', `Every partition must be on broker ${broker.nodeId} alone.`)
   }
+  if (!mutations.pay(count - current)) return THROTTLED
   if (validateOnly) return undefined
   const grown = await broker.logs.createPartitions(name, count)
   return grown.topic === undefined ? refuse(kafkaErrorName(grown.errorCode), grown.errorMessage) : undefined

@@ -34,6 +34,10 @@ export interface Caller {
   readonly listener: string
   /** Aborts when the connection is gone: nobody waits for the answer any more. */
   readonly signal: AbortSignal
+  /** Size of the request with its header, in bytes. */
+  readonly requestBytes: number
+  /** Where it came from; muted while the client is throttled. */
+  readonly connection: { mute(durationMs: number): void }
 }
 
 /** Why something the request names cannot be done. */
@@ -92,6 +96,7 @@ export function defineHandler<Q, QI, S, SI>(definition: HandlerDefinition<Q, QI,
     versionMax: api.maxVersion,
     isOverlappable: definition.isOverlappable ?? false,
     run: async (broker, body, { header, caller }) => {
+      if (broker.quotas.isActive) return runThrottled(definition, { broker, body, header, caller })
       const request = api.request.read(body, header.apiVersion)
       const refusal = refusalOf(definition, request, { broker, caller })
       const response =
@@ -106,6 +111,43 @@ export function defineHandler<Q, QI, S, SI>(definition: HandlerDefinition<Q, QI,
       return encodeResponse(api, header.apiVersion, header.correlationId, response)
     }
   }
+}
+
+/**
+ * The same where there are quotas: the answer goes out at once and says how long
+ * the client is to wait, and its connection is not read for so long (KIP-219).
+ * The time of a request is that of its decoding, of its handler until it first
+ * waits, and of its encoding: nothing else of it keeps others waiting.
+ */
+async function runThrottled<Q, QI, S, SI>(
+  definition: HandlerDefinition<Q, QI, S, SI>,
+  call: { broker: BrokerState; body: ByteReader; header: RequestHeader; caller: Caller }
+): Promise<Buffer[] | undefined> {
+  const { broker, body, header, caller } = call
+  const { api } = definition
+  const { clock, quotas } = broker
+  let startedMs = clock.monotonicMs()
+  const request = api.request.read(body, header.apiVersion)
+  const refusal = refusalOf(definition, request, { broker, caller })
+  const answer =
+    refusal === undefined ? definition.handle(broker, request, caller) : failWith(definition, request, refusal)
+  let workedMs = clock.monotonicMs() - startedMs
+  const response = await answer
+  if (response === undefined) return undefined
+  startedMs = clock.monotonicMs()
+  const chunks = encode(api, header, response)
+  workedMs += clock.monotonicMs() - startedMs
+  const throttleTimeMs = Math.max(throttleTimeOf(response), quotas.worked(caller, workedMs))
+  if (throttleTimeMs <= 0) return chunks
+  caller.connection.mute(throttleTimeMs)
+  // Every response that can be throttled has this field; the codecs of the others do not look at it.
+  return encode(api, header, { ...response, throttleTimeMs })
+}
+
+/** The throttle time that a handler answered. */
+function throttleTimeOf(response: unknown): number {
+  const hasTime = typeof response === 'object' && response !== null && 'throttleTimeMs' in response
+  return hasTime && typeof response.throttleTimeMs === 'number' ? response.throttleTimeMs : 0
 }
 
 /** Why the caller may not make this request at all; `undefined` if it may. */
@@ -148,6 +190,12 @@ export function errorCode(name: KafkaErrorName): number {
 /** Kafka's sentence about an error, for the message fields of responses; `null` if there is no error. */
 export function errorMessage(name: KafkaErrorName): string | null {
   return name === 'NONE' ? null : KAFKA_ERRORS[name].message
+}
+
+/** What a client is told that changes more of topics than its quota allows (KIP-599). */
+export const THROTTLED: Refusal = {
+  error: 'THROTTLING_QUOTA_EXCEEDED',
+  message: KAFKA_ERRORS.THROTTLING_QUOTA_EXCEEDED.message
 }
 
 /**

@@ -38,6 +38,8 @@ import { incrementalAlterConfigsHandler } from './44-incremental-alter-configs.t
 import { alterPartitionReassignmentsHandler } from './45-alter-partition-reassignments.ts'
 import { listPartitionReassignmentsHandler } from './46-list-partition-reassignments.ts'
 import { offsetDeleteHandler } from './47-offset-delete.ts'
+import { describeClientQuotasHandler } from './48-describe-client-quotas.ts'
+import { alterClientQuotasHandler } from './49-alter-client-quotas.ts'
 import { describeUserScramCredentialsHandler } from './50-describe-user-scram-credentials.ts'
 import { alterUserScramCredentialsHandler } from './51-alter-user-scram-credentials.ts'
 import { describeQuorumHandler } from './55-describe-quorum.ts'
@@ -101,6 +103,8 @@ export function createHandlers(release?: KafkaRelease): ReadonlyMap<number, Hand
     alterPartitionReassignmentsHandler,
     listPartitionReassignmentsHandler,
     offsetDeleteHandler,
+    describeClientQuotasHandler,
+    alterClientQuotasHandler,
     describeUserScramCredentialsHandler,
     alterUserScramCredentialsHandler,
     describeQuorumHandler,

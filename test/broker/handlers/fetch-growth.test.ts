@@ -13,6 +13,7 @@ import type { BrokerState } from '../../../src/broker/handlers/broker-state.ts'
 import { FetchSessions } from '../../../src/broker/handlers/fetch-sessions.ts'
 import { LogManager } from '../../../src/broker/log/index.ts'
 import { ALLOW_ALL } from '../../../src/broker/security/acls/index.ts'
+import { openQuotas } from '../../../src/broker/security/quotas/index.ts'
 import { BrokerSettings } from '../../../src/broker/settings.ts'
 import { SeededRandom, VirtualClock } from '../../../src/core/index.ts'
 import { ByteReader, ByteWriter, decodeResponse, fetchApi } from '../../../src/protocol/index.ts'
@@ -46,6 +47,8 @@ test('a fetch does not wait for records that came while it read the second time'
     signals: new AppendSignals(clock),
     fetchSessions: new FetchSessions(1),
     authorizer: ALLOW_ALL,
+    quotas: await openQuotas({ dataDir: await temporaryFolder(t), settings: new BrokerSettings({}), clock }),
+    metrics: { fetched: () => undefined },
     logger: silentLogger
   }
   const broker = parts as unknown as BrokerState // All that a fetch uses.
@@ -67,7 +70,9 @@ test('a fetch does not wait for records that came while it read the second time'
     host: '',
     principal: 'User:ANONYMOUS',
     listener: 'PLAINTEXT',
-    signal: new AbortController().signal
+    signal: new AbortController().signal,
+    requestBytes: 0,
+    connection: { mute: () => undefined }
   }
   const chunks = await fetchHandler.run(broker, new ByteReader(writer.toBuffer()), { header, caller })
 
