@@ -206,7 +206,7 @@ export class GroupCoordinator {
     const newMemberId = `${request.groupInstanceId ?? request.clientId}-${randomUUID()}`
     const full = { ...request, token, newMemberId }
     for (;;) {
-      if (this.#table.isBusy(groupId)) await this.#table.idle(groupId)
+      while (this.#table.isBusy(groupId)) await this.#table.idle(groupId)
       if (this.#table.isClosed) return refuse('COORDINATOR_NOT_AVAILABLE')
       const known = this.#table.find(groupId)
       if (known === undefined && request.memberId !== '') return refuse('UNKNOWN_MEMBER_ID')
@@ -222,7 +222,7 @@ export class GroupCoordinator {
     const full = { ...request, token: this.#nextToken() }
     if (groupId === '') return failedSync(full.token, 'INVALID_GROUP_ID')
     for (;;) {
-      if (this.#table.isBusy(groupId)) await this.#table.idle(groupId)
+      while (this.#table.isBusy(groupId)) await this.#table.idle(groupId)
       if (this.#table.isClosed) return failedSync(full.token, 'COORDINATOR_NOT_AVAILABLE')
       const entry = this.#table.find(groupId)
       if (entry === undefined) return failedSync(full.token, 'UNKNOWN_MEMBER_ID')
@@ -236,7 +236,7 @@ export class GroupCoordinator {
   async heartbeat(groupId: string, identity: MemberIdentity): Promise<KafkaErrorName> {
     if (groupId === '') return 'INVALID_GROUP_ID'
     for (;;) {
-      if (this.#table.isBusy(groupId)) await this.#table.idle(groupId)
+      while (this.#table.isBusy(groupId)) await this.#table.idle(groupId)
       const group = this.#table.find(groupId)?.group
       if (group === undefined) return 'UNKNOWN_MEMBER_ID'
       if (group.type === 'classic') return group.heartbeat(identity, this.#table.nowMs())
@@ -249,7 +249,7 @@ export class GroupCoordinator {
   async leave(groupId: string, leaving: readonly LeavingMember[]): Promise<KafkaErrorName[]> {
     if (groupId === '') return leaving.map(() => 'INVALID_GROUP_ID')
     for (;;) {
-      if (this.#table.isBusy(groupId)) await this.#table.idle(groupId)
+      while (this.#table.isBusy(groupId)) await this.#table.idle(groupId)
       const entry = this.#table.find(groupId)
       if (entry === undefined) return leaving.map(() => 'UNKNOWN_MEMBER_ID')
       if (entry.group.type === 'classic') return this.#classic.leave(entry, entry.group, leaving)
@@ -315,7 +315,7 @@ export class GroupCoordinator {
     { check, write }: { check: (entry: GroupEntry) => KafkaErrorName; write: () => Promise<KafkaErrorName> }
   ): Promise<KafkaErrorName> {
     if (groupId === '') return 'INVALID_GROUP_ID'
-    if (this.#table.isBusy(groupId)) await this.#table.idle(groupId)
+    while (this.#table.isBusy(groupId)) await this.#table.idle(groupId)
     if (this.#table.find(groupId) === undefined && identity.generation >= 0) {
       return identity.isMemberEpochKnown === true ? 'GROUP_ID_NOT_FOUND' : 'ILLEGAL_GENERATION'
     }

@@ -126,15 +126,16 @@ export class GroupTable {
     return this.#turns.has(groupId)
   }
 
-  /** Resolves when no decision about a group waits for the disk. */
+  /** Resolves when no decision about a group waits for the disk; another may have begun when the caller goes on. */
   async idle(groupId: string): Promise<void> {
     for (let turn = this.#turns.get(groupId); turn !== undefined; turn = this.#turns.get(groupId)) await turn
   }
 
-  /** Runs one decision about a group after those before it. */
+  /** Runs one decision about a group after those before it, in the order of the calls. */
   async exclusive<T>(groupId: string, decide: () => Promise<T>): Promise<T> {
-    await this.idle(groupId)
-    const deciding = decide()
+    // Queued in the same step as it is looked up: between the two, no one else may find the turn free.
+    const before = this.#turns.get(groupId)
+    const deciding = before === undefined ? decide() : before.then(decide)
     // Whoever waits for the turn does not care how it ends; the caller does.
     const turn = deciding.then(
       () => undefined,

@@ -71,18 +71,14 @@ interface World {
   readonly clock: VirtualClock
   readonly log: MemoryLog
   readonly groups: GroupCoordinator
+  readonly topics: TestTopics
 }
 
 async function worldOf(log = new MemoryLog(), clock = new VirtualClock()): Promise<World> {
-  const groups = new GroupCoordinator({
-    settings: SETTINGS,
-    log,
-    topics: new TestTopics(),
-    clock,
-    logger: silentLogger
-  })
+  const topics = new TestTopics()
+  const groups = new GroupCoordinator({ settings: SETTINGS, log, topics, clock, logger: silentLogger })
   await groups.load()
-  return { clock, log, groups }
+  return { clock, log, groups, topics }
 }
 
 function offsetOf(clock: VirtualClock, offset: bigint, topic = 'orders'): OffsetToCommit {
@@ -334,4 +330,36 @@ test('a client that tries many group ids in vain leaves no groups behind', async
   const { groups } = await worldOf()
   for (let index = 0; index < 100; index++) await groups.join(`g-${index}`, { ...JOIN, sessionTimeoutMs: 1 })
   assert.deepEqual(groups.list(), [])
+})
+
+// Symptom: members of a consumer group read the same partitions. Cause: heartbeats that came while none was under way
+// all found the group's turn free, and were decided on the same state. Reach: any group whose members join together.
+test('members that join a consumer group at the same moment are decided on one after the other', async () => {
+  const { groups, topics } = await worldOf()
+  topics.set('orders', 6)
+  const heartbeat = {
+    memberEpoch: 0,
+    instanceId: null,
+    rackId: null,
+    rebalanceTimeoutMs: 30_000,
+    topicNames: ['orders'],
+    topicRegex: null,
+    assignor: null,
+    owned: new Map(),
+    clientId: 'c',
+    clientHost: '/127.0.0.1'
+  }
+  const join = (memberId: string): ReturnType<GroupCoordinator['consumerHeartbeat']> =>
+    groups.consumerHeartbeat('g', { ...heartbeat, memberId })
+
+  const first = await Promise.all(['a', 'b', 'c'].map(join))
+  await groups.consumerHeartbeat('g', { ...heartbeat, memberId: 'a', memberEpoch: -1, topicNames: null, owned: null })
+  const second = await Promise.all(['d', 'e', 'f'].map(join))
+
+  for (const replies of [first, second]) {
+    const epochs = replies.map(reply => reply.memberEpoch)
+    const assigned = replies.flatMap(reply => [...(reply.assignment?.values() ?? [])].flat())
+    assert.equal(new Set(epochs).size, 3, `epochs ${epochs.join()}`)
+    assert.equal(new Set(assigned).size, assigned.length, `partitions ${assigned.join()}`)
+  }
 })
