@@ -170,6 +170,20 @@ const CASES: Readonly<Record<string, Case>> = {
     error: 'MESSAGE_TOO_LARGE',
     ...unframed
   },
+  'a batch that is above max.message.bytes when the topic unpacks it': {
+    records: batch([{ value: 'x'.repeat(2000) }], { compression: 'gzip' }),
+    configs: [
+      ['max.message.bytes', '1500'],
+      ['compression.type', 'uncompressed']
+    ],
+    error: 'MESSAGE_TOO_LARGE',
+    ...unframed
+  },
+  'a transactional batch without a transactional id': {
+    records: batch([{}], { producerId: 9n, producerEpoch: 0, baseSequence: 0, isTransactional: true }),
+    error: 'TRANSACTIONAL_ID_AUTHORIZATION_FAILED',
+    ...unframed
+  },
   'a batch above segment.bytes': {
     records: batch([{ value: 'x'.repeat(1_100_000) }]),
     configs: [

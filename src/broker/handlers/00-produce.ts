@@ -12,6 +12,8 @@
  */
 
 import {
+  BATCH_AT,
+  BATCH_HEADER_BYTES,
   type KafkaErrorName,
   produceApi,
   type ProduceRequest,
@@ -28,6 +30,11 @@ import type { BrokerState } from './broker-state.ts'
 import { type Caller, defineHandler, errorCode, errorMessage, type Refusal } from './handler.ts'
 import { type CheckedTransaction, checkTransaction, hasTransactionalBatch } from './produce-transaction.ts'
 
+/** First version that may hold batches compressed by zstd. */
+const ZSTD_VERSION = 7
+const COMPRESSION_MASK = 0x07
+const ZSTD = 4
+
 /** `acks=all`. */
 const ACKS_ALL = -1
 
@@ -41,6 +48,8 @@ interface FoundTopic {
   readonly topic: Topic | undefined
   /** Why none of its partitions takes records. */
   readonly error: KafkaErrorName | undefined
+  /** Whether the version of the request knows zstd. */
+  readonly knowsZstd: boolean
 }
 
 /** The handler of Produce. */
@@ -129,7 +138,8 @@ function findTopic(
   const topic = isById ? broker.logs.topicById(request.topicId) : broker.logs.topic(request.name)
   const error = topicError(broker, { request, topic, isById, caller })
   const isShortOfReplicas = acks === ACKS_ALL && topic !== undefined && replicasWanted(broker, topic) > 1
-  return { request, topic, error: error ?? (isShortOfReplicas ? 'NOT_ENOUGH_REPLICAS' : undefined) }
+  const knowsZstd = caller.apiVersion >= ZSTD_VERSION
+  return { request, topic, knowsZstd, error: error ?? (isShortOfReplicas ? 'NOT_ENOUGH_REPLICAS' : undefined) }
 }
 
 function topicError(
@@ -146,13 +156,16 @@ function topicError(
 
 async function appendTopic(
   broker: BrokerState,
-  { request: { name, topicId, partitionData }, topic, error }: FoundTopic,
+  { request: { name, topicId, partitionData }, topic, error, knowsZstd }: FoundTopic,
   transaction: CheckedTransaction | undefined
 ): Promise<ProduceResponseTopicProduceResponseInput> {
   const appends = partitionData.map(async (partition): Promise<PartitionAnswer> => {
     const log = topic?.logs[partition.index]
     if (error !== undefined) return refusedPartition(partition.index, error)
     if (log === undefined) return refusedPartition(partition.index, 'UNKNOWN_TOPIC_OR_PARTITION')
+    if (!knowsZstd && isZstd(partition.records)) {
+      return refusedPartition(partition.index, 'UNSUPPORTED_COMPRESSION_TYPE')
+    }
     const refusal = transaction?.refused.get(log)
     if (refusal !== undefined) return refusedPartition(partition.index, refusal.error, refusal.message)
     return appendPartition(broker, { log, transaction }, partition)
@@ -184,6 +197,12 @@ function replicasWanted(broker: BrokerState, topic: Topic): number {
   if (broker.acceptsReplicationFactor) return 1
   const name = 'min.insync.replicas'
   return Number(topic.configs[name] ?? broker.settings.given[name] ?? 1)
+}
+
+function isZstd(records: Buffer | null): boolean {
+  if (records === null || records.length < BATCH_HEADER_BYTES) return false
+  // Not by name: an unknown compression is for the log to refuse.
+  return (records.readInt16BE(BATCH_AT.attributes) & COMPRESSION_MASK) === ZSTD
 }
 
 async function appendPartition(

@@ -10,7 +10,9 @@
  *
  * Limits: `sessionCountMax` sessions (Kafka
  * `max.incremental.fetch.session.cache.slots`); when full, the one unused for
- * longest goes if it was unused for two minutes, else the client gets none.
+ * longest goes if it was unused for more than two minutes; else, of those older
+ * than that, the one with the fewest partitions, if the new one has more; else
+ * the client gets none. Source: Kafka `FetchSessionCacheShard.tryEvict`.
  */
 
 import type { FetchRequest, KafkaErrorName } from '../../protocol/index.ts'
@@ -42,6 +44,7 @@ interface Session {
   readonly id: number
   readonly isByTopicId: boolean
   readonly targets: Map<string, FetchTarget>
+  readonly createdMs: number
   nextEpoch: number
   lastUsedMs: number
 }
@@ -91,25 +94,28 @@ export class FetchSessions {
       this.#sessions.delete(request.sessionId)
       const targets = new Map<string, FetchTarget>()
       addTargets(targets, request)
-      const wantsSession = request.sessionEpoch === INITIAL_EPOCH && targets.size > 0
-      const sessionId = wantsSession && this.#makeRoom(nowMs) && !this.#sessions.has(newId) ? newId : 0
+      const wantsSession = request.sessionEpoch === INITIAL_EPOCH
+      const sessionId = wantsSession && this.#makeRoom(nowMs, targets.size) && !this.#sessions.has(newId) ? newId : 0
       if (sessionId !== 0) {
-        this.#sessions.set(sessionId, { id: sessionId, isByTopicId, targets, nextEpoch: 1, lastUsedMs: nowMs })
+        const times = { createdMs: nowMs, lastUsedMs: nowMs }
+        this.#sessions.set(sessionId, { id: sessionId, isByTopicId, targets, nextEpoch: 1, ...times })
       }
       return { error: 'NONE', sessionId, isIncremental: false, targets: [...targets.values()] }
     }
     const session = this.#sessions.get(request.sessionId)
     if (session === undefined) return failed('FETCH_SESSION_ID_NOT_FOUND')
-    if (session.isByTopicId !== isByTopicId) return failed('FETCH_SESSION_TOPIC_ID_ERROR')
     if (session.nextEpoch !== request.sessionEpoch) return failed('INVALID_FETCH_SESSION_EPOCH')
+    if (session.isByTopicId !== isByTopicId) return failed('FETCH_SESSION_TOPIC_ID_ERROR')
     session.nextEpoch = session.nextEpoch === EPOCH_MAX ? 1 : session.nextEpoch + 1
     session.lastUsedMs = nowMs
     this.#sessions.delete(session.id)
-    this.#sessions.set(session.id, session)
     addTargets(session.targets, request)
     for (const { topic, topicId, partitions } of request.forgottenTopicsData) {
       for (const partition of partitions) session.targets.delete(keyOf(topic, topicId, partition))
     }
+    // Nothing is left to remember.
+    if (session.targets.size === 0) return { error: 'NONE', sessionId: 0, isIncremental: false, targets: [] }
+    this.#sessions.set(session.id, session)
     return { error: 'NONE', sessionId: session.id, isIncremental: true, targets: [...session.targets.values()] }
   }
 
@@ -133,12 +139,24 @@ export class FetchSessions {
     return isNews || !context.isIncremental
   }
 
-  #makeRoom(nowMs: number): boolean {
+  #makeRoom(nowMs: number, targetCount: number): boolean {
     if (this.#sessions.size < this.#sessionCountMax) return true
     const oldest = this.#sessions.values().next().value
-    if (oldest === undefined || nowMs - oldest.lastUsedMs < EVICTION_MS) return false
-    this.#sessions.delete(oldest.id)
+    const isStale = oldest !== undefined && nowMs - oldest.lastUsedMs > EVICTION_MS
+    const evicted = isStale ? oldest : this.#smallestEstablished()
+    if (evicted === undefined || (!isStale && evicted.targets.size >= targetCount)) return false
+    this.#sessions.delete(evicted.id)
     return true
+  }
+
+  /** The one with the fewest partitions of those that were used when they were not new any more. */
+  #smallestEstablished(): Session | undefined {
+    let smallest: Session | undefined
+    for (const session of this.#sessions.values()) {
+      if (session.lastUsedMs - session.createdMs <= EVICTION_MS) continue
+      if (smallest === undefined || session.targets.size < smallest.targets.size) smallest = session
+    }
+    return smallest
   }
 }
 

@@ -124,7 +124,7 @@ export class BatchValidator {
     const target = targetCompression(options.config, header)
     if (!isInOrder || target !== undefined) {
       const records = this.#encodeAgain(batch, header, target ?? compressionOf(header.attributes))
-      return { isValid: true, records, header: readBatchHeader(records, 0) }
+      return sizeProblem(records.length, options) ?? { isValid: true, records, header: readBatchHeader(records, 0) }
     }
     if (BigInt(walk.maxTimestampMs) === header.maxTimestamp) return { isValid: true, records: batch, header }
     // Time lookups and retention believe the header: it must not say anything else than the records.
@@ -222,8 +222,16 @@ function sizeOrProblem(records: Buffer, position: number): number | undefined | 
 function bytesProblem(
   batch: Buffer,
   { sizeBytes }: RecordBatchHeader,
-  { config }: ValidationOptions
+  options: ValidationOptions
 ): InvalidBatch | undefined {
+  const problem = sizeProblem(sizeBytes, options)
+  if (problem !== undefined) return problem
+  if (isBatchCrcValid(batch, 0)) return undefined
+  return refuseBytes(KAFKA_ERRORS.CORRUPT_MESSAGE, 'the checksum of the record batch is wrong')
+}
+
+/** What is wrong with the size of a batch: as it was sent, or as its new encoding made it. */
+function sizeProblem(sizeBytes: number, { config }: ValidationOptions): InvalidBatch | undefined {
   if (sizeBytes > config.messageBytesMax) {
     const text = `the record batch has ${sizeBytes} bytes, max.message.bytes is ${config.messageBytesMax}`
     return refuseBytes(KAFKA_ERRORS.MESSAGE_TOO_LARGE, text)
@@ -232,8 +240,7 @@ function bytesProblem(
     const text = `the record batch has ${sizeBytes} bytes, segment.bytes is ${config.segmentBytes}`
     return refuseBytes(KAFKA_ERRORS.RECORD_LIST_TOO_LARGE, text)
   }
-  if (isBatchCrcValid(batch, 0)) return undefined
-  return refuseBytes(KAFKA_ERRORS.CORRUPT_MESSAGE, 'the checksum of the record batch is wrong')
+  return undefined
 }
 
 function headerProblem(header: RecordBatchHeader, { config, origin }: ValidationOptions): InvalidBatch | undefined {
