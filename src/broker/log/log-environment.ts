@@ -6,6 +6,7 @@ import type { BatchValidator } from './batch-validator.ts'
 import type { DiskTrouble } from './disk-trouble.ts'
 import type { FilePool } from './file-pool.ts'
 import type { IndexCache } from './segment-indexes.ts'
+import type { FolderOperations } from './segment-swap.ts'
 
 /** Shared parts, and what a log tells its manager. */
 export interface LogEnvironment {
@@ -14,6 +15,8 @@ export interface LogEnvironment {
   readonly clock: Clock
   readonly random: Random
   readonly logger: Logger
+  /** Renames and removals of whole files. Default: the machine's file system. */
+  readonly operations?: FolderOperations
   readonly validator: BatchValidator
   /** Tells of a disk that refuses writes. */
   readonly trouble: DiskTrouble

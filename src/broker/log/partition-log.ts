@@ -382,8 +382,7 @@ export class PartitionLog {
   replaceSegments(old: readonly Segment[], cleaned: Segment): Promise<boolean> {
     return this.#flusher.exclusive(async () => {
       if (this.#isClosed || this.isOffline) return false
-      const { pool, indexes } = this.#environment
-      const target = { folder: this.#folder, segments: this.#segments, pool, indexes }
+      const target = { ...this.#environment, folder: this.#folder, segments: this.#segments }
       try {
         return await swapSegments(target, old, cleaned)
       } catch (error) {

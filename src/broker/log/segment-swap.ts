@@ -145,13 +145,17 @@ interface FoundFile {
  * Finishes or undoes a swap that a crash has cut short, and removes what is left of compactions and removals. To be
  * called before the segments of a folder are looked at.
  */
-export async function finishSwaps(folder: string, pool: FilePool): Promise<void> {
+export async function finishSwaps(
+  folder: string,
+  pool: FilePool,
+  operations: FolderOperations = systemFolder
+): Promise<void> {
   const found = (await fs.readdir(folder)).flatMap((name): FoundFile[] => {
     const match = SEGMENT_FILE.exec(name)
     if (match?.[1] === undefined || match[2] === undefined) return []
     return [{ name, baseOffset: BigInt(match[1]), kind: match[2], state: match[3] ?? '' }]
   })
-  const remove = (file: FoundFile): Promise<void> => fs.rm(path.join(folder, file.name), { force: true })
+  const remove = (file: FoundFile): Promise<void> => operations.remove(path.join(folder, file.name))
   const cleaned = found.filter(file => file.state === CLEANED_SUFFIX)
   let swaps = found.filter(file => file.state === SWAP_SUFFIX)
   if (cleaned.length > 0) {
@@ -165,19 +169,20 @@ export async function finishSwaps(folder: string, pool: FilePool): Promise<void>
   const bases = [...new Set(swaps.map(file => file.baseOffset))]
   for (const baseOffset of bases) {
     const own = swaps.filter(file => file.baseOffset === baseOffset)
-    await finishSwap({ folder, pool, baseOffset, swaps: own, plain })
+    await finishSwap({ folder, pool, operations, baseOffset, swaps: own, plain })
   }
-  if (bases.length > 0) await syncFolder(folder)
+  if (bases.length > 0) await operations.syncFolder(folder)
 }
 
 async function finishSwap(swap: {
   folder: string
   pool: FilePool
+  operations: FolderOperations
   baseOffset: bigint
   swaps: readonly FoundFile[]
   plain: readonly FoundFile[]
 }): Promise<void> {
-  const { folder, pool, baseOffset, swaps, plain } = swap
+  const { folder, pool, operations, baseOffset, swaps, plain } = swap
   const log = swaps.find(file => file.kind === LOG_SUFFIX)
   // Without the log among them the log has its final name already, and these are what it still lacks.
   const file = path.join(folder, log?.name ?? offsetFileName(baseOffset, LOG_SUFFIX))
@@ -187,9 +192,9 @@ async function finishSwap(swap: {
   for (const each of plain) {
     const isOwn = each.baseOffset === baseOffset
     const isReplaced = isOwn ? log !== undefined : each.baseOffset > baseOffset && each.baseOffset < end.nextOffset
-    if (isReplaced) await fs.rm(path.join(folder, each.name), { force: true })
+    if (isReplaced) await operations.remove(path.join(folder, each.name))
   }
   for (const { name } of swaps.toSorted((a, b) => Number(b === log) - Number(a === log))) {
-    await fs.rename(path.join(folder, name), path.join(folder, name.slice(0, -SWAP_SUFFIX.length)))
+    operations.rename(path.join(folder, name), path.join(folder, name.slice(0, -SWAP_SUFFIX.length)))
   }
 }

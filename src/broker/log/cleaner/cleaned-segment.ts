@@ -44,7 +44,12 @@ export class CleanedSegment {
     const cleaned = new CleanedSegment(options)
     await cleaned.discard()
     const { logPath, indexPath, timeIndexPath } = cleaned.segment
-    for (const file of [logPath, indexPath, timeIndexPath]) await options.pool.create(file + CLEANED_SUFFIX)
+    try {
+      for (const file of [logPath, indexPath, timeIndexPath]) await options.pool.create(file + CLEANED_SUFFIX)
+    } catch (error) {
+      await cleaned.discard()
+      throw error
+    }
     return cleaned
   }
 

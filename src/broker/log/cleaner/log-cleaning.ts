@@ -13,7 +13,7 @@
  */
 
 import { turn } from '../../../core/index.ts'
-import { isControl, RecordCursor } from '../../../protocol/index.ts'
+import { isControl, type RecordBatchHeader, RecordCursor } from '../../../protocol/index.ts'
 import type { FilePool } from '../file-pool.ts'
 import type { IndexCache } from '../segment-indexes.ts'
 import { lastOffsetOf } from '../segment-scan.ts'
@@ -132,13 +132,14 @@ class LogCleaning {
       if (end === undefined || end > firstUncleanableOffset) break
       if (end <= firstDirtyOffset) continue
       const fromPosition = (await indexes.of(segment)).offsets.lookup(firstDirtyOffset).position
+      let fromOffset = segment.baseOffset
       for await (const chunk of this.#chunks(segment, fromPosition)) {
         this.#cursor.reset(chunk)
         while (this.#cursor.nextBatch()) {
+          fromOffset = checkOffsets(this.#cursor.header, { fromOffset, upToOffset: end, segment })
           const isMapped = await this.#mapBatch(keys, transactions, { firstDirtyOffset, mappedOffset, chunk })
           if (!isMapped) return mappedOffset
-          const lastOffset = lastOffsetOf(this.#cursor.header)
-          if (lastOffset > mappedOffset) mappedOffset = lastOffset
+          if (fromOffset - 1n > mappedOffset) mappedOffset = fromOffset - 1n
         }
       }
       // There may be a gap at the end of the segment.
@@ -216,10 +217,13 @@ class LogCleaning {
   ): Promise<boolean> {
     const cursor = this.#cursor
     let isChanged = false
+    const upToOffset = this.#endOf(segment)
+    let fromOffset = segment.baseOffset
     for await (const chunk of this.#chunks(segment)) {
       cursor.reset(chunk)
       while (cursor.nextBatch()) {
         const { batchStart, batchEnd } = cursor
+        fromOffset = checkOffsets(cursor.header, { fromOffset, upToOffset, segment })
         const filtered = await this.#filterBatch(chunk, context)
         if (filtered !== 'unchanged') isChanged = true
         if (filtered === 'removed') continue
@@ -293,4 +297,14 @@ class LogCleaning {
     await turn()
     if (isCancelled() || log.isClosed || log.isOffline) throw new CleaningCancelled()
   }
+}
+
+/** Offsets are not covered by the checksum. Returns the offset after the batch. */
+function checkOffsets(
+  header: RecordBatchHeader,
+  { fromOffset, upToOffset, segment }: { fromOffset: bigint; upToOffset: bigint; segment: Segment }
+): bigint {
+  const nextOffset = lastOffsetOf(header) + 1n
+  if (header.baseOffset >= fromOffset && header.lastOffsetDelta >= 0 && nextOffset <= upToOffset) return nextOffset
+  throw new Error(`${segment.logPath} is damaged: offset ${header.baseOffset} is not in ${fromOffset} to ${upToOffset}`)
 }
