@@ -10,7 +10,8 @@ import { silentLogger } from '../../../src/telemetry/index.ts'
 
 /** Writes in the order in which they were begun. */
 export class WriteQueue {
-  readonly #waiting: (() => void)[] = []
+  readonly #waiting: { readonly write: () => KafkaErrorName; readonly resolve: (error: KafkaErrorName) => void }[] = []
+  #isDead = false
   /** Whether writes finish at once. */
   isImmediate = true
 
@@ -21,30 +22,37 @@ export class WriteQueue {
 
   /** Runs a write, now or when `finishOne` gets to it. */
   run(write: () => KafkaErrorName): Promise<KafkaErrorName> {
-    if (this.isImmediate) return Promise.resolve(write())
-    return new Promise(resolve => this.#waiting.push(() => resolve(write())))
+    if (this.isImmediate && !this.#isDead && this.#waiting.length === 0) return Promise.resolve(write())
+    return new Promise(resolve => {
+      if (!this.#isDead) this.#waiting.push({ write, resolve })
+    })
   }
 
   /** Finishes the oldest write. Answers whether there was one. */
   finishOne(): boolean {
-    const write = this.#waiting.shift()
-    write?.()
-    return write !== undefined
+    const first = this.#waiting.shift()
+    first?.resolve(first.write())
+    return first !== undefined
   }
 
-  /** Loses what has not finished: the process is gone. */
-  lose(): void {
-    this.#waiting.length = 0
+  /** The process is gone: the first few writes reached the disk, nobody hears of any. */
+  crash(keptCount = 0): void {
+    this.#isDead = true
+    for (const { write } of this.#waiting.splice(0).slice(0, keptCount)) write()
   }
 }
 
 /** `__transaction_state` in memory; a real one runs in the tests over sockets. */
 export class MemoryTransactionLog implements TransactionLog {
-  readonly records: TransactionRecord[] = []
+  readonly records: TransactionRecord[]
   readonly queue = new WriteQueue()
   /** Errors that the next appends get. */
   readonly errors: KafkaErrorName[] = []
   coordinatorEpoch = 0
+
+  constructor(records: TransactionRecord[] = []) {
+    this.records = records
+  }
 
   ensureCreated(): Promise<boolean> {
     return Promise.resolve(true)

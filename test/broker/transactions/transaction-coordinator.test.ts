@@ -119,7 +119,7 @@ for (const isCommit of [true, false]) {
     void end(first, identity, { isCommit })
     await turn()
     first.markers.queue.finishOne()
-    first.markers.queue.lose()
+    first.markers.queue.crash()
 
     const markers = new MemoryMarkers()
     const { log } = first
