@@ -143,8 +143,10 @@ test('requests that say too little or the wrong thing are refused, each in its w
     'INVALID_REQUEST',
     'TopicPartitions must be empty when (re-)joining.'
   ])
-  const [unsubscribed] = await answer({ ...full, subscribedTopicNames: null })
-  assert.equal(unsubscribed, 'INVALID_REQUEST')
+  assert.deepEqual(await answer({ ...full, subscribedTopicNames: null }), [
+    'INVALID_REQUEST',
+    'Either SubscribedTopicNames or SubscribedTopicRegex must be non-null when (re-)joining.'
+  ])
   const [assignor] = await answer({ ...full, serverAssignor: 'none-such' })
   assert.equal(assignor, 'UNSUPPORTED_ASSIGNOR')
   const [regex] = await answer({ ...full, subscribedTopicRegex: '[' })
@@ -231,6 +233,19 @@ test('partitions that are added are assigned; a topic that appears is too', asyn
   await settle([member], 3)
   await createNamedTopic(peer, later, 2)
   await settle([member], 5)
+})
+
+test('a member may join without topics, and subscribe later', async t => {
+  const { peer, groupId } = await groupForTest(t)
+  const topic = await createTopic(peer, { partitions: 2 })
+  const member = new GroupMember(peer.connection, { groupId })
+  const joined = await member.join({ subscribedTopicNames: [] })
+
+  assert.deepEqual([joined.memberEpoch, joined.assignment?.topicPartitions], [2, []])
+  await member.beat({ subscribedTopicNames: [topic.name] })
+  await settle([member], 2)
+  await member.beat({ subscribedTopicNames: [] })
+  await settle([member], 0)
 })
 
 test('range gives each member one contiguous range of every topic', async t => {

@@ -118,7 +118,8 @@ function joinProblem(request: ConsumerGroupHeartbeatRequest): string | undefined
   if (request.topicPartitions === null || request.topicPartitions.length > 0) {
     return 'TopicPartitions must be empty when (re-)joining.'
   }
-  const isSubscribed = (names !== null && names.length > 0) || (regex !== null && regex !== '')
+  // An empty list is a member without topics: a consumer whose pattern matches nothing yet joins with one.
+  const isSubscribed = names !== null || regex !== null
   return isSubscribed
     ? undefined
     : 'Either SubscribedTopicNames or SubscribedTopicRegex must be non-null when (re-)joining.'
