@@ -61,9 +61,12 @@ export interface Listening {
 
 /** Starts all listeners, or none. */
 export async function startListening(context: ListeningContext, endpoints: Endpoints): Promise<Listening> {
-  const { listeners, options, settings, metrics } = context
+  const { listeners, options, settings, metrics, parts } = context
   const clock = options.clock ?? systemClock
-  const shared = { limits: new ConnectionLimits(settings, clock), framePool: new FramePool() }
+  const shared = {
+    limits: new ConnectionLimits(settings, clock, address => parts.quotas.connected(address)),
+    framePool: new FramePool()
+  }
   const servers: Server[] = []
   const close = async (): Promise<void> => {
     await Promise.all(servers.map(server => server.close()))

@@ -5,7 +5,8 @@
  * Unlike Kafka, which stops accepting when `max.connections` is reached, this
  * broker closes what comes above it: a client then gets an error at once
  * instead of a silence. New connections above the rate wait, as in Kafka, but at
- * most `DELAY_MS_MAX`; with that, waiting connections are bounded too.
+ * most `DELAY_MS_MAX`; with that, waiting connections are bounded too. What comes
+ * above the quota of its address is kept waiting and then closed, as in Kafka.
  * Settings are read at every decision, so a change counts at once.
  * Source: KIP-402, KIP-612.
  */
@@ -25,12 +26,20 @@ const DELAY_MS_MAX = 10_000
 const BURST_MS = 1000
 
 /** Whether a connection may be, and when. */
-export type Admission = { readonly delayMs: number } | { readonly refusal: string }
+export type Admission = { readonly delayMs: number } | Refusal
+
+/** A connection that may not be. */
+export interface Refusal {
+  readonly refusal: string
+  /** How long it is kept before it is closed, in milliseconds. Default 0. */
+  readonly holdMs?: number
+}
 
 /** Counts the connections of one broker. */
 export class ConnectionLimits {
   readonly #settings: BrokerSettings
   readonly #clock: Clock
+  readonly #tooSoonMs: (address: string) => number
   readonly #byAddress = new Map<string, number>()
   readonly #byListener = new Map<string, number>()
   #count = 0
@@ -38,15 +47,24 @@ export class ConnectionLimits {
   #paidUntilMs = Number.NEGATIVE_INFINITY
   #overrides = { text: '', counts: new Map<string, number>() }
 
-  constructor(settings: BrokerSettings, clock: Clock) {
+  /** @param tooSoonMs - By how much a connection of an address comes too soon for its quota; 0 if it does not. */
+  constructor(settings: BrokerSettings, clock: Clock, tooSoonMs: (address: string) => number = () => 0) {
     this.#settings = settings
     this.#clock = clock
+    this.#tooSoonMs = tooSoonMs
   }
 
   /** Counts a connection in, unless it is refused. */
   acquire(address: string, listener: LimitedListener): Admission {
     const refusal = this.#refusal(address, listener)
     if (refusal !== undefined) return { refusal }
+    const tooSoonMs = this.#tooSoonMs(address)
+    if (tooSoonMs > 0) {
+      return {
+        refusal: 'more new connections than connection_creation_rate allows',
+        holdMs: Math.min(tooSoonMs, DELAY_MS_MAX)
+      }
+    }
     const delayMs = this.#pay()
     if (delayMs > DELAY_MS_MAX) return { refusal: 'more new connections than max.connection.creation.rate allows' }
     this.#count += 1
@@ -79,7 +97,7 @@ export class ConnectionLimits {
     return this.#overrides.counts.get(address) ?? this.#settings.number('max.connections.per.ip')
   }
 
-  /** Milliseconds until the rate has room for one more connection, which takes its place only if it can wait so long. */
+  /** Milliseconds until the rate has room for one more; it takes its place only if it can wait so long. */
   #pay(): number {
     const nowMs = this.#clock.monotonicMs()
     const startMs = Math.max(this.#paidUntilMs, nowMs - BURST_MS)

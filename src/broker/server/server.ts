@@ -17,6 +17,8 @@ import { TlsAcceptor } from './tls-acceptor.ts'
 const END_DEADLINE_MS = 1000
 /** At most one line about refused connections in this time, in milliseconds. */
 const REFUSAL_LOG_PERIOD_MS = 10_000
+/** Most refused connections that are kept for a while before they are closed. */
+const HELD_COUNT_MAX = 1000
 
 /** What serves one connection. */
 export interface Service {
@@ -56,6 +58,8 @@ interface Context {
   readonly connections: Set<Connection>
   readonly acceptor: TlsAcceptor | undefined
   readonly refusals: { count: number; loggedAtMs: number }
+  /** Connections that wait: for their turn, or for being closed. */
+  readonly waiting: Set<net.Socket>
 }
 
 /**
@@ -76,7 +80,13 @@ export async function startServer(options: ServerOptions): Promise<Server> {
         onSecure: (socket, principal) => connect(socket, principal, context)
       })
     : undefined
-  const context: Context = { options, connections, acceptor, refusals: { count: 0, loggedAtMs: -Infinity } }
+  const context: Context = {
+    options,
+    connections,
+    acceptor,
+    refusals: { count: 0, loggedAtMs: -Infinity },
+    waiting: new Set()
+  }
   const server = net.createServer({ noDelay: true, keepAlive: true }, socket => void accept(socket, context))
   let port: number
   try {
@@ -91,6 +101,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     sweeper.cancel()
     const isClosed = new Promise<void>(resolve => server.close(() => resolve()))
     acceptor?.close()
+    for (const socket of context.waiting) socket.destroy()
     await Promise.all([...connections].map(connection => connection.end(END_DEADLINE_MS)))
     await isClosed
   }
@@ -99,12 +110,13 @@ export async function startServer(options: ServerOptions): Promise<Server> {
 
 async function accept(socket: net.Socket, context: Context): Promise<void> {
   const { options, acceptor } = context
-  const { limits, listener, clock } = options
+  const { limits, listener } = options
   const address = plainAddress(socket.remoteAddress)
   const admission = limits.acquire(address, listener)
   if ('refusal' in admission) {
     logRefusal(admission.refusal, context)
     socket.on('error', () => undefined) // it is being thrown away
+    await hold(socket, admission.holdMs ?? 0, context)
     socket.destroy()
     return
   }
@@ -117,11 +129,30 @@ async function accept(socket: net.Socket, context: Context): Promise<void> {
   })
   if (admission.delayMs > 0) {
     socket.on('error', () => undefined) // 'close' follows
-    await sleep(clock, admission.delayMs, gone.signal)
+    await wait(socket, { holdMs: admission.delayMs, gone: gone.signal }, context)
     if (gone.signal.aborted) return
   }
   if (acceptor === undefined) connect(socket, ANONYMOUS, context)
   else acceptor.accept(socket)
+}
+
+/** Keeps a client that comes back too often from coming back at once. */
+async function hold(socket: net.Socket, holdMs: number, context: Context): Promise<void> {
+  if (holdMs <= 0 || context.waiting.size >= HELD_COUNT_MAX) return
+  const gone = new AbortController()
+  socket.once('close', () => gone.abort())
+  await wait(socket, { holdMs, gone: gone.signal }, context)
+}
+
+/** Waits with a connection that is not read yet; it ends with the listener. */
+async function wait(
+  socket: net.Socket,
+  { holdMs, gone }: { holdMs: number; gone: AbortSignal },
+  { options, waiting }: Context
+): Promise<void> {
+  waiting.add(socket)
+  await sleep(options.clock, holdMs, gone)
+  waiting.delete(socket)
 }
 
 function connect(socket: net.Socket, principal: string, { options, connections }: Context): void {

@@ -80,7 +80,7 @@ export function isProblem(value: QuotaEntity | QuotaProblem): value is QuotaProb
 export function quotaProblem(entity: QuotaEntity, key: string, value: number): QuotaProblem | undefined {
   const type = ('ip' in entity ? IP_KEYS : CLIENT_KEYS).get(key)
   if (type === undefined) return invalid(`Invalid configuration key ${key}`)
-  if (Number.isNaN(value)) return invalid(`Configuration ${key} must be a number`)
+  if (!(value > 0)) return invalid(`Quota ${key} must be greater than 0`)
   if (type === 'long' && Math.abs(Math.floor(value + 1e-6) - value) > 1e-6)
     return invalid(`Configuration ${key} must be a Long value`)
   return undefined
