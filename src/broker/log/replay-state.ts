@@ -11,9 +11,10 @@
 
 import fs from 'node:fs/promises'
 import path from 'node:path'
+import { messageOf, PipelineError } from '../../core/index.ts'
 import type { Logger } from '../../telemetry/index.ts'
 import { isControl, type RecordBatchHeader } from '../../protocol/index.ts'
-import { decodeMarker } from './control-records.ts'
+import { decodeMarker, type MarkerFields } from './control-records.ts'
 import type { FilePool } from './file-pool.ts'
 import { LeaderEpochs } from './leader-epochs.ts'
 import { ProducerState } from './producer-state.ts'
@@ -101,7 +102,7 @@ interface Replay {
   readonly epochs: LeaderEpochs
 }
 
-async function replaySegment({ pool }: ReplayOptions, segment: Segment, replay: Replay): Promise<void> {
+async function replaySegment({ pool, logger }: ReplayOptions, segment: Segment, replay: Replay): Promise<void> {
   const { fromOffset, epochs } = replay
   const aborts = (await loadAborts(segment, pool)) ?? new TransactionIndex()
   const savedCount = aborts.count
@@ -116,7 +117,7 @@ async function replaySegment({ pool }: ReplayOptions, segment: Segment, replay: 
     onBatch: (header, _position, batch) => {
       if (header.baseOffset < fromOffset) return undefined
       epochs.assign(header.partitionLeaderEpoch, header.baseOffset)
-      replayBatch(header, batch, { producers: replay.producers, aborts })
+      replayBatch(header, () => markerOf(header, batch, logger), { producers: replay.producers, aborts })
       return undefined
     }
   })
@@ -131,7 +132,7 @@ async function replaySegment({ pool }: ReplayOptions, segment: Segment, replay: 
 
 function replayBatch(
   header: RecordBatchHeader,
-  batch: Buffer,
+  readMarker: () => MarkerFields | undefined,
   { producers, aborts }: { producers: ProducerState; aborts: TransactionIndex }
 ): void {
   if (header.producerId < 0n) return
@@ -140,10 +141,22 @@ function replayBatch(
     producers.apply({ ...header, recordCount: header.lastOffsetDelta + 1 }, header.baseOffset, header.maxTimestamp)
     return
   }
-  const marker = decodeMarker(batch)
+  const marker = readMarker()
   if (marker === undefined) return
   const { ending } = producers.applyMarker(marker, header.baseOffset, header.maxTimestamp)
   if (ending === undefined) return
   const lastStableOffset = producers.complete(ending)
   if (!ending.isCommit) aborts.append({ ...ending, lastStableOffset })
+}
+
+/** A marker whose bytes were damaged on the disk must not keep the broker from starting. */
+function markerOf(header: RecordBatchHeader, batch: Buffer, logger: Logger): MarkerFields | undefined {
+  try {
+    return decodeMarker(batch)
+  } catch (error) {
+    if (!PipelineError.is(error)) throw error
+    const fields = { offset: header.baseOffset.toString(), producerId: header.producerId.toString() }
+    logger.error({ ...fields, error: messageOf(error) }, 'a control batch cannot be read: its transaction stays open')
+    return undefined
+  }
 }

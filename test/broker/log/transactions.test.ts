@@ -412,3 +412,41 @@ test('questions about a producer have their turn in the order in which they were
 
   assert.deepEqual(order, ['second', 'third'])
 })
+
+test('a marker that the disk has damaged does not keep the log from opening', async t => {
+  const folder = await temporaryFolder(t)
+  const log = await openLog(t, { folder })
+  await append(log, dataOf())
+  await end(log, false)
+  await append(log, batchOfCount(1), {})
+  await log.close()
+  for (const name of await fs.readdir(folder)) {
+    if (/\.(snapshot|txnindex)$/.test(name)) await fs.rm(path.join(folder, name))
+  }
+  const file = path.join(folder, '00000000000000000000.log')
+  const bytes = await fs.readFile(file)
+  bytes[readBatchHeader(bytes, 0).sizeBytes + 61] = 0x7f // the length of the marker's record
+  await fs.writeFile(file, bytes)
+
+  const again = await openLog(t, { folder, recoveryPoint: 3n })
+
+  assert.deepEqual([again.highWatermark, again.lastStableOffset], [3n, 0n])
+})
+
+test('a log without snapshots, whose beginning was deleted, still knows what was aborted', async t => {
+  const folder = await temporaryFolder(t)
+  const config = { segmentBytes: 300 }
+  const log = await openLog(t, { folder, config })
+  await append(log, dataOf())
+  for (let count = 0; count < 4; count++) await append(log, batchOfCount(1, 'x'.repeat(100)), {})
+  await append(log, dataOf({ sequence: 1 })) // 5
+  await end(log, false) // 6
+  await log.deleteRecords(6n)
+  assert.deepEqual(await abortedFrom(log, 6n), [[7n, 0n]])
+  await log.close()
+
+  const again = await openLog(t, { folder, config, recoveryPoint: 0n, logStartOffset: 6n })
+
+  assert.equal(again.lastStableOffset, 7n)
+  assert.deepEqual(await abortedFrom(again, 6n), [[7n, 0n]])
+})
