@@ -25,8 +25,15 @@ export interface BrokerOptions {
    * `advertised.listeners` and `listener.security.protocol.map` in `config` say, else one PLAINTEXT listener.
    */
   readonly listeners?: readonly ListenerOptions[]
+  /**
+   * Whether a listener without TLS is refused unless it listens on this machine only. Default `false`; the command
+   * line sets it.
+   */
+  readonly isLoopbackGuarded?: boolean
   /** Users for SCRAM that are stored at the first start of a data folder; later ones come through Kafka's API. */
   readonly scramUsers?: readonly ScramUser[]
+  /** Passwords by user name for PLAIN, on every listener that has no users of its own. Default: nobody. */
+  readonly plainUsers?: Readonly<Record<string, string>>
   /** Kafka `node.id`. Default 1. */
   readonly nodeId?: number
   /** Broker settings by Kafka's names. Default: Kafka's, but `offsets.topic.num.partitions` 4. */

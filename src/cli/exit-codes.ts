@@ -25,6 +25,7 @@ export const EXIT = {
 
 /** Errors of other rooms that speak of a setting: nothing but the pipeline file can help. */
 const SETTINGS: ReadonlySet<string> = new Set([
+  'ERR_BROKER_INVALID_SETTING',
   'ERR_CLIENT_OPTIONS_INVALID',
   'ERR_DISPATCHER_DEAD_LETTER_LOOP',
   'ERR_DISPATCHER_TARGET_INVALID',

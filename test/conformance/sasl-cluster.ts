@@ -24,7 +24,8 @@ const CONFIG = {
   'listener.name.plaintext.scram-sha-256.sasl.jaas.config': `${SCRAM_MODULE} required;`,
   'listener.name.plaintext.scram-sha-512.sasl.jaas.config': `${SCRAM_MODULE} required;`,
   // Tokens without a signature: what Kafka offers for tests of this mechanism.
-  'listener.name.plaintext.oauthbearer.sasl.jaas.config': `${BEARER_MODULE} required unsecuredLoginStringClaim_sub="admin";`,
+  'listener.name.plaintext.oauthbearer.sasl.jaas.config':
+    `${BEARER_MODULE} required ` + 'unsecuredLoginStringClaim_sub="admin";',
   'connection.failed.authentication.delay.ms': '20',
   'connections.max.reauth.ms': String(SESSION_MS)
 }

@@ -182,7 +182,8 @@ for (const [mechanism, type, hash] of [
       message: { upsertions: [{ name, mechanism: type, iterations: 4096, salt, saltedPassword }] }
     })
     assert.deepEqual(results, [{ user: name, errorCode: 0, errorMessage: null }])
-    const generic = `Authentication failed during authentication due to invalid credentials with SASL mechanism ${mechanism}`
+    const generic =
+      'Authentication failed during authentication due to invalid credentials with SASL mechanism ' + mechanism
 
     const attempt = async (username: string, password: string): Promise<SaslConnection> => {
       const connection = await open(t)

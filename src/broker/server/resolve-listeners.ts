@@ -49,6 +49,8 @@ export interface ListeningOptions {
   readonly advertisedHost?: string
   readonly advertisedPort?: number
   readonly listeners?: readonly ListenerOptions[]
+  readonly isLoopbackGuarded?: boolean
+  readonly plainUsers?: Readonly<Record<string, string>>
 }
 
 const DEFAULT_HOST = '127.0.0.1'
@@ -61,7 +63,7 @@ export function resolveListeners(
 ): { readonly listeners: readonly Listener[]; readonly problems: readonly string[] } {
   const problems: string[] = []
   const given = givenListeners(options, settings, problems)
-  const listeners = given.map(each => resolve(each, settings, problems))
+  const listeners = given.map(each => resolve(each, { broker: settings, problems, plainUsers: options.plainUsers }))
   const names = listeners.map(listener => listener.name)
   const twice = names.filter((name, index) => names.indexOf(name) !== index)
   if (twice.length > 0)
@@ -70,6 +72,7 @@ export function resolveListeners(
   if (parseOverrides(overrides) === undefined) {
     problems.push(`max.connections.per.ip.overrides is "${overrides}": address:count,… is expected`)
   }
+  if (options.isLoopbackGuarded === true) problems.push(...listeners.flatMap(each => openProblem(each) ?? []))
   if (listeners.length === 0) problems.push('listeners is empty: a broker needs one')
   return { listeners, problems }
 }
@@ -77,6 +80,16 @@ export function resolveListeners(
 /** `host:port`, with an IPv6 address in brackets. */
 export function hostAndPort(host: string, port: number): string {
   return `${isIP(host) === 6 ? `[${host}]` : host}:${port}`
+}
+
+/** Whoever can read the network could read records and passwords, and write: that is asked for, not stumbled into. */
+function openProblem({ name, host, securityProtocol }: Listener): string | undefined {
+  const isEncrypted = securityProtocol === 'SSL' || securityProtocol === 'SASL_SSL'
+  if (isEncrypted || /^(?:localhost|127\.[\d.]+|::1)$/i.test(host)) return undefined
+  return (
+    `listener ${name}: ${securityProtocol} on ${host} is open to the network without encryption; ` +
+    'use SASL_SSL or SSL there, or --allow-insecure-network if that network is your own'
+  )
 }
 
 function givenListeners(options: ListeningOptions, settings: BrokerSettings, problems: string[]): ListenerOptions[] {
@@ -100,8 +113,14 @@ function givenListeners(options: ListeningOptions, settings: BrokerSettings, pro
       }
     ]
   }
+  if ([host, port, advertisedHost, advertisedPort].some(value => value !== undefined)) {
+    problems.push('host and port are given as well as listeners: the address belongs to each of the listeners')
+  }
   const advertised = new Map(parseAddresses('advertised.listeners', settings, problems).map(each => [each.name, each]))
-  return parseAddresses('listeners', settings, problems).map(({ name, host, port }) => {
+  // This broker has no controller beside it: settings of a Kafka that has one may be used all the same.
+  const controllers = new Set((settings.given['controller.listener.names'] ?? '').toUpperCase().split(/[\s,]+/))
+  const own = parseAddresses('listeners', settings, problems).filter(({ name }) => !controllers.has(name))
+  return own.map(({ name, host, port }) => {
     const told = advertised.get(name)
     return {
       name,
@@ -136,7 +155,14 @@ function parseAddresses(
   })
 }
 
-function resolve(options: ListenerOptions, broker: BrokerSettings, problems: string[]): Listener {
+interface ResolveContext {
+  readonly broker: BrokerSettings
+  readonly problems: string[]
+  /** Users of listeners that have none of their own. */
+  readonly plainUsers: Readonly<Record<string, string>> | undefined
+}
+
+function resolve(options: ListenerOptions, { broker, problems, plainUsers }: ResolveContext): Listener {
   const name = options.name ?? options.securityProtocol ?? 'PLAINTEXT'
   const settings = new ListenerSettings(broker.given, name)
   const securityProtocol = options.securityProtocol ?? mappedProtocol(name, broker)
@@ -157,7 +183,7 @@ function resolve(options: ListenerOptions, broker: BrokerSettings, problems: str
     advertisedPort: options.advertisedPort,
     securityProtocol: securityProtocol ?? 'PLAINTEXT',
     tls: isTls ? resolveTls(options, settings, problem) : undefined,
-    sasl: isSasl ? resolveSasl(options, { settings, broker, problem }) : undefined,
+    sasl: isSasl ? resolveSasl(options, { settings, broker, problem, plainUsers }) : undefined,
     connectionCountMax
   }
   for (const text of settings.problems) problem(text)
@@ -190,10 +216,14 @@ function resolveTls(
 
 function resolveSasl(
   options: ListenerOptions,
-  context: { settings: ListenerSettings; broker: BrokerSettings; problem: (text: string) => void }
+  context: Pick<ResolveContext, 'broker' | 'plainUsers'> & {
+    settings: ListenerSettings
+    problem: (text: string) => void
+  }
 ): ListenerSasl {
   const { settings, broker, problem } = context
-  const sasl = { ...settings.sasl(), ...options.sasl }
+  const forAll = context.plainUsers === undefined ? {} : { plainUsers: context.plainUsers }
+  const sasl: ListenerSaslOptions = { ...forAll, ...settings.sasl(), ...options.sasl }
   const { plainUsers, oauth } = sasl
   const setUp: SaslMechanism[] = ['SCRAM-SHA-256', 'SCRAM-SHA-512']
   if (plainUsers !== undefined) setUp.push('PLAIN')

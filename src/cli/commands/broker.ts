@@ -5,12 +5,16 @@ import { InvalidArgumentError, type Command } from 'commander'
 import { type CommonOptions, loggerFor } from '../context.ts'
 import { runAlone } from '../process/role.ts'
 import type { CommandAction } from './action.ts'
+import { brokerOptionsOf, type BrokerSecurityOptions, brokerSecurityOptions, refuseSecret } from './broker-security.ts'
 import { metricsPortOption, parsePort } from './options.ts'
 
-interface BrokerCommandOptions extends CommonOptions {
-  readonly data: string
-  readonly host: string
-  readonly port: number
+const DATA_DIR = '.comporta/data'
+const PORT = 9092
+
+interface BrokerCommandOptions extends CommonOptions, BrokerSecurityOptions {
+  readonly data?: string
+  readonly host?: string
+  readonly port?: number
   readonly advertisedHost?: string
   readonly set: Record<string, string>
   readonly acceptReplicationFactor?: boolean
@@ -19,15 +23,15 @@ interface BrokerCommandOptions extends CommonOptions {
 
 /** Adds the command. */
 export function addBroker(program: Command, action: CommandAction): void {
-  program
+  const command = program
     .command('broker')
     .summary('run the embedded Kafka broker')
     .description(
       'A single-node Kafka broker: any Kafka client can use it. It keeps its log in Kafka’s own file format.'
     )
-    .option('--data <dir>', 'folder of the log', '.comporta/data')
-    .option('--host <address>', 'address to listen on; loopback unless you say otherwise', '127.0.0.1')
-    .option('--port <number>', 'port to listen on, 0 for any', parsePort, 9092)
+    .option('--data <dir>', `folder of the log (default: log.dirs, or ${DATA_DIR})`)
+    .option('--host <address>', 'address to listen on (default: 127.0.0.1, this machine only)')
+    .option('--port <number>', `port to listen on, 0 for any (default: ${PORT})`, parsePort)
     .option('--advertised-host <name>', 'host that clients are told to connect to (default: --host)')
     .option('--set <name=value>', 'a Kafka broker setting; may be repeated', parseSetting, {})
     .option('--accept-replication-factor', 'take topics that want several copies: they have one, and a warning says so')
@@ -36,37 +40,56 @@ export function addBroker(program: Command, action: CommandAction): void {
     .addHelpText(
       'after',
       '\nExamples:\n  comporta broker\n' +
-        '  comporta broker --data /var/lib/comporta --port 9092 --set log.retention.hours=24'
+        '  comporta broker --data /var/lib/comporta --port 9092 --set log.retention.hours=24\n' +
+        '  comporta broker --listener SASL_SSL://0.0.0.0:9093 \\\n' +
+        '    --advertised-listener SASL_SSL://kafka.example:9093 \\\n' +
+        '    --tls-cert broker.pem --tls-key broker-key.pem --scram-users users.txt\n' +
+        '  comporta broker --config server.properties'
     )
-    .action(action(broker))
+  for (const option of brokerSecurityOptions()) command.addOption(option)
+  command.action(action(broker))
 }
 
 async function broker(options: BrokerCommandOptions): Promise<number> {
   const logger = loggerFor('broker', options)
+  const secured = brokerOptionsOf(options, process.env)
+  const dataDir = options.data ?? secured.dataDir ?? DATA_DIR
   const { startBrokerRole } = await import('../roles/broker.ts')
   const role = await startBrokerRole(
     {
-      dataDir: options.data,
-      host: options.host,
-      port: options.port,
-      config: options.set,
+      ...secured,
+      dataDir,
+      ...addressOf(options, secured.config),
       metricsPort: options.metricsPort,
       acceptReplicationFactor: options.acceptReplicationFactor ?? false,
-      ...(options.poseAs === undefined ? {} : { poseAs: options.poseAs }),
-      ...(options.advertisedHost === undefined ? {} : { advertisedHost: options.advertisedHost })
+      ...(options.poseAs === undefined ? {} : { poseAs: options.poseAs })
     },
     logger
   )
   process.stdout.write(
     options.json === true
       ? `${JSON.stringify(role.info)}\n`
-      : `Kafka broker on ${role.info['bootstrapServers']}, data in ${options.data}. Ctrl-C stops it.\n`
+      : `Kafka broker on ${role.info['listeners']}, data in ${dataDir}. Ctrl-C stops it.\n`
   )
   return await runAlone(role, logger, 30_000)
+}
+
+/** The one PLAINTEXT listener of the simple options, unless there are others. */
+function addressOf(
+  { host, port, advertisedHost }: BrokerCommandOptions,
+  config: Readonly<Record<string, string>> = {}
+): { host?: string; port?: number; advertisedHost?: string } {
+  const hasListeners = config['listeners'] !== undefined
+  return {
+    ...(host === undefined ? {} : { host }),
+    ...(port === undefined ? (hasListeners ? {} : { port: PORT }) : { port }),
+    ...(advertisedHost === undefined ? {} : { advertisedHost })
+  }
 }
 
 function parseSetting(text: string, before: Record<string, string>): Record<string, string> {
   const at = text.indexOf('=')
   if (at <= 0) throw new InvalidArgumentError('Write name=value, for example log.retention.hours=24.')
+  refuseSecret(text.slice(0, at))
   return { ...before, [text.slice(0, at)]: text.slice(at + 1) }
 }

@@ -1,6 +1,6 @@
 /** The embedded broker as a role. */
 
-import { type BrokerOptions, parseKafkaRelease, startBroker } from '../../broker/index.ts'
+import { type Broker, type BrokerOptions, parseKafkaRelease, startBroker } from '../../broker/index.ts'
 import type { Logger } from '../../telemetry/index.ts'
 import type { RunningRole } from '../process/role.ts'
 import { type MetricsOptions, startRoleMetrics } from './role-metrics.ts'
@@ -9,7 +9,19 @@ import { type MetricsOptions, startRoleMetrics } from './role-metrics.ts'
 export interface BrokerRoleOptions
   extends
     MetricsOptions,
-    Pick<BrokerOptions, 'dataDir' | 'host' | 'port' | 'advertisedHost' | 'config' | 'acceptReplicationFactor'> {
+    Pick<
+      BrokerOptions,
+      | 'dataDir'
+      | 'host'
+      | 'port'
+      | 'advertisedHost'
+      | 'scramUsers'
+      | 'plainUsers'
+      | 'isLoopbackGuarded'
+      | 'nodeId'
+      | 'config'
+      | 'acceptReplicationFactor'
+    > {
   /** Release of Kafka, as its user wrote it. */
   readonly poseAs?: string
 }
@@ -21,11 +33,16 @@ export async function startBrokerRole(options: BrokerRoleOptions, logger: Logger
   const metrics = await startRoleMetrics({ metricsPort })
   const broker = await startBroker({ ...brokerOptions, logger, meter: metrics.meter })
   return {
-    info: { bootstrapServers: broker.bootstrapServers, ...metrics.info },
+    info: { bootstrapServers: broker.bootstrapServers, listeners: listenersOf(broker), ...metrics.info },
     status: () => ({}),
     drain: async () => {
       await broker.close()
       await metrics.close()
     }
   }
+}
+
+/** `NAME host:port`, one after the other. */
+function listenersOf(broker: Broker): string {
+  return broker.listeners.map(({ name, bootstrapServers }) => `${name} ${bootstrapServers}`).join(', ')
 }

@@ -14,8 +14,11 @@
 /** Name of a principal for a subject; `undefined` if no rule applies. */
 export type PrincipalMapper = (subject: string) => string | undefined
 
-const RULE =
-  /\s*(?:(?<isDefault>DEFAULT)|RULE:(?<pattern>(?:\\.|[^\\/])*)\/(?<replacement>(?:\\.|[^\\/])*)\/(?<letters>[LU]?))\s*(?:,|$)/y
+const RULE = new RegExp(
+  String.raw`\s*(?:(?<isDefault>DEFAULT)` +
+    String.raw`|RULE:(?<pattern>(?:\\.|[^\\/])*)/(?<replacement>(?:\\.|[^\\/])*)/(?<letters>[LU]?))\s*(?:,|$)`,
+  'y'
+)
 
 /**
  * Reads rules.
