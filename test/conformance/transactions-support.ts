@@ -118,6 +118,14 @@ export class TransactionalProducer {
     return new TransactionalProducer({ peer, transactionalId, protocol, identity })
   }
 
+  /** The same producer after its broker was started again. */
+  static resume(peer: Peer, before: TransactionalProducer): TransactionalProducer {
+    const { transactionalId, protocol, identity } = before
+    const producer = new TransactionalProducer({ peer, transactionalId, protocol, identity })
+    for (const [name, sequence] of before.#sequences) producer.#sequences.set(name, sequence)
+    return producer
+  }
+
   /** AddPartitionsToTxn, as clients of the first protocol send it. */
   async add({ topic, partition = 0 }: Target, options: { version?: number } = {}): Promise<string> {
     const message = {
