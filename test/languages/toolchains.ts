@@ -1,0 +1,81 @@
+/**
+ * Clients of other languages: built by their own toolchains into `.cache/`, run
+ * as programs on the embedded broker.
+ *
+ * Without the toolchain a suite is skipped, and says so; with
+ * `REQUIRE_TOOLCHAINS=1`, as in CI, its absence is a failure.
+ */
+
+import { spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { mkdir, readdir, readFile, rename } from 'node:fs/promises'
+import { join } from 'node:path'
+import { runProcess } from '../support/child-process.ts'
+
+const cacheDir = join(import.meta.dirname, '../../.cache/languages')
+const goDir = join(import.meta.dirname, 'go')
+const pythonDir = join(import.meta.dirname, 'python')
+/** A first build downloads the modules and compiles them all. */
+const buildTimeoutMs = 280_000
+
+/** Whether a toolchain's absence is a failure. */
+export const areRequired = process.env['REQUIRE_TOOLCHAINS'] === '1'
+
+/** Why Go's tests cannot run here, or `false`. */
+export const goSkip = versionAtLeast(['go', 'version'], /go1\.(\d+)/, 21) ? false : 'there is no Go 1.21 or later'
+
+/** Why Python's tests cannot run here, or `false`. */
+export const pythonSkip = versionAtLeast(['python3', '--version'], /Python 3\.(\d+)/, 9)
+  ? false
+  : 'there is no Python 3.9 or later'
+
+function versionAtLeast([command = '', ...args]: readonly string[], pattern: RegExp, minor: number): boolean {
+  const { status, stdout } = spawnSync(command, args, { encoding: 'utf8' })
+  return status === 0 && Number(pattern.exec(stdout)?.[1] ?? 0) >= minor
+}
+
+/** Builds the Go programs of this folder. @returns The path of the binary. */
+export function buildGoClients(): Promise<string> {
+  return buildGo('clients', ['build', '.'])
+}
+
+/** Builds the tests that franz-go ships with its client. @returns The path of the test binary. */
+export function buildFranzTests(): Promise<string> {
+  return buildGo('kgo-test', ['test', '-c', 'github.com/twmb/franz-go/pkg/kgo'])
+}
+
+/** Builds once for a state of the sources. */
+async function buildGo(name: string, [verb = '', ...what]: readonly string[]): Promise<string> {
+  const binary = join(cacheDir, `${name}-${await hashOf(goDir)}`)
+  if (existsSync(binary)) return binary
+  await mkdir(cacheDir, { recursive: true })
+  const fresh = `${binary}.${process.pid}`
+  const [target = '', ...flags] = what.toReversed()
+  await runProcess('go', [verb, ...flags.toReversed(), '-o', fresh, target], { cwd: goDir, timeoutMs: buildTimeoutMs })
+  await rename(fresh, binary)
+  return binary
+}
+
+/** An environment with the pinned Python clients. @returns The path of its interpreter. */
+export async function pythonWithClients(): Promise<string> {
+  const requirements = join(pythonDir, 'requirements.txt')
+  const folder = join(cacheDir, `python-${await hashOf(pythonDir, name => name === 'requirements.txt')}`)
+  const python = join(folder, 'bin/python')
+  const finished = join(folder, 'finished')
+  if (existsSync(finished)) return python
+  await runProcess('python3', ['-m', 'venv', '--clear', folder], { timeoutMs: buildTimeoutMs })
+  const install = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '-r', requirements]
+  await runProcess(python, install, { timeoutMs: buildTimeoutMs })
+  // An install that was cut short is made again.
+  await mkdir(finished)
+  return python
+}
+
+async function hashOf(folder: string, isPart: (name: string) => boolean = () => true): Promise<string> {
+  const hash = createHash('sha256')
+  for (const name of (await readdir(folder)).filter(isPart).toSorted()) {
+    hash.update(name).update(await readFile(join(folder, name)))
+  }
+  return hash.digest('hex').slice(0, 12)
+}
