@@ -22,15 +22,9 @@ import type { BrokerSettings } from './settings.ts'
 
 /** Name of the topic. */
 export const OFFSETS_TOPIC = '__consumer_offsets'
-/** A partition below this size is not worth a rewrite: it replays in a blink. */
-const REWRITE_BYTES_MIN = 16 * 1024 * 1024
-/** A partition is rewritten when it holds this many times what is alive in it. */
-const REWRITE_RATIO = 4
 const REPLAY_BYTES = 1024 * 1024
 /** Below the default of `max.message.bytes`. */
 const BATCH_BYTES = 1_000_000
-/** Source: Kafka `GroupCoordinatorConfig`: compacted, small segments so that they load fast, no compression. */
-const OVERRIDES = { 'cleanup.policy': 'compact', 'compression.type': 'producer', 'segment.bytes': '104857600' }
 
 /** What the topic needs. */
 export interface OffsetsTopicOptions {
@@ -53,7 +47,6 @@ export class OffsetsTopic implements OffsetsLog {
   readonly #options: OffsetsTopicOptions
   /** Appends that came before the topic was there. */
   readonly #waiting: WaitingAppend[] = []
-  readonly #sizes = new Map<number, { bytes: number; aliveBytes: number }>()
   readonly #builder = new RecordBatchBuilder({ sizeBytesMax: BATCH_BYTES })
   #creating: Promise<void> | undefined
 
@@ -79,7 +72,10 @@ export class OffsetsTopic implements OffsetsLog {
   async #create(): Promise<void> {
     try {
       const partitionCount = this.partitionCount
-      await this.#options.logs.createTopic({ name: OFFSETS_TOPIC, partitionCount, configs: OVERRIDES })
+      // Source: Kafka `GroupCoordinatorConfig`: compacted, small segments so that they load fast, no compression.
+      const segmentBytes = this.#options.settings.text('offsets.topic.segment.bytes')
+      const configs = { 'cleanup.policy': 'compact', 'compression.type': 'producer', 'segment.bytes': segmentBytes }
+      await this.#options.logs.createTopic({ name: OFFSETS_TOPIC, partitionCount, configs })
     } finally {
       this.#creating = undefined
     }
@@ -128,7 +124,6 @@ export class OffsetsTopic implements OffsetsLog {
   }
 
   async #appendBatch(log: PartitionLog, batch: Buffer): Promise<KafkaErrorName> {
-    this.#sizeOf(log.partition).bytes += batch.length
     const result = await log.append(batch, { origin: 'coordinator' })
     if (result.errorCode !== 0) return coordinatorError(kafkaErrorName(result.errorCode))
     this.#options.signals.appended(log, batch.length)
@@ -159,42 +154,8 @@ export class OffsetsTopic implements OffsetsLog {
    */
   async replay(...visitors: Parameters<OffsetsLog['replay']>): Promise<void> {
     for (const log of this.#options.logs.topic(OFFSETS_TOPIC)?.logs ?? []) {
-      this.#sizeOf(log.partition).bytes = await replayLog(log, batch => visitBatch(log, batch, visitors))
+      await replayLog(log, batch => visitBatch(log, batch, visitors))
     }
-  }
-
-  /** Whether a rewrite is worth it; see `OffsetsLog`. */
-  isRewriteDue(partition: number): boolean {
-    const { bytes, aliveBytes } = this.#sizeOf(partition)
-    return bytes > REWRITE_BYTES_MIN && bytes > REWRITE_RATIO * aliveBytes
-  }
-
-  /** Replaces what a partition holds; see `OffsetsLog`. */
-  async rewrite(partition: number, records: readonly GroupRecord[]): Promise<KafkaErrorName> {
-    const log = this.#log(partition)
-    if (log === undefined) return 'COORDINATOR_NOT_AVAILABLE'
-    const batches = this.#batches(records)
-    // Before any wait: with nothing alive to append, it must not take commits with it that come meanwhile.
-    const startOffset = log.nextOffset
-    const results = await Promise.all(batches.map(batch => log.append(batch, { origin: 'coordinator' })))
-    const refused = results.find(result => result.errorCode !== 0)
-    if (refused !== undefined) return coordinatorError(kafkaErrorName(refused.errorCode))
-    // What replaces the old records must be as durable as the removal of them.
-    await log.flush()
-    if (log.isOffline) return coordinatorError('KAFKA_STORAGE_ERROR')
-    const deleted = await log.deleteRecords(startOffset)
-    if (deleted.errorCode !== 0) return coordinatorError(kafkaErrorName(deleted.errorCode))
-    const aliveBytes = batches.reduce((sum, batch) => sum + batch.length, 0)
-    this.#sizes.set(partition, { bytes: aliveBytes, aliveBytes })
-    return 'NONE'
-  }
-
-  #sizeOf(partition: number): { bytes: number; aliveBytes: number } {
-    const known = this.#sizes.get(partition)
-    if (known !== undefined) return known
-    const size = { bytes: 0, aliveBytes: 0 }
-    this.#sizes.set(partition, size)
-    return size
   }
 
   #log(partition: number): PartitionLog | undefined {
@@ -210,11 +171,10 @@ interface ReplayedBatch {
   readonly fromOffset: bigint
 }
 
-/** Visits the batches of one partition; answers how many bytes they took. */
-async function replayLog(log: PartitionLog, visit: (batch: ReplayedBatch) => void): Promise<number> {
+/** Visits the batches of one partition. */
+async function replayLog(log: PartitionLog, visit: (batch: ReplayedBatch) => void): Promise<void> {
   const cursor = new RecordCursor()
   let offset = log.logStartOffset
-  let bytes = 0
   while (offset < log.highWatermark) {
     const { records, errorCode } = await log.read(offset, REPLAY_BYTES)
     if (errorCode !== KAFKA_ERRORS.NONE.code || records.length === 0) throw unreadable(log, offset, errorCode)
@@ -226,9 +186,7 @@ async function replayLog(log: PartitionLog, visit: (batch: ReplayedBatch) => voi
       position += sizeBytes
       offset = baseOffset + BigInt(lastOffsetDelta) + 1n
     }
-    bytes += records.length
   }
-  return bytes
 }
 
 function visitBatch(

@@ -175,6 +175,31 @@ export const BROKER_SETTINGS = {
     min: 1,
     doc: 'Most new connections per second; those above it wait.'
   },
+  'log.cleaner.backoff.ms': {
+    type: 'long',
+    default: '15000',
+    min: 0,
+    doc: 'How often compaction looks for work when there was none, in milliseconds.'
+  },
+  'log.cleaner.dedupe.buffer.size': {
+    type: 'long',
+    default: '134217728',
+    min: 1048576,
+    doc: 'Most memory for the keys of one compaction, in bytes; with more keys it makes several passes.'
+  },
+  'log.cleaner.enable': { type: 'boolean', default: 'true', doc: 'Whether compacted topics are compacted.' },
+  'log.cleaner.io.buffer.size': {
+    type: 'int',
+    default: '524288',
+    min: 0,
+    doc: 'Bytes that compaction reads at a time.'
+  },
+  'log.retention.check.interval.ms': {
+    type: 'long',
+    default: '300000',
+    min: 1,
+    doc: 'How often old segments are looked for, in milliseconds.'
+  },
   'max.connections': { type: 'int', default: '2147483647', min: 0, doc: 'Most connections at a time.' },
   'max.connections.per.ip': {
     type: 'int',
@@ -211,6 +236,14 @@ export const BROKER_SETTINGS = {
     default: '10080',
     min: 1,
     doc: 'How long committed offsets are kept after their group is empty, in minutes.'
+  },
+  'offsets.topic.segment.bytes': {
+    type: 'int',
+    // Kafka has 104857600. The active segment is not compacted, and all of it is read at a start: here it is the
+    // same process that has to be ready again in a moment.
+    default: '16777216',
+    min: 1048576,
+    doc: 'Segment size of __consumer_offsets, in bytes; decided when the topic is created.'
   },
   'offsets.topic.num.partitions': {
     type: 'int',
@@ -277,7 +310,8 @@ export const BROKER_SETTINGS = {
   },
   'transaction.state.log.segment.bytes': {
     type: 'int',
-    default: '104857600',
+    // Kafka has 104857600; see offsets.topic.segment.bytes.
+    default: '16777216',
     min: 1048576,
     doc: 'Segment size of __transaction_state, in bytes; decided when the topic is created.'
   },

@@ -169,23 +169,6 @@ export class ConsumerGroupRecords {
     }
   }
 
-  /** Everything that is alive, for a rewrite of the log. */
-  records(): ConsumerGroupRecord[] {
-    const records: ConsumerGroupRecord[] = []
-    for (const member of this.#members.values()) {
-      records.push({ kind: 'member', memberId: member.memberId, value: metadataOf(member) })
-    }
-    records.push({ kind: 'epoch', value: { epoch: this.#epoch, metadataHash: this.#metadataHash } })
-    for (const [memberId, value] of this.#targets) records.push({ kind: 'target', memberId, value })
-    const target = { epoch: this.#assignmentEpoch, timestampMs: this.#assignmentTimestampMs }
-    records.push({ kind: 'targetEpoch', value: target })
-    for (const member of this.#members.values()) {
-      records.push({ kind: 'current', memberId: member.memberId, value: currentOf(member) })
-    }
-    for (const [pattern, value] of this.#regexes) records.push({ kind: 'regex', pattern, value })
-    return records
-  }
-
   /** Records that remove the group from the log. */
   tombstones(): ConsumerGroupRecord[] {
     const records: ConsumerGroupRecord[] = []

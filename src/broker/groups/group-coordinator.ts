@@ -131,13 +131,7 @@ export class GroupCoordinator {
       else this.#table.arm(entry)
     }
     if (this.#table.size > 0) logger.info({ groups: this.#table.size }, 'groups and committed offsets were loaded')
-    this.#retentionTimer = clock.every(settings.retentionCheckMs, () => void this.#tidy()).unref()
-    await this.compact()
-  }
-
-  async #tidy(): Promise<void> {
-    await this.expireOffsets()
-    await this.compact()
+    this.#retentionTimer = clock.every(settings.retentionCheckMs, () => void this.expireOffsets()).unref()
   }
 
   #replayRecord({ key, value }: GroupRecord, origin: RecordOrigin, nowMs: number): void {
@@ -443,26 +437,6 @@ export class GroupCoordinator {
     const isTrace = group.type === 'classic' && group.protocolType === null
     const tombstones = this.#tryKill(entry)
     if (tombstones !== undefined && !isTrace) await this.#log.append(groupId, tombstones)
-  }
-
-  /** Rewrites partitions of `__consumer_offsets` that hold mostly what later records have replaced. */
-  async compact(): Promise<void> {
-    // A rewrite would take the offsets of an open transaction with it.
-    const isKept = (partition: number): boolean => this.#table.isClosed || this.#offsets.isOpen(partition)
-    await this.#log.compact(partition => (isKept(partition) ? undefined : this.#aliveRecords(partition)))
-  }
-
-  #aliveRecords(partition: number): GroupRecord[] {
-    const records: GroupRecord[] = []
-    for (const { group, groupId, stored } of this.#table.list()) {
-      if (this.#log.partitionOf(groupId) !== partition) continue
-      if (stored !== undefined) records.push(encodeGroup(groupId, stored))
-      if (group.type === 'consumer') {
-        records.push(...group.known.records().map(record => encodeConsumerGroupRecord(groupId, record)))
-      }
-      records.push(...this.#offsets.aliveRecords(groupId))
-    }
-    return records
   }
 
   #nextToken(): number {

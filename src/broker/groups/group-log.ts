@@ -2,18 +2,12 @@
  * The log under the group coordinator, as the coordinator uses it: records go
  * to the partition of their group, appends of one partition keep their order,
  * and what a record says is taken into memory only once it is written.
- *
- * Invariant: memory equals the log whenever no append of a partition is under
- * way; `compact` rests on that.
  */
 
 import type { KafkaErrorName } from '../../protocol/index.ts'
 import type { Logger } from '../../telemetry/index.ts'
 import type { GroupRecord } from './group-records.ts'
 import { groupPartition } from './java-hash.ts'
-
-/** How often a rewrite waits for a moment without appends before it is left to the next check. */
-const COMPACTION_WAITS_MAX = 1000
 
 /** A transactional producer that stores offsets. */
 export interface OffsetsProducer {
@@ -58,10 +52,6 @@ export interface OffsetsLog {
     visit: (key: Buffer, value: Buffer | null, origin: RecordOrigin) => void,
     visitMarker: (partition: number, marker: ReadMarker) => void
   ): Promise<void>
-  /** Whether so much was appended to a partition since its last rewrite that a rewrite is worth it. */
-  isRewriteDue(partition: number): boolean
-  /** Appends the given records, which are all that is alive in a partition, then removes everything before them. */
-  rewrite(partition: number, records: readonly GroupRecord[]): Promise<KafkaErrorName>
 }
 
 /** Appends of the coordinator. */
@@ -84,7 +74,7 @@ export class GroupLog {
   /**
    * Appends records of a group.
    *
-   * @param applyWrite - Takes what was written into memory. It runs before the append counts as done, see `compact`.
+   * @param applyWrite - Takes what was written into memory. It runs before the append counts as done.
    */
   append(
     groupId: string,
@@ -137,31 +127,5 @@ export class GroupLog {
   /** Visits every record and marker of every partition, oldest first. */
   replay(...visitors: Parameters<OffsetsLog['replay']>): Promise<void> {
     return this.#log.replay(...visitors)
-  }
-
-  /**
-   * Rewrites partitions that hold mostly what later records have replaced. The
-   * state in memory equals the log only while no append is under way, so that
-   * moment is waited for: a newer commit before an older value of it in the log
-   * would be undone by the next replay.
-   *
-   * @param aliveRecords - All that is alive in a partition; `undefined` once the coordinator is closed.
-   */
-  async compact(aliveRecords: (partition: number) => GroupRecord[] | undefined): Promise<void> {
-    for (let partition = 0; partition < this.#log.partitionCount; partition++) {
-      if (!this.#log.isRewriteDue(partition)) continue
-      for (let wait = 0; wait < COMPACTION_WAITS_MAX && this.#isAppending(partition); wait++) {
-        const appends = this.#appends.get(partition)
-        if (appends !== undefined) await Promise.all(appends)
-      }
-      const records = this.#isAppending(partition) ? undefined : aliveRecords(partition)
-      if (records === undefined) continue
-      const error = await this.#log.rewrite(partition, records)
-      this.#logger.info({ partition, records: records.length, error }, 'committed offsets were rewritten')
-    }
-  }
-
-  #isAppending(partition: number): boolean {
-    return (this.#appends.get(partition)?.size ?? 0) > 0
   }
 }

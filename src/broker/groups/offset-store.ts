@@ -65,11 +65,6 @@ export class OffsetStore {
     return this.#transactional.isPending(groupId, partition)
   }
 
-  /** Whether a partition of the log holds open transactions. */
-  isOpen(offsetsPartition: number): boolean {
-    return this.#transactional.isOpen(offsetsPartition)
-  }
-
   /** Takes over a record of the log. */
   replay(
     { groupId, topic, partition, committed }: TopicPartition & ReplayedOffset,
@@ -159,12 +154,6 @@ export class OffsetStore {
         this.#known(groupId).filter(each => each.topic === topic)
       )
     }
-  }
-
-  /** What is alive of a group, for a rewrite of the log. */
-  aliveRecords(groupId: string): GroupRecord[] {
-    const offsets = this.of(groupId)
-    return offsets.partitions().map(each => encodeOffset(groupId, each, offsets.get(each.topic, each.partition)))
   }
 
   /** All partitions that have an offset, or are about to. */

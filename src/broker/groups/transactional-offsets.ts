@@ -63,11 +63,6 @@ export class TransactionalOffsets {
     return this.#all().flatMap(offsets => [...offsets.values()].filter(each => each.groupId === groupId))
   }
 
-  /** Whether a partition of `__consumer_offsets` holds open transactions. */
-  isOpen(offsetsPartition: number): boolean {
-    return this.#open.has(offsetsPartition)
-  }
-
   /** Takes over an offset that was written in a transaction. */
   add(offsetsPartition: number, producerId: bigint, { groupId, committed, ...partition }: SettledOffset): void {
     const producers = this.#open.get(offsetsPartition) ?? new Map<bigint, ProducerOffsets>()

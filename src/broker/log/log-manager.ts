@@ -27,14 +27,13 @@ import { FilePool } from './file-pool.ts'
 import { FlushBudget } from './flush-budget.ts'
 import type { LogEnvironment } from './log-environment.ts'
 import type { LogManagerOptions, NewTopic, Topic, TopicResult } from './log-manager-options.ts'
-import { InternalTrimmer } from './internal-trimmer.ts'
 import { mapLimited } from './map-limited.ts'
 import { PartitionLog } from './partition-log.ts'
 import { IndexCache } from './segment-indexes.ts'
 import type { OffsetCheckpointEntry } from './small-files.ts'
 import { tidyDataFolder } from './tidy-data-folder.ts'
 import { type ConfigTexts, toLogConfig, topicConfigProblems } from './topic-config.ts'
-import { collisionName, INTERNAL_TOPICS, topicNameProblem } from './topic-names.ts'
+import { collisionName, topicNameProblem } from './topic-names.ts'
 import { loadRegistry, saveRegistry, type TopicRecord, type TopicRegistry } from './topic-registry.ts'
 import { randomHex, randomUuid } from './uuid.ts'
 
@@ -42,7 +41,6 @@ import { randomHex, randomUuid } from './uuid.ts'
 const OPEN_COUNT_MAX = 8
 const RECOVERY_BYTES_MAX = 64 * 1024 * 1024
 const TICK_MS = 1000
-const TRIM_CHECK_MS = 30_000
 /** Longest period that timers take: with more they would fire at once. */
 const TIMER_MS_MAX = 0x7fff_ffff
 
@@ -71,7 +69,6 @@ export class LogManager {
   readonly #deletedTopicIds = new Set<string>()
   readonly #listeners = new Set<() => void>()
   readonly #removals = new Set<Promise<void>>()
-  readonly #trimmer: InternalTrimmer
   readonly #cleaner: LogCleaner
   #timers: Timer[] = []
   #changes: Promise<unknown> = Promise.resolve()
@@ -97,7 +94,6 @@ export class LogManager {
       saveRecoveryPoints: () => this.#checkpoints.saveRecoveryPoints(),
       logger: this.#logger
     })
-    this.#trimmer = new InternalTrimmer(this.#logger)
     const pool = new FilePool({ openMax: options.openFilesMax ?? 512, ...(options.disk && { disk: options.disk }) })
     this.#environment = {
       pool,
@@ -115,7 +111,7 @@ export class LogManager {
       logs: () => this.#logs(),
       pool,
       indexes: this.#environment.indexes,
-      settings: cleanerSettings(this.#settings),
+      settings: () => cleanerSettings(this.#settings),
       clock: this.#environment.clock,
       logger: this.#logger
     })
@@ -323,13 +319,6 @@ export class LogManager {
     return this.#cleaner
   }
 
-  /** Keeps logs that only the broker reads, `__consumer_offsets`, in proportion to what they say. */
-  async trimInternalTopics(): Promise<void> {
-    for (const topic of this.topics.filter(each => INTERNAL_TOPICS.has(each.name))) {
-      for (const log of topic.logs) await this.#trimmer.trimIfDue(log)
-    }
-  }
-
   /** Makes everything appended so far durable and moves all recovery points. */
   flush(): Promise<void> {
     return this.#budget.flushAll()
@@ -473,7 +462,6 @@ export class LogManager {
     every(TICK_MS, () => this.#flushOverdue())
     every(this.#number(PERIODS.checkpoint), () => this.#budget.flushAll())
     every(this.#number(PERIODS.retention), () => this.applyRetention())
-    every(TRIM_CHECK_MS, () => this.trimInternalTopics())
     every(this.#number(PERIODS.producerCheck), () => {
       for (const log of this.#logs()) log.expireProducers(this.#number(PERIODS.producerExpiration))
     })

@@ -28,18 +28,6 @@ class MemoryLog implements OffsetsLog {
     return this.error
   }
 
-  isDue = false
-
-  isRewriteDue(): boolean {
-    return this.isDue
-  }
-
-  rewrite(partition: number, records: readonly GroupRecord[]): Promise<KafkaErrorName> {
-    if (partition !== 0) return Promise.resolve('NONE')
-    this.records.splice(0, this.records.length, ...records)
-    return Promise.resolve('NONE')
-  }
-
   appendMarker(): Promise<KafkaErrorName> {
     return Promise.resolve('NONE')
   }
@@ -295,27 +283,6 @@ test('a hundred members join at once, get one generation each once, and one lead
   assert.equal(replies.filter(reply => reply.members.length === 100).length, 1)
   const refused = await groups.join('g', JOIN)
   assert.equal(refused.error, 'GROUP_MAX_SIZE_REACHED')
-})
-
-test('a rewrite keeps what is alive and nothing else, and waits for commits under way', async () => {
-  const world = await worldOf()
-  const { clock, log, groups } = world
-  const memberId = await joinAlone(world, 'g')
-  const identity = { memberId, groupInstanceId: null, generation: 1 }
-  for (let offset = 1n; offset <= 100n; offset++) await groups.commitOffsets('g', identity, [offsetOf(clock, offset)])
-  await groups.commitOffsets('other', NOBODY, [offsetOf(clock, 7n)])
-  const committing = groups.commitOffsets('g', identity, [offsetOf(clock, 101n)])
-  log.isDue = true
-  await groups.compact()
-  await committing
-  assert.equal(log.records.length, 3, 'the generation, and one offset of each group')
-  groups.close()
-
-  log.isDue = false
-  const after = await worldOf(log, clock)
-  assert.equal(after.groups.find('g')?.offsets.get('orders', 0)?.offset, 101n)
-  assert.equal(after.groups.find('other')?.offsets.get('orders', 0)?.offset, 7n)
-  assert.equal(await after.groups.heartbeat('g', identity), 'NONE')
 })
 
 test('closing lets parked members go, and later ones are told to look elsewhere', async () => {

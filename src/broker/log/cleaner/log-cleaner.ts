@@ -38,7 +38,8 @@ export interface LogCleanerOptions {
   readonly logs: () => readonly CleanableLog[]
   readonly pool: FilePool
   readonly indexes: IndexCache
-  readonly settings: CleanerSettings
+  /** Asked again for each cleaning: they may change at run time. */
+  readonly settings: () => CleanerSettings
   readonly clock: Clock
   readonly logger: Logger
 }
@@ -99,7 +100,8 @@ export class LogCleaner {
 
   /** Looks for work from now on. */
   start(): void {
-    const { clock, settings } = this.#options
+    const { clock } = this.#options
+    const settings = this.#options.settings()
     if (!settings.isEnabled || this.#timer !== undefined) return
     this.#timer = clock.every(settings.backoffMs, () => void this.cleanAll()).unref()
   }
@@ -221,7 +223,8 @@ export class LogCleaner {
 
   /** Resolves with whether the cleaning came to its end. */
   async #clean({ log, range }: Candidate): Promise<boolean> {
-    const { clock, logger, pool, indexes, settings } = this.#options
+    const { clock, logger, pool, indexes } = this.#options
+    const settings = this.#options.settings()
     const startMs = clock.now()
     const { topic, partition } = log
     try {
@@ -235,7 +238,7 @@ export class LogCleaner {
           keyBytesMax: settings.keyBytesMax,
           keyLoadFactor: settings.keyLoadFactor,
           chunkBytes: settings.chunkBytes,
-          throttle: bytes => this.#throttle(bytes),
+          throttle: bytes => this.#throttle(bytes, settings.bytesPerSecondMax),
           isCancelled: () => this.#isClosed
         },
         range
@@ -275,9 +278,8 @@ export class LogCleaner {
   }
 
   /** Keeps reads and writes below the limit, on average over a second. */
-  async #throttle(bytes: number): Promise<void> {
-    const { clock, settings } = this.#options
-    const { bytesPerSecondMax } = settings
+  async #throttle(bytes: number, bytesPerSecondMax: number): Promise<void> {
+    const { clock } = this.#options
     if (!Number.isFinite(bytesPerSecondMax)) return
     const nowMs = clock.monotonicMs()
     if (nowMs - this.#budgetMs >= SECOND_MS) {

@@ -77,7 +77,7 @@ export async function openCleanable(t: TestContext, options: CleanableOptions): 
     logStartOffset: options.logStartOffset ?? 0n,
     wasCleanStop: options.wasCleanStop ?? true
   })
-  const settings = { ...cleanerSettings({}), ...options.settings }
+  const settings = (): CleanerSettings => ({ ...cleanerSettings({}), ...options.settings })
   const dataDir = options.dataDir ?? options.folder
   const cleaner = new LogCleaner({ dataDir, logs: () => [log], pool, indexes, settings, clock, logger })
   await cleaner.load()
