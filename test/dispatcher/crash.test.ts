@@ -111,8 +111,8 @@ test('kill -9 loses nothing, repeats at most what was in flight, and the other d
   }
   assert.equal(seen.size, recordCount)
   const duplicates = recordsSeen() - recordCount
-  // At most 4 batches of 20 in flight, and as many whose commit was still on its way.
-  assert.ok(duplicates <= 160, `${duplicates} duplicates`)
+  // At most 4 batches of 20 in flight, and twice as many that may run ahead of their commit.
+  assert.ok(duplicates <= 240, `${duplicates} duplicates`)
 })
 
 test('a dispatcher whose broker is gone still stops in bounded time', async t => {
