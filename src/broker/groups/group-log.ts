@@ -58,8 +58,8 @@ export interface OffsetsLog {
 export class GroupLog {
   readonly #log: OffsetsLog
   readonly #logger: Logger
-  /** Appends under way, by partition, in the order of the log. */
-  readonly #appends = new Map<number, Set<Promise<KafkaErrorName>>>()
+  /** When the last append of a partition has been taken into memory. */
+  readonly #last = new Map<number, Promise<unknown>>()
 
   constructor(log: OffsetsLog, logger: Logger) {
     this.#log = log
@@ -109,18 +109,20 @@ export class GroupLog {
     appending: Promise<KafkaErrorName>,
     { groupId, applyWrite }: { readonly groupId?: string; readonly applyWrite: () => void }
   ): Promise<KafkaErrorName> {
-    const appends = this.#appends.get(partition) ?? new Set()
-    const before = [...appends].at(-1)
+    const before = this.#last.get(partition)
     const apply = async (): Promise<KafkaErrorName> => {
       const error = await appending
       await before
       if (error === 'NONE') applyWrite()
-      appends.delete(applied)
-      if (error !== 'NONE') this.#logger.error({ groupId, partition, error }, 'a record of a group was not written')
+      else this.#logger.error({ groupId, partition, error }, 'a record of a group was not written')
       return error
     }
     const applied = apply()
-    this.#appends.set(partition, appends.add(applied))
+    // Who comes next waits for this one, whatever becomes of it.
+    this.#last.set(
+      partition,
+      applied.catch(() => undefined)
+    )
     return applied
   }
 

@@ -99,6 +99,8 @@ export class OffsetStore {
     const records = offsets.map(each => encodeOffset(groupId, each, each.committed))
     const offsetsPartition = this.#log.partitionOf(groupId)
     const applyWrite = (): void => {
+      // The group may have been deleted meanwhile: its tombstones come later in the log.
+      if (this.#groups.get(groupId) !== slot) return
       for (const each of offsets) this.#transactional.add(offsetsPartition, producer.producerId, { groupId, ...each })
     }
     const error = await this.#log.appendTransactional(groupId, records, { producer, applyWrite })
