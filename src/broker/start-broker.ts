@@ -15,6 +15,7 @@ import { openParts, type Parts } from './broker-parts.ts'
 import type { BrokerState } from './handlers/broker-state.ts'
 import { createDispatcher } from './handlers/dispatcher.ts'
 import { FetchSessions } from './handlers/fetch-sessions.ts'
+import { createReadPool } from './handlers/read-lease.ts'
 import { createHandlers } from './handlers/registry.ts'
 import { brokerConfigProblems } from './log/index.ts'
 import { authorizerSettings } from './security/acls/index.ts'
@@ -134,6 +135,7 @@ function brokerState({ options, settings, listeners }: Start, parts: Parts, endp
         'node.id': node
       }
     },
+    readPool: createReadPool(),
     fetchSessions: new FetchSessions(settings.number('max.incremental.fetch.session.cache.slots')),
     metrics: createBrokerMetrics(meter, clock),
     clock,

@@ -24,11 +24,12 @@ import {
   kafkaErrorName
 } from '../../protocol/index.ts'
 import { messageOf, randomInt } from '../../core/index.ts'
-import type { PartitionLog, ReadOptions, ReadResult } from '../log/index.ts'
+import type { PartitionLog, ReadResult } from '../log/index.ts'
 import { mayTopic } from './authorization.ts'
 import type { BrokerState } from './broker-state.ts'
 import type { FetchContext, FetchTarget } from './fetch-sessions.ts'
 import { type Caller, defineHandler, errorCode } from './handler.ts'
+import { ReadLease } from './read-lease.ts'
 
 const TOPIC_ID_VERSION = 13
 const READ_COMMITTED = 1
@@ -45,6 +46,20 @@ interface Fetched {
   readonly hasError: boolean
 }
 
+/** One request, and what it takes to answer it. */
+interface FetchCall {
+  readonly request: FetchRequest
+  readonly context: FetchContext
+  readonly caller: Caller
+  readonly lease: ReadLease
+}
+
+/** How one partition is read. */
+interface ReadLimits extends Omit<FetchCall, 'context'> {
+  readonly bytesMax: number
+  readonly minOneBatch: boolean
+}
+
 /** The handler of Fetch. */
 export const fetchHandler = defineHandler({
   api: fetchApi,
@@ -53,7 +68,9 @@ export const fetchHandler = defineHandler({
     const newId = 1 + randomInt(broker.random, 0x7fff_ffff)
     const context = broker.fetchSessions.open(request, isByTopicId, { nowMs: broker.clock.now(), newId })
     if (context.error !== 'NONE') return { errorCode: errorCode(context.error) }
-    const fetched = await fetchAndWait(broker, { request, context, caller })
+    const lease = new ReadLease(broker.readPool)
+    caller.onSent(() => lease.release())
+    const fetched = await fetchAndWait(broker, { request, context, caller, lease })
     const throttleTimeMs = broker.quotas.fetched(caller, bytesOf(fetched))
     // Too much for now: the client waits and asks again, and the session has been told nothing (KIP-219).
     if (throttleTimeMs > 0)
@@ -63,10 +80,7 @@ export const fetchHandler = defineHandler({
   fail: (_request, code) => ({ errorCode: code })
 })
 
-async function fetchAndWait(
-  broker: BrokerState,
-  call: { request: FetchRequest; context: FetchContext; caller: Caller }
-): Promise<Fetched[]> {
+async function fetchAndWait(broker: BrokerState, call: FetchCall): Promise<Fetched[]> {
   const { request, caller } = call
   let fetched = await fetchAll(broker, call)
   if (isAnswerDue(fetched, request)) return fetched
@@ -108,17 +122,16 @@ function readsCommitted({ isolationLevel }: FetchRequest): boolean {
 }
 
 /** Reads all partitions in turn, as long as there is room in the answer. */
-async function fetchAll(
-  broker: BrokerState,
-  { request, context, caller }: { request: FetchRequest; context: FetchContext; caller: Caller }
-): Promise<Fetched[]> {
+async function fetchAll(broker: BrokerState, { request, context, caller, lease }: FetchCall): Promise<Fetched[]> {
+  // What was read before and does not go into the answer.
+  lease.release()
   const fetched: Fetched[] = []
   const brokerBytesMax = Math.min(broker.settings.number('fetch.max.bytes'), broker.quotas.fetchBytesMax(caller))
   let bytesLeft = Math.min(request.maxBytes, brokerBytesMax)
   let isFirst = true
   for (const target of context.targets) {
     const bytesMax = Math.min(bytesLeft, target.partitionBytesMax)
-    const one = await fetchPartition(broker, target, { request, caller, bytesMax, minOneBatch: isFirst })
+    const one = await fetchPartition(broker, target, { request, caller, lease, bytesMax, minOneBatch: isFirst })
     fetched.push(one)
     if (one.bytes > 0) isFirst = false
     bytesLeft = Math.max(0, bytesLeft - one.bytes)
@@ -126,11 +139,7 @@ async function fetchAll(
   return fetched
 }
 
-async function fetchPartition(
-  broker: BrokerState,
-  target: FetchTarget,
-  limits: { request: FetchRequest; caller: Caller; bytesMax: number; minOneBatch: boolean }
-): Promise<Fetched> {
+async function fetchPartition(broker: BrokerState, target: FetchTarget, limits: ReadLimits): Promise<Fetched> {
   const isById = target.topic === ''
   const topic = isById ? broker.logs.topicById(target.topicId) : broker.logs.topic(target.topic)
   const log = topic?.logs[target.partition]
@@ -184,11 +193,12 @@ async function readOrStorageError(
     fromOffset,
     bytesMax,
     minOneBatch,
-    isReadCommitted
-  }: Required<ReadOptions> & { fromOffset: bigint; bytesMax: number }
+    isReadCommitted,
+    lease
+  }: ReadLimits & { fromOffset: bigint; isReadCommitted: boolean }
 ): Promise<Pick<ReadResult, 'errorCode' | 'records' | 'abortedTransactions'>> {
   try {
-    return await log.read(fromOffset, bytesMax, { minOneBatch, isReadCommitted })
+    return await log.read(fromOffset, bytesMax, { minOneBatch, isReadCommitted, buffers: lease })
   } catch (error) {
     const { topic, partition } = log
     broker.logger.error({ topic, partition, error: messageOf(error) }, 'a partition could not be read')

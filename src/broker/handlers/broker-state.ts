@@ -13,6 +13,7 @@ import type { Quotas } from '../security/quotas/index.ts'
 import type { ScramUsers } from '../security/authentication/scram-users.ts'
 import type { MarkerWriter, TransactionCoordinator } from '../transactions/index.ts'
 import type { BrokerMetrics } from '../metrics.ts'
+import type { FramePool } from '../server/frame-pool.ts'
 import type { AppendSignals } from './append-signals.ts'
 import type { FetchSessions } from './fetch-sessions.ts'
 
@@ -44,6 +45,8 @@ export interface BrokerState {
   readonly features: Features
   readonly dynamicSettings: DynamicSettings
   readonly fetchSessions: FetchSessions
+  /** Unused buffers of fetches. */
+  readonly readPool: FramePool
   /** Who may do what: every handler asks it before it looks at what a request names. */
   readonly authorizer: Authorizer
   /** What clients may use: a handler tells what they used. */

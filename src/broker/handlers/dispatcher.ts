@@ -43,7 +43,11 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
         )
       }
       const header = decodeRequestHeader(body)
+      let sent: (() => void) | undefined
       const caller: Caller = {
+        onSent: callback => {
+          sent = callback
+        },
         apiVersion,
         clientId: header.clientId ?? '',
         host: connection.host,
@@ -55,6 +59,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       }
       const task: RequestTask = {
         isOverlappable: handler.isOverlappable,
+        sent: () => sent?.(),
         run: () =>
           measured(broker, { name: handler.name, version: apiVersion }, () =>
             handler.run(broker, body, { header, caller })

@@ -38,6 +38,8 @@ export interface Caller {
   readonly requestBytes: number
   /** Where it came from; muted while the client is throttled. */
   readonly connection: { mute(durationMs: number): void }
+  /** Calls back when the answer is sent, and nothing uses its bytes any more; never if the client is gone before. */
+  onSent(callback: () => void): void
 }
 
 /** Why something the request names cannot be done. */

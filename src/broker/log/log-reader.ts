@@ -29,6 +29,13 @@ export interface SegmentRead {
   readonly minOneBatch: boolean
   /** Batches that begin at or after this offset are not returned. */
   readonly upToOffset: bigint
+  /** Where the buffer of the answer comes from. Default: a new one. */
+  readonly buffers?: BufferSource | undefined
+}
+
+/** Gives buffers of exactly a size with any content; whoever passes it knows when they are free again. */
+export interface BufferSource {
+  acquire(sizeBytes: number): Buffer
 }
 
 /** Whole batches of a segment. */
@@ -64,11 +71,12 @@ export class LogReader {
     const position = hint?.segment === segment ? hint.position : await this.locate(segment, read.fromOffset)
     if (position >= limit) return NO_BATCHES
     const wanted = Math.min(Math.max(read.bytesMax, BATCH_HEADER_BYTES), limit - position)
-    let chunk = await this.#readAt(segment, position, wanted)
+    let chunk = await this.#readAt(segment, { position, sizeBytes: wanted, buffers: read.buffers })
     const firstBytes = sizeAt(chunk, 0)
     if (firstBytes > read.bytesMax) {
       if (!read.minOneBatch) return NO_BATCHES
-      if (firstBytes > chunk.length) chunk = await this.#readAt(segment, position, firstBytes)
+      if (firstBytes > chunk.length)
+        chunk = await this.#readAt(segment, { position, sizeBytes: firstBytes, buffers: read.buffers })
     }
     const end = wholeBatches(chunk, Math.max(read.bytesMax, firstBytes), read.upToOffset)
     if (end.bytes > 0) this.#remember(end.nextOffset, { segment, position: position + end.bytes })
@@ -90,7 +98,7 @@ export class LogReader {
 
   /** Whether a batch with that last offset is there: an index may be wrong in ways its order does not show. */
   async #isBatchEndAt(segment: Segment, entry: OffsetPosition): Promise<boolean> {
-    const header = await this.#readAt(segment, entry.position, BATCH_HEADER_BYTES)
+    const header = await this.#readAt(segment, { position: entry.position, sizeBytes: BATCH_HEADER_BYTES })
     return header.length === BATCH_HEADER_BYTES && lastOffsetAt(header, 0) === entry.offset
   }
 
@@ -98,7 +106,7 @@ export class LogReader {
     let { position } = from
     const { limit } = from
     while (position < limit) {
-      const probe = await this.#readAt(segment, position, Math.min(PROBE_BYTES, limit - position))
+      const probe = await this.#readAt(segment, { position, sizeBytes: Math.min(PROBE_BYTES, limit - position) })
       let at = 0
       while (at + BATCH_HEADER_BYTES <= probe.length) {
         if (lastOffsetAt(probe, at) >= offset) return position + at
@@ -111,9 +119,12 @@ export class LogReader {
     return limit
   }
 
-  async #readAt(segment: Segment, position: number, sizeBytes: number): Promise<Buffer> {
+  async #readAt(
+    segment: Segment,
+    { position, sizeBytes, buffers }: { position: number; sizeBytes: number; buffers?: BufferSource | undefined }
+  ): Promise<Buffer> {
     // Not from Node's shared pool: a fetch answer may be held for long.
-    const buffer = Buffer.allocUnsafeSlow(sizeBytes)
+    const buffer = buffers === undefined ? Buffer.allocUnsafeSlow(sizeBytes) : buffers.acquire(sizeBytes)
     const count = await this.#pool.use(segment.logPath, file => file.read(buffer, position))
     return buffer.subarray(0, count)
   }

@@ -2,7 +2,7 @@
 
 import { KAFKA_ERRORS } from '../../protocol/index.ts'
 import { systemErrorCode } from './disk.ts'
-import type { LogReader } from './log-reader.ts'
+import type { BufferSource, LogReader } from './log-reader.ts'
 import type { Segment } from './segment.ts'
 import type { IndexCache } from './segment-indexes.ts'
 import type { SegmentList } from './segment-list.ts'
@@ -14,6 +14,8 @@ export interface ReadOptions {
   readonly minOneBatch?: boolean
   /** Read only up to the last stable offset, and tell which transactions were aborted. Default false. */
   readonly isReadCommitted?: boolean
+  /** Where the buffers of the records come from. Default: new ones. */
+  readonly buffers?: BufferSource | undefined
 }
 
 /** A transaction whose records a reader of committed records must skip, up to its marker. */
@@ -66,7 +68,7 @@ export async function readLog(
   })
   const outOfRange = answer(KAFKA_ERRORS.OFFSET_OUT_OF_RANGE.code)
   if (fromOffset < log.logStartOffset() || fromOffset > highWatermark) return outOfRange
-  const read = { fromOffset, bytesMax, minOneBatch: options.minOneBatch ?? true, upToOffset }
+  const read = { fromOffset, bytesMax, minOneBatch: options.minOneBatch ?? true, upToOffset, buffers: options.buffers }
   let segment = log.segments.floor(fromOffset)
   while (segment !== undefined && fromOffset < upToOffset && segment.baseOffset < upToOffset) {
     try {

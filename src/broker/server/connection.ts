@@ -42,6 +42,8 @@ export interface RequestTask {
    * After that nothing may use the bytes of the frame: its buffer is filled again.
    */
   run(): Promise<readonly Buffer[] | undefined>
+  /** Called once when nothing uses the bytes of the response any more; not at all if the connection ends before. */
+  sent?(): void
 }
 
 /** Turns frames into tasks; throwing closes the connection. */
@@ -79,6 +81,7 @@ interface WaitingRequest {
 }
 
 interface Slot {
+  readonly task: RequestTask
   response: readonly Buffer[] | undefined
   isDone: boolean
 }
@@ -259,7 +262,7 @@ export class Connection {
   }
 
   #start({ task, frame }: WaitingRequest): void {
-    const slot: Slot = { response: undefined, isDone: false }
+    const slot: Slot = { task, response: undefined, isDone: false }
     this.#slots.push(slot)
     this.#isExclusive = !task.isOverlappable
     task.run().then(
@@ -279,18 +282,27 @@ export class Connection {
     this.#socket.cork()
     for (let slot = this.#slots[0]; slot?.isDone === true; slot = this.#slots[0]) {
       this.#slots.shift()
-      if (slot.response === undefined) continue
-      let sentBytes = 0
-      for (const chunk of slot.response) {
-        sentBytes += chunk.length
-        this.#socket.write(chunk)
-      }
-      this.#options.onBytes('out', sentBytes)
+      if (slot.response === undefined) slot.task.sent?.()
+      else this.#write(slot.response, slot.task)
     }
     this.#socket.uncork()
     if (this.#slots.length === 0) this.#onAnswered()
     this.#lastActivityMs = this.#options.clock.monotonicMs()
     this.#pump()
+  }
+
+  #write(response: readonly Buffer[], task: RequestTask): void {
+    let sentBytes = 0
+    const last = response.length - 1
+    const done = (error?: Error | null): void => {
+      if (error === undefined || error === null) task.sent?.()
+    }
+    response.forEach((chunk, index) => {
+      sentBytes += chunk.length
+      if (index === last && task.sent !== undefined) this.#socket.write(chunk, done)
+      else this.#socket.write(chunk)
+    })
+    this.#options.onBytes('out', sentBytes)
   }
 }
 

@@ -3,7 +3,7 @@
  *
  * Each megabyte of fresh Buffers costs page faults and brings the next full
  * garbage collection nearer: for produce requests of 215 kB that was a quarter
- * of the broker's CPU time. Sizes are powers of two from `SIZE_MIN` to `SIZE_MAX`; larger buffers
+ * of the broker's CPU time. Sizes are powers of two from `SIZE_MIN` to a limit; larger buffers
  * are made and forgotten.
  *
  * Limit: at most `bytesMax` of unused buffers are kept, for all connections
@@ -16,12 +16,17 @@ const SIZE_MAX = 1024 * 1024
 /** Unused frame buffers of one server. */
 export class FramePool {
   readonly #bytesMax: number
+  readonly #sizeMax: number
   readonly #unused = new Map<number, Buffer[]>()
   #unusedBytes = 0
 
-  /** @param bytesMax - Most bytes of unused buffers. Default 16 MiB. */
-  constructor(bytesMax: number = 16 * 1024 * 1024) {
+  /**
+   * @param bytesMax - Most bytes of unused buffers. Default 16 MiB.
+   * @param sizeMax - Largest buffer that is kept, a power of two. Default 1 MiB.
+   */
+  constructor(bytesMax: number = 16 * 1024 * 1024, sizeMax: number = SIZE_MAX) {
     this.#bytesMax = bytesMax
+    this.#sizeMax = sizeMax
   }
 
   /** Bytes of unused buffers. */
@@ -31,7 +36,7 @@ export class FramePool {
 
   /** A buffer of at least `sizeBytes` with any content. */
   acquire(sizeBytes: number): Buffer {
-    if (sizeBytes > SIZE_MAX) return Buffer.allocUnsafeSlow(sizeBytes)
+    if (sizeBytes > this.#sizeMax) return Buffer.allocUnsafeSlow(sizeBytes)
     let size = SIZE_MIN
     while (size < sizeBytes) size *= 2
     const buffer = this.#unused.get(size)?.pop()
@@ -43,7 +48,7 @@ export class FramePool {
   /** Takes a buffer back; the caller must not use it, or any view into it, again. */
   release(buffer: Buffer): void {
     const size = buffer.length
-    const isPooled = size >= SIZE_MIN && size <= SIZE_MAX && (size & (size - 1)) === 0
+    const isPooled = size >= SIZE_MIN && size <= this.#sizeMax && (size & (size - 1)) === 0
     if (!isPooled || this.#unusedBytes + size > this.#bytesMax) return
     const unused = this.#unused.get(size)
     if (unused === undefined) this.#unused.set(size, [buffer])

@@ -10,6 +10,7 @@ import { test } from 'node:test'
 import { fetchHandler } from '../../../src/broker/handlers/01-fetch.ts'
 import { AppendSignals } from '../../../src/broker/handlers/append-signals.ts'
 import type { BrokerState } from '../../../src/broker/handlers/broker-state.ts'
+import { createReadPool } from '../../../src/broker/handlers/read-lease.ts'
 import { FetchSessions } from '../../../src/broker/handlers/fetch-sessions.ts'
 import { LogManager } from '../../../src/broker/log/index.ts'
 import { ALLOW_ALL } from '../../../src/broker/security/acls/index.ts'
@@ -46,6 +47,7 @@ test('a fetch does not wait for records that came while it read the second time'
     settings: new BrokerSettings({}),
     signals: new AppendSignals(clock),
     fetchSessions: new FetchSessions(1),
+    readPool: createReadPool(),
     authorizer: ALLOW_ALL,
     quotas: await openQuotas({ dataDir: await temporaryFolder(t), settings: new BrokerSettings({}), clock }),
     metrics: { fetched: () => undefined },
@@ -72,7 +74,8 @@ test('a fetch does not wait for records that came while it read the second time'
     listener: 'PLAINTEXT',
     signal: new AbortController().signal,
     requestBytes: 0,
-    connection: { mute: () => undefined }
+    connection: { mute: () => undefined },
+    onSent: () => undefined
   }
   const chunks = await fetchHandler.run(broker, new ByteReader(writer.toBuffer()), { header, caller })
 
