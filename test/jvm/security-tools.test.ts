@@ -12,6 +12,8 @@ import { type TestContext, test } from 'node:test'
 import { type Broker, startBroker } from '../../src/broker/index.ts'
 import { KAFKA_TOOLS, runKafkaTool } from '../support/kafka-jvm.ts'
 
+const PLAIN_MODULE = 'org.apache.kafka.common.security.plain.PlainLoginModule'
+
 type User = 'admin' | 'alice'
 
 function isTool(name: string): name is keyof typeof KAFKA_TOOLS {
@@ -36,7 +38,7 @@ async function world(t: TestContext): Promise<World> {
   })
   t.after(() => broker.close())
   for (const [user, password] of Object.entries(plainUsers)) {
-    const login = `org.apache.kafka.common.security.plain.PlainLoginModule required username="${user}" password="${password}";`
+    const login = `${PLAIN_MODULE} required username="${user}" password="${password}";`
     const lines = ['security.protocol=SASL_PLAINTEXT', 'sasl.mechanism=PLAIN', `sasl.jaas.config=${login}`]
     await writeFile(join(folder, user), `${lines.join('\n')}\n`)
   }
@@ -84,11 +86,7 @@ test('kafka-configs sets, shows and removes quotas of users, client ids and addr
   const { as } = await world(t)
   const alter = '--alter --add-config producer_byte_rate=1000000,consumer_byte_rate=2000000'
   await as('admin', `kafka-configs ${alter} --entity-type users --entity-name alice`)
-  await as(
-    'admin',
-    'kafka-configs',
-    '--alter --add-config request_percentage=50 --entity-type clients --entity-default'
-  )
+  await as('admin', 'kafka-configs --alter --add-config request_percentage=50 --entity-type clients --entity-default')
   const both = '--entity-type users --entity-name alice --entity-type clients --entity-name app'
   await as('admin', `kafka-configs --alter --add-config controller_mutation_rate=2.5 ${both}`)
   const ip = '--entity-type ips --entity-name 10.0.0.1'
@@ -105,8 +103,7 @@ test('kafka-configs sets, shows and removes quotas of users, client ids and addr
 
   await as(
     'admin',
-    'kafka-configs',
-    `--alter --delete-config producer_byte_rate,consumer_byte_rate --entity-type users --entity-name alice`
+    'kafka-configs --alter --delete-config producer_byte_rate,consumer_byte_rate --entity-type users --entity-name alice'
   )
   const rest = await as('admin', 'kafka-configs --describe --entity-type users --entity-name alice')
   assert.doesNotMatch(rest, /producer_byte_rate/)
