@@ -314,11 +314,21 @@ export class ClassicGroup {
     return out
   }
 
-  #accepts(request: JoinRequest): boolean {
-    if (this.#core.members.has(request.memberId)) return true
-    if (request.groupInstanceId !== null && this.#core.members.findStatic(request.groupInstanceId) !== undefined)
-      return true
-    return this.#core.members.size < this.#settings.memberCountMax
+  /**
+   * Whether there is room. While members join, places go to whoever joins first:
+   * after a restart with a lower `group.max.size` the group must shrink. A static
+   * member that comes back takes no place of its own.
+   */
+  #accepts({ memberId, groupInstanceId }: JoinRequest): boolean {
+    const { members, state } = this.#core
+    const { memberCountMax } = this.#settings
+    const known = members.find(memberId)
+    if (state === 'PreparingRebalance') {
+      const joined = members.list().filter(({ joinToken }) => joinToken !== undefined)
+      return known?.joinToken !== undefined || joined.length < memberCountMax
+    }
+    const isBack = groupInstanceId !== null && members.findStatic(groupInstanceId) !== undefined
+    return known !== undefined || isBack || members.size < memberCountMax
   }
 
   #isProtocolShared(request: JoinRequest): boolean {

@@ -117,6 +117,8 @@ export interface HeartbeatRequest {
   readonly owned: Partitions | null
   readonly clientId: string
   readonly clientHost: string
+  /** Whether the caller may know of a topic: patterns match no other ones. */
+  readonly isVisible: (topic: string) => boolean
 }
 
 /** Answer to a ConsumerGroupHeartbeat. */

@@ -83,6 +83,8 @@ export interface DecisionContext {
   readonly topics: TopicsView
   /** Grows whenever topics or their partition counts change. */
   readonly topicsVersion: number
+  /** Which topics patterns may match; without it they are not looked at anew. */
+  readonly isVisible?: (topic: string) => boolean
 }
 
 /** A member and what a request changes of it. */
@@ -100,7 +102,7 @@ export interface ChangedMember {
   readonly member: ConsumerMember
   readonly records: ConsumerGroupRecord[]
   readonly deadlines: DeadlineChange[]
-  readonly topicsVersion: number
+  readonly topicsVersion?: number
 }
 
 /** What the steps of one change share. */
@@ -222,7 +224,8 @@ export class ConsumerGroup {
       clientHost: request.clientHost,
       classic: null
     }
-    const { member, deadlines, ...changed } = this.change({ before, after, owned: request.owned }, context)
+    const change = { before, after, owned: request.owned }
+    const { member, deadlines, ...changed } = this.change(change, { ...context, isVisible: request.isVisible })
     deadlines.push({ memberId, kind: 'session', atMs: context.nowMs + this.settings.sessionTimeoutMs })
     const isFullRequest =
       request.rebalanceTimeoutMs >= 0 &&
@@ -366,7 +369,8 @@ export class ConsumerGroup {
       records.push({ kind: 'current', memberId: member.memberId, value: currentOf(member) })
       deadlines.push(rebalanceDeadline(member, context.nowMs))
     }
-    return { member, records, deadlines, topicsVersion: context.topicsVersion }
+    const isLookedAt = context.isVisible !== undefined || regexes.size === 0
+    return { member, records, deadlines, ...(isLookedAt && { topicsVersion: context.topicsVersion }) }
   }
 
   /** The member that a heartbeat is about, as it is before it. */
@@ -407,7 +411,7 @@ export class ConsumerGroup {
   /** What the patterns match now. Patterns that nobody has any more are removed. */
   #resolve(
     members: readonly ConsumerMember[],
-    { topics, topicsVersion, nowMs }: DecisionContext,
+    { topics, topicsVersion, nowMs, isVisible }: DecisionContext,
     records: ConsumerGroupRecord[]
   ): ReadonlyMap<string, ResolvedRegex> {
     const patterns = new Set(members.map(({ topicRegex }) => topicRegex).filter(pattern => pattern !== ''))
@@ -415,11 +419,14 @@ export class ConsumerGroup {
     const regexes = new Map<string, ResolvedRegex>()
     for (const pattern of patterns) {
       const known = this.known.regexes.get(pattern)
-      if (known !== undefined && isCurrent) {
+      if (known !== undefined && (isCurrent || isVisible === undefined)) {
         regexes.set(pattern, known)
         continue
       }
-      const matched = matchingTopics(pattern, topics.names())
+      const matched = matchingTopics(
+        pattern,
+        [...topics.names()].filter(name => isVisible?.(name) !== false)
+      )
       const isSame = known !== undefined && known.topics.join(',') === matched.join(',')
       const value = isSame ? known : { topics: matched, version: BigInt(topicsVersion), timestampMs: nowMs }
       regexes.set(pattern, value)

@@ -21,7 +21,7 @@ import {
   topicRegexProblem
 } from '../groups/index.ts'
 import { randomUuid } from '../log/index.ts'
-import { mayTopic } from './authorization.ts'
+import { maySeeTopic, mayTopic } from './authorization.ts'
 import type { BrokerState } from './broker-state.ts'
 import { type Caller, defineHandler, errorCode, errorMessage, type Refusal } from './handler.ts'
 
@@ -64,7 +64,8 @@ function toHeartbeat(broker: BrokerState, request: ConsumerGroupHeartbeatRequest
     assignor: request.serverAssignor,
     owned: request.topicPartitions && new Map(request.topicPartitions.map(each => [each.topicId, each.partitions])),
     clientId: caller.clientId,
-    clientHost: `/${caller.host}`
+    clientHost: `/${caller.host}`,
+    isVisible: topic => maySeeTopic(broker, caller, topic)
   }
 }
 

@@ -238,6 +238,14 @@ test('a full group takes its own members back and nobody else', () => {
   assert.equal(h.group.state, 'PreparingRebalance')
 })
 
+test('a group that has become too large keeps who joins first', () => {
+  const h = new GroupHarness({ memberCountMax: 2 })
+  const [a = '', b = ''] = h.stable(2)
+  h.join({ memberId: a, protocols: [{ name: 'range', metadata: Buffer.from('other topics') }] })
+  assert.ok(h.isParked(h.join()), 'one of two places is free')
+  assert.equal(h.joined(h.join({ memberId: b })).error, 'GROUP_MAX_SIZE_REACHED')
+})
+
 test('the last member to leave empties the group, and the empty generation is written', () => {
   const h = new GroupHarness()
   const [a = ''] = h.stable(1)

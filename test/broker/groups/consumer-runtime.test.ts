@@ -124,6 +124,13 @@ test('a pattern takes in topics as they come, and a deleted topic is taken away'
   assert.deepEqual(world.names(told), ['other-1-0'])
 })
 
+test('a pattern matches no topic that the member may not know of', async () => {
+  const world = new CoordinatorWorld()
+  world.topics.set('secret', 2)
+  const joined = await world.heartbeat('m', { topicNames: null, topicRegex: '.*', isVisible: topic => topic === 't' })
+  assert.deepEqual(world.names(joined), ALL)
+})
+
 async function upgraded(): Promise<{ world: CoordinatorWorld; classic: ClassicClient }> {
   const world = new CoordinatorWorld()
   const classic = new ClassicClient(world)

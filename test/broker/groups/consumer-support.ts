@@ -89,6 +89,7 @@ export class ConsumerHarness {
       owned: null,
       clientId: 'client',
       clientHost: '/127.0.0.1',
+      isVisible: () => true,
       ...request
     }
     if (full.memberEpoch < 0) return this.#leave(full)

@@ -115,6 +115,7 @@ export class CoordinatorWorld {
       owned: isJoining ? new Map() : null,
       clientId: 'c',
       clientHost: '/127.0.0.1',
+      isVisible: () => true,
       ...fields
     })
   }

@@ -314,7 +314,8 @@ test('members that join a consumer group at the same moment are decided on one a
     assignor: null,
     owned: new Map(),
     clientId: 'c',
-    clientHost: '/127.0.0.1'
+    clientHost: '/127.0.0.1',
+    isVisible: () => true
   }
   const join = (memberId: string): ReturnType<GroupCoordinator['consumerHeartbeat']> =>
     groups.consumerHeartbeat('g', { ...heartbeat, memberId })
