@@ -11,10 +11,12 @@ import {
   describeClusterApi,
   describeGroupsApi,
   describeTopicPartitionsApi,
+  describeTransactionsApi,
   createTopicsApi,
   deleteTopicsApi,
   initProducerIdApi,
   listGroupsApi,
+  listTransactionsApi,
   metadataApi,
   offsetCommitApi,
   offsetFetchApi,
@@ -328,4 +330,27 @@ test('a wildcard DENY closes the right to be an idempotent producer that single 
     errors => errors.every(error => error !== 'NONE')
   )
   assert.deepEqual(closed, ['CLUSTER_AUTHORIZATION_FAILED'])
+})
+
+test('a list of all transactions has what the caller may describe', async () => {
+  const [seen, hidden] = [secured.uniqueName('seen'), secured.uniqueName('hidden')]
+  for (const transactionalId of [seen, hidden]) {
+    await secured.until(
+      () => secured.asAdmin(initProducerIdApi, 4, { transactionalId, transactionTimeoutMs: 60_000 }),
+      errors => errors.every(error => error === 'NONE')
+    )
+  }
+  const listed = async (): Promise<string[]> => {
+    const { transactionStates } = await secured.asClient(listTransactionsApi, 0, {})
+    return transactionStates.map(({ transactionalId }) => transactionalId)
+  }
+  assert.deepEqual(await listed(), [])
+
+  await secured.allow([{ operation: 'describe', type: 'transactionalId', name: seen, error: '' }])
+  await secured.until(
+    () => secured.asClient(describeTransactionsApi, 0, { transactionalIds: [seen] }),
+    errors => errors.every(error => error === 'NONE')
+  )
+
+  assert.deepEqual(await listed(), [seen])
 })

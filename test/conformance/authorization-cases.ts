@@ -50,6 +50,7 @@ import {
   offsetFetchApi,
   offsetForLeaderEpochApi,
   produceApi,
+  RecordBatchBuilder,
   syncGroupApi,
   txnOffsetCommitApi,
   updateFeaturesApi,
@@ -334,8 +335,22 @@ function transactionCases({ topic, group, transactionalId }: Names): Authorizati
     caseOf(txnOffsetCommitApi, ['', 3, [write, onGroup('read', group), onTopic('read', topic)], commit]),
     caseOf(writeTxnMarkersApi, ['', 1, [onCluster('clusterAction')], { markers }]),
     caseOf(writeTxnMarkersApi, ['by an administrator', 1, [onCluster('alter')], { markers }]),
-    caseOf(describeTransactionsApi, ['', 0, [describe], { transactionalIds: [transactionalId] }])
+    caseOf(describeTransactionsApi, ['', 0, [describe], { transactionalIds: [transactionalId] }]),
+    caseOf(produceApi, [
+      'transactional',
+      9,
+      [write, onTopic('write', topic)],
+      { transactionalId, acks: -1, timeoutMs: 1000, topicData: [{ name: topic, partitionData: [inTransaction()] }] }
+    ])
   ]
+}
+
+/** A batch of a transaction that nobody has begun. */
+function inTransaction(): { index: number; records: Buffer } {
+  const builder = new RecordBatchBuilder({})
+  builder.tryAppend(Date.now(), null, Buffer.from('v'))
+  const producer = { producerId: 12_345_678n, producerEpoch: 0, baseSequence: 0 }
+  return { index: 0, records: builder.build({ ...producer, isTransactional: true }) }
 }
 
 /** The right to write some topic is the right to be an idempotent producer; its lack is the cluster's error. */

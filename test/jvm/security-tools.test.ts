@@ -101,10 +101,8 @@ test('kafka-configs sets, shows and removes quotas of users, client ids and addr
   assert.match(await as('admin', `kafka-configs --describe ${ip}`), /ip '10.0.0.1' are connection_creation_rate=9/)
   await assert.rejects(as('alice', 'kafka-configs --describe --entity-type clients'), /authoriz/i)
 
-  await as(
-    'admin',
-    'kafka-configs --alter --delete-config producer_byte_rate,consumer_byte_rate --entity-type users --entity-name alice'
-  )
+  const remove = '--alter --delete-config producer_byte_rate,consumer_byte_rate'
+  await as('admin', `kafka-configs ${remove} --entity-type users --entity-name alice`)
   const rest = await as('admin', 'kafka-configs --describe --entity-type users --entity-name alice')
   assert.doesNotMatch(rest, /producer_byte_rate/)
 })

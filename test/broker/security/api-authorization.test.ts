@@ -13,7 +13,7 @@ const OPEN = new Map([
   [18, 'ApiVersions is for everybody'],
   [36, 'SaslAuthenticate comes before the caller is known'],
   [60, 'DescribeCluster tells everybody where the broker is, and each what it may do: conformance/acls.test.ts'],
-  [66, 'ListTransactions hides what the caller may not describe: broker/security/api-authorization.test.ts']
+  [66, 'ListTransactions hides what the caller may not describe: conformance/acls.test.ts']
 ])
 
 test('every API that the broker advertises has a case of what it needs, or is open for a reason', async t => {
