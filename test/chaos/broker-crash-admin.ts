@@ -33,6 +33,8 @@ const SET = 0
 export interface Actor {
   /** Works until the broker is gone; rejects with `BrokerGone`. */
   run(link: Link): Promise<never>
+  /** Ends what the crash left half done; all do before any checks. */
+  settle?(link: Link): Promise<void>
   /** Checks what is there after the crash, and goes on from that. */
   check(link: Link): Promise<void>
 }

@@ -8,15 +8,19 @@ import { BrokerGone, Link, Refused } from './broker-crash-link.ts'
 import { checkCompacted, CrashProducer } from './broker-crash-producers.ts'
 import { readPartition } from './broker-crash-reader.ts'
 import { CRASH_PARTITIONS, createCrashTopics } from './broker-crash-topics.ts'
+import { TransactionalProducer } from './broker-crash-transactions.ts'
 import { CrashWorld, type End } from './broker-crash-world.ts'
 
 const PRODUCER_COUNT = 3
+const TRANSACTIONAL_COUNT = 4
 
 /** What a world went through. */
 export interface CrashReport {
   readonly rounds: number
   readonly kills: number
   readonly ackedRecords: number
+  readonly committedTransactions: number
+  readonly abortedTransactions: number
   readonly batchesOnDisk: number
   /** What happened, in order: for the message of a failure. */
   readonly history: readonly string[]
@@ -50,6 +54,7 @@ class CrashRun {
   readonly #random: Random
   readonly #world: CrashWorld
   readonly #producers: readonly CrashProducer[]
+  readonly #transactional: readonly TransactionalProducer[]
   readonly #actors: readonly Actor[]
   #kills = 0
 
@@ -63,7 +68,12 @@ class CrashRun {
       { length: PRODUCER_COUNT },
       (_, index) => new CrashProducer(`producer-${index}`, randomOf(), producerIds)
     )
+    this.#transactional = Array.from(
+      { length: TRANSACTIONAL_COUNT },
+      (_, index) => new TransactionalProducer(`transactional-${index}`, randomOf(), index % 2 === 0)
+    )
     this.#actors = [
+      ...this.#transactional,
       new TopicChanger(randomOf()),
       new ConfigChanger(),
       new RecordDeleter(randomOf()),
@@ -83,7 +93,16 @@ class CrashRun {
     const batchesOnDisk = await this.#world.assertSegmentsAreSound()
     assert.deepEqual(this.#world.errors, [], 'the broker logged errors')
     const ackedRecords = this.#producers.reduce((sum, producer) => sum + producer.ackedRecords, 0)
-    return { rounds: this.#plan.rounds, kills: this.#kills, ackedRecords, batchesOnDisk, history: this.history }
+    const ended = this.#transactional.map(producer => producer.endedCount)
+    return {
+      rounds: this.#plan.rounds,
+      kills: this.#kills,
+      ackedRecords,
+      committedTransactions: ended.reduce((sum, { committed }) => sum + committed, 0),
+      abortedTransactions: ended.reduce((sum, { aborted }) => sum + aborted, 0),
+      batchesOnDisk,
+      history: this.history
+    }
   }
 
   /** Everybody works until the broker ends, at an instant that nobody knows. */
@@ -137,6 +156,7 @@ class CrashRun {
   }
 
   async #check(link: Link): Promise<void> {
+    for (const actor of this.#actors) await actor.settle?.(link)
     for (const actor of this.#actors) await actor.check(link)
     for (const at of CRASH_PARTITIONS) {
       const read = await readPartition(link, { topic: at.topic.name, partition: at.partition })
