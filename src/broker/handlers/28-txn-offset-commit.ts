@@ -86,7 +86,7 @@ async function commitOffsets(
   if (!(await broker.offsetsTopic.ensureCreated())) return 'COORDINATOR_NOT_AVAILABLE'
   const log = broker.logs.log(OFFSETS_TOPIC, broker.groups.partitionOf(groupId))
   if (log === undefined) return 'COORDINATOR_NOT_AVAILABLE'
-  const verification = log.beginVerification(producerId)
+  const verification = log.beginVerification({ producerId, producerEpoch, baseSequence: -1 }, false)
   try {
     const error = await transactionError(broker, log, { request, apiVersion: caller.apiVersion })
     if (error !== undefined) return error

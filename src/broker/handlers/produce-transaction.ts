@@ -73,11 +73,12 @@ export async function checkTransaction(
     other.producerId === producer.producerId && other.producerEpoch === producer.producerEpoch
   if (!others.every(isSame)) return 'INVALID_PRODUCER_ID_MAPPING'
   const asked: PartitionLog[] = []
-  // A set: a request that names a partition twice must not wait for itself.
-  for (const log of new Set(transactional.map(batch => batch.log))) {
-    const verification = log.beginVerification(producer.producerId)
+  // A map: a request that names a partition twice must not wait for itself.
+  for (const { log, records } of new Map(transactional.map(batch => [batch.log, batch])).values()) {
+    const isVersion2 = apiVersion >= ADDING_VERSION
+    const verification = log.beginVerification(readBatchHeader(records, 0), isVersion2)
     guards.push(verification)
-    proofs.set(log, { isVerified: false, isVersion2: apiVersion >= ADDING_VERSION, verification })
+    proofs.set(log, { isVerified: false, isVersion2, verification })
     const known = log.producers.get(producer.producerId)
     if (known !== undefined && producer.producerEpoch < known.producerEpoch) {
       refused.set(log, { error: 'INVALID_PRODUCER_EPOCH', message: errorMessage('INVALID_PRODUCER_EPOCH') })

@@ -40,5 +40,5 @@ export {
   type TopicConfigName
 } from './topic-config-table.ts'
 export { INTERNAL_TOPICS, topicNameProblem } from './topic-names.ts'
-export type { TransactionVerification } from './transaction-verification.ts'
+export type { TransactionVerification, VerifiedBatch } from './transaction-verification.ts'
 export { randomUuid } from './uuid.ts'

@@ -16,7 +16,7 @@
  */
 
 import { messageOf } from '../../core/index.ts'
-import { KAFKA_ERRORS, readBatchHeader } from '../../protocol/index.ts'
+import { isTransactional, KAFKA_ERRORS, readBatchHeader } from '../../protocol/index.ts'
 import { markerRefusal, type Refusal, sequenceRefusal, unavailable } from './append-refusals.ts'
 import type { AppendedBatch, AppendResult, RefusedBatch } from './append-result.ts'
 import type { InvalidBatch } from './batch-validator.ts'
@@ -47,7 +47,11 @@ import { SegmentList } from './segment-list.ts'
 import { swapSegments, TornSwapError } from './segment-swap.ts'
 import { SnapshotFiles } from './snapshot-files.ts'
 import { maxTimestampOffset, offsetForTimestamp, type TimestampedOffset } from './timestamp-lookup.ts'
-import { type TransactionVerification, TransactionVerifications } from './transaction-verification.ts'
+import {
+  type TransactionVerification,
+  TransactionVerifications,
+  type VerifiedBatch
+} from './transaction-verification.ts'
 import type { LogConfig } from './topic-config.ts'
 import type { AbortedTransaction } from './transaction-index.ts'
 
@@ -233,10 +237,14 @@ export class PartitionLog {
     if (!checked.isValid) return this.#refuseBatch(checked)
     const { header } = checked
     if (header.producerId < 0n) return this.#tail.plan({ ...checked, track: undefined }, nowMs)
+    const { producerId } = header
     const verdict =
-      origin === 'client' ? this.#producers.check(header, proofOf(options)) : this.#producers.checkEpoch(header)
+      origin === 'client'
+        ? this.#producers.check(header, proofOf(options), this.#verifications.pending(producerId))
+        : this.#producers.checkEpoch(header)
     if (verdict.kind === 'duplicate') return this.#answerRetry(verdict.batch)
-    if (verdict.kind !== 'next') return this.#refuse(sequenceRefusal(verdict, header.producerId))
+    if (verdict.kind !== 'next') return this.#refuse(sequenceRefusal(verdict, producerId))
+    if (isTransactional(header.attributes)) this.#verifications.batchPlanned(producerId)
     const track: TailBatch['track'] = (baseOffset, timestampMs) =>
       this.#producers.apply(header, baseOffset, timestampMs)
     return this.#tail.plan({ ...checked, track }, nowMs)
@@ -264,8 +272,17 @@ export class PartitionLog {
     return this.#tail.plan({ records, header: readBatchHeader(records, 0), track }, nowMs)
   }
 
-  /** Call before asking the transaction coordinator about a batch of this producer; see `AppendTransaction`. */
-  beginVerification(producerId: bigint): TransactionVerification {
+  /**
+   * Call before asking the transaction coordinator about a transactional batch; see `AppendTransaction`.
+   *
+   * @param isVersion2 - Whether its producer has transactions of version 2.
+   */
+  beginVerification(batch: VerifiedBatch, isVersion2: boolean): TransactionVerification {
+    const { producerId, producerEpoch } = batch
+    const entry = this.#producers.get(producerId)
+    const isStale = entry !== undefined && producerEpoch < entry.producerEpoch
+    const isOpen = entry !== undefined && entry.transactionFirstOffset >= 0n && producerEpoch === entry.producerEpoch
+    if (!isStale && !isOpen) this.#verifications.noteFirst(batch, isVersion2, this.#environment.clock.now())
     return this.#verifications.begin(producerId)
   }
 
@@ -394,7 +411,9 @@ export class PartitionLog {
 
   /** Forgets idempotent producers that wrote nothing for a time. Source: `producer.id.expiration.ms`. */
   expireProducers(expirationMs: number): number {
-    return this.#producers.expire(this.#environment.clock.now(), expirationMs)
+    const nowMs = this.#environment.clock.now()
+    this.#verifications.expire(nowMs, expirationMs)
+    return this.#producers.expire(nowMs, expirationMs)
   }
 
   /**

@@ -18,6 +18,7 @@
 import { isTransactional } from '../../protocol/index.ts'
 import type { MarkerFields } from './control-records.ts'
 import { type EndingTransaction, OpenTransactions } from './open-transactions.ts'
+import type { PendingSequence } from './transaction-verification.ts'
 
 /** Batches per producer that a retry is compared with. Source: `ProducerStateEntry.NUM_BATCHES_TO_RETAIN`. */
 export const RETAINED_BATCH_COUNT = 5
@@ -171,8 +172,12 @@ export class ProducerState {
     this.#transactions.load([])
   }
 
-  /** Whether a client's batch may be appended now. Changes nothing. */
-  check(batch: SequencedBatch, proof?: TransactionProof): SequenceVerdict {
+  /**
+   * Whether a client's batch may be appended now. Changes nothing.
+   *
+   * @param pending - The first batch that may begin the producer's transaction, if one is waited for.
+   */
+  check(batch: SequencedBatch, proof?: TransactionProof, pending?: PendingSequence): SequenceVerdict {
     const entry = this.#entries.get(batch.producerId)
     const repeated = entry === undefined ? undefined : findRepeated(entry, batch)
     if (repeated !== undefined) return { kind: 'duplicate', batch: repeated }
@@ -183,7 +188,11 @@ export class ProducerState {
     if (entry !== undefined && batch.producerEpoch < entry.producerEpoch) {
       return { kind: 'staleEpoch', currentEpoch: entry.producerEpoch }
     }
-    const expectedSequence = expectedSequenceOf(entry, batch, proof)
+    const isVersion2 = proof?.isVersion2 === true || pending?.isVersion2 === true
+    const expectedSequence = expectedSequenceOf(entry, batch, isVersion2)
+    if (pending !== undefined && batch.baseSequence > pending.lowestSequence) {
+      return { kind: 'outOfOrder', expectedSequence: pending.lowestSequence }
+    }
     if (expectedSequence !== undefined && batch.baseSequence !== expectedSequence) {
       return { kind: 'outOfOrder', expectedSequence }
     }
@@ -307,10 +316,10 @@ function isOpenIn(entry: ProducerEntry | undefined, producerEpoch: number): bool
 function expectedSequenceOf(
   entry: ProducerEntry | undefined,
   batch: SequencedBatch,
-  proof: TransactionProof | undefined
+  isVersion2: boolean
 ): number | undefined {
   const last = entry?.batches.at(-1)
-  if (proof?.isVersion2 === true && last === undefined) return 0
+  if (isVersion2 && last === undefined) return 0
   // The state may be gone by expiry or retention, so an unknown producer may begin anywhere.
   if (entry === undefined) return undefined
   if (batch.producerEpoch !== entry.producerEpoch || last === undefined) return 0

@@ -8,9 +8,14 @@
  * KIP-890, Kafka `VerificationGuard`.
  *
  * They keep the order, too: a batch whose partition needs no question must not
- * overtake an earlier one of its producer that waits for an answer.
+ * overtake an earlier one of its producer that waits for an answer. And where the
+ * coordinator's answer was no, nothing behind the refused batch may become the
+ * first of the transaction: the lowest sequence that was asked about stays until
+ * a transactional batch or a marker of the producer is planned. Source: KIP-890,
+ * Kafka `VerificationStateEntry`.
  *
- * Limit: one guard per request in flight and partition; whoever begins one ends it.
+ * Limits: one guard per request in flight and partition, whoever begins one ends
+ * it; one lowest sequence per producer id, for `producer.id.expiration.ms`.
  */
 
 /** One question to the coordinator. */
@@ -24,6 +29,22 @@ export interface TransactionVerification {
   end(): void
 }
 
+/** The batch that is asked about. */
+export interface VerifiedBatch {
+  readonly producerId: bigint
+  readonly producerEpoch: number
+  readonly baseSequence: number
+}
+
+/** The first batch that may begin the transaction of a producer. */
+export interface PendingSequence {
+  readonly producerEpoch: number
+  readonly lowestSequence: number
+  /** Whether the first question was that of a producer with transactions of version 2. */
+  readonly isVersion2: boolean
+  readonly sinceMs: number
+}
+
 interface Guard extends TransactionVerification {
   isVoid: boolean
   wake: () => void
@@ -33,6 +54,7 @@ interface Guard extends TransactionVerification {
 export class TransactionVerifications {
   /** Oldest first. */
   readonly #guards = new Map<bigint, Guard[]>()
+  readonly #pending = new Map<bigint, PendingSequence>()
 
   /** How many producers are asked about. */
   get producerCount(): number {
@@ -54,8 +76,35 @@ export class TransactionVerifications {
     return guard
   }
 
+  /** Remembers a batch that would begin a transaction. */
+  noteFirst({ producerId, producerEpoch, baseSequence }: VerifiedBatch, isVersion2: boolean, nowMs: number): void {
+    const known = this.#pending.get(producerId)
+    const isLower = known === undefined || producerEpoch > known.producerEpoch || baseSequence < known.lowestSequence
+    if (!isLower || (known !== undefined && producerEpoch < known.producerEpoch)) return
+    const { isVersion2: wasVersion2 = isVersion2, sinceMs = nowMs } = known ?? {}
+    this.#pending.set(producerId, { producerEpoch, lowestSequence: baseSequence, isVersion2: wasVersion2, sinceMs })
+  }
+
+  /** The first batch that may begin the transaction of a producer; `undefined` if nobody has asked. */
+  pending(producerId: bigint): PendingSequence | undefined {
+    return this.#pending.get(producerId)
+  }
+
+  /** A transactional batch of the producer gets an offset: it has begun. */
+  batchPlanned(producerId: bigint): void {
+    this.#pending.delete(producerId)
+  }
+
+  /** Forgets what was asked too long ago. */
+  expire(nowMs: number, expirationMs: number): void {
+    for (const [producerId, { sinceMs }] of this.#pending) {
+      if (nowMs - sinceMs >= expirationMs) this.#pending.delete(producerId)
+    }
+  }
+
   /** A marker of the producer gets an offset: answers to earlier questions are void. */
   markerPlanned(producerId: bigint): void {
+    this.#pending.delete(producerId)
     for (const guard of this.#guards.get(producerId) ?? []) guard.isVoid = true
   }
 

@@ -58,8 +58,8 @@ test('a transactional batch is taken if the coordinator verified it or its trans
 test('what the coordinator said before a marker was planned is void', async t => {
   const log = await newLog(t)
   await append(log, dataOf())
-  const verification = log.beginVerification(7n)
-  const other = log.beginVerification(8n)
+  const verification = log.beginVerification({ producerId: 7n, producerEpoch: 0, baseSequence: 0 }, false)
+  const other = log.beginVerification({ producerId: 8n, producerEpoch: 0, baseSequence: 0 }, false)
   await end(log, false)
 
   const options = { transaction: { isVerified: true, verification } }
@@ -397,10 +397,18 @@ test('listeners are told when the last stable offset moves', async t => {
 
 test('questions about a producer have their turn in the order in which they were asked', async t => {
   const log = await newLog(t)
-  const [first, second, third] = [log.beginVerification(7n), log.beginVerification(7n), log.beginVerification(7n)]
+  const [first, second, third] = [
+    log.beginVerification({ producerId: 7n, producerEpoch: 0, baseSequence: 0 }, false),
+    log.beginVerification({ producerId: 7n, producerEpoch: 0, baseSequence: 0 }, false),
+    log.beginVerification({ producerId: 7n, producerEpoch: 0, baseSequence: 0 }, false)
+  ]
   const order: string[] = []
   assert.equal(first.turn(), undefined)
-  assert.equal(log.beginVerification(8n).turn(), undefined, 'of another producer')
+  assert.equal(
+    log.beginVerification({ producerId: 8n, producerEpoch: 0, baseSequence: 0 }, false).turn(),
+    undefined,
+    'of another producer'
+  )
   const turns = [second.turn()?.then(() => order.push('second')), third.turn()?.then(() => order.push('third'))]
 
   second.end()
@@ -449,4 +457,20 @@ test('a log without snapshots, whose beginning was deleted, still knows what was
 
   assert.equal(again.lastStableOffset, 7n)
   assert.deepEqual(await abortedFrom(again, 6n), [[7n, 0n]])
+})
+
+test('where the coordinator said no, nothing behind the refused batch begins the transaction', async t => {
+  const log = await newLog(t)
+  const ask = (baseSequence: number): void =>
+    log.beginVerification({ producerId: 7n, producerEpoch: 0, baseSequence }, false).end()
+  ask(4) // refused
+  ask(6)
+
+  assert.equal(await codeOf(log.append(dataOf({ sequence: 6 }), VERIFIED)), 45)
+  assert.equal(await codeOf(log.append(dataOf({ sequence: 4, count: 2 }), VERIFIED)), 0)
+  assert.equal(await codeOf(log.append(dataOf({ sequence: 6 }), VERIFIED)), 0)
+  await end(log, true)
+  ask(7)
+  await end(log, true)
+  assert.equal(await codeOf(log.append(dataOf({ sequence: 7 }), VERIFIED)), 0)
 })
