@@ -1,4 +1,4 @@
-/** kafkajs's transactional producer, which speaks the protocol before KIP-890, and its consumer of committed records. */
+/** kafkajs's transactional producer, which speaks the protocol before KIP-890, and its reader of committed records. */
 
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'

@@ -334,7 +334,7 @@ export class GroupCoordinator {
     return this.#offsets.completeTransaction(partition, marker)
   }
 
-  /** Whether an open transaction holds an offset of a partition: UNSTABLE_OFFSET_COMMIT for who requires stable ones. */
+  /** Whether an open transaction holds an offset of a partition: who requires a stable one must wait. */
   hasPendingOffset(groupId: string, partition: TopicPartition): boolean {
     return this.#offsets.isPending(groupId, partition)
   }
@@ -411,9 +411,14 @@ export class GroupCoordinator {
     return error === 'NONE' ? { error, errors } : refused(error)
   }
 
-  /** Forgets all offsets of topics that were deleted. */
+  /** Forgets all offsets of a topic that was deleted. */
   forgetTopic(topic: string): Promise<void> {
     return this.#offsets.forgetTopic(topic)
+  }
+
+  /** Forgets the offsets of topics that are gone: a stop may have come between the deletion of a topic and of these. */
+  async forgetMissingTopics(isThere: (topic: string) => boolean): Promise<void> {
+    for (const topic of this.#offsets.topics) if (!isThere(topic)) await this.forgetTopic(topic)
   }
 
   /** Removes offsets that have outlived `offsets.retention.minutes`, and groups that have nothing left. */
