@@ -4,7 +4,8 @@
  *
  * Without an authorizer everything is allowed at the cost of one call. With
  * one, decisions are kept by caller, operation and resource until an ACL changes,
- * so the hot path is two look-ups. The first refusal of each kind is logged.
+ * so the hot path is a few look-ups by strings that are there already: making a
+ * key of them costs more than deciding anew. The first refusal of each kind is logged.
  *
  * Limits: `CALLERS_MAX` callers with `DECISIONS_MAX` decisions each are
  * remembered; beyond that all is forgotten and decided anew.
@@ -80,7 +81,30 @@ export const ALLOW_ALL: Authorizer = {
 
 /** What is remembered: the decision, and of a refusal whether it was logged. */
 type Known = 'allowed' | 'denied' | 'deniedAndLogged'
-type KnownByAction = Map<string, Known>
+
+/** Decisions about one caller, by operation and kind of resource, then by name. */
+class Decisions {
+  readonly #byAction: (Map<string, Known> | undefined)[] = []
+  #count = 0
+
+  get(operation: OperationName, { type, name }: Resource): Known | undefined {
+    return this.#byAction[actionIndex(operation, type)]?.get(name)
+  }
+
+  set(operation: OperationName, { type, name }: Resource, decision: Known): void {
+    if (this.#count >= DECISIONS_MAX) {
+      this.#byAction.length = 0
+      this.#count = 0
+    }
+    const byName = (this.#byAction[actionIndex(operation, type)] ??= new Map<string, Known>())
+    byName.set(name, decision)
+    this.#count += 1
+  }
+}
+
+function actionIndex(operation: OperationName, type: ResourceTypeName): number {
+  return RESOURCE_TYPES[type] * 16 + OPERATIONS[operation]
+}
 
 /** How the authorizer decides. */
 export interface AclAuthorizerOptions {
@@ -97,9 +121,11 @@ export class AclAuthorizer implements Authorizer {
   readonly acls: AclStore
   readonly #options: AclAuthorizerOptions
   readonly #superUsers: ReadonlySet<string>
-  readonly #known: Map<string, KnownByAction>
+  /** By principal, then by address. */
+  readonly #known: Map<string, Map<string, Decisions>>
+  #callerCount = 0
 
-  private constructor(acls: AclStore, options: AclAuthorizerOptions, known: Map<string, KnownByAction>) {
+  private constructor(acls: AclStore, options: AclAuthorizerOptions, known: Map<string, Map<string, Decisions>>) {
     this.acls = acls
     this.#options = options
     this.#superUsers = new Set(superUsersOf(options.superUsers))
@@ -112,25 +138,26 @@ export class AclAuthorizer implements Authorizer {
    * @throws PipelineError `ERR_BROKER_DATA_DAMAGED`, see `AclStore.open`.
    */
   static async open(options: AclAuthorizerOptions): Promise<AclAuthorizer> {
-    const known = new Map<string, KnownByAction>()
+    const known = new Map<string, Map<string, Decisions>>()
     const acls = await AclStore.open(options.dataDir, () => known.clear())
     return new AclAuthorizer(acls, options, known)
   }
 
   isAllowed(subject: Subject, operation: OperationName, resource: Resource): boolean {
     const known = this.#knownOf(subject)
-    const key = `${operation} ${resource.type} ${resource.name}`
-    const decision = known.get(key) ?? this.#decide(subject, operation, resource)
+    const before = known.get(operation, resource)
+    const decision = before ?? this.#decide(subject, operation, resource)
     if (decision === 'denied') this.#logRefusal(subject, operation, resource)
-    this.#remember(known, key, decision === 'denied' ? 'deniedAndLogged' : decision)
+    const after = decision === 'denied' ? 'deniedAndLogged' : decision
+    if (after !== before) known.set(operation, resource, after)
     return decision === 'allowed'
   }
 
   wouldAllow(subject: Subject, operation: OperationName, resource: Resource): boolean {
     const known = this.#knownOf(subject)
-    const key = `${operation} ${resource.type} ${resource.name}`
-    const decision = known.get(key) ?? this.#decide(subject, operation, resource)
-    this.#remember(known, key, decision)
+    const before = known.get(operation, resource)
+    const decision = before ?? this.#decide(subject, operation, resource)
+    if (before === undefined) known.set(operation, resource, decision)
     return decision === 'allowed'
   }
 
@@ -143,19 +170,19 @@ export class AclAuthorizer implements Authorizer {
     )
   }
 
-  #remember(known: KnownByAction, key: string, decision: Known): void {
-    if (known.get(key) === decision) return
-    if (known.size >= DECISIONS_MAX) known.clear()
-    known.set(key, decision)
-  }
-
-  #knownOf({ principal, host }: Subject): KnownByAction {
-    const caller = `${host} ${principal}`
-    const known = this.#known.get(caller)
+  #knownOf({ principal, host }: Subject): Decisions {
+    const known = this.#known.get(principal)?.get(host)
     if (known !== undefined) return known
-    if (this.#known.size >= CALLERS_MAX) this.#known.clear()
-    const fresh: KnownByAction = new Map()
-    this.#known.set(caller, fresh)
+    if (this.#known.size === 0) this.#callerCount = 0 // an ACL has changed
+    if (this.#callerCount >= CALLERS_MAX) {
+      this.#known.clear()
+      this.#callerCount = 0
+    }
+    const byHost = this.#known.get(principal) ?? new Map<string, Decisions>()
+    this.#known.set(principal, byHost)
+    const fresh = new Decisions()
+    byHost.set(host, fresh)
+    this.#callerCount += 1
     return fresh
   }
 
