@@ -69,6 +69,7 @@ async function startIn(dataDir: string, start: Start): Promise<Broker> {
     await parts.groups.load()
     // After the groups: unfinished transactions settle offsets of theirs.
     await parts.transactions.load()
+    await parts.groups.forgetMissingTopics(topic => parts.logs.topic(topic) !== undefined)
     const handlers = createHandlers(options.poseAs)
     const dispatcher = createDispatcher({ broker, handlers, faults })
     listening = await startListening({ ...start, parts, dispatcher, handlers, metrics: broker.metrics }, endpoints)

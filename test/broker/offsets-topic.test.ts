@@ -129,6 +129,31 @@ test('offsets of a deleted topic do not come back when a topic of that name is m
   )
 })
 
+/**
+ * Symptom: a consumer of a new topic began in its middle, or met OFFSET_OUT_OF_RANGE.
+ * Cause: a stop between the deletion of a topic and that of the offsets committed for it.
+ * Reach: a topic that is deleted, and made again after a kill at that moment.
+ */
+test('offsets of a topic that was deleted just before a crash do not come back either', async t => {
+  const dataDir = await temporaryFolder(t)
+  const first = await startIn(dataDir, new RecordingLogger())
+  const connection = await connectTo(t, first)
+  await createTopic(connection)
+  await commit(connection, 'g', { offset: 9n })
+  await first.close()
+  const logs = await LogManager.open({ dataDir })
+  await logs.deleteTopic('t')
+  await logs.close()
+
+  const second = await startIn(dataDir, new RecordingLogger())
+  t.after(() => second.close())
+  const again = await connectTo(t, second)
+  await createTopic(again)
+
+  const none = Array.from({ length: PARTITION_COUNT }, () => -1n)
+  assert.deepEqual(await committed(again, 'g'), none)
+})
+
 async function openTopic(
   t: TestContext,
   random: Random = systemRandom

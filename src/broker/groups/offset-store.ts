@@ -148,14 +148,15 @@ export class OffsetStore {
     return known.map(partition => encodeOffset(groupId, partition, undefined))
   }
 
-  /** Removes all offsets of a topic that was deleted. */
+  /** Removes all offsets of a topic that was deleted: those of this moment, and none that is committed later. */
   async forgetTopic(topic: string): Promise<void> {
-    for (const groupId of this.groupIds) {
-      await this.remove(
-        groupId,
-        this.#known(groupId).filter(each => each.topic === topic)
-      )
-    }
+    const ofTopic = (groupId: string): TopicPartition[] => this.#known(groupId).filter(each => each.topic === topic)
+    await Promise.all(this.groupIds.map(groupId => this.remove(groupId, ofTopic(groupId))))
+  }
+
+  /** All topics that a group has an offset of, or is about to. */
+  get topics(): Set<string> {
+    return new Set(this.groupIds.flatMap(groupId => this.#known(groupId).map(({ topic }) => topic)))
   }
 
   /** All partitions that have an offset, or are about to. */

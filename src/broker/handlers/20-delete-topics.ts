@@ -75,10 +75,13 @@ async function deleteTopic(
   if (INTERNAL_TOPICS.has(topic.name)) return failed('INVALID_TOPIC_EXCEPTION')
   if (!mutations.pay(topic.logs.length)) return failed('THROTTLING_QUOTA_EXCEEDED')
   const logs = [...topic.logs]
-  const deleted = await broker.logs.deleteTopic(topic.name)
+  let forgetting: Promise<void> | undefined
+  const deleted = await broker.logs.deleteTopic(topic.name, () => {
+    forgetting = broker.groups.forgetTopic(topic.name)
+  })
   if (deleted.topic === undefined) return failed(kafkaErrorName(deleted.errorCode))
   for (const log of logs) broker.signals.changed(log)
-  await broker.groups.forgetTopic(topic.name)
+  await forgetting
   return { name: topic.name, topicId: topic.id }
 }
 

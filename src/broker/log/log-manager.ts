@@ -275,8 +275,13 @@ export class LogManager {
     }
   }
 
-  /** Deletes a topic. Resolves when it is gone for clients; its files are removed afterwards. */
-  deleteTopic(name: string): Promise<TopicResult> {
+  /**
+   * Deletes a topic. Resolves when it is gone for clients; its files are removed afterwards.
+   *
+   * @param whenGone - Called before a topic of that name can be made again: the end of what was kept for the old one.
+   *   Nothing waits for it: it may itself need a change of topics.
+   */
+  deleteTopic(name: string, whenGone: () => void = () => undefined): Promise<TopicResult> {
     return this.#change(async () => {
       const topic = this.#topics.get(name)
       if (topic === undefined) return unknownTopic(name)
@@ -294,6 +299,7 @@ export class LogManager {
       await this.#checkpoints.saveRecoveryPoints()
       await this.#checkpoints.saveLogStartOffsets()
       await this.#cleaner.saveCheckpoint()
+      whenGone()
       const folders = await mapLimited(topic.logs, OPEN_COUNT_MAX, log => this.#moveAside(log))
       this.#removeLater(topic.id, folders)
       return { errorCode: 0, topic }
