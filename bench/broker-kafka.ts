@@ -11,14 +11,13 @@
  * least 1 means not slower than Apache Kafka. CPU seconds are the broker's own.
  */
 
-import { readdir, readFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
 
 import { createTopicsApi, deleteTopicsApi } from '../src/protocol/index.ts'
 import { Cluster } from '../src/client/index.ts'
 import { runProcess } from '../test/support/child-process.ts'
 import { KAFKA_TOOLS, kafkaClassPath, startKafkaJvm } from '../test/support/kafka-jvm.ts'
-import { cpuSecondsOf, startBrokerChild } from './support/broker-child.ts'
+import { cpuSecondsOf, pidOf, startBrokerChild } from './support/broker-child.ts'
 import { machine, median, spread } from './support/figures.ts'
 
 const { values: options } = parseArgs({
@@ -68,16 +67,6 @@ async function startApache(): Promise<Peer> {
   const pid = await pidOf(`${kafka.dir}/server.properties`)
   const { bootstrapServers } = kafka
   return { name: 'kafka', pid, bootstrapServers, samples: noSamples(), close: () => kafka.close() }
-}
-
-/** The process with this argument. */
-async function pidOf(argument: string): Promise<number> {
-  for (const entry of (await readdir('/proc')).filter(name => /^\d+$/.test(name))) {
-    // A process may end while we look.
-    const commandLine = await readFile(`/proc/${entry}/cmdline`, 'utf8').catch(() => '')
-    if (commandLine.split('\0').includes(argument)) return Number(entry)
-  }
-  throw new Error(`no process has the argument ${argument}`)
 }
 
 /** Runs a performance tool with the options that Kafka's own start scripts give it. */

@@ -2,9 +2,10 @@
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFile } from 'node:fs/promises'
-import path from 'node:path'
+import { readdir, readFile } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
+
+import { bundled } from './bundle.ts'
 
 /** Clock ticks of `/proc/PID/stat` in a second: 100 on every Linux that Node runs on. */
 const TICKS_PER_SECOND = 100
@@ -30,7 +31,7 @@ export interface BrokerChildOptions {
 
 /** Starts the embedded broker of this repository and waits until clients can connect. */
 export async function startBrokerChild(options: BrokerChildOptions = {}): Promise<BrokerChild> {
-  const script = path.join(import.meta.dirname, '../broker-process.ts')
+  const script = await bundled('bench/broker-process.ts')
   const dataDir = options.dataDir === undefined ? [] : ['--data-dir', options.dataDir]
   const args = [...(options.nodeArgs ?? []), script, ...dataDir, ...(options.settings ?? [])]
   const child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] })
@@ -52,6 +53,16 @@ async function ended(child: ChildProcess, end: () => void): Promise<void> {
   const exit = once(child, 'exit')
   end()
   await exit
+}
+
+/** The process with this argument. */
+export async function pidOf(argument: string): Promise<number> {
+  for (const entry of (await readdir('/proc')).filter(name => /^\d+$/.test(name))) {
+    // A process may end while we look.
+    const commandLine = await readFile(`/proc/${entry}/cmdline`, 'utf8').catch(() => '')
+    if (commandLine.split('\0').includes(argument)) return Number(entry)
+  }
+  throw new Error(`no process has the argument ${argument}`)
 }
 
 /** User and system time of a process so far, in seconds. */
