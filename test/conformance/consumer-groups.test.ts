@@ -9,6 +9,7 @@ import {
   deleteGroupsApi,
   describeGroupsApi,
   kafkaErrorName,
+  leaveGroupApi,
   listGroupsApi,
   offsetCommitApi,
   offsetDeleteApi,
@@ -241,7 +242,7 @@ test('a member may join without topics, and subscribe later', async t => {
   const member = new GroupMember(peer.connection, { groupId })
   const joined = await member.join({ subscribedTopicNames: [] })
 
-  assert.deepEqual([joined.memberEpoch, joined.assignment?.topicPartitions], [2, []])
+  assert.deepEqual([joined.memberEpoch, joined.assignment?.topicPartitions], [1, []])
   await member.beat({ subscribedTopicNames: [topic.name] })
   await settle([member], 2)
   await member.beat({ subscribedTopicNames: [] })
@@ -369,6 +370,28 @@ test('a group with members is not deleted, nor are offsets of topics it subscrib
   assert.deepEqual(await deleteOffset(), ['NONE', 'NONE'])
   assert.equal(await deleteGroup(), 'NONE')
   assert.equal(errorOf(await describe(peer, groupId)), 'GROUP_ID_NOT_FOUND')
+})
+
+test('administrators remove members with LeaveGroup, by member id or by instance id', async t => {
+  const { peer, groupId } = await groupForTest(t)
+  const topic = await createTopic(peer)
+  const subscribedTopicNames = [topic.name]
+  const dynamic = new GroupMember(peer.connection, { groupId })
+  const fixed = new GroupMember(peer.connection, { groupId, instanceId: 'i' })
+  await dynamic.join({ subscribedTopicNames })
+  await fixed.join({ subscribedTopicNames })
+  const leave = async (memberId: string, groupInstanceId: string | null): Promise<string> => {
+    const message = { groupId, members: [{ memberId, groupInstanceId }] }
+    const { members } = await peer.connection.request(leaveGroupApi, { version: 5, message })
+    return errorOf(members[0])
+  }
+
+  assert.equal(await leave('', 'nobody'), 'UNKNOWN_MEMBER_ID')
+  assert.equal(await leave('nobody', null), 'UNKNOWN_MEMBER_ID')
+  assert.equal(await leave('nobody', 'i'), 'FENCED_INSTANCE_ID')
+  assert.equal(await leave(dynamic.memberId, null), 'NONE')
+  assert.equal(await leave('', 'i'), 'NONE')
+  assert.equal((await describe(peer, groupId)).groupState, 'Empty')
 })
 
 test('version 0 lets the coordinator choose the id of a member', async t => {

@@ -159,22 +159,25 @@ export function heartbeatClassic(
   return { records: [], deadlines, reply: 'REBALANCE_IN_PROGRESS' }
 }
 
-/** Says which members a LeaveGroup removes, and answers for each named one. */
+/**
+ * Says which members a LeaveGroup removes, and answers for each named one.
+ * Members of either protocol go: administrators remove whom they name, by member
+ * id, or by instance id alone.
+ */
 export function leaveClassic(
   group: ConsumerGroup,
   leaving: readonly LeavingMember[]
 ): { readonly errors: KafkaErrorName[]; readonly memberIds: string[] } {
-  const memberIds: string[] = []
+  const memberIds = new Set<string>()
   const errors = leaving.map(({ memberId, groupInstanceId }): KafkaErrorName => {
-    // By instance id alone, administrators may remove members of either protocol.
-    const isAdministrator = memberId === '' && groupInstanceId !== null
-    const holder = isAdministrator ? group.known.staticMember(groupInstanceId) : undefined
-    const member = holder ?? classicMember(group, { memberId, groupInstanceId })
-    if (typeof member === 'string') return member
-    memberIds.push(member.memberId)
+    const holder = groupInstanceId === null ? undefined : group.known.staticMember(groupInstanceId)
+    const member = groupInstanceId === null ? group.known.member(memberId) : holder
+    if (member === undefined || memberIds.has(member.memberId)) return 'UNKNOWN_MEMBER_ID'
+    if (memberId !== '' && memberId !== member.memberId) return 'FENCED_INSTANCE_ID'
+    memberIds.add(member.memberId)
     return 'NONE'
   })
-  return { errors, memberIds }
+  return { errors, memberIds: [...memberIds] }
 }
 
 function classicMember(

@@ -443,8 +443,9 @@ export class ConsumerGroup {
     if (!isSubscriptionChanged && epoch > 0 && context.topicsVersion === this.#topicsVersion) return epoch
     const metadataHash = hashOf(members, regexes, context.topics)
     if (!isSubscriptionChanged && epoch > 0 && metadataHash === this.known.metadataHash) return epoch
-    // As in Kafka, epoch 1 is never a group's: its first one is 2.
-    const next = epoch === 0 ? 2 : epoch + 1
+    // As in Kafka, 1 is the epoch of a group that has been made and subscribes to nothing yet.
+    const isBlank = members.every(member => topicNamesOf(member, regexes).length === 0)
+    const next = epoch === 0 && !isBlank ? 2 : epoch + 1
     records.push({ kind: 'epoch', value: { epoch: next, metadataHash } })
     return next
   }

@@ -9,7 +9,7 @@
  * Limits: patterns of at most 10_000 characters, compiled ones kept: 1000.
  */
 
-import { RE2JS } from 're2js'
+import { RE2JS, RE2JSSyntaxException } from 're2js'
 import { messageOf } from '../../core/index.ts'
 
 const PATTERN_CHARS_MAX = 10_000
@@ -23,7 +23,7 @@ export function topicRegexProblem(pattern: string): string | undefined {
     compile(pattern)
     return undefined
   } catch (error) {
-    return messageOf(error)
+    return error instanceof RE2JSSyntaxException ? error.getDescription() : messageOf(error)
   }
 }
 
