@@ -56,6 +56,9 @@ export interface TransactionSettings {
   readonly isVerificationEnabled: boolean
 }
 
+/** What clients ask again for: as in Kafka when there is no block of producer ids. */
+const NO_MORE_IDS: KafkaErrorName = 'COORDINATOR_LOAD_IN_PROGRESS'
+
 /** What the coordinator needs. */
 export interface TransactionCoordinatorOptions {
   readonly settings: TransactionSettings
@@ -133,9 +136,15 @@ export class TransactionCoordinator {
     await Promise.all(this.#work)
   }
 
-  /** Creates the topic of the transactions unless it is there. */
-  ensureCreated(): Promise<boolean> {
-    return this.#options.log.ensureCreated()
+  /** Creates the topic of the transactions unless it is there. Resolves with whether it is there now; never rejects. */
+  async ensureCreated(): Promise<boolean> {
+    try {
+      return await this.#options.log.ensureCreated()
+    } catch (error) {
+      // Whatever the reason, the client gets an answer, and its next attempt tries again.
+      this.#options.logger.error({ error: messageOf(error) }, 'the log of the transactions could not be created')
+      return false
+    }
   }
 
   /** InitProducerId; without a transactional id, an identity for an idempotent producer. */
@@ -143,14 +152,18 @@ export class TransactionCoordinator {
     transactionalId: string | null,
     request: { readonly timeoutMs: number; readonly expected: ProducerIdentity | undefined }
   ): Promise<IdentityAnswer> {
-    const { settings, producerIds, clock, version } = this.#options
-    if (transactionalId === null) return { error: 'NONE', producerId: await producerIds.next(), producerEpoch: 0 }
+    const { settings, clock, version } = this.#options
+    if (transactionalId === null) {
+      const producerId = await this.#nextProducerId()
+      return producerId === undefined ? refused(NO_MORE_IDS) : { error: 'NONE', producerId, producerEpoch: 0 }
+    }
     if (transactionalId === '') return refused('INVALID_REQUEST')
     const { timeoutMs } = request
     if (timeoutMs <= 0 || timeoutMs > settings.timeoutMsMax) return refused('INVALID_TRANSACTION_TIMEOUT')
     if (!(await this.ensureCreated())) return refused('COORDINATOR_NOT_AVAILABLE')
     if (!this.#entries.has(transactionalId)) {
-      const producerId = await producerIds.next()
+      const producerId = await this.#nextProducerId()
+      if (producerId === undefined) return refused(NO_MORE_IDS)
       this.#entry(transactionalId, () => Transaction.create(producerId, timeoutMs, clock.now()))
     }
     const entry = this.#entries.get(transactionalId)
@@ -287,7 +300,10 @@ export class TransactionCoordinator {
   ): Promise<{ decision: Exclude<Decision, { kind: 'needProducerId' }>; error: KafkaErrorName }> {
     let decision = decide(entry.transaction, {})
     while (decision.kind === 'needProducerId') {
-      const freshProducerId = await this.#options.producerIds.next()
+      const freshProducerId = await this.#nextProducerId()
+      if (freshProducerId === undefined) {
+        return { decision: { kind: 'answer', error: NO_MORE_IDS, ...NO_IDENTITY }, error: NO_MORE_IDS }
+      }
       decision = decide(entry.transaction, { freshProducerId })
     }
     if (decision.kind === 'answer') return { decision, error: decision.error }
@@ -295,6 +311,16 @@ export class TransactionCoordinator {
     if (entry.transaction.isCompleting) this.#startCompletion(entry)
     else this.#wake(entry)
     return { decision, error }
+  }
+
+  /** A producer id that was never given; `undefined` if the next ones cannot be claimed on disk. */
+  async #nextProducerId(): Promise<bigint | undefined> {
+    try {
+      return await this.#options.producerIds.next()
+    } catch (error) {
+      this.#options.logger.error({ error: messageOf(error) }, 'producer ids could not be claimed')
+      return undefined
+    }
   }
 
   async #store(entry: Entry, metadata: TransactionMetadata): Promise<KafkaErrorName> {

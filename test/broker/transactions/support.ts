@@ -114,8 +114,10 @@ export class MemoryMarkers implements MarkerWriter {
 /** Producer ids from 100 on. */
 export class MemoryProducerIds {
   #next = 100n
+  isFailing = false
 
   next(): Promise<bigint> {
+    if (this.isFailing) return Promise.reject(new Error('the disk is full'))
     const id = this.#next
     this.#next += 1n
     return Promise.resolve(id)

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { IdentityAnswer } from '../../../src/broker/transactions/index.ts'
 import { turn } from '../../../src/core/index.ts'
-import { loadedCoordinator, MemoryMarkers, type TestCoordinator } from './support.ts'
+import { loadedCoordinator, MemoryMarkers, MemoryProducerIds, type TestCoordinator } from './support.ts'
 
 const ID = 'txn'
 const P0 = { topic: 'orders', partition: 0 }
@@ -269,4 +269,16 @@ test('requests for ids that nobody began are refused', async () => {
   assert.equal((await end(parts, identity)).error, 'INVALID_PRODUCER_ID_MAPPING')
   const empty = { transactionalId: '', ...identity, isCommit: true, clientVersion: 2 }
   assert.equal((await parts.coordinator.endTransaction(empty)).error, 'INVALID_REQUEST')
+})
+
+test('without new producer ids clients are told to come again, and nothing has changed', async () => {
+  const producerIds = new MemoryProducerIds()
+  const { coordinator, log } = await loadedCoordinator({ producerIds })
+  producerIds.isFailing = true
+  assert.equal((await coordinator.initProducerId(null, INIT)).error, 'COORDINATOR_LOAD_IN_PROGRESS')
+  assert.equal((await coordinator.initProducerId(ID, INIT)).error, 'COORDINATOR_LOAD_IN_PROGRESS')
+  assert.deepEqual(log.records, [])
+  producerIds.isFailing = false
+  assert.equal((await coordinator.initProducerId(null, INIT)).producerId, 100n)
+  assert.equal((await coordinator.initProducerId(ID, INIT)).producerId, 101n)
 })
