@@ -56,7 +56,7 @@ test('kafka-reassign-partitions plans, carries out and verifies the move to wher
   const generated = await tool('kafka-reassign-partitions', toPlan)
   await writeFile(plan, linesOf(generated).at(-1) ?? '')
   const executed = await tool('kafka-reassign-partitions', `--execute --reassignment-json-file ${plan}`)
-  const toVerify = `--verify --preserve-throttles --reassignment-json-file ${plan}`
+  const toVerify = `--verify --reassignment-json-file ${plan}`
   const verified = await tool('kafka-reassign-partitions', toVerify)
   const listed = await tool('kafka-reassign-partitions', '--list')
 

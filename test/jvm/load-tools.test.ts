@@ -43,9 +43,13 @@ function offsetsByPartition(events: readonly ToolEvent[]): Map<number, number[]>
   return offsets
 }
 
-for (const protocol of ['classic'] as const) {
+for (const protocol of ['classic', 'consumer']) {
   test(`two ${protocol} VerifiableConsumers get each record of the VerifiableProducer once`, async t => {
-    const { tool, start } = await brokerWithTools(t)
+    // Members follow their new assignment at the next heartbeat; Kafka's 5 s would only make the test wait.
+    const heartbeat = ['group.consumer.min.heartbeat.interval.ms', 'group.consumer.heartbeat.interval.ms']
+    const { tool, start } = await brokerWithTools(t, {
+      config: Object.fromEntries(heartbeat.map(name => [name, '500']))
+    })
     const topic = uniqueName('verified')
     await tool('kafka-topics', `--create --topic ${topic} --partitions 4`)
     const group = uniqueName('group')
@@ -61,10 +65,12 @@ for (const protocol of ['classic'] as const) {
     const sent = eventsOf(produced, 'producer_send_success')
     const gotOf = (lines: readonly string[]): ToolEvent[] => eventsOf(lines, 'record_data')
     await first.until(() => gotOf(first.lines).length + gotOf(second.lines).length >= sent.length)
+    const groups = await tool('kafka-groups', '--list')
     await second.stop('SIGTERM')
     await first.until(lines => ownedCount(lines) === 4)
     await first.stop('SIGTERM')
 
+    assert.match(groups, new RegExp(`^${group}\\s+${protocol}\\s+consumer`, 'im'))
     assert.equal(eventsOf(produced, 'tool_data')[0]?.acked, 2000)
     assert.equal(sent.length, 2000)
     assert.deepEqual(placesOf([...gotOf(first.lines), ...gotOf(second.lines)]), placesOf(sent))

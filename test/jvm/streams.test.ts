@@ -26,7 +26,7 @@ function sentences(from: number, count: number): string {
 
 test('a Streams application that is killed twice counts each word exactly once', async t => {
   const { broker, tool } = await brokerWithTools(t, {
-    'transaction.abort.timed.out.transaction.cleanup.interval.ms': '1000'
+    config: { 'transaction.abort.timed.out.transaction.cleanup.interval.ms': '1000' }
   })
   const admin = new kafkajs.Kafka({ brokers: [broker.bootstrapServers], logLevel: kafkajs.logLevel.NOTHING }).admin()
   await admin.connect()

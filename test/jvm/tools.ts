@@ -3,7 +3,7 @@
 import type { ChildProcess } from 'node:child_process'
 import type { TestContext } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
-import { type Broker, startBroker } from '../../src/broker/index.ts'
+import { type Broker, type BrokerOptions, startBroker } from '../../src/broker/index.ts'
 import type { RunOptions } from '../support/child-process.ts'
 import { KAFKA_TOOLS, runKafkaTool, startKafkaTool } from '../support/kafka-jvm.ts'
 
@@ -14,6 +14,8 @@ export type ToolName = keyof typeof KAFKA_TOOLS
 export interface ToolOptions extends RunOptions {
   /** The tool takes a subcommand, and the server only after it. Default false. */
   readonly isCommandFirst?: boolean
+  /** The listener that it talks to. Default: the broker's first one. */
+  readonly server?: string
 }
 
 /** A tool that goes on running. */
@@ -40,18 +42,17 @@ const EVENTUALLY_TIMEOUT_MS = 60_000
 const POLL_INTERVAL_MS = 200
 
 /** Starts an embedded broker for one test. */
-export async function brokerWithTools(
-  t: TestContext,
-  config: Readonly<Record<string, string>> = {}
-): Promise<BrokerWithTools> {
-  const broker = await startBroker({ config: { 'group.initial.rebalance.delay.ms': '0', ...config } })
+export async function brokerWithTools(t: TestContext, options: BrokerOptions = {}): Promise<BrokerWithTools> {
+  const config = { 'group.initial.rebalance.delay.ms': '0', ...options.config }
+  const broker = await startBroker({ ...options, config })
   t.after(() => broker.close())
   const server = ['--bootstrap-server', broker.bootstrapServers]
   return {
     broker,
     tool: async (name, args, options = {}) => {
       const given = args.split(' ').filter(arg => arg !== '')
-      const all = options.isCommandFirst === true ? [...given, ...server] : [...server, ...given]
+      const listener = options.server === undefined ? server : ['--bootstrap-server', options.server]
+      const all = options.isCommandFirst === true ? [...given, ...listener] : [...listener, ...given]
       return (await runKafkaTool(KAFKA_TOOLS[name], all, options)).stdout
     },
     start: async (name, args) => watch(t, await startKafkaTool(KAFKA_TOOLS[name], [...server, ...args.split(' ')]))
