@@ -104,6 +104,8 @@ export class Connection {
   #unmute: Timer | undefined
   #onAnswered: () => void = () => undefined
   #lastActivityMs: number
+  /** Since when a part of a request has been there, waiting for the rest. */
+  #partialSinceMs: number | undefined
   /** Address of the client without the port. */
   readonly host: string
   /** Name of the listener that accepted it. */
@@ -133,10 +135,14 @@ export class Connection {
     socket.on('close', () => this.#closed())
   }
 
-  /** Whether nothing was received or sent for `idleMs` milliseconds and nothing is in flight. */
+  /**
+   * Whether nothing is in flight and nothing was received or sent for `idleMs` milliseconds, or one request has been
+   * coming in for so long: a client that sends a byte now and then must not stay for ever.
+   */
   isIdle(idleMs: number): boolean {
-    const sinceMs = this.#options.clock.monotonicMs() - this.#lastActivityMs
-    return this.#slots.length === 0 && sinceMs >= idleMs
+    const nowMs = this.#options.clock.monotonicMs()
+    const sinceMs = Math.min(this.#lastActivityMs, this.#partialSinceMs ?? Infinity)
+    return this.#slots.length === 0 && nowMs - sinceMs >= idleMs
   }
 
   /** Aborts when the connection is gone: parked work for it may be dropped. */
@@ -252,6 +258,8 @@ export class Connection {
 
   #readRequest(): WaitingRequest | undefined {
     const frame = this.#frames.next()
+    if (frame !== undefined || this.#frames.bufferedBytes === 0) this.#partialSinceMs = undefined
+    else this.#partialSinceMs ??= this.#options.clock.monotonicMs()
     return frame === undefined ? undefined : { frame, task: this.#options.dispatcher.prepare(frame.bytes, this) }
   }
 

@@ -11,7 +11,7 @@ import { ANONYMOUS, Connection, type Dispatcher } from './connection.ts'
 import { type ConnectionLimits, plainAddress } from './connection-limits.ts'
 import type { FramePool } from './frame-pool.ts'
 import type { Listener } from './resolve-listeners.ts'
-import { TlsAcceptor } from './tls-acceptor.ts'
+import type { TlsAcceptor } from './tls-acceptor.ts'
 
 /** How long a stopping broker waits for the answers of requests that have started. */
 const END_DEADLINE_MS = 1000
@@ -71,15 +71,10 @@ interface Context {
 export async function startServer(options: ServerOptions): Promise<Server> {
   const { listener, clock, logger } = options
   const connections = new Set<Connection>()
-  const isTls = listener.tls !== undefined
-  const acceptor = isTls
-    ? await TlsAcceptor.open({
-        listener,
-        clock,
-        logger,
-        onSecure: (socket, principal) => connect(socket, principal, context)
-      })
-    : undefined
+  const onSecure = (socket: net.Socket, principal: string): void => connect(socket, principal, context)
+  // Loaded by those who need it: most brokers have no TLS, and are to be ready at once.
+  const tls = listener.tls === undefined ? undefined : await import('./tls-acceptor.ts')
+  const acceptor = await tls?.TlsAcceptor.open({ listener, clock, logger, onSecure })
   const context: Context = {
     options,
     connections,

@@ -22,11 +22,13 @@ export type TokenVerdict =
 export type TokenValidator = (token: string, nowMs: number) => Promise<TokenVerdict>
 
 type Claims = Readonly<Record<string, unknown>>
-type ClaimsReader = (token: string) => Promise<Claims | undefined>
+type ClaimsReader = (token: string, nowMs: number) => Promise<Claims | undefined>
 
 /** Algorithms that a signed token may use: signatures by a private key only, never a shared secret. */
 const ALGORITHMS = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519']
 const CLOCK_SKEW_MS_DEFAULT = 30_000
+/** Shortest time between two looks at a key set, in milliseconds. */
+const KEYS_READ_PERIOD_MS = 10_000
 
 /**
  * Makes a validator; reads the keys.
@@ -37,7 +39,7 @@ export async function createTokenValidator(options: OauthOptions): Promise<Token
   const read = options.jwks === undefined ? readUnsecured : await signedReader(options.jwks)
   const clockSkewMs = options.clockSkewMs ?? (options.jwks === undefined ? 0 : CLOCK_SKEW_MS_DEFAULT)
   return async (token, nowMs) => {
-    const claims = await read(token)
+    const claims = await read(token, nowMs)
     if (claims === undefined) return { isValid: false, reason: 'the token is malformed or its signature is wrong' }
     return checkClaims(claims, { options, clockSkewMs, nowMs })
   }
@@ -63,11 +65,17 @@ function isObject(value: unknown): value is Claims {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
+/**
+ * Verifies signatures. A key set from a file is read again when a token does not fit, at most once in
+ * `KEYS_READ_PERIOD_MS`: the issuer may have new keys.
+ */
 async function signedReader(jwks: string | JsonWebKeys): Promise<ClaimsReader> {
   const { compactVerify, createLocalJWKSet } = await import('jose')
-  const keySet = typeof jwks === 'string' ? await readKeys(jwks) : checkedKeys(jwks, 'the key set')
-  const keys = createLocalJWKSet(keySet)
-  return async token => {
+  const read = async (): Promise<ReturnType<typeof createLocalJWKSet>> =>
+    createLocalJWKSet(typeof jwks === 'string' ? await readKeys(jwks) : checkedKeys(jwks, 'the key set'))
+  let keys = await read()
+  let readAtMs = -Infinity
+  const verify = async (token: string): Promise<Claims | undefined> => {
     try {
       const { payload } = await compactVerify(token, keys, { algorithms: ALGORITHMS })
       const value: unknown = JSON.parse(Buffer.from(payload).toString('utf8'))
@@ -75,6 +83,14 @@ async function signedReader(jwks: string | JsonWebKeys): Promise<ClaimsReader> {
     } catch {
       return undefined // whatever is wrong with it, the client is only told that the token is invalid
     }
+  }
+  return async (token, nowMs) => {
+    const claims = await verify(token)
+    if (claims !== undefined || typeof jwks !== 'string' || nowMs - readAtMs < KEYS_READ_PERIOD_MS) return claims
+    readAtMs = nowMs
+    // A file that is being replaced may be unreadable for a moment: the keys from before stay.
+    keys = await read().catch(() => keys)
+    return verify(token)
   }
 }
 
