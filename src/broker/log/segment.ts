@@ -168,7 +168,9 @@ export class Segment {
 
   /** Makes the file of aborted transactions durable, if there is one. */
   async syncTransactionIndex(pool: FilePool): Promise<void> {
-    if (this.hasAborts) await pool.use(this.transactionIndexPath, file => file.sync())
+    // A marker may have come since the entries were saved: its file is made when they are saved the next time.
+    const isThere = this.hasAborts && (this.indexes === undefined || this.indexes.aborts.savedBytes > 0)
+    if (isThere) await pool.use(this.transactionIndexPath, file => file.sync())
   }
 }
 

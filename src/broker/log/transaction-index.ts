@@ -114,6 +114,11 @@ export class TransactionIndex {
     return this.#entries.unsavedBytes
   }
 
+  /** How many bytes the file has. */
+  get savedBytes(): number {
+    return this.sizeBytes - this.unsavedBytes
+  }
+
   /** Says that the file now has these entries. */
   markSaved(written: UnsavedEntries): void {
     this.#entries.markSaved(written)
