@@ -62,7 +62,7 @@ async function decisions(): Promise<void> {
   await authorizer.acls.add(acls)
   const few = Array.from({ length: 12 }, (_, index) => `topic-${index}`)
   // More than are remembered, so that each is decided anew.
-  const many = Array.from({ length: 100_000 }, (_, index) => `topic-${index}`)
+  const many = Array.from({ length: 300_000 }, (_, index) => `topic-${index}`)
   for (const [what, measured, names] of [
     ['no authorizer', ALLOW_ALL, few],
     ['ACLs, remembered', authorizer, few],

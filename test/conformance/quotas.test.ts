@@ -142,6 +142,8 @@ for (const [what, names, values, error] of [
   ['no time at all', { user: 'u-zero' }, { request_percentage: 0 }, 'INVALID_REQUEST'],
   ['no change of topics', { user: 'u-zero' }, { controller_mutation_rate: 0 }, 'INVALID_REQUEST'],
   ['no connections', { ip: '127.0.0.9' }, { connection_creation_rate: 0 }, 'INVALID_REQUEST'],
+  ['more than a long', { user: 'u-long' }, { producer_byte_rate: 1e19 }, 'INVALID_REQUEST'],
+  ['endless bytes', { user: 'u-long' }, { consumer_byte_rate: Infinity }, 'INVALID_REQUEST'],
   ['less than nothing', { user: 'u-minus' }, { producer_byte_rate: -1 }, 'INVALID_REQUEST']
 ] as const satisfies readonly [string, Names, Record<string, number>, string][]) {
   test(`a quota for ${what} is ${error}`, async t => {

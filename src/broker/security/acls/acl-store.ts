@@ -7,7 +7,7 @@
  * A change replaces the file in one step and takes effect after that, so nobody
  * is let in by an ACL that a crash forgets. Changes run one after another.
  *
- * Limits: `ACL_COUNT_MAX` ACLs.
+ * Limits: `ACL_COUNT_MAX` ACLs with `ACL_TEXT_MAX` characters.
  */
 
 import path from 'node:path'
@@ -18,6 +18,8 @@ import type { AclBinding, AclFilter } from './acl-types.ts'
 
 /** Most ACLs of one broker. */
 export const ACL_COUNT_MAX = 50_000
+/** Most characters of their names, principals and addresses together. */
+export const ACL_TEXT_MAX = 16_000_000
 
 const FILE = 'comporta-acls.json'
 const VERSION = 1
@@ -58,15 +60,17 @@ export class AclStore {
 
   /**
    * Adds ACLs; those that are there already stay. Resolves when they are durable
-   * and in force: false if there would be more than `ACL_COUNT_MAX`, then none is added.
+   * and in force: false if there would be too many, then none is added.
    */
   add(acls: readonly AclBinding[]): Promise<boolean> {
     return this.#change(async () => {
       const known = new Map(this.#index.acls.map(acl => [identityOf(acl), acl]))
       const countBefore = known.size
       for (const acl of acls) if (!known.has(identityOf(acl))) known.set(identityOf(acl), acl)
-      if (known.size > ACL_COUNT_MAX) return false
-      if (known.size > countBefore) await this.#replace([...known.values()])
+      if (known.size === countBefore) return true
+      const all = [...known.values()]
+      if (all.length > ACL_COUNT_MAX || textLength(all) > ACL_TEXT_MAX) return false
+      await this.#replace(all)
       return true
     })
   }
@@ -93,6 +97,10 @@ export class AclStore {
     this.#index = new AclIndex(acls)
     this.#onChange()
   }
+}
+
+function textLength(acls: readonly AclBinding[]): number {
+  return acls.reduce((sum, acl) => sum + acl.resourceName.length + acl.principal.length + acl.host.length, 0)
 }
 
 function identityOf(acl: AclBinding): string {

@@ -7,8 +7,8 @@
  * so the hot path is a few look-ups by strings that are there already: making a
  * key of them costs more than deciding anew. The first refusal of each kind is logged.
  *
- * Limits: `CALLERS_MAX` callers with `DECISIONS_MAX` decisions each are
- * remembered; beyond that all is forgotten and decided anew.
+ * Limits: `CALLERS_MAX` callers and `DECISIONS_MAX` decisions are remembered;
+ * beyond that all is forgotten and decided anew.
  *
  * Source: Kafka `StandardAuthorizer`, `super.users`, `allow.everyone.if.no.acl.found`.
  */
@@ -30,9 +30,11 @@ import {
 export const STANDARD_AUTHORIZER = 'org.apache.kafka.metadata.authorizer.StandardAuthorizer'
 
 /** Most callers whose decisions are remembered. */
-export const CALLERS_MAX = 1_000
-/** Most decisions that are remembered of one caller. */
-export const DECISIONS_MAX = 10_000
+export const CALLERS_MAX = 10_000
+/** Most decisions that are remembered. */
+export const DECISIONS_MAX = 100_000
+/** Longest name of a resource that is remembered: those of topics are shorter. */
+const NAME_LENGTH_MAX = 255
 
 /** Who asks. */
 export interface Subject {
@@ -85,20 +87,14 @@ type Known = 'allowed' | 'denied' | 'deniedAndLogged'
 /** Decisions about one caller, by operation and kind of resource, then by name. */
 class Decisions {
   readonly #byAction: (Map<string, Known> | undefined)[] = []
-  #count = 0
 
   get(operation: OperationName, { type, name }: Resource): Known | undefined {
     return this.#byAction[actionIndex(operation, type)]?.get(name)
   }
 
   set(operation: OperationName, { type, name }: Resource, decision: Known): void {
-    if (this.#count >= DECISIONS_MAX) {
-      this.#byAction.length = 0
-      this.#count = 0
-    }
     const byName = (this.#byAction[actionIndex(operation, type)] ??= new Map<string, Known>())
     byName.set(name, decision)
-    this.#count += 1
   }
 }
 
@@ -124,6 +120,7 @@ export class AclAuthorizer implements Authorizer {
   /** By principal, then by address. */
   readonly #known: Map<string, Map<string, Decisions>>
   #callerCount = 0
+  #decisionCount = 0
 
   private constructor(acls: AclStore, options: AclAuthorizerOptions, known: Map<string, Map<string, Decisions>>) {
     this.acls = acls
@@ -149,7 +146,7 @@ export class AclAuthorizer implements Authorizer {
     const decision = before ?? this.#decide(subject, operation, resource)
     if (decision === 'denied') this.#logRefusal(subject, operation, resource)
     const after = decision === 'denied' ? 'deniedAndLogged' : decision
-    if (after !== before) known.set(operation, resource, after)
+    if (after !== before) this.#remember(known, [operation, resource, after])
     return decision === 'allowed'
   }
 
@@ -157,7 +154,7 @@ export class AclAuthorizer implements Authorizer {
     const known = this.#knownOf(subject)
     const before = known.get(operation, resource)
     const decision = before ?? this.#decide(subject, operation, resource)
-    if (before === undefined) known.set(operation, resource, decision)
+    if (before === undefined) this.#remember(known, [operation, resource, decision])
     return decision === 'allowed'
   }
 
@@ -173,17 +170,27 @@ export class AclAuthorizer implements Authorizer {
   #knownOf({ principal, host }: Subject): Decisions {
     const known = this.#known.get(principal)?.get(host)
     if (known !== undefined) return known
-    if (this.#known.size === 0) this.#callerCount = 0 // an ACL has changed
-    if (this.#callerCount >= CALLERS_MAX) {
-      this.#known.clear()
-      this.#callerCount = 0
-    }
+    // An ACL has changed, or there are too many.
+    if (this.#known.size === 0 || this.#callerCount >= CALLERS_MAX) this.#forgetAll()
     const byHost = this.#known.get(principal) ?? new Map<string, Decisions>()
     this.#known.set(principal, byHost)
     const fresh = new Decisions()
     byHost.set(host, fresh)
     this.#callerCount += 1
     return fresh
+  }
+
+  #remember(known: Decisions, [operation, resource, decision]: [OperationName, Resource, Known]): void {
+    if (resource.name.length > NAME_LENGTH_MAX) return
+    if (this.#decisionCount >= DECISIONS_MAX) this.#forgetAll()
+    known.set(operation, resource, decision)
+    this.#decisionCount += 1
+  }
+
+  #forgetAll(): void {
+    this.#known.clear()
+    this.#callerCount = 0
+    this.#decisionCount = 0
   }
 
   #decide({ principal, host }: Subject, operation: OperationName, { type, name }: Resource): Known {

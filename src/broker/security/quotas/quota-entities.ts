@@ -42,6 +42,11 @@ const CLIENT_KEYS: ReadonlyMap<string, 'long' | 'double'> = new Map([
 ])
 const IP_KEYS: ReadonlyMap<string, 'long' | 'double'> = new Map([['connection_creation_rate', 'long']])
 
+/** Longest name of an entity, in characters: longer client ids are not counted by themselves either. */
+const NAME_LENGTH_MAX = 256
+/** What a long cannot hold any more. */
+const LONG_LIMIT = 2 ** 63
+
 /** Why a quota request cannot be done. */
 export interface QuotaProblem {
   readonly error: KafkaErrorName
@@ -60,6 +65,7 @@ export function entityOf(parts: readonly EntityPart[]): QuotaEntity | QuotaProbl
   for (const { entityType, entityName } of parts) {
     if (!isEntityType(entityType)) return invalid(`Unhandled client quota entity type: ${entityType}`)
     if (entityName === '') return invalid(`Empty ${entityType} not supported`)
+    if (entityName !== null && entityName.length > NAME_LENGTH_MAX) return invalid(`The ${entityType} is too long`)
     const type = TYPES[entityType]
     if (type in entity) return invalid(`Invalid client quota entity, duplicate entity entry ${entityType}`)
     entity[type] = entityName
@@ -81,7 +87,8 @@ export function quotaProblem(entity: QuotaEntity, key: string, value: number): Q
   const type = ('ip' in entity ? IP_KEYS : CLIENT_KEYS).get(key)
   if (type === undefined) return invalid(`Invalid configuration key ${key}`)
   if (!(value > 0)) return invalid(`Quota ${key} must be greater than 0`)
-  if (type === 'long' && Math.abs(Math.floor(value + 1e-6) - value) > 1e-6)
+  if (!Number.isFinite(value)) return invalid(`Quota ${key} must be finite`)
+  if (type === 'long' && (value >= LONG_LIMIT || Math.abs(Math.floor(value + 1e-6) - value) > 1e-6))
     return invalid(`Configuration ${key} must be a Long value`)
   return undefined
 }
@@ -130,9 +137,10 @@ export function filterOf(
     else return invalid(`Unexpected match type: ${matchType}`)
   }
   if (wanted.has('ip') && wanted.size > 1) {
-    const message =
-      'Invalid entity filter component combination, IP filter component should not be used with User or ClientId filter component.'
-    return invalid(message)
+    return invalid(
+      'Invalid entity filter component combination, IP filter component should ' +
+        'not be used with User or ClientId filter component.'
+    )
   }
   return { wanted, isStrict }
 }

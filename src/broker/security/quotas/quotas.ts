@@ -9,7 +9,8 @@
  * records. Changes of topics pay in partitions (KIP-599).
  *
  * Limits: `CLIENTS_MAX` clients are remembered by kind of quota; those idle for
- * all windows weigh nothing and go first.
+ * all windows weigh nothing and go first. Client ids count by their first
+ * `CLIENT_ID_LENGTH_MAX` characters.
  */
 
 import type { Clock } from '../../../core/index.ts'
@@ -19,6 +20,8 @@ import { SampledRate, TokenBucket, type Windows } from './sampled-rate.ts'
 
 /** Most clients whose use is remembered. */
 export const CLIENTS_MAX = 20_000
+/** Longest client id that is counted by itself: clients choose it, and it is remembered. */
+const CLIENT_ID_LENGTH_MAX = 256
 /** Longest throttle for the time requests take, in milliseconds: one window, as in Kafka. */
 const REQUEST_WINDOWS_MAX = 1
 
@@ -171,8 +174,9 @@ export class Quotas {
     return rate.throttleMs(limit.value, nowMs)
   }
 
-  #limitOf(key: ClientQuotaKey, { principal, clientId }: QuotaClient): Limit | undefined {
+  #limitOf(key: ClientQuotaKey, { principal, clientId: given }: QuotaClient): Limit | undefined {
     if (!this.isActive) return undefined
+    const clientId = given.length > CLIENT_ID_LENGTH_MAX ? given.slice(0, CLIENT_ID_LENGTH_MAX) : given
     const who = `${key} ${principal.length} ${principal}${clientId}`
     if (this.#limits.has(who)) return this.#limits.get(who)
     const user = principal.slice(principal.indexOf(':') + 1)
