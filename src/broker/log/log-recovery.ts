@@ -198,6 +198,7 @@ async function recoverSegment(
 ): Promise<RecoveredSegment> {
   const { pool, logger } = options
   const fileBytes = segment.sizeBytes
+  if (fileBytes === 0 && !segment.hasAborts) return recoverEmpty(segment, options)
   const fromPosition = await keepIndexesUpTo(segment, options.recoveryPoint, pool)
   segment.firstTimestampMs = await firstTimestampOf(segment, pool)
   segment.sizeBytes = fromPosition
@@ -228,6 +229,21 @@ async function recoverSegment(
   }
   await saveRecoveredIndexes(segment, pool)
   return { nextOffset: end.nextOffset, scannedBytes: fileBytes - fromPosition, truncatedBytes }
+}
+
+/** Nothing to walk, nothing to load: of many partitions most are empty, and a start must not take long for them. */
+async function recoverEmpty(
+  segment: Segment,
+  { pool, isActive }: { pool: FilePool; isActive: boolean }
+): Promise<RecoveredSegment> {
+  segment.resetIndexes()
+  for (const file of [segment.indexPath, segment.timeIndexPath]) {
+    const sizeBytes = await sizeOf(file)
+    if (sizeBytes === undefined) await pool.create(file)
+    else if (sizeBytes > 0) await pool.use(file, open => open.truncate(0))
+  }
+  segment.isSealed = !isActive
+  return { nextOffset: segment.baseOffset, scannedBytes: 0, truncatedBytes: 0 }
 }
 
 /** Loads the indexes, keeps what is below the recovery point, and returns the position to walk from. */

@@ -18,8 +18,8 @@ export const PARTITION_METADATA_FILE = 'partition.metadata'
 
 /** Creates the folder and writes the topic id into it, unless it is there. */
 export async function preparePartitionFolder(folder: string, topicId: string): Promise<void> {
-  await fs.mkdir(folder, { recursive: true })
   if ((await topicIdOf(folder)) === topicId) return
+  await fs.mkdir(folder, { recursive: true })
   await replaceFile(path.join(folder, PARTITION_METADATA_FILE), formatPartitionMetadata(topicId))
 }
 

@@ -104,6 +104,7 @@ interface Replay {
 
 async function replaySegment({ pool, logger }: ReplayOptions, segment: Segment, replay: Replay): Promise<void> {
   const { fromOffset, epochs } = replay
+  if (segment.sizeBytes === 0 && !segment.hasAborts) return
   const aborts = (await loadAborts(segment, pool)) ?? new TransactionIndex()
   const savedCount = aborts.count
   aborts.truncateFrom(fromOffset)

@@ -19,6 +19,9 @@ import { TransactionIndex } from './transaction-index.ts'
 /** `index.interval.bytes` for rebuilt indexes of old segments: Kafka's default. */
 const REBUILD_INTERVAL_BYTES = 4096
 
+const READ_BYTES_FIRST = 2048
+const READ_BYTES = 64 * 1024
+
 /** Default of how many bytes of indexes of old segments stay in memory. */
 const CACHE_BYTES_MAX = 64 * 1024 * 1024
 
@@ -136,6 +139,8 @@ export async function loadIndexes(segment: Segment, pool: FilePool): Promise<Seg
 
 /** Reads the aborted transactions of a segment; `undefined` if their file is damaged. None if there is no file. */
 export async function loadAborts(segment: Segment, pool: FilePool): Promise<TransactionIndex | undefined> {
+  // Most segments have none, and a start looks at thousands.
+  if (!segment.hasAborts) return new TransactionIndex()
   const saved = await readWhole(segment.transactionIndexPath, pool)
   if (saved === undefined) return new TransactionIndex()
   const aborts = new TransactionIndex(saved)
@@ -183,7 +188,8 @@ async function readWhole(file: string, pool: FilePool): Promise<Buffer | undefin
       const chunks: Buffer[] = []
       let bytes = 0
       for (;;) {
-        const chunk = Buffer.allocUnsafe(64 * 1024)
+        // Most of these files have a few entries, and a start reads thousands of them.
+        const chunk = Buffer.allocUnsafe(bytes === 0 ? READ_BYTES_FIRST : READ_BYTES)
         const count = await open.read(chunk, bytes)
         chunks.push(chunk.subarray(0, count))
         bytes += count
