@@ -182,7 +182,7 @@ function resolve(options: ListenerOptions, { broker, problems, plainUsers }: Res
     advertisedHost: ['0.0.0.0', '::', ''].includes(advertisedHost) ? DEFAULT_HOST : advertisedHost,
     advertisedPort: options.advertisedPort,
     securityProtocol: securityProtocol ?? 'PLAINTEXT',
-    tls: isTls ? resolveTls(options, settings, problem) : undefined,
+    tls: isTls ? resolveTls(options.tls ?? settings.tls(isSasl), problem) : undefined,
     sasl: isSasl ? resolveSasl(options, { settings, broker, problem, plainUsers }) : undefined,
     connectionCountMax
   }
@@ -197,11 +197,9 @@ function mappedProtocol(name: string, settings: BrokerSettings): SecurityProtoco
 }
 
 function resolveTls(
-  options: ListenerOptions,
-  settings: ListenerSettings,
+  tls: ListenerTlsOptions | undefined,
   problem: (text: string) => void
 ): ListenerTlsOptions | undefined {
-  const tls = options.tls ?? settings.tls()
   if (tls === undefined) {
     problem('TLS needs a certificate: tls.cert and tls.key, or ssl.keystore.location with ssl.keystore.type=PEM')
     return undefined

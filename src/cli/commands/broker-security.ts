@@ -61,7 +61,10 @@ export function brokerSecurityOptions(): Option[] {
       '--tls-key <file>',
       `its private key, PEM (passphrase: ${KEY_PASSWORD_VARIABLE}; default: in --tls-cert)`
     ),
-    new Option('--tls-client-ca <file>', 'authorities of client certificates, PEM: clients must have one'),
+    new Option(
+      '--tls-client-ca <file>',
+      'authorities of client certificates, PEM: clients of SSL listeners must have one'
+    ),
     new Option('--sasl-mechanisms <list>', 'mechanisms that clients may use (default: SCRAM, and those set up below)'),
     new Option('--scram-users <file>', 'users of the first start, a line each: name:password'),
     new Option('--plain-users <file>', 'users of PLAIN, a line each: name:password'),

@@ -3,10 +3,12 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import type { ListenerOptions } from '../../../src/broker/index.ts'
 import { parseJaas } from '../../../src/broker/security/authentication/jaas.ts'
 import { resolveListeners } from '../../../src/broker/server/resolve-listeners.ts'
 import { BrokerSettings } from '../../../src/broker/settings.ts'
-import { describeConfigsApi } from '../../../src/protocol/index.ts'
+import { describeClusterApi, describeConfigsApi, findCoordinatorApi, metadataApi } from '../../../src/protocol/index.ts'
+import { RawConnection } from '../../support/raw-connection.ts'
 import { brokerFor } from '../support.ts'
 import { CA, connectClient, listenerOf, SERVER_TLS, TLS_DIR } from './support.ts'
 
@@ -136,6 +138,67 @@ for (const [what, options, config, expected] of [
     assert.match(problemsOf(options, config), expected)
   })
 }
+
+test('every answer with an address has that of the listener that was asked', async t => {
+  const listener = (name: string): ListenerOptions => ({
+    name,
+    securityProtocol: 'PLAINTEXT',
+    advertisedHost: `${name.toLowerCase()}.test`,
+    advertisedPort: 1000 + name.charCodeAt(0)
+  })
+  const broker = await brokerFor(t, { listeners: [listener('A'), listener('B')] })
+  for (const { name, port } of broker.listeners) {
+    const connection = await RawConnection.open(t, { bootstrapServers: `127.0.0.1:${port}` })
+    const expected = [`${name.toLowerCase()}.test`, 1000 + name.charCodeAt(0)]
+    const { brokers } = await connection.request(metadataApi, { version: 9, message: { topics: [] } })
+    const described = await connection.request(describeClusterApi, { version: 1, message: { endpointType: 1 } })
+    const message = { keyType: 0, coordinatorKeys: ['g'] }
+    const { coordinators } = await connection.request(findCoordinatorApi, { version: 4, message })
+    const found = await connection.request(findCoordinatorApi, { version: 1, message: { key: 'g', keyType: 0 } })
+    for (const answer of [brokers[0], described.brokers[0], coordinators[0], found]) {
+      assert.deepEqual([answer?.host, answer?.port], expected)
+    }
+  }
+})
+
+test('a guarded broker listens without TLS on this machine only', () => {
+  const open = [{ host: '0.0.0.0' }, { host: '10.0.0.1' }, { host: '::' }, { host: 'example.test' }]
+  for (const { host } of open) {
+    assert.match(problemsOf({ isLoopbackGuarded: true, host }), /without encryption/, host)
+    assert.equal(problemsOf({ host }), '')
+    const sasl = [{ name: 'SASL_PLAINTEXT', host }]
+    assert.match(problemsOf({ isLoopbackGuarded: true, listeners: sasl }), /without encryption/)
+    const tls = [{ name: 'SASL_SSL', host, tls: SERVER_TLS }]
+    assert.equal(problemsOf({ isLoopbackGuarded: true, listeners: tls }), '')
+  }
+  for (const host of ['127.0.0.1', '127.1.2.3', '::1', 'localhost']) {
+    assert.equal(problemsOf({ isLoopbackGuarded: true, host }), '', host)
+  }
+})
+
+test('client certificates on a SASL_SSL listener are asked for by its own setting only, as in Kafka', () => {
+  const modeWith = (config: Record<string, string>): unknown => {
+    const all = { ...config, 'ssl.keystore.certificate.chain': 'x', 'ssl.truststore.certificates': 'y' }
+    const settings = new BrokerSettings({ listeners: 'SASL_SSL://:1', ...all })
+    return resolveListeners({}, settings).listeners[0]?.tls?.clientAuth
+  }
+  assert.equal(modeWith({ 'ssl.client.auth': 'required' }), undefined)
+  assert.equal(modeWith({ 'listener.name.sasl_ssl.ssl.client.auth': 'required' }), 'required')
+})
+
+test('controllers of a Kafka that is set up elsewhere are no listeners here, and users for all are users of each', () => {
+  const config = {
+    listeners: 'SASL_PLAINTEXT://:1,CONTROLLER://:2',
+    'controller.listener.names': 'CONTROLLER',
+    'listener.security.protocol.map': 'CONTROLLER:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT'
+  }
+  const { listeners, problems } = resolveListeners({ plainUsers: { a: 'b' } }, new BrokerSettings(config))
+  assert.deepEqual(problems, [])
+  assert.deepEqual(
+    listeners.map(({ name, sasl }) => [name, sasl?.enabledMechanisms, sasl?.plainUsers]),
+    [['SASL_PLAINTEXT', ['SCRAM-SHA-256', 'SCRAM-SHA-512', 'PLAIN'], { a: 'b' }]]
+  )
+})
 
 test('a line of JAAS is read with its quotes and escapes', () => {
   const line = 'a.b.Module required\n  one="1 ;\\"x\\\\" two=\'2=\' three=3 ;'

@@ -53,14 +53,19 @@ export class ListenerSettings {
     return text === undefined ? undefined : text === '' ? [] : text.split(LIST_SEPARATOR)
   }
 
-  /** TLS, if a certificate is given. */
-  tls(): ListenerTlsOptions | undefined {
+  /**
+   * TLS, if a certificate is given.
+   *
+   * @param isSasl - Whether clients prove themselves by SASL: then a certificate is asked of them only if the setting
+   *   is this listener's own, as in Kafka (KIP-684).
+   */
+  tls(isSasl: boolean): ListenerTlsOptions | undefined {
     const cert = this.text('ssl.keystore.certificate.chain') ?? this.#pemStore('keystore')
     if (cert === undefined) return undefined
     const [key, keyPassword] = [this.text('ssl.keystore.key'), this.text('ssl.key.password')]
     const ca = this.text('ssl.truststore.certificates') ?? this.#pemStore('truststore')
     const rules = this.text('ssl.principal.mapping.rules')
-    const mode = this.text('ssl.client.auth')
+    const mode = isSasl ? this.ownText('ssl.client.auth') : this.text('ssl.client.auth')
     const clientAuth = CLIENT_AUTH_MODES.find(each => each === mode)
     if (mode !== undefined && clientAuth === undefined) {
       this.problems.push(`ssl.client.auth is "${mode}": ${CLIENT_AUTH_MODES.join(', ')} are expected`)
