@@ -5,6 +5,9 @@
  */
 
 import assert from 'node:assert/strict'
+import { cp, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { startBroker } from '../../src/broker/index.ts'
 import { type Random, SeededRandom, randomInt } from '../../src/core/index.ts'
@@ -61,7 +64,7 @@ interface Identity {
 /** One of the two brokers. */
 class World {
   readonly name: string
-  readonly connection: RawConnection
+  connection: RawConnection
   readonly topic = uniqueName('twins')
   readonly #prefix = uniqueName('txn')
   readonly identities: Identity[] = []
@@ -249,12 +252,19 @@ function byOffset(a: readonly [number, bigint] | unknown[], b: readonly [number,
 class Author {
   readonly #random: Random
   readonly #isVersion2: (producer: number) => boolean
+  /** Whether every request is right. */
+  readonly #isCareful: boolean
   readonly #next = new Map<string, number>()
+  readonly #added = new Set<string>()
+  readonly #written: bigint[][] = Array.from({ length: PARTITION_COUNT }, () => [])
+  /** Log start offsets. */
+  readonly starts: bigint[] = Array.from({ length: PARTITION_COUNT }, () => 0n)
   #count = 0
 
-  constructor(random: Random, isVersion2: (producer: number) => boolean) {
+  constructor(random: Random, options: { isVersion2: (producer: number) => boolean; isCareful: boolean }) {
     this.#random = random
-    this.#isVersion2 = isVersion2
+    this.#isVersion2 = options.isVersion2
+    this.#isCareful = options.isCareful
   }
 
   below(limit: number): number {
@@ -266,29 +276,48 @@ class Author {
     const partition = this.below(PARTITION_COUNT)
     const dice = this.below(100)
     if (dice < 3) return { kind: 'init', producer }
-    if (dice < 18) return { kind: 'add', producer, partition }
+    if (dice < 5) return { kind: 'delete', partition, offset: this.#boundary(partition) }
+    const isAdded = this.#isVersion2(producer) || this.#added.has(`${producer}/${partition}`)
+    if (dice < 18 || (this.#isCareful && !isAdded)) return { kind: 'add', producer, partition }
     if (dice < 35) return { kind: 'end', producer, isCommit: this.below(2) === 0 }
     return { kind: 'produce', producer, partition, batch: this.#batch(producer, partition) }
   }
 
   #batch(producer: number, partition: number): CommandBatch {
     const next = this.#next.get(`${producer}/${partition}`) ?? 0
-    const wrong = this.below(8)
+    const wrong = this.#isCareful ? -1 : this.below(8)
     const sequence = wrong === 0 ? this.below(next + 3) : wrong === 1 ? 0 : next
     return {
       version: this.#isVersion2(producer) ? 12 : 9 + 2 * this.below(2),
       sequence,
-      epochDelta: this.below(15) === 0 ? -1 : 0,
+      epochDelta: !this.#isCareful && this.below(15) === 0 ? -1 : 0,
       count: 1 + this.below(3),
-      isTransactional: this.below(10) > 0,
+      isTransactional: this.#isCareful || this.below(10) > 0,
       timestampMs: START_MS + this.#count,
       value: `${this.#count++}`
     }
   }
 
+  /** Where a batch begins: from inside of one the two brokers name other last stable offsets. */
+  #boundary(partition: number): bigint {
+    const offsets = this.#written[partition] ?? []
+    return offsets[this.below(offsets.length)] ?? 0n
+  }
+
   /** Takes what came of a command. */
   learn(command: Command, answer: readonly unknown[]): void {
     if (answer[0] !== 'NONE') return
+    const [, second] = answer
+    if (command.kind === 'delete') {
+      const known = this.starts[command.partition] ?? 0n
+      this.starts[command.partition] = command.offset > known ? command.offset : known
+      return
+    }
+    if (command.kind === 'add') this.#added.add(`${command.producer}/${command.partition}`)
+    if (command.kind === 'produce' && typeof second === 'bigint') this.#written[command.partition]?.push(second)
+    if (command.kind === 'init' || command.kind === 'end') {
+      for (const name of this.#added) if (name.startsWith(`${command.producer}/`)) this.#added.delete(name)
+    }
     if (command.kind === 'produce') {
       const { sequence, count } = command.batch
       this.#next.set(`${command.producer}/${command.partition}`, sequence + count)
@@ -308,8 +337,17 @@ function tell(history: readonly unknown[]): void {
   }
 }
 
-async function twins(t: TestContext, isVersion2: (producer: number) => boolean): Promise<[World, World]> {
-  const broker = await startBroker()
+/** Our broker and Apache Kafka; ours can be started again. */
+interface Twins {
+  readonly worlds: readonly [World, World]
+  restart: (isCrash: boolean) => Promise<void>
+}
+
+async function twins(t: TestContext, isVersion2: (producer: number) => boolean): Promise<Twins> {
+  const root = await mkdtemp(join(tmpdir(), 'comporta-twins-'))
+  t.after(() => rm(root, { recursive: true, force: true }))
+  let dataDir = join(root, '0')
+  let broker = await startBroker({ dataDir })
   t.after(() => broker.close())
   const kafka = await startKafkaJvm()
   t.after(() => kafka.close())
@@ -317,12 +355,29 @@ async function twins(t: TestContext, isVersion2: (producer: number) => boolean):
   const theirs = new World('theirs', await RawConnection.open(t, kafka), isVersion2)
   await ours.prepare()
   await theirs.prepare()
-  return [ours, theirs]
+  let count = 0
+  const restart = async (isCrash: boolean): Promise<void> => {
+    const before = dataDir
+    if (isCrash) {
+      // What a kill at this moment would leave.
+      dataDir = join(root, String(++count))
+      await cp(before, dataDir, { recursive: true, filter: file => !file.endsWith('.lock') })
+    }
+    await broker.close()
+    if (isCrash) await rm(before, { recursive: true })
+    broker = await startBroker({ dataDir })
+    ours.connection = await RawConnection.open(t, broker)
+  }
+  return { worlds: [ours, theirs], restart }
 }
 
 /** Compares both views, again until the markers of Apache Kafka are written. */
-async function compare([ours, theirs]: [World, World], from: bigint, history: readonly unknown[]): Promise<void> {
-  for (let partition = 0; partition < PARTITION_COUNT; partition++) {
+async function compare(
+  [ours, theirs]: Twins['worlds'],
+  froms: readonly bigint[],
+  history: readonly unknown[]
+): Promise<void> {
+  for (const [partition, from] of froms.entries()) {
     const deadline = performance.now() + settleTimeoutMs
     for (;;) {
       const [own, other] = [await ours.view(partition, from), await theirs.view(partition, from)]
@@ -339,28 +394,55 @@ async function compare([ours, theirs]: [World, World], from: bigint, history: re
   }
 }
 
-test('random transactions are answered and read as by Apache Kafka', async t => {
+/** What one run is like. */
+interface Run {
+  readonly isCareful: boolean
+  /** Percent of the steps before which our broker is stopped, in good order or not, and started. */
+  readonly restartPercent: number
+}
+
+async function run(t: TestContext, { isCareful, restartPercent }: Run): Promise<void> {
   const seed = Number(process.env['TEST_SEED'] ?? Math.floor(Math.random() * 1e9))
   t.diagnostic(`TEST_SEED=${seed}`)
   const isVersion2 = (producer: number): boolean => producer % 2 === 1
-  const author = new Author(new SeededRandom(seed), isVersion2)
-  const worlds = await twins(t, isVersion2)
+  const author = new Author(new SeededRandom(seed), { isVersion2, isCareful })
+  const { worlds, restart } = await twins(t, isVersion2)
   const history: unknown[] = []
   const counts = new Map<string, number>()
+  const count = (name: string): unknown => counts.set(name, (counts.get(name) ?? 0) + 1)
 
   for (let step = 0; step < STEP_COUNT; step++) {
+    if (author.below(100) < restartPercent) {
+      const isCrash = author.below(2) === 0
+      await restart(isCrash)
+      history.push(isCrash ? 'crash' : 'restart')
+      count(isCrash ? 'crash' : 'restart')
+    }
     const command = author.write()
     const [own, other] = [await worlds[0].run(command), await worlds[1].run(command)]
     history.push([command, own, other])
     if (String(own) !== String(other)) tell(history)
     assert.deepEqual(own, other, `step ${step}: ${command.kind}`)
     author.learn(command, own)
-    const outcome = `${command.kind} ${String(own[0])}`
-    counts.set(outcome, (counts.get(outcome) ?? 0) + 1)
+    count(`${command.kind} ${String(own[0])}`)
     // The markers of a transaction are written before anything that depends on them is asked.
-    if (command.kind === 'end' || command.kind === 'init' || step % 20 === 0) await compare(worlds, 0n, history)
+    if (command.kind === 'end' || command.kind === 'init' || step % 20 === 0) {
+      await compare(worlds, author.starts, history)
+    }
   }
 
-  await compare(worlds, 7n, history)
+  await compare(
+    worlds,
+    author.starts.map(start => start + 7n),
+    history
+  )
   t.diagnostic(JSON.stringify(Object.fromEntries(counts)))
+}
+
+test('random requests of transactional producers are answered and read as by Apache Kafka', async t => {
+  await run(t, { isCareful: false, restartPercent: 0 })
+})
+
+test('transactions go on over restarts and crashes of the broker as over none', async t => {
+  await run(t, { isCareful: true, restartPercent: 5 })
 })
