@@ -238,3 +238,31 @@ test('sequences of an idempotent producer are judged as by Apache Kafka', async 
     assert.deepEqual([errorOf(answer), answer.baseOffset], [error, baseOffset], `step ${index}`)
   }
 })
+
+test('sequences wrap, and five batches of a producer are remembered, as by Apache Kafka', async t => {
+  const peer = await connectForTest(t)
+  const topic = await createTopic(peer)
+  const steps: [producerId: bigint, baseSequence: number, count: number, error: string, baseOffset: bigint][] = [
+    [6000n, 2_147_483_646, 3, 'NONE', 0n], // 2147483646, 2147483647, 0
+    [6000n, 2_147_483_646, 3, 'NONE', 0n],
+    [6000n, 2, 1, 'OUT_OF_ORDER_SEQUENCE_NUMBER', -1n],
+    [6000n, 1, 1, 'NONE', 3n],
+    [6001n, 2_147_483_647, 1, 'NONE', 4n],
+    [6001n, 1, 1, 'OUT_OF_ORDER_SEQUENCE_NUMBER', -1n],
+    [6001n, 0, 1, 'NONE', 5n],
+    [6001n, 1, 1, 'NONE', 6n],
+    [6001n, 2, 1, 'NONE', 7n],
+    [6001n, 3, 1, 'NONE', 8n],
+    [6001n, 2_147_483_647, 1, 'NONE', 4n], // the oldest of five
+    [6001n, 4, 1, 'NONE', 9n],
+    [6001n, 2_147_483_647, 1, 'OUT_OF_ORDER_SEQUENCE_NUMBER', -1n], // forgotten
+    [6001n, 0, 1, 'NONE', 5n],
+    [6001n, 5, 1, 'NONE', 10n]
+  ]
+
+  for (const [index, [producerId, baseSequence, count, error, baseOffset]] of steps.entries()) {
+    const records = Array.from({ length: count }, () => ({}))
+    const answer = await produce(peer, topic.name, batch(records, { producerId, producerEpoch: 0, baseSequence }))
+    assert.deepEqual([errorOf(answer), answer.baseOffset], [error, baseOffset], `step ${index}`)
+  }
+})
