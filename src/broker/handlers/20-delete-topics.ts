@@ -17,7 +17,7 @@ import {
 import { INTERNAL_TOPICS } from '../log/index.ts'
 import { CLUSTER } from '../security/acls/index.ts'
 import type { Mutations } from '../security/quotas/index.ts'
-import { mayTopic } from './authorization.ts'
+import { maySeeTopic, mayTopic } from './authorization.ts'
 import type { BrokerState } from './broker-state.ts'
 import { type Caller, defineHandler, errorCode, errorMessage } from './handler.ts'
 
@@ -35,8 +35,10 @@ export const deleteTopicsHandler = defineHandler({
   handle: async (broker, request, caller) => {
     const responses: DeleteTopicsResponseDeletableTopicResultInput[] = []
     const mutations = broker.quotas.mutationsOf(caller, caller.apiVersion >= STRICT_QUOTA_VERSION)
-    for (const named of namedTopics(request, caller.apiVersion))
-      responses.push(await deleteTopic(broker, { caller, mutations }, named))
+    const { topics, refused } = distinct(broker, caller, namedTopics(request, caller.apiVersion))
+    for (const { named, message } of refused)
+      responses.push({ ...named, errorCode: errorCode('INVALID_REQUEST'), errorMessage: message })
+    for (const named of topics) responses.push(await deleteTopic(broker, { caller, mutations }, named))
     return { responses, throttleTimeMs: mutations.throttleMs }
   },
   fail: (request, code) => ({
@@ -51,6 +53,42 @@ function namedTopics(request: { topics: NamedTopic[]; topicNames: string[] }, ap
   return apiVersion >= 6 ? request.topics : request.topicNames.map(name => ({ name, topicId: ZERO_UUID }))
 }
 
+/** A topic that is named twice is refused, once, and stays; so is one that is named in no way, or in both. */
+function distinct(
+  broker: BrokerState,
+  caller: Caller,
+  all: readonly NamedTopic[]
+): { topics: NamedTopic[]; refused: { named: NamedTopic; message: string }[] } {
+  const refused: { named: NamedTopic; message: string }[] = []
+  const byKey = new Map<string, NamedTopic[]>()
+  for (const named of all) {
+    const { name, topicId } = named
+    if (name !== null && topicId !== ZERO_UUID) {
+      refused.push({ named, message: 'You may not specify both topic name and topic id.' })
+    } else if (name === null && topicId === ZERO_UUID) {
+      refused.push({ named, message: 'Neither topic name nor id were specified.' })
+    } else {
+      const key = name === null ? `id ${topicId}` : `name ${name}`
+      byKey.set(key, [...(byKey.get(key) ?? []), named])
+    }
+  }
+  const topics: NamedTopic[] = []
+  for (const same of byKey.values()) {
+    const [named] = same
+    if (named === undefined) continue
+    const { name } = named
+    // Which id a name has is not told to whoever may not describe it.
+    const id = name === null || !maySeeTopic(broker, caller, name) ? undefined : broker.logs.topic(name)?.id
+    if (same.length > 1) refused.push({ named, message: `Duplicate topic ${name === null ? 'id' : 'name'}.` })
+    else if (id !== undefined && name !== null && byKey.delete(`id ${id}`)) {
+      const message = 'The provided topic name maps to an ID that was already supplied.'
+      refused.push({ named: { name, topicId: id }, message })
+    } else topics.push(named)
+  }
+  const isRefused = (id: string): boolean => refused.some(({ named: { topicId } }) => topicId === id)
+  return { topics: topics.filter(({ topicId }) => topicId === ZERO_UUID || !isRefused(topicId)), refused }
+}
+
 async function deleteTopic(
   broker: BrokerState,
   { caller, mutations }: { caller: Caller; mutations: Mutations },
@@ -62,8 +100,6 @@ async function deleteTopic(
     errorCode: errorCode(error),
     errorMessage: errorMessage(error)
   })
-  if (name !== null && topicId !== ZERO_UUID) return failed('INVALID_REQUEST')
-  if (name === null && topicId === ZERO_UUID) return failed('INVALID_REQUEST')
   if (!broker.settings.isOn('delete.topic.enable')) return failed('TOPIC_DELETION_DISABLED')
   const topic = name === null ? broker.logs.topicById(topicId) : broker.logs.topic(name)
   const topicName = topic?.name ?? name
