@@ -122,8 +122,8 @@ export class TransactionCoordinator {
     const ids = this.#entries.size
     if (ids > 0) logger.info({ ids, unfinished: unfinished.length }, 'transactional ids were loaded')
     this.#timers = [
-      clock.every(settings.timeoutCheckMs, () => void this.abortTimedOut()).unref(),
-      clock.every(settings.expirationCheckMs, () => void this.removeExpired()).unref()
+      clock.every(settings.timeoutCheckMs, () => this.#inBackground(this.abortTimedOut())).unref(),
+      clock.every(settings.expirationCheckMs, () => this.#inBackground(this.removeExpired())).unref()
     ]
   }
 
@@ -339,10 +339,13 @@ export class TransactionCoordinator {
 
   /** From `PrepareCommit` or `PrepareAbort` to the end, however often that takes. */
   #startCompletion(entry: Entry): void {
-    const work = this.#complete(entry).catch((error: unknown) => {
-      // The next start takes it up again from what is stored.
-      const { transactionalId } = entry
-      this.#options.logger.error({ transactionalId, error: messageOf(error) }, 'a transaction could not be completed')
+    this.#inBackground(this.#complete(entry))
+  }
+
+  /** Work that nobody waits for but `close`. What fails is taken up again by the next check or the next start. */
+  #inBackground(promise: Promise<void>): void {
+    const work = promise.catch((error: unknown) => {
+      this.#options.logger.error({ error: messageOf(error) }, 'work on transactions failed')
     })
     this.#work.add(work)
     void work.finally(() => this.#work.delete(work))
