@@ -14,6 +14,7 @@ import type { Broker, BrokerOptions } from './broker-options.ts'
 import { openParts, type Parts } from './broker-parts.ts'
 import type { BrokerState } from './handlers/broker-state.ts'
 import { createDispatcher } from './handlers/dispatcher.ts'
+import { earlyRequests } from './handlers/early-requests.ts'
 import { FetchSessions } from './handlers/fetch-sessions.ts'
 import { createReadPool } from './handlers/read-lease.ts'
 import { createHandlers } from './handlers/registry.ts'
@@ -72,7 +73,8 @@ async function startIn(dataDir: string, start: Start): Promise<Broker> {
     await parts.groups.forgetMissingTopics(topic => parts.logs.topic(topic) !== undefined)
     const handlers = createHandlers(options.poseAs)
     const dispatcher = createDispatcher({ broker, handlers, faults })
-    listening = await startListening({ ...start, parts, dispatcher, handlers, metrics: broker.metrics }, endpoints)
+    const early = earlyRequests(handlers, faults, broker.clock)
+    listening = await startListening({ ...start, parts, dispatcher, early, metrics: broker.metrics }, endpoints)
   } catch (error) {
     parts.groups.close()
     await parts.transactions.close()

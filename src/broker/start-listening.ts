@@ -4,12 +4,11 @@
  */
 
 import { type Clock, systemClock } from '../core/index.ts'
-import { ByteReader, decodeRequestHeader } from '../protocol/index.ts'
 import { type Logger, silentLogger } from '../telemetry/index.ts'
 import type { BoundListener, BrokerOptions } from './broker-options.ts'
 import type { Parts } from './broker-parts.ts'
 import type { Endpoint } from './handlers/broker-state.ts'
-import type { Handler } from './handlers/handler.ts'
+import type { EarlyRequests } from './handlers/early-requests.ts'
 import type { BrokerMetrics } from './metrics.ts'
 import type { SaslMechanism } from './security/authentication/listener-options.ts'
 import { createTokenValidator } from './security/authentication/oauth-token.ts'
@@ -33,7 +32,7 @@ export interface ListeningContext {
   readonly parts: Parts
   readonly dispatcher: Dispatcher
   readonly metrics: BrokerMetrics
-  readonly handlers: ReadonlyMap<number, Handler>
+  readonly early: EarlyRequests
 }
 
 /** Where the listeners of a broker are; filled in as they start. */
@@ -98,7 +97,7 @@ export async function startListening(context: ListeningContext, endpoints: Endpo
 
 /** What serves the connections of a listener: the dispatcher, behind a gate if there is SASL. */
 async function serviceOf(listener: Listener, context: ListeningContext): Promise<() => Service> {
-  const { options, settings, dispatcher, handlers, metrics } = context
+  const { options, settings, dispatcher, early, metrics } = context
   const requestBytesMax = (): number => settings.number('socket.request.max.bytes')
   const { sasl } = listener
   if (sasl === undefined) return () => ({ dispatcher, requestBytesMax: requestBytesMax() })
@@ -111,7 +110,7 @@ async function serviceOf(listener: Listener, context: ListeningContext): Promise
     tokenBytesMax: () => settings.number('sasl.server.max.receive.size'),
     requestBytesMax,
     inner: dispatcher,
-    failRequest: (frame, errorCode) => failRequest(handlers, frame, errorCode),
+    early,
     clock,
     logger,
     onOutcome: (outcome, mechanism) => metrics.authenticated(listener.name, mechanism, outcome === 'authenticated')
@@ -155,14 +154,4 @@ async function mechanismsOf(
     }
   }
   return mechanisms
-}
-
-function failRequest(handlers: ReadonlyMap<number, Handler>, frame: Buffer, errorCode: number): Buffer[] | undefined {
-  if (frame.length < 8) return undefined
-  const [apiKey, apiVersion] = [frame.readInt16BE(0), frame.readInt16BE(2)]
-  const handler = handlers.get(apiKey)
-  if (handler === undefined || apiVersion < handler.versionMin || apiVersion > handler.versionMax) return undefined
-  const body = new ByteReader(frame)
-  const header = decodeRequestHeader(body)
-  return handler.fail(body, header, errorCode)
 }

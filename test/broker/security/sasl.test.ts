@@ -237,6 +237,20 @@ test('who does not authenticate in time is closed, and who sends something else 
   await logger.until('warn', 'not authenticated after')
 })
 
+test('fault rules hit SASL requests, too', async t => {
+  const { broker } = await plainBroker(t)
+  const sasl = { mechanism: 'PLAIN', username: 'a', password: 'b' } as const
+  broker.faults.inject({ api: 'SaslAuthenticate', fault: { error: 'REQUEST_TIMED_OUT' } })
+  const connection = await connectTo(t, broker)
+  await connection.request(saslHandshakeApi, { version: 1, message: { mechanism: 'PLAIN' } })
+  const message = { authBytes: Buffer.from('\0a\0b') }
+  assert.equal((await connection.request(saslAuthenticateApi, { version: 2, message })).errorCode, 7)
+  assert.equal((await connection.request(saslAuthenticateApi, { version: 2, message })).errorCode, 0)
+  const injection = broker.faults.inject({ api: 'SaslHandshake', fault: 'close' })
+  await connectClient(t, broker.bootstrapServers, { sasl })
+  assert.equal(injection.applied, 1)
+})
+
 test('a refusal is held back, so that guessing is slow', async t => {
   const clock = new VirtualClock()
   const slow = { 'connection.failed.authentication.delay.ms': '5000' }

@@ -56,8 +56,13 @@ export interface SaslGateOptions {
   /** Largest request afterwards, in bytes. */
   readonly requestBytesMax: () => number
   readonly inner: Dispatcher
-  /** A response of that API with an error, for a request that is not to come now; `undefined` if there is none. */
-  readonly failRequest: (frame: Buffer, errorCode: number) => Buffer[] | undefined
+  /** What the broker's handlers would do with a request that the gate has to answer. */
+  readonly early: {
+    /** A response with an error, for a request that is not to come now; `undefined` if there is none. */
+    readonly fail: (frame: Buffer, errorCode: number) => Buffer[] | undefined
+    /** The task, with the fault that a test asked for. */
+    readonly withFaults: (frame: Buffer, task: RequestTask) => RequestTask
+  }
   readonly clock: Clock
   readonly logger: Logger
   /** Called for each proof and each refusal, for metrics. */
@@ -118,7 +123,8 @@ export class SaslGate implements Dispatcher {
       isOverlappable: false,
       run: async () => {
         try {
-          return await this.#run(frame, connection)
+          const task = { isOverlappable: false, run: () => this.#run(frame, connection) }
+          return await this.#options.early.withFaults(frame, task).run()
         } finally {
           this.#waitingCount -= 1
         }
@@ -201,7 +207,7 @@ export class SaslGate implements Dispatcher {
       return withLength(step.kind === 'done' ? step.answer : step.challenge)
     }
     if (frame.length < REQUEST_BYTES_MIN || frame.readInt16BE(0) !== saslAuthenticateApi.key) {
-      const response = this.#options.failRequest(frame, KAFKA_ERRORS.ILLEGAL_SASL_STATE.code)
+      const response = this.#options.early.fail(frame, KAFKA_ERRORS.ILLEGAL_SASL_STATE.code)
       return this.#fail(connection, { response, reason: 'a request in the middle of the authentication', mechanism })
     }
     return this.#authenticate(frame, connection, state)
