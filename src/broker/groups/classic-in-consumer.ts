@@ -15,7 +15,7 @@ import type { ConsumerGroup, Decision, DecisionContext } from './consumer-group.
 import { fencedInstance, unknownInstance } from './consumer-group-rules.ts'
 import { blankMember } from './consumer-group-state.ts'
 import { type ConsumerMember, GroupRefusal } from './consumer-group-types.ts'
-import { partitionsById, readSubscription, writeAssignment } from './consumer-subscription.ts'
+import { partitionsById, readSubscription, subscriptionVersion, writeAssignment } from './consumer-subscription.ts'
 import { failedJoin, failedSync } from './group-effects.ts'
 import type {
   JoinReply,
@@ -133,7 +133,7 @@ export function syncClassic(
   if (group.known.epoch > member.epoch && member.state !== 'unrevoked') {
     return refuse('REBALANCE_IN_PROGRESS', [joinDeadline(member, nowMs)])
   }
-  const version = protocol?.metadata.readInt16BE(0) ?? 0
+  const version = subscriptionVersion(protocol?.metadata)
   const assignment = writeAssignment(withoutEpochs(member.assigned), version, topics)
   return {
     records: [],

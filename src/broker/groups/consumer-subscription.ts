@@ -27,6 +27,11 @@ export function readSubscription(bytes: Buffer): EmbeddedSubscription | undefine
   return subscription && { ...subscription, version: bytes.readInt16BE(0) }
 }
 
+/** The version of a subscription; 0 for bytes that are too short to say. */
+export function subscriptionVersion(bytes: Buffer | undefined): number {
+  return bytes === undefined || bytes.length < 2 ? 0 : bytes.readInt16BE(0)
+}
+
 /** Topics of a subscription, or `undefined` if the bytes are not one. */
 export function subscriptionTopics(subscription: Buffer): readonly string[] | undefined {
   return readSubscription(subscription)?.topics
@@ -40,7 +45,9 @@ export function partitionsById(
   const partitions = new Map<string, readonly number[]>()
   for (const each of named) {
     const id = topics.byName(each.topic)?.id
-    if (id !== undefined && each.partitions.length > 0) partitions.set(id, each.partitions)
+    if (id === undefined || each.partitions.length === 0) continue
+    // A topic may be named more than once.
+    partitions.set(id, [...new Set([...(partitions.get(id) ?? []), ...each.partitions])])
   }
   return partitions
 }

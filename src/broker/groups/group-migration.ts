@@ -22,7 +22,7 @@ import {
   GroupRefusal,
   type TopicsView
 } from './consumer-group-types.ts'
-import { readAssignment, readSubscription, writeAssignment } from './consumer-subscription.ts'
+import { readAssignment, readSubscription, subscriptionVersion, writeAssignment } from './consumer-subscription.ts'
 import type { MemberProtocol, StoredGroup } from './group-types.ts'
 import { subscriptionOf } from './member-table.ts'
 import { withEpoch } from './partition-maps.ts'
@@ -119,7 +119,7 @@ export function downgrade(
   const protocolName = electProtocol([...protocols.values()].map(each => ({ protocols: each }))) ?? null
   const members = rest.map(member => {
     const subscription = protocols.get(member.memberId)?.find(({ name }) => name === protocolName)?.metadata
-    const version = subscription === undefined || subscription.length < 2 ? 0 : subscription.readInt16BE(0)
+    const version = subscriptionVersion(subscription)
     return {
       memberId: member.memberId,
       groupInstanceId: member.instanceId,

@@ -62,11 +62,23 @@ function toHeartbeat(broker: BrokerState, request: ConsumerGroupHeartbeatRequest
     topicNames: request.subscribedTopicNames,
     topicRegex: request.subscribedTopicRegex,
     assignor: request.serverAssignor,
-    owned: request.topicPartitions && new Map(request.topicPartitions.map(each => [each.topicId, each.partitions])),
+    owned: request.topicPartitions && toPartitions(request.topicPartitions),
     clientId: caller.clientId,
     clientHost: `/${caller.host}`,
     isVisible: topic => maySeeTopic(broker, caller, topic)
   }
+}
+
+/** A topic may be named more than once: all of it counts, or what the member still has would be free. */
+function toPartitions(
+  listed: readonly { readonly topicId: string; readonly partitions: readonly number[] }[]
+): Partitions {
+  const partitions = new Map<string, readonly number[]>()
+  for (const { topicId, partitions: each } of listed) {
+    const known = partitions.get(topicId)
+    partitions.set(topicId, known === undefined ? each : [...known, ...each])
+  }
+  return partitions
 }
 
 function toTopicPartitions(partitions: Partitions): { topicId: string; partitions: readonly number[] }[] {
