@@ -149,6 +149,7 @@ async function fetchPartition(broker: BrokerState, target: FetchTarget, limits: 
       partitionIndex: target.partition,
       errorCode: errorCode(error),
       highWatermark: -1n,
+      abortedTransactions: null,
       records: NO_BYTES
     }
     return { target, topic: name, log, data, bytes: 0, hasError: true }
