@@ -10,7 +10,7 @@
 
 import type { Socket } from 'node:net'
 import { createServer, type Server, type TLSSocket } from 'node:tls'
-import { type Clock, messageOf } from '../../core/index.ts'
+import { type Clock, messageOf, type Timer } from '../../core/index.ts'
 import type { Logger } from '../../telemetry/index.ts'
 import { subjectOf } from '../security/authentication/distinguished-name.ts'
 import { type PrincipalMapper, principalMapper } from '../security/authentication/principal-mapper.ts'
@@ -37,8 +37,8 @@ export class TlsAcceptor {
   readonly #credentials: TlsCredentials
   readonly #mapper: PrincipalMapper
   readonly #server: Server
-  /** In the handshake, each with what ends its deadline. */
-  readonly #pending = new Map<Socket, () => void>()
+  /** In the handshake, by the client's address and port, each with its deadline. */
+  readonly #pending = new Map<string, { readonly socket: Socket; readonly deadline: Timer }>()
 
   private constructor(options: TlsAcceptorOptions, credentials: TlsCredentials) {
     this.#options = options
@@ -81,9 +81,10 @@ export class TlsAcceptor {
       this.#log(socket, `no TLS handshake within ${HANDSHAKE_DEADLINE_MS} ms`)
       socket.destroy()
     })
-    this.#pending.set(socket, () => deadline.cancel())
+    const peer = peerOf(socket)
+    this.#pending.set(peer, { socket, deadline })
     socket.on('error', () => undefined) // 'close' follows
-    socket.once('close', () => this.#settle(socket))
+    socket.once('close', () => this.#settle(peer, socket))
     const onReadable = (): void => {
       const chunk: unknown = socket.read()
       if (!Buffer.isBuffer(chunk)) return
@@ -102,19 +103,20 @@ export class TlsAcceptor {
   /** Drops connections in the handshake and stops looking at files. */
   close(): void {
     this.#credentials.close()
-    for (const socket of this.#pending.keys()) socket.destroy()
+    for (const { socket } of this.#pending.values()) socket.destroy()
   }
 
-  #settle(socket: Socket): void {
-    this.#pending.get(socket)?.()
-    this.#pending.delete(socket)
+  /** Ends the deadline; with a socket only if it is still that one's, since ports are used again. */
+  #settle(peer: string, socket?: Socket): void {
+    const pending = this.#pending.get(peer)
+    if (pending === undefined || (socket !== undefined && pending.socket !== socket)) return
+    pending.deadline.cancel()
+    this.#pending.delete(peer)
   }
 
   #judge(socket: TLSSocket): void {
     const { listener, onSecure } = this.#options
-    for (const raw of this.#pending.keys()) {
-      if (raw.remotePort === socket.remotePort && raw.remoteAddress === socket.remoteAddress) this.#settle(raw)
-    }
+    this.#settle(peerOf(socket))
     const mode = listener.tls?.clientAuth ?? 'none'
     const certificate = mode === 'none' ? undefined : socket.getPeerX509Certificate()
     if (certificate === undefined) {
@@ -148,6 +150,10 @@ export class TlsAcceptor {
     const client = plainAddress(socket.remoteAddress)
     logger.warn({ client, port: socket.remotePort, listener: listener.name, reason }, 'connection closed')
   }
+}
+
+function peerOf(socket: Socket): string {
+  return `${socket.remoteAddress} ${socket.remotePort}`
 }
 
 /** OpenSSL's reason in words, without the place in its source. */

@@ -186,7 +186,7 @@ test('client certificates on a SASL_SSL listener are asked for by its own settin
   assert.equal(modeWith({ 'listener.name.sasl_ssl.ssl.client.auth': 'required' }), 'required')
 })
 
-test('controllers of a Kafka that is set up elsewhere are no listeners here, and users for all are users of each', () => {
+test('controllers of another Kafka are no listeners here, and users for all are users of each', () => {
   const config = {
     listeners: 'SASL_PLAINTEXT://:1,CONTROLLER://:2',
     'controller.listener.names': 'CONTROLLER',
