@@ -22,6 +22,12 @@ export const rebalanceTimeoutMs = 60_000
 export async function groupForTest(t: TestContext): Promise<{ peer: Peer; groupId: string }> {
   const peer = await connectForTest(t)
   const groupId = peer.cluster.uniqueName('group')
+  await groupReady(peer, groupId)
+  return { peer, groupId }
+}
+
+/** Waits until the coordinator of a group that does not exist yet is ready. */
+export async function groupReady(peer: Peer, groupId: string): Promise<void> {
   await until('a coordinator', async () => {
     const found = await peer.connection.request(findCoordinatorApi, {
       version: 4,
@@ -30,7 +36,6 @@ export async function groupForTest(t: TestContext): Promise<{ peer: Peer; groupI
     const described = await describe(peer, groupId)
     return errorOf(found.coordinators[0]) === 'NONE' && errorOf(described) === 'GROUP_ID_NOT_FOUND' ? true : undefined
   })
-  return { peer, groupId }
 }
 
 /** Asks until there is an answer. */

@@ -1,13 +1,19 @@
 /** Kafka's own consumer with `group.protocol=consumer` (KIP-848) on our broker, and the tools that look at its group. */
 
 import assert from 'node:assert/strict'
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { readConsumerGroupRecord } from '../../src/broker/groups/consumer-group-records.ts'
+import { ConsumerGroupRecords } from '../../src/broker/groups/consumer-group-state.ts'
+import { withoutEpochs } from '../../src/broker/groups/index.ts'
 import { startBroker } from '../../src/broker/index.ts'
-import { GroupMember } from '../conformance/consumer-group-support.ts'
-import { KAFKA_TOOLS, runKafkaTool } from '../support/kafka-jvm.ts'
+import { RecordCursor } from '../../src/protocol/index.ts'
+import { describe, GroupMember, groupReady, settle } from '../conformance/consumer-group-support.ts'
+import { createTopic } from '../conformance/support.ts'
+import { uniqueName } from '../support/cluster.ts'
+import { KAFKA_TOOLS, runKafkaTool, startKafkaJvm } from '../support/kafka-jvm.ts'
 import { RawConnection } from '../support/raw-connection.ts'
 import { brokerWithTools, eventually, linesOf } from './tools.ts'
 
@@ -122,4 +128,45 @@ test("Kafka's dump tool reads the records of the group", async t => {
     const line = linesOf(dumped).find(each => each.includes(`"type":"${type}"`) && each.includes(field))
     assert.ok(line !== undefined, `no record of type ${type} with ${field} in\n${dumped}`)
   }
+})
+
+test('our reader understands what Apache Kafka writes about a group', async t => {
+  const kafka = await startKafkaJvm({ overrides: { 'offsets.topic.num.partitions': '1' } })
+  t.after(() => kafka.close())
+  const cluster = { bootstrapServers: kafka.bootstrapServers, isEmbedded: false, uniqueName }
+  const peer = { cluster, connection: await RawConnection.open(t, cluster) }
+  const topic = await createTopic(peer, { partitions: 3 })
+  const groupId = uniqueName('group')
+  await groupReady(peer, groupId)
+  const first = new GroupMember(peer.connection, { groupId, instanceId: 'i' })
+  const second = new GroupMember(peer.connection, { groupId })
+  await first.join({ subscribedTopicNames: [topic.name], rackId: 'r' })
+  await second.join({ subscribedTopicRegex: `${topic.name}.*`, serverAssignor: 'range' })
+  await settle([first, second], 3)
+  const described = await describe(peer, groupId)
+
+  const known = new ConsumerGroupRecords()
+  const cursor = new RecordCursor()
+  cursor.reset(await readFile(join(kafka.dataDir, '__consumer_offsets-0', '00000000000000000000.log')))
+  while (cursor.nextBatch()) {
+    while (cursor.nextRecord()) {
+      const read = readConsumerGroupRecord(cursor.key() ?? Buffer.alloc(0), cursor.value())
+      if (read?.groupId === groupId) known.apply(read.record)
+    }
+  }
+
+  assert.equal(known.state, 'Stable')
+  assert.deepEqual([known.epoch, known.assignmentEpoch], [described.groupEpoch, described.assignmentEpoch])
+  for (const member of described.members) {
+    const ours = known.member(member.memberId)
+    assert.ok(ours !== undefined)
+    assert.deepEqual(
+      [ours.epoch, ours.instanceId, ours.rackId, ours.topicNames, ours.topicRegex],
+      [member.memberEpoch, member.instanceId, member.rackId, member.subscribedTopicNames, member.subscribedTopicRegex]
+    )
+    const owned = member.assignment.topicPartitions.map(each => [each.topicId, each.partitions])
+    assert.deepEqual([...withoutEpochs(ours.assigned)], owned)
+    assert.deepEqual([...known.target(member.memberId)], owned)
+  }
+  assert.deepEqual(known.regexes.get(`${topic.name}.*`)?.topics, [topic.name])
 })
