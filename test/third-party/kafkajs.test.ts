@@ -247,12 +247,3 @@ test('a kafkajs idempotent producer writes each record once', async t => {
     200
   )
 })
-
-test('a kafkajs transactional producer is refused at once, not after retries', async t => {
-  const cluster = await clusterForTest(t)
-  const kafka = clientOf(cluster)
-  const producer = kafka.producer({ transactionalId: 'tx', idempotent: true, maxInFlightRequests: 1 })
-  await producer.connect()
-  t.after(() => producer.disconnect())
-  await assert.rejects(producer.transaction(), { name: 'KafkaJSGroupCoordinatorNotFound' })
-})

@@ -7,9 +7,9 @@
  */
 
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
+import { type ChildProcess, spawnSync } from 'node:child_process'
 import { test } from 'node:test'
-import { type RunResult, runProcess } from '../support/child-process.ts'
+import { type RunResult, runProcess, spawnBound } from '../support/child-process.ts'
 import { clusterForTest, type TestCluster } from '../support/cluster.ts'
 
 const isInstalled = spawnSync('kcat', ['-V']).status === 0
@@ -93,6 +93,56 @@ test('an idempotent producer with many batches in flight neither loses, doubles 
 
   assert.deepEqual(linesOf(read.stdout), lines)
 })
+
+test('a transactional producer commits what it read, and a marker behind it', { skip }, async t => {
+  const cluster = await clusterForTest(t)
+  const topic = await topicFor(cluster)
+  const lines = numberedLines(500)
+  const produce = ['-P', '-t', topic, '-p', '0', '-X', `transactional.id=${topic}`, '-X', 'batch.num.messages=50']
+  const read = ['-C', '-t', topic, '-p', '0', '-o', 'beginning', '-e', '-q', '-X', 'isolation.level=read_committed']
+
+  const produced = await kcat(cluster, { args: produce, stdin: `${lines.join('\n')}\n` })
+  const committed = await kcat(cluster, { args: read })
+  const end = await kcat(cluster, { args: ['-Q', '-t', `${topic}:0:-1`] })
+
+  assert.match(produced.stderr, /Transaction successfully committed/)
+  assert.deepEqual(linesOf(committed.stdout), lines)
+  // The marker takes an offset of its own.
+  assert.match(end.stdout, /offset 501$/m)
+})
+
+test('two members of a balanced group share the partitions', { skip }, async t => {
+  const cluster = await clusterForTest(t, { brokerConfig: { 'num.partitions': '4' } })
+  const topic = await topicFor(cluster)
+  const strategy = ['-X', 'partition.assignment.strategy=cooperative-sticky', '-X', 'heartbeat.interval.ms=200']
+  const group = ['-G', cluster.uniqueName('group'), ...strategy]
+  const member = (): ChildProcess => {
+    const args = ['-b', cluster.bootstrapServers, '-X', 'broker.address.family=v4', ...group, topic]
+    const child = spawnBound('kcat', args)
+    t.after(() => child.kill('SIGKILL'))
+    return child
+  }
+  // Cooperative members are told what is added and what is taken: the first one gives two of its four back.
+  const first = member()
+  await written(first.stderr, /incremental assignment of 4 partition/)
+  const hasGivenBack = written(first.stderr, /incremental revoke of 2 partition/)
+  const second = member()
+  const hasHalf = written(second.stderr, /incremental assignment of 2 partition/)
+
+  await Promise.all([hasGivenBack, hasHalf])
+})
+
+/** Resolves when a stream has written what matches. */
+function written(stream: NodeJS.ReadableStream | null, pattern: RegExp): Promise<void> {
+  let text = ''
+  return new Promise((resolve, reject) => {
+    stream?.on('data', (chunk: Buffer) => {
+      text += chunk.toString()
+      if (pattern.test(text)) resolve()
+    })
+    stream?.once('end', () => reject(new Error(`the program ended, and wrote: ${text}`)))
+  })
+}
 
 test('a group goes on where its last member stopped', { skip }, async t => {
   const cluster = await clusterForTest(t)

@@ -156,6 +156,52 @@ test('two consumers of @platformatic/kafka share the partitions', async t => {
   assert.equal(group?.members.size, 2)
 })
 
+test('consumers of @platformatic/kafka share the partitions in the protocol of KIP-848', async t => {
+  const cluster = await clusterForTest(t, {
+    brokerConfig: {
+      'group.consumer.min.heartbeat.interval.ms': '100',
+      'group.consumer.heartbeat.interval.ms': '100'
+    }
+  })
+  const topic = cluster.uniqueName()
+  const groupId = cluster.uniqueName('group')
+  const admin = adminOf(t, cluster)
+  await admin.createTopics({ topics: [topic], partitions: 4 })
+  await produce(cluster, topic, { count: 200 })
+  const values: number[] = []
+  const allCame = Promise.withResolvers<void>()
+  const start = async (): Promise<TextConsumer> => {
+    const consumer = new Consumer({
+      ...base(cluster),
+      groupId,
+      groupProtocol: 'consumer',
+      deserializers: stringDeserializers,
+      maxWaitTime: 100
+    })
+    t.after(() => consumer.close(true))
+    const stream = await consumer.consume({ topics: [topic], mode: 'committed', fallbackMode: 'earliest' })
+    stream.on('data', (message: TextMessage) => {
+      values.push(Number(message.value.slice('value '.length)))
+      if (new Set(values).size === 200) allCame.resolve()
+    })
+    return consumer
+  }
+  const ownedBy = (consumer: TextConsumer): number =>
+    (consumer.assignments ?? []).reduce((sum, each) => sum + each.partitions.length, 0)
+
+  const first = await start()
+  await allCame.promise
+  const second = await start()
+  while (ownedBy(first) !== 2 || ownedBy(second) !== 2) await new Promise(resolve => setImmediate(resolve))
+  const groups = await admin.listGroups({ types: ['consumer'] })
+
+  assert.deepEqual(
+    values.toSorted((left, right) => left - right),
+    Array.from({ length: 200 }, (_, index) => index)
+  )
+  assert.ok([...groups.keys()].includes(groupId))
+})
+
 test('the admin client of @platformatic/kafka sees and changes topics, configs, offsets and log folders', async t => {
   const cluster = await clusterForTest(t)
   const topic = cluster.uniqueName()
