@@ -28,6 +28,9 @@ function producerOf(t: TestContext, { cluster }: Peer, transactionalId = cluster
     retries: 5,
     retryDelay: 50,
     idempotent: true,
+    // Its own default, id 0 and epoch 0, claims to be the last owner and is fenced if that was another id.
+    producerId: -1n,
+    producerEpoch: -1,
     transactionalId
   })
   t.after(() => producer.close())
