@@ -1,5 +1,5 @@
 /**
- * Other people's clients on secured listeners: kafkajs, and kcat on librdkafka,
+ * Other people's clients on secured listeners: kafkajs, @platformatic/kafka, and kcat on librdkafka,
  * over TLS, mutual TLS and every SASL mechanism that each of them has. The ACLs
  * that let each in name the principal that the broker must have found.
  */
@@ -9,8 +9,11 @@ import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
+import { Admin, Producer, stringSerializers } from '@platformatic/kafka'
 import kafkajs, { type KafkaConfig, type SASLOptions } from 'kafkajs'
 import { type Broker, startBroker } from '../../src/broker/index.ts'
+import { RecordingLogger } from '../broker/support.ts'
 import { runProcess } from '../support/child-process.ts'
 
 const tlsDir = join(import.meta.dirname, '../fixtures/broker/tls')
@@ -21,7 +24,11 @@ const skip = hasKcat ? false : 'kcat is not installed (Debian: apt-get install k
 const [user, password] = ['alice', 'wonder land, =']
 
 /** A broker on which only `superUser` may do anything. */
-async function securedBroker(t: TestContext, superUser: string): Promise<Broker> {
+async function securedBroker(
+  t: TestContext,
+  superUser: string,
+  { sessionMs = 0, logger }: { sessionMs?: number; logger?: RecordingLogger } = {}
+): Promise<Broker> {
   const tls = { cert: path('broker'), key: path('broker-key') }
   const oauth = { isUnsecuredAllowed: true }
   const broker = await startBroker({
@@ -31,7 +38,12 @@ async function securedBroker(t: TestContext, superUser: string): Promise<Broker>
     ],
     scramUsers: [{ name: user, password, iterations: 4096 }],
     authorizer: { superUsers: [superUser] },
-    config: { 'group.initial.rebalance.delay.ms': '0', 'connection.failed.authentication.delay.ms': '1' }
+    config: {
+      'group.initial.rebalance.delay.ms': '0',
+      'connection.failed.authentication.delay.ms': '1',
+      'connections.max.reauth.ms': String(sessionMs)
+    },
+    ...(logger === undefined ? {} : { logger })
   })
   t.after(() => broker.close())
   return broker
@@ -88,6 +100,50 @@ test('kafkajs over mutual TLS', async t => {
   const ssl = { ca: [pem('ca')], cert: pem('client'), key: pem('client-key') }
   assert.deepEqual(await roundTrip(t, { brokers: [addressOf(broker, 'SSL')], ssl }), ['one', 'two'])
 })
+
+test('kafkajs renews its session on the same connection', async t => {
+  const logger = new RecordingLogger()
+  const sessionMs = 1200
+  const broker = await securedBroker(t, `User:${user}`, { sessionMs, logger })
+  const kafka = new kafkajs.Kafka({
+    brokers: [addressOf(broker, 'SASL_SSL')],
+    ssl: { ca: [pem('ca')] },
+    sasl: { mechanism: 'scram-sha-512', username: user, password },
+    reauthenticationThreshold: 600,
+    logLevel: kafkajs.logLevel.NOTHING
+  })
+  const producer = kafka.producer({ createPartitioner: kafkajs.Partitioners.DefaultPartitioner })
+  await producer.connect()
+  t.after(() => producer.disconnect())
+  const end = performance.now() + 2 * sessionMs
+  while (performance.now() < end) {
+    await producer.send({ topic: 'secured', messages: [{ value: 'x' }] })
+    await delay(50)
+  }
+  const lines = JSON.stringify(logger.lines)
+  assert.ok(!lines.includes('ERR_BROKER_SESSION_EXPIRED'))
+  const count = logger.lines.filter(line => line.message === 'authenticated').length
+  assert.ok(count >= 3, `${count} authentications in two sessions`)
+})
+
+for (const mechanism of ['SCRAM-SHA-512'] as const) {
+  test(`@platformatic/kafka over SASL_SSL with ${mechanism}`, async t => {
+    const broker = await securedBroker(t, `User:${user}`)
+    const base = {
+      clientId: 'platformatic-test',
+      bootstrapBrokers: [addressOf(broker, 'SASL_SSL')],
+      retries: 1,
+      tls: { ca: pem('ca') },
+      sasl: { mechanism, username: user, password }
+    }
+    const producer = new Producer({ ...base, serializers: stringSerializers, autocreateTopics: true })
+    t.after(() => producer.close())
+    await producer.send({ messages: [{ topic: 'secured', value: 'one' }], acks: -1 })
+    const stranger = new Admin({ ...base, sasl: { ...base.sasl, password: 'wrong' } })
+    t.after(() => stranger.close())
+    await assert.rejects(stranger.listTopics())
+  })
+}
 
 test('kafkajs is refused with a wrong password, and says so', async t => {
   const broker = await securedBroker(t, `User:${user}`)
