@@ -42,40 +42,20 @@ export function coordinatorSettings(settings: BrokerSettings): CoordinatorSettin
 
 /** Kafka does not start either with a value outside its own limits. */
 function rangeProblems(settings: BrokerSettings): string[] {
-  const session = settings.number('group.consumer.session.timeout.ms')
-  const heartbeat = settings.number('group.consumer.heartbeat.interval.ms')
-  const interval = settings.number('group.consumer.assignment.interval.ms')
-  const ranges = [
-    [
-      'session.timeout.ms',
-      session,
-      settings.number('group.consumer.min.session.timeout.ms'),
-      settings.number('group.consumer.max.session.timeout.ms')
-    ],
-    [
-      'heartbeat.interval.ms',
-      heartbeat,
-      settings.number('group.consumer.min.heartbeat.interval.ms'),
-      settings.number('group.consumer.max.heartbeat.interval.ms')
-    ],
-    [
-      'assignment.interval.ms',
-      interval,
-      settings.number('group.consumer.min.assignment.interval.ms'),
-      settings.number('group.consumer.max.assignment.interval.ms')
-    ]
-  ] as const
-  const problems = ranges.flatMap(([name, value, min, max]) =>
-    value >= min && value <= max
-      ? []
-      : [
-          `group.consumer.${name} is ${value}: ${min} (group.consumer.min.${name}) to ${max} (group.consumer.max.${name}) is expected`
-        ]
-  )
-  if (heartbeat >= session) {
-    problems.push(
-      `group.consumer.heartbeat.interval.ms is ${heartbeat}: less than the session timeout, ${session}, is expected`
-    )
+  const problems: string[] = []
+  for (const name of ['assignment.interval.ms', 'heartbeat.interval.ms', 'session.timeout.ms'] as const) {
+    const value = settings.number(`group.consumer.${name}`)
+    const min = settings.number(`group.consumer.min.${name}`)
+    const max = settings.number(`group.consumer.max.${name}`)
+    if (value >= min && value <= max) continue
+    const limits = `group.consumer.min.${name} and group.consumer.max.${name} say ${min} to ${max}`
+    problems.push(`group.consumer.${name} is ${value}: ${limits}`)
+  }
+  const sessionMs = settings.number('group.consumer.session.timeout.ms')
+  const heartbeatMs = settings.number('group.consumer.heartbeat.interval.ms')
+  if (heartbeatMs >= sessionMs) {
+    const limit = `less than group.consumer.session.timeout.ms, ${sessionMs}, is expected`
+    problems.push(`group.consumer.heartbeat.interval.ms is ${heartbeatMs}: ${limit}`)
   }
   return problems
 }

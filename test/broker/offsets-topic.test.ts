@@ -195,7 +195,7 @@ test('a __consumer_offsets that cannot be read to its end fails the replay', asy
  * Cause: an error at the creation of the topic that is not the disk's left the appends that waited for it behind.
  * Reach: the first commits of a new broker.
  */
-test('appends are answered when the topic cannot be created, whatever the reason, and the next one tries again', async t => {
+test('appends are answered when the topic cannot be created for any reason, and the next one tries again', async t => {
   let isBroken = false
   const random: Random = {
     next: () => {

@@ -197,7 +197,7 @@ test('a rebalance under way refuses who asks for the assignment of the one befor
   assert.equal((await waiting).assignment.toString(), `for ${follower.memberId}`)
 })
 
-test('a static leader that comes back is told to keep the assignment: version 9 says so, before it is no leader', async t => {
+test('a static leader that comes back keeps the assignment: version 9 says so, before it is no leader', async t => {
   const { peer, groupId } = await groupForTest(t)
   const before = await Member.open(t, peer, { groupId, groupInstanceId: 'i' })
   await before.join(5)

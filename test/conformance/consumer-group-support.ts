@@ -135,7 +135,7 @@ export class GroupMember {
   }
 }
 
-/** Lets all members heartbeat until they have so many partitions together. No partition may have two owners meanwhile. */
+/** Lets all members heartbeat until they have so many partitions together. None may have two owners meanwhile. */
 export async function settle(members: readonly GroupMember[], partitionCount: number): Promise<void> {
   await until(`${partitionCount} partitions for ${members.length} members`, async () => {
     const before = members.map(({ epoch }) => epoch)

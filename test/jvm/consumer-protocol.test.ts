@@ -1,4 +1,4 @@
-/** Kafka's own consumer with `group.protocol=consumer` (KIP-848) on our broker, and the tools that look at its group. */
+/** Kafka's own consumer with `group.protocol=consumer` (KIP-848) on our broker, and the tools for its group. */
 
 import assert from 'node:assert/strict'
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'

@@ -143,7 +143,7 @@ function writeOwned(owned: OwnedPartitions): { topicId: string; partitions: numb
   }))
 }
 
-/** A change of a group as it was read; `undefined` for a record that is not of consumer groups, or says nothing here. */
+/** A change of a group as it was read; `undefined` for a record that is not of consumer groups. */
 export function readConsumerGroupRecord(
   key: Buffer,
   value: Buffer | null

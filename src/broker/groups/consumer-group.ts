@@ -392,8 +392,10 @@ export class ConsumerGroup {
     if (holder.memberId === memberId) return holder
     // A classic holder is replaced as classic clients are: the newest one wins.
     if (holder.epoch === LEAVE_STATIC_EPOCH || holder.classic !== null) return { ...holder, epoch: 0, previousEpoch: 0 }
-    const text = `Static member ${memberId} with instance id ${instanceId} cannot join the group because the instance id is`
-    return new GroupRefusal('UNRELEASED_INSTANCE_ID', `${text} owned by ${holder.memberId} member.`)
+    const text =
+      `Static member ${memberId} with instance id ${instanceId} cannot join the group because the instance id ` +
+      `is owned by ${holder.memberId} member.`
+    return new GroupRefusal('UNRELEASED_INSTANCE_ID', text)
   }
 
   /** A static member under another id: the old one's records go, its target stays its target. */

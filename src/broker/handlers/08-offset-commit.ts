@@ -2,8 +2,9 @@
  * OffsetCommit, versions 2 to 10: stores offsets of a group, fenced by member id
  * and generation. The answer is sent when they are in `__consumer_offsets`.
  *
- * Versions 2 to 4 may carry a retention of their own; version 10 names topics by
- * id. Version 9 on, members of consumer groups may commit. Metadata longer than `offset.metadata.max.bytes` fails its partition only.
+ * Versions 2 to 4 may carry a retention of their own; version 9 on, members of
+ * consumer groups may commit; version 10 names topics by id. Metadata longer than
+ * `offset.metadata.max.bytes` fails its partition only.
  */
 
 import { type KafkaErrorName, offsetCommitApi, type OffsetCommitRequest, ZERO_UUID } from '../../protocol/index.ts'

@@ -81,7 +81,7 @@ class World {
     else this.harness.topics.set(name, count + 1 + randomInt(this.random, 3))
   }
 
-  /** Whoever was fenced without being dead hears of it before it does anything else: it has not sent anything either. */
+  /** Whoever was fenced without being dead hears of it before it does anything else. */
   #pass(): void {
     for (const memberId of this.harness.pass(randomInt(this.random, 20_000))) {
       const consumer = this.consumers.find(each => each.memberId === memberId)
