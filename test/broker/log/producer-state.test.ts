@@ -131,9 +131,9 @@ test('a snapshot gives back what the next check needs', () => {
   assert.deepEqual(restored.get(9n), state.get(9n))
 })
 
-test('a snapshot keeps all five batches: retries in flight when the broker was killed right behind it are known', () => {
-  // Symptom: after a kill a client's retries were answered with OUT_OF_ORDER_SEQUENCE_NUMBER, and its records came twice
-  // when it sent them as new ones. Cause: Kafka's format keeps the last batch only. Found by the crash fuzzer.
+test('a snapshot keeps all five batches: retries in flight at a kill right behind it are known', () => {
+  // Symptom: after a kill a client's retries were answered with OUT_OF_ORDER_SEQUENCE_NUMBER, and its records came
+  // twice when it sent them as new ones. Cause: Kafka's format keeps the last batch only. Found by the crash fuzzer.
   const state = stateAfter(5)
   const restored = new ProducerState()
   restored.load(decodeProducerSnapshot(encodeProducerSnapshot(state.entries(), state.count)) ?? [])
