@@ -31,11 +31,15 @@ import {
   UNKNOWN
 } from '../security/acls/index.ts'
 import { defineHandler, errorCode, type Refusal } from './handler.ts'
+import { stored } from './stored.ts'
 
 const disabled = (message: string): { errorCode: number; errorMessage: string } => ({
   errorCode: errorCode('SECURITY_DISABLED'),
   errorMessage: message
 })
+
+const TOO_MANY: Refusal = { error: 'POLICY_VIOLATION', message: 'Too many ACLs.' }
+const NOT_STORED: Refusal = { error: 'KAFKA_STORAGE_ERROR', message: 'The ACLs could not be stored.' }
 
 /** The handler of DescribeAcls. */
 export const describeAclsHandler = defineHandler({
@@ -71,9 +75,10 @@ export const createAclsHandler = defineHandler({
     if (wanted.some(hasAny))
       return { results: wanted.map(() => result({ error: 'UNKNOWN_SERVER_ERROR', message: null })) }
     const refusals = wanted.map(problemOf)
-    const isAdded = await acls.add(wanted.filter((_acl, index) => refusals[index] === undefined))
-    const tooMany: Refusal | undefined = isAdded ? undefined : { error: 'POLICY_VIOLATION', message: 'Too many ACLs.' }
-    return { results: refusals.map(refusal => result(refusal ?? tooMany)) }
+    const valid = wanted.filter((_acl, index) => refusals[index] === undefined)
+    const isAdded = await stored(broker, 'ACLs', () => acls.add(valid))
+    const failure = isAdded === undefined ? NOT_STORED : isAdded ? undefined : TOO_MANY
+    return { results: refusals.map(refusal => result(refusal ?? failure)) }
   },
   fail: (request, code) => ({ results: request.creations.map(() => ({ errorCode: code })) })
 })
@@ -95,10 +100,12 @@ export const deleteAclsHandler = defineHandler({
     for (const filter of filters) refuseUnknown(filter)
     const { acls } = broker.authorizer
     if (acls === undefined) return { filterResults: filters.map(() => disabled('No Authorizer is configured.')) }
-    const removed = await acls.remove(filters.filter(filter => filterProblem(filter) === undefined))
+    const valid = filters.filter(filter => filterProblem(filter) === undefined)
+    const removed = await stored(broker, 'ACLs', () => acls.remove(valid))
     const filterResults = filters.map((filter): DeleteAclsResponseFilterResultInput => {
       const problem = filterProblem(filter)
       if (problem !== undefined) return result({ error: 'INVALID_REQUEST', message: problem })
+      if (removed === undefined) return result(NOT_STORED)
       return { matchingAcls: (removed.shift() ?? []).map(toMatching) }
     })
     return { filterResults }

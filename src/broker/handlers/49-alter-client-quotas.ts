@@ -14,8 +14,10 @@ import {
   quotaProblem
 } from '../security/quotas/index.ts'
 import { defineHandler, errorCode, errorMessage } from './handler.ts'
+import { stored } from './stored.ts'
 
 const TOO_MANY: QuotaProblem = { error: 'POLICY_VIOLATION', message: 'Too many entities have quotas.' }
+const NOT_STORED: QuotaProblem = { error: 'KAFKA_STORAGE_ERROR', message: 'The quotas could not be stored.' }
 
 /** The handler of AlterClientQuotas. */
 export const alterClientQuotasHandler = defineHandler({
@@ -25,9 +27,11 @@ export const alterClientQuotasHandler = defineHandler({
     const changes = new Map<string, QuotaChange>()
     const problems = request.entries.map(entry => changeProblem(entry, changes))
     const isValidOnly = request.validateOnly || changes.size === 0
-    const isDone = isValidOnly || (await broker.quotas.store.change([...changes.values()]))
+    const isDone =
+      isValidOnly || (await stored(broker, 'quotas', () => broker.quotas.store.change([...changes.values()])))
+    const failure = isDone === undefined ? NOT_STORED : isDone ? undefined : TOO_MANY
     const entries = request.entries.map(({ entity }, index) => {
-      const problem = problems[index] ?? (isDone ? undefined : TOO_MANY)
+      const problem = problems[index] ?? failure
       const error = problem?.error ?? 'NONE'
       return { errorCode: errorCode(error), errorMessage: problem?.message ?? null, entity }
     })
