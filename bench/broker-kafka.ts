@@ -16,9 +16,10 @@ import { parseArgs } from 'node:util'
 import { createTopicsApi, deleteTopicsApi } from '../src/protocol/index.ts'
 import { Cluster } from '../src/client/index.ts'
 import { runProcess } from '../test/support/child-process.ts'
-import { KAFKA_TOOLS, kafkaClassPath, startKafkaJvm } from '../test/support/kafka-jvm.ts'
-import { cpuSecondsOf, pidOf, startBrokerChild } from './support/broker-child.ts'
+import { KAFKA_TOOLS, kafkaClassPath } from '../test/support/kafka-jvm.ts'
+import { cpuSecondsOf } from './support/broker-child.ts'
 import { machine, median, spread } from './support/figures.ts'
+import { type Peer, startPeers } from './support/peers.ts'
 
 const { values: options } = parseArgs({
   options: {
@@ -31,14 +32,6 @@ const { values: options } = parseArgs({
     profile: { type: 'string' }
   }
 })
-
-interface Peer {
-  readonly name: string
-  readonly pid: number
-  readonly bootstrapServers: string
-  readonly samples: Record<Measure, number[]>
-  close(): Promise<void>
-}
 
 const MEASURES = {
   produce: 'produce, records/s',
@@ -53,20 +46,6 @@ type Measure = keyof typeof MEASURES
 
 function noSamples(): Record<Measure, number[]> {
   return { produce: [], produceLatency: [], produceCpu: [], consumeTotal: [], consumeFetch: [], consumeCpu: [] }
-}
-
-async function startComporta(): Promise<Peer> {
-  const nodeArgs = options.profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${options.profile}`]
-  const broker = await startBrokerChild({ nodeArgs })
-  const { pid, bootstrapServers } = broker
-  return { name: 'comporta', pid, bootstrapServers, samples: noSamples(), close: () => broker.stop() }
-}
-
-async function startApache(): Promise<Peer> {
-  const kafka = await startKafkaJvm({ heapMb: 1024 })
-  const pid = await pidOf(`${kafka.dir}/server.properties`)
-  const { bootstrapServers } = kafka
-  return { name: 'kafka', pid, bootstrapServers, samples: noSamples(), close: () => kafka.close() }
 }
 
 /** Runs a performance tool with the options that Kafka's own start scripts give it. */
@@ -126,7 +105,7 @@ async function round(peer: Peer, number: number): Promise<void> {
       `consume ${consumed.total.toFixed(0)}/s (fetch ${consumed.fetch.toFixed(0)}/s)\n`
   )
   if (number === 0) return
-  const { samples } = peer
+  const samples = samplesOf(peer)
   samples.produce.push(produced.rate)
   samples.produceLatency.push(produced.latencyMs)
   samples.produceCpu.push(cpuMiddle - cpuStart)
@@ -135,10 +114,11 @@ async function round(peer: Peer, number: number): Promise<void> {
   samples.consumeCpu.push(cpuEnd - cpuMiddle)
 }
 
-const peers: Peer[] = []
+const nodeArgs = options.profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${options.profile}`]
+const peers = await startPeers({ only: options.only, nodeArgs })
+const results = new Map(peers.map(peer => [peer, noSamples()]))
+const samplesOf = (peer: Peer): Record<Measure, number[]> => results.get(peer) ?? noSamples()
 try {
-  if (options.only !== 'kafka') peers.push(await startComporta())
-  if (options.only !== 'comporta') peers.push(await startApache())
   for (let number = 0; number <= Number(options.runs); number++) {
     // The order turns, so that none is always the one after the other.
     for (const peer of number % 2 === 0 ? peers : peers.toReversed()) await round(peer, number)
@@ -156,8 +136,8 @@ const [first, second] = peers
 for (const measure of Object.keys(MEASURES) as Measure[]) {
   const digits = measure.endsWith('Cpu') ? 2 : 0
   for (const peer of peers)
-    console.log(`${MEASURES[measure].padEnd(42)} ${peer.name.padEnd(9)} ${spread(peer.samples[measure], digits)}`)
+    console.log(`${MEASURES[measure].padEnd(42)} ${peer.name.padEnd(9)} ${spread(samplesOf(peer)[measure], digits)}`)
   if (first === undefined || second === undefined) continue
-  const ratio = median(first.samples[measure]) / median(second.samples[measure])
+  const ratio = median(samplesOf(first)[measure]) / median(samplesOf(second)[measure])
   console.log(`${''.padEnd(42)} ratio     ${ratio.toFixed(2)}`)
 }

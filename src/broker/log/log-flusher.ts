@@ -32,6 +32,8 @@ export interface FlushedLog {
   readonly segments: SegmentList
   readonly logFields: Readonly<Record<string, unknown>>
   folder(): string
+  /** Offset that the next append gets. */
+  nextOffset(): bigint
   flushTarget(): FlushTarget
 }
 
@@ -135,6 +137,8 @@ export class LogFlusher {
 
   async #flush(): Promise<void> {
     if (this.#isOffline || this.#isStopped) return
+    // Most of a broker's partitions are at rest, and all of them are asked again and again.
+    if (this.#log.nextOffset() <= this.#recoveryPoint) return
     const target = this.#log.flushTarget()
     if (!(await target.isWritten) || target.offset <= this.#recoveryPoint) return
     const writtenBytes = this.#writtenBytes

@@ -533,6 +533,7 @@ export class PartitionLog {
       segments: this.#segments,
       logFields: this.#name(),
       folder: () => this.#folder,
+      nextOffset: () => this.#tail.nextOffset,
       flushTarget: () => this.#flushTarget()
     }
   }
