@@ -20,6 +20,7 @@ import { scramServer } from './security/authentication/scram.ts'
 import type { Dispatcher } from './server/connection.ts'
 import { ConnectionLimits } from './server/connection-limits.ts'
 import { FramePool } from './server/frame-pool.ts'
+import { LimitedLogger } from './server/limited-logger.ts'
 import { hostAndPort, type Listener, type ListenerSasl } from './server/resolve-listeners.ts'
 import { type Server, type Service, startServer } from './server/server.ts'
 import type { BrokerSettings } from './settings.ts'
@@ -62,6 +63,7 @@ export interface Listening {
 export async function startListening(context: ListeningContext, endpoints: Endpoints): Promise<Listening> {
   const { listeners, options, settings, metrics, parts } = context
   const clock = options.clock ?? systemClock
+  const logger = new LimitedLogger(options.logger ?? silentLogger, clock)
   const shared = {
     limits: new ConnectionLimits(settings, clock, address => parts.quotas.connected(address)),
     framePool: new FramePool()
@@ -73,8 +75,7 @@ export async function startListening(context: ListeningContext, endpoints: Endpo
   const bound: BoundListener[] = []
   try {
     for (const listener of listeners) {
-      const serve = await serviceOf(listener, context)
-      const logger = options.logger ?? silentLogger
+      const serve = await serviceOf(listener, context, logger)
       const idleMsMax = settings.number('connections.max.idle.ms')
       const observed = {
         onBytes: (direction: 'in' | 'out', bytes: number) => metrics.transferred(listener.name, direction, bytes),
@@ -96,13 +97,12 @@ export async function startListening(context: ListeningContext, endpoints: Endpo
 }
 
 /** What serves the connections of a listener: the dispatcher, behind a gate if there is SASL. */
-async function serviceOf(listener: Listener, context: ListeningContext): Promise<() => Service> {
+async function serviceOf(listener: Listener, context: ListeningContext, logger: Logger): Promise<() => Service> {
   const { options, settings, dispatcher, early, metrics } = context
   const requestBytesMax = (): number => settings.number('socket.request.max.bytes')
   const { sasl } = listener
   if (sasl === undefined) return () => ({ dispatcher, requestBytesMax: requestBytesMax() })
   const clock = options.clock ?? systemClock
-  const logger = options.logger ?? silentLogger
   const gateOptions: SaslGateOptions = {
     mechanisms: await mechanismsOf(sasl, { listener, context, clock, logger }),
     maxReauthMs: sasl.maxReauthMs,

@@ -21,6 +21,8 @@ const SASL_KEYS: ReadonlySet<number> = new Set([saslHandshakeApi.key, saslAuthen
 
 /** What the gate is given. */
 export interface EarlyRequests {
+  /** Whether the broker answers the API in the version of a request. */
+  readonly isSupported: (frame: Buffer) => boolean
   /** A response of that API with an error; `undefined` if there is none. */
   readonly fail: (frame: Buffer, errorCode: number) => Buffer[] | undefined
   /** The task, with the fault that a rule has for its request. */
@@ -43,7 +45,7 @@ export function earlyRequests(handlers: ReadonlyMap<number, Handler>, faults: Fa
     if (fault === undefined) return task
     return withFault(task, fault, { apiName: handler.name, clock, fail: code => fail(frame, code) })
   }
-  return { fail, withFaults }
+  return { isSupported: frame => read(handlers, frame) !== undefined, fail, withFaults }
 }
 
 function read(

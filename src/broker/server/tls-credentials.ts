@@ -69,7 +69,7 @@ export class TlsCredentials {
     const look = async (): Promise<void> => {
       if (isReading) return
       isReading = true
-      if (await this.#refresh()) onChange(this.#context)
+      await this.#refresh(onChange)
       isReading = false
     }
     this.#timer = clock.every(RELOAD_PERIOD_MS, () => void look()).unref()
@@ -80,18 +80,19 @@ export class TlsCredentials {
     this.#timer?.cancel()
   }
 
-  async #refresh(): Promise<boolean> {
+  /** Never rejects: what goes wrong is logged. */
+  async #refresh(onChange: (context: SecureContextOptions) => void): Promise<void> {
     const { tls, listenerName, logger } = this.#options
     let found = ''
     try {
       const context = await read(tls)
       found = textOf(context)
-      if (found === textOf(this.#context) || found === this.#refused) return false
+      if (found === textOf(this.#context) || found === this.#refused) return
       createSecureContext(context)
+      onChange(context)
       this.#context = context
       this.#refused = undefined
       logger.info({ listener: listenerName }, 'the TLS certificate was read again')
-      return true
     } catch (error) {
       if (this.#refused !== found) {
         logger.error(
@@ -100,7 +101,6 @@ export class TlsCredentials {
         )
       }
       this.#refused = found
-      return false
     }
   }
 }

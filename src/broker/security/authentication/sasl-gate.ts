@@ -58,6 +58,8 @@ export interface SaslGateOptions {
   readonly inner: Dispatcher
   /** What the broker's handlers would do with a request that the gate has to answer. */
   readonly early: {
+    /** Whether the broker answers the API in the version of a request. */
+    readonly isSupported: (frame: Buffer) => boolean
     /** A response with an error, for a request that is not to come now; `undefined` if there is none. */
     readonly fail: (frame: Buffer, errorCode: number) => Buffer[] | undefined
     /** The task, with the fault that a test asked for. */
@@ -167,7 +169,7 @@ export class SaslGate implements Dispatcher {
   }
 
   async #handshake(frame: Buffer, connection: Connection, before: Identity | undefined): Promise<Chunks> {
-    const { header, body } = open(frame, saslHandshakeApi)
+    const { header, body } = this.#open(frame)
     if (before !== undefined) this.#reauthenticatedAtMs = this.#options.clock.monotonicMs()
     const { mechanism: wanted } = saslHandshakeApi.request.read(body, header.apiVersion)
     const mechanisms = [...this.#options.mechanisms.keys()]
@@ -218,7 +220,7 @@ export class SaslGate implements Dispatcher {
     connection: Connection,
     state: Extract<State, { kind: 'authenticating' }>
   ): Promise<Chunks> {
-    const { header, body } = open(frame, saslAuthenticateApi)
+    const { header, body } = this.#open(frame)
     const { authBytes } = saslAuthenticateApi.request.read(body, header.apiVersion)
     const answer = (message: Parameters<typeof saslAuthenticateApi.response.write>[1]): Buffer[] =>
       encodeResponse(saslAuthenticateApi, header.apiVersion, header.correlationId, message)
@@ -235,6 +237,16 @@ export class SaslGate implements Dispatcher {
       `Authentication failed during ${during} due to invalid credentials with SASL mechanism ${mechanism}`
     const response = answer({ errorCode: KAFKA_ERRORS.SASL_AUTHENTICATION_FAILED.code, errorMessage })
     return this.#fail(connection, { response, reason: step.reason, mechanism })
+  }
+
+  #open(frame: Buffer): { header: RequestHeader; body: ByteReader } {
+    if (!this.#options.early.isSupported(frame)) {
+      const [apiKey, version] = [frame.readInt16BE(0), frame.readInt16BE(2)]
+      const what = `API key ${apiKey} version ${version} is not supported`
+      throw new PipelineError('ERR_BROKER_UNSUPPORTED_REQUEST', what)
+    }
+    const body = new ByteReader(frame)
+    return { header: decodeRequestHeader(body), body }
   }
 
   /** Whoever authenticates again must be the same. */
@@ -306,18 +318,6 @@ function isHandshake(frame: Buffer): boolean {
 
 function principalOf(user: string): string {
   return `User:${user}`
-}
-
-function open(
-  frame: Buffer,
-  api: { readonly name: string; readonly minVersion: number; readonly maxVersion: number }
-): { header: RequestHeader; body: ByteReader } {
-  const version = frame.readInt16BE(2)
-  if (version < api.minVersion || version > api.maxVersion) {
-    throw new PipelineError('ERR_BROKER_UNSUPPORTED_REQUEST', `${api.name} version ${version} is not supported`)
-  }
-  const body = new ByteReader(frame)
-  return { header: decodeRequestHeader(body), body }
 }
 
 function withLength(token: Buffer): Buffer[] {
