@@ -20,8 +20,9 @@ export const electLeadersHandler = defineHandler({
       })
     }))
   }),
-  fail: (request, code) => ({
-    errorCode: code,
+  fail: (request, code, apiVersion) => ({
+    // Version 0 has no place for it.
+    errorCode: apiVersion >= 1 ? code : 0,
     replicaElectionResults: (request.topicPartitions ?? []).map(({ topic, partitions }) => ({
       topic,
       partitionResult: partitions.map(partitionId => ({ partitionId, errorCode: code }))

@@ -84,7 +84,7 @@ export interface HandlerDefinition<Q, QI, S, SI> {
   /** Answers one request. */
   handle(broker: BrokerState, request: Q, caller: Caller): SI | undefined | Promise<SI | undefined>
   /** A response in which everything the request names has failed with the code. */
-  fail?(request: Q, errorCode: number): SI
+  fail?(request: Q, errorCode: number, apiVersion: number): SI
 }
 
 /** Makes a handler of its definition. */
@@ -104,12 +104,12 @@ export function defineHandler<Q, QI, S, SI>(definition: HandlerDefinition<Q, QI,
       const response =
         refusal === undefined
           ? await definition.handle(broker, request, caller)
-          : failWith(definition, request, refusal)
+          : failWith(definition, { request, refusal, apiVersion: header.apiVersion })
       return response === undefined ? undefined : encode(api, header, response)
     },
     fail: (body, header, errorCode) => {
       if (definition.fail === undefined) return undefined
-      const response = definition.fail(api.request.read(body, header.apiVersion), errorCode)
+      const response = definition.fail(api.request.read(body, header.apiVersion), errorCode, header.apiVersion)
       return encodeResponse(api, header.apiVersion, header.correlationId, response)
     }
   }
@@ -132,7 +132,9 @@ async function runThrottled<Q, QI, S, SI>(
   const request = api.request.read(body, header.apiVersion)
   const refusal = refusalOf(definition, request, { broker, caller })
   const answer =
-    refusal === undefined ? definition.handle(broker, request, caller) : failWith(definition, request, refusal)
+    refusal === undefined
+      ? definition.handle(broker, request, caller)
+      : failWith(definition, { request, refusal, apiVersion: header.apiVersion })
   let workedMs = clock.monotonicMs() - startedMs
   const response = await answer
   if (response === undefined) return undefined
@@ -169,9 +171,12 @@ function refusalOf<Q, QI, S, SI>(
   return undefined
 }
 
-function failWith<Q, QI, S, SI>(definition: HandlerDefinition<Q, QI, S, SI>, request: Q, refusal: KafkaErrorName): SI {
+function failWith<Q, QI, S, SI>(
+  definition: HandlerDefinition<Q, QI, S, SI>,
+  { request, refusal, apiVersion }: { request: Q; refusal: KafkaErrorName; apiVersion: number }
+): SI {
   invariant(definition.fail !== undefined, `${definition.api.name} can be refused and says so`)
-  return definition.fail(request, errorCode(refusal))
+  return definition.fail(request, errorCode(refusal), apiVersion)
 }
 
 /** A response that cannot be encoded is this broker's fault, unlike a request that cannot be decoded. */
