@@ -1,5 +1,5 @@
 /**
- * Every topic configuration of Apache Kafka 4.x: name, type, default, allowed
+ * Every topic configuration of Apache Kafka 4.3: name, type, default, allowed
  * values, and the broker settings that give its default. DescribeConfigs must
  * list them all, and a client may set any of them, so the table has also those
  * that a single node has no use for; `isInert` marks them.
@@ -214,22 +214,6 @@ export const TOPIC_CONFIGS = {
     synonyms: log('preallocate'),
     isInert: true,
     doc: 'Whether the file of a new segment gets its full size at once.'
-  },
-  'remote.copy.lag.bytes': {
-    type: 'long',
-    default: '0',
-    min: -1n,
-    synonyms: [],
-    isInert: true,
-    doc: 'Bytes that a segment must lie behind before it is copied to tiered storage.'
-  },
-  'remote.copy.lag.ms': {
-    type: 'long',
-    default: '0',
-    min: -1n,
-    synonyms: [],
-    isInert: true,
-    doc: 'Age that a segment must have before it is copied to tiered storage, in milliseconds.'
   },
   'remote.log.copy.disable': {
     type: 'boolean',

@@ -120,7 +120,11 @@ export function resolveTopicConfig(
     if (value !== undefined)
       synonyms.push({ name: synonym.name, value: scale(value, synonym.factor), source: 'broker' })
   }
-  synonyms.push({ name: entry.synonyms[0]?.name ?? name, value: entry.default, source: 'default' })
+  // Where several broker settings stand behind one of a topic, those of Kafka have no default of their own.
+  const [only, ...others] = entry.synonyms
+  if (only !== undefined && others.length === 0) {
+    synonyms.push({ name: only.name, value: entry.default, source: 'default' })
+  }
   const first = synonyms[0]
   return { name, value: first?.value ?? entry.default, source: first?.source ?? 'default', synonyms }
 }
