@@ -91,13 +91,15 @@ async function fetchAndWait(broker: BrokerState, call: FetchCall): Promise<Fetch
   }
   // Grown once more: the answer is there, and whoever appended it will not wake us again.
   if (!fetched.some(each => hasGrown(each, request))) {
-    await broker.signals.wait({
+    const isWoken = await broker.signals.wait({
       partitions: fetched.flatMap(each => each.log ?? []),
       isReadCommitted: readsCommitted(request),
       wantedBytes: request.minBytes - bytesOf(fetched),
       waitMs: request.maxWaitMs,
       signal: caller.signal
     })
+    // The time is over and nothing has come, as with most fetches of idle consumers: what was found is still so.
+    if (!isWoken && !fetched.some(each => hasGrown(each, request))) return fetched
   }
   return caller.signal.aborted ? [] : fetchAll(broker, call)
 }

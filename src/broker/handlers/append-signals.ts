@@ -84,19 +84,20 @@ export class AppendSignals {
     for (const waiter of this.#waiters.get(partition) ?? []) waiter.wake()
   }
 
-  /** Waits for appends. */
-  wait({ partitions, isReadCommitted, wantedBytes, waitMs, signal }: AppendWait): Promise<void> {
-    if (waitMs <= 0 || signal.aborted) return Promise.resolve()
+  /** Waits for appends. Resolves with whether there is reason to look again; if not, the time is over. */
+  wait({ partitions, isReadCommitted, wantedBytes, waitMs, signal }: AppendWait): Promise<boolean> {
+    if (waitMs <= 0 || signal.aborted) return Promise.resolve(true)
     return new Promise(resolve => {
       const stable = isReadCommitted === true ? stableOf(partitions) : undefined
       const waiter: Waiter = { wantedBytes, stable, wake: () => undefined }
-      waiter.wake = (): void => {
+      const end = (isWoken: boolean): void => {
         timer.cancel()
         signal.removeEventListener('abort', waiter.wake)
         for (const partition of partitions) this.#remove(partition, waiter)
-        resolve()
+        resolve(isWoken)
       }
-      const timer = this.#clock.after(waitMs, waiter.wake)
+      waiter.wake = () => end(true)
+      const timer = this.#clock.after(waitMs, () => end(false))
       signal.addEventListener('abort', waiter.wake, { once: true })
       for (const partition of partitions) this.#add(partition, waiter)
     })
