@@ -102,6 +102,16 @@ test('an ACL with a host is about clients of that address alone', () => {
   assert.equal(decide(acls, { host: '10.0.0.2' }), 'noAclForOperation')
 })
 
+test('an address is the same however it is written', () => {
+  for (const host of ['0:0:0:0:0:0:0:1', '::1', '0000::0001'])
+    assert.equal(decide([acl({ host })], { host: '::1' }), 'allowed')
+  for (const host of ['2001:DB8:0:0:0:0:0:7', '2001:db8::7'])
+    assert.equal(decide([acl({ host })], { host: '2001:db8::7' }), 'allowed')
+  assert.equal(decide([acl({ host: '::ffff:10.0.0.1' })]), 'allowed')
+  assert.equal(decide([acl({ host: 'fe80:0::1%eth0' })], { host: 'fe80::1%eth0' }), 'allowed')
+  assert.equal(decide([acl({ host: 'my.host' })], { host: 'my.host' }), 'allowed')
+})
+
 test('to be allowed to read, write, delete or alter is to be allowed to describe; a DENY implies nothing', () => {
   for (const operation of [READ, WRITE, DELETE, ALTER]) {
     assert.equal(decide([acl({ operation })], { operation: DESCRIBE }), 'allowed')

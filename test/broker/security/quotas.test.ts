@@ -155,6 +155,19 @@ test('a strict client is refused while it owes, a lenient one is told to wait', 
   assert.equal(quotas.mutationsOf(alice, true).pay(1), true)
 })
 
+test('the quota of an address holds however it was written, the default for all others', async t => {
+  const { quotas } = await quotasFor(t, [
+    [{ ip: '0:0:0:0:0:0:0:1' }, { connection_creation_rate: 1 }],
+    [{ ip: null }, { connection_creation_rate: 2 }]
+  ])
+  const admitted = (ip: string): number => {
+    let count = 0
+    while (quotas.connected(ip) === 0) count += 1
+    return count
+  }
+  assert.deepEqual([admitted('::1'), admitted('10.0.0.1'), admitted('10.0.0.2')], [10, 20, 20])
+})
+
 test('a quota counts from the moment it is set, changed or removed', async t => {
   const { quotas } = await quotasFor(t, [[{ user: 'alice' }, { producer_byte_rate: 100 }]])
   const change = (value: number | null): Promise<boolean> =>

@@ -11,6 +11,7 @@
  * pattern fits the name, whoever it is for.
  */
 
+import { canonicalAddress } from '../canonical-address.ts'
 import {
   type AclBinding,
   type AclFilter,
@@ -87,7 +88,7 @@ export class AclIndex {
     for (const acl of acls) {
       const patterns = this.#byType.get(acl.resourceType) ?? new Patterns()
       this.#byType.set(acl.resourceType, patterns)
-      patterns.add(acl)
+      patterns.add({ ...acl, host: canonicalAddress(acl.host) })
     }
     for (const patterns of this.#byType.values()) {
       const lengths = new Set([...patterns.prefixed.keys()].map(prefix => prefix.length))

@@ -16,6 +16,7 @@
 
 import { isIP } from 'node:net'
 import type { KafkaErrorName } from '../../../protocol/index.ts'
+import { canonicalAddress } from '../canonical-address.ts'
 
 /** An entity: names by type, `null` for the default. */
 export interface QuotaEntity {
@@ -103,7 +104,9 @@ export function partsOf(entity: QuotaEntity): EntityPart[] {
 
 /** The same text for the same entity. */
 export function identityOf(entity: QuotaEntity): string {
-  return JSON.stringify([entity.user, entity.clientId, entity.ip].map(name => (name === undefined ? false : name)))
+  const { user, clientId, ip } = entity
+  const address = typeof ip === 'string' ? canonicalAddress(ip) : ip
+  return JSON.stringify([user, clientId, address].map(name => (name === undefined ? false : name)))
 }
 
 /** Which entities are meant: by name, the default, or any, for each type that is named. */
