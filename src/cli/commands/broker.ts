@@ -66,12 +66,14 @@ async function broker(options: BrokerCommandOptions): Promise<number> {
     },
     logger
   )
+  // It listens to signals before it says that it is there: whoever waits for the line may end it at once.
+  const ended = runAlone(role, logger, 30_000)
   process.stdout.write(
     options.json === true
       ? `${JSON.stringify(role.info)}\n`
       : `Kafka broker on ${role.info['listeners']}, data in ${dataDir}. Ctrl-C stops it.\n`
   )
-  return await runAlone(role, logger, 30_000)
+  return await ended
 }
 
 /** The one PLAINTEXT listener of the simple options, unless there are others. */
