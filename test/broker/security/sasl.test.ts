@@ -183,6 +183,22 @@ async function plainBroker(
   return saslBroker(t, {}, { listeners, ...options })
 }
 
+test('our own client renews its session in time, on the same connection', async t => {
+  const clock = new VirtualClock()
+  const { broker, logger } = await plainBroker(t, { maxReauthMs: 60_000 }, { clock })
+  const sasl = { mechanism: 'PLAIN', username: 'a', password: 'b' } as const
+  const cluster = await connectClient(t, broker.bootstrapServers, { sasl, clock })
+  const connection = await cluster.connectionTo({ to: 'any' })
+  for (let session = 0; session < 3; session++) {
+    const before = principalsIn(logger).length
+    await clock.advance(58_000)
+    // Answered after the token that went before it.
+    await connection.send(metadataApi, { topics: [] })
+    assert.ok(principalsIn(logger).length > before, 'authenticated again')
+  }
+  assert.ok(connection.isOpen)
+})
+
 test('without an end of sessions there is no re-authentication', async t => {
   const { broker } = await plainBroker(t)
   const connection = await connectTo(t, broker)
