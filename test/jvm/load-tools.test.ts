@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { uniqueName } from '../support/cluster.ts'
 import { temporaryFolder } from '../support/comporta.ts'
-import { brokerWithTools, linesOf } from './tools.ts'
+import { brokerWithTools, linesOf, ownedCount } from './tools.ts'
 
 /** What the verifiable tools print, a JSON object in each line. */
 interface ToolEvent {
@@ -19,7 +19,6 @@ interface ToolEvent {
   readonly partition?: number
   readonly offset?: number
   readonly count?: number
-  readonly partitions?: { partition: number }[]
   readonly acked?: number
 }
 
@@ -78,21 +77,6 @@ for (const protocol of ['classic', 'consumer']) {
     for (const offsets of offsetsByPartition(gotOf(second.lines)).values()) assertAscending(offsets)
     assert.ok(gotOf(first.lines).length > 0 && gotOf(second.lines).length > 0)
   })
-}
-
-/** How many partitions a verifiable consumer owns, from the assignments and revocations it has printed. */
-function ownedCount(lines: readonly string[]): number {
-  const owned = new Set<number>()
-  for (const line of lines) {
-    const isAssigned = line.includes('"partitions_assigned"')
-    if (!isAssigned && !line.includes('"partitions_revoked"')) continue
-    const event = JSON.parse(line) as ToolEvent
-    for (const { partition } of event.partitions ?? []) {
-      if (isAssigned) owned.add(partition)
-      else owned.delete(partition)
-    }
-  }
-  return owned.size
 }
 
 function assertAscending(offsets: readonly number[]): void {

@@ -114,3 +114,18 @@ export async function eventually(what: string, isTrue: () => Promise<boolean>): 
 export function linesOf(text: string): string[] {
   return text.split('\n').filter(line => line !== '')
 }
+
+/** How many partitions a verifiable consumer owns, from the assignments and revocations it has printed. */
+export function ownedCount(lines: readonly string[]): number {
+  const owned = new Set<number>()
+  for (const line of lines) {
+    const isAssigned = line.includes('"partitions_assigned"')
+    if (!isAssigned && !line.includes('"partitions_revoked"')) continue
+    const event = JSON.parse(line) as { partitions: { partition: number }[] }
+    for (const { partition } of event.partitions) {
+      if (isAssigned) owned.add(partition)
+      else owned.delete(partition)
+    }
+  }
+  return owned.size
+}

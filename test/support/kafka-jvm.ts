@@ -93,14 +93,24 @@ export function applicationClassPath(): Promise<string> {
   return classPathOf('applications.xml')
 }
 
-function classPathOf(pom: string): Promise<string> {
-  const known = classPaths.get(pom) ?? resolveClassPath(join(jvmDir, pom))
-  classPaths.set(pom, known)
+/** Older releases whose tools the tests run. The first is the oldest whose clients Apache Kafka 4 still serves. */
+export const OLD_RELEASES = ['2.1.1', '2.8.2', '3.9.1'] as const
+
+/** The class path of the tools of an older release, resolved through Maven at the first call. */
+export function oldToolsClassPath(release: (typeof OLD_RELEASES)[number]): Promise<string> {
+  return classPathOf('old-tools.xml', release)
+}
+
+function classPathOf(pom: string, release = ''): Promise<string> {
+  const key = `${pom} ${release}`
+  const known = classPaths.get(key) ?? resolveClassPath(join(jvmDir, pom), release)
+  classPaths.set(key, known)
   return known
 }
 
-async function resolveClassPath(pom: string): Promise<string> {
-  const cached = join(cacheDir, `classpath-${shortHash(await readFile(pom))}.txt`)
+/** `release` is for a pom that leaves it open. */
+async function resolveClassPath(pom: string, release: string): Promise<string> {
+  const cached = join(cacheDir, `classpath-${shortHash(await readFile(pom))}${release}.txt`)
   if (existsSync(cached)) {
     const classPath = await readFile(cached, 'utf8')
     if (classPath.split(':').every(jar => existsSync(jar))) return classPath
@@ -108,9 +118,10 @@ async function resolveClassPath(pom: string): Promise<string> {
   await mkdir(cacheDir, { recursive: true })
   // Test files run side by side: each resolves into its own file, and the rename is atomic.
   const fresh = `${cached}.${process.pid}`
+  const version = release === '' ? [] : [`-Dkafka.version=${release}`]
   const result = await runProcess(
     'mvn',
-    ['-q', '-B', '-f', pom, 'dependency:build-classpath', `-Dmdep.outputFile=${fresh}`],
+    ['-q', '-B', '-f', pom, 'dependency:build-classpath', `-Dmdep.outputFile=${fresh}`, ...version],
     {
       timeoutMs: resolveDeadlineMs,
       isFailureAccepted: true
@@ -177,7 +188,8 @@ export async function startKafkaApplication(
   return spawnBound('java', [...(await javaArgs(classPath)), mainClass, ...args])
 }
 
-async function javaArgs(classPath?: string): Promise<string[]> {
+/** The arguments of `java` in front of a main class. Default class path: that of Kafka's tools. */
+export async function javaArgs(classPath?: string): Promise<string[]> {
   return [
     '-Xmx256m',
     // The tools live for a second or two: the optimising compiler would only cost.
