@@ -34,7 +34,9 @@ const REFUSALS = new Set([
   'INVALID_PRODUCER_EPOCH',
   'INVALID_TXN_STATE',
   'DUPLICATE_SEQUENCE_NUMBER',
-  'INVALID_PRODUCER_ID_MAPPING'
+  'INVALID_PRODUCER_ID_MAPPING',
+  // Transactional records in a request that names no transactional id, as Apache Kafka answers them.
+  'TRANSACTIONAL_ID_AUTHORIZATION_FAILED'
 ])
 const BOMB_BYTES = isLong ? 1024 ** 3 : 110 * 1024 ** 2
 /** Idle about 100 MiB; one batch at a time may open to 100 MiB, in a buffer that doubles as it grows. */
