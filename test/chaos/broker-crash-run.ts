@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Random, randomInt, SeededRandom } from '../../src/core/index.ts'
 import { type Actor, ConfigChanger, OffsetCommitter, RecordDeleter, TopicChanger } from './broker-crash-admin.ts'
+import { ClientProducer } from './broker-crash-client.ts'
 import { BrokerGone, Link, Refused } from './broker-crash-link.ts'
 import { checkCompacted, CrashProducer } from './broker-crash-producers.ts'
 import { readPartition } from './broker-crash-reader.ts'
@@ -56,6 +57,7 @@ class CrashRun {
   readonly #producers: readonly CrashProducer[]
   readonly #transactional: readonly TransactionalProducer[]
   readonly #actors: readonly Actor[]
+  readonly #clientRandom: Random
   #kills = 0
 
   constructor(plan: CrashPlan, world: CrashWorld) {
@@ -72,6 +74,7 @@ class CrashRun {
       { length: TRANSACTIONAL_COUNT },
       (_, index) => new TransactionalProducer(`transactional-${index}`, randomOf(), index % 2 === 0)
     )
+    this.#clientRandom = randomOf()
     this.#actors = [
       ...this.#transactional,
       new TopicChanger(randomOf()),
@@ -84,15 +87,23 @@ class CrashRun {
   async all(): Promise<CrashReport> {
     assert.ok(await this.#world.start())
     await this.#withLink(createCrashTopics)
-    for (let round = 1; round <= this.#plan.rounds; round++) {
-      await this.#load(round)
-      await this.#restart()
-      await this.#withLink(link => this.#check(link))
+    const client = await ClientProducer.start(this.#world.port, this.#clientRandom)
+    try {
+      for (let round = 1; round <= this.#plan.rounds; round++) {
+        await this.#load(round)
+        await this.#restart()
+        await this.#withLink(link => this.#check(link))
+      }
+      await client.finish()
+      await this.#withLink(link => client.check(link))
+    } catch (error) {
+      await client.abandon()
+      throw error
     }
     await this.#world.end('stopped')
     const batchesOnDisk = await this.#world.assertSegmentsAreSound()
     assert.deepEqual(this.#world.errors, [], 'the broker logged errors')
-    const ackedRecords = this.#producers.reduce((sum, producer) => sum + producer.ackedRecords, 0)
+    const ackedRecords = this.#producers.reduce((sum, producer) => sum + producer.ackedRecords, client.deliveredCount)
     const ended = this.#transactional.map(producer => producer.endedCount)
     return {
       rounds: this.#plan.rounds,

@@ -25,7 +25,7 @@ test(
     let ackedRecords = 0
     let kills = 0
     for (let done = 0, seed = firstSeed; done < rounds; done += ROUNDS_PER_WORLD, seed += 1) {
-      const plan = { seed, rounds: Math.min(ROUNDS_PER_WORLD, rounds - done), loadMsMax: isLong ? 700 : 300 }
+      const plan = { seed, rounds: Math.min(ROUNDS_PER_WORLD, rounds - done), loadMsMax: isLong ? 700 : 200 }
       const report = await runCrashWorld(plan)
       ackedRecords += report.ackedRecords
       kills += report.kills
