@@ -54,7 +54,9 @@ export interface CleaningResult {
   readonly keptRecords: number
 }
 
+/** Records that are looked at between two pauses; a batch counts as some more of them. */
 const RECORDS_PER_STEP = 512
+const RECORDS_PER_BATCH = 4
 
 /** Ends a cleaning from inside. */
 class CleaningCancelled extends Error {}
@@ -78,6 +80,7 @@ class LogCleaning {
   /** For a look ahead that leaves the other one where it is. */
   readonly #marker = new RecordCursor()
   readonly #filter = new BatchFilter()
+  #recordsSincePause = 0
 
   constructor(options: CleaningOptions) {
     this.#options = options
@@ -139,6 +142,7 @@ class LogCleaning {
           fromOffset = checkOffsets(this.#cursor.header, { fromOffset, upToOffset: end, segment })
           const isMapped = await this.#mapBatch(keys, transactions, { firstDirtyOffset, mappedOffset, chunk })
           if (!isMapped) return mappedOffset
+          await this.#pauseIfDue(this.#cursor.header.recordCount)
           if (fromOffset - 1n > mappedOffset) mappedOffset = fromOffset - 1n
         }
       }
@@ -225,6 +229,7 @@ class LogCleaning {
         const { batchStart, batchEnd } = cursor
         fromOffset = checkOffsets(cursor.header, { fromOffset, upToOffset, segment })
         const filtered = await this.#filterBatch(chunk, context)
+        await this.#pauseIfDue(cursor.header.recordCount)
         if (filtered !== 'unchanged') isChanged = true
         if (filtered === 'removed') continue
         const bytes = filtered === 'unchanged' ? chunk.subarray(batchStart, batchEnd) : filtered
@@ -290,9 +295,16 @@ class LogCleaning {
     }
   }
 
+  /** Small batches make a pause due together; large ones have made their own on the way. */
+  async #pauseIfDue(recordCount: number): Promise<void> {
+    this.#recordsSincePause += (recordCount % RECORDS_PER_STEP) + RECORDS_PER_BATCH
+    if (this.#recordsSincePause >= RECORDS_PER_STEP) await this.#rest(0)
+  }
+
   /** Lets everybody else have a turn. */
   async #rest(bytes: number): Promise<void> {
     const { log, isCancelled, throttle } = this.#options
+    this.#recordsSincePause = 0
     await throttle(bytes)
     await turn()
     if (isCancelled() || log.isClosed || log.isOffline) throw new CleaningCancelled()
