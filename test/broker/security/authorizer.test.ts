@@ -16,7 +16,7 @@ import {
 } from '../../../src/broker/security/acls/authorizer.ts'
 import { PipelineError } from '../../../src/core/index.ts'
 import { silentLogger } from '../../../src/telemetry/index.ts'
-import { RecordingLogger } from '../support.ts'
+import { brokerFor, RecordingLogger } from '../support.ts'
 
 const alice = { principal: 'User:alice', host: '10.0.0.1' }
 const orders = { type: 'topic', name: 'orders' } as const
@@ -154,4 +154,13 @@ test('another authorizer than StandardAuthorizer, or a super user without a type
   const isInvalid = (error: unknown): boolean => PipelineError.is(error, 'ERR_BROKER_INVALID_SETTING')
   await assert.rejects(startBroker({ config: { 'authorizer.class.name': 'com.example.Mine' } }), isInvalid)
   await assert.rejects(startBroker({ authorizer: { superUsers: ['admin'] } }), isInvalid)
+})
+
+test('a broker in which nobody may do anything says so', async t => {
+  const logger = new RecordingLogger()
+  const warnings = (): string[] => logger.lines.filter(({ level }) => level === 'warn').map(({ message }) => message)
+  await brokerFor(t, { logger, authorizer: { superUsers: ['User:admin'] } })
+  assert.deepEqual(warnings(), [])
+  await brokerFor(t, { logger, authorizer: {} })
+  assert.deepEqual(warnings(), ['nobody may do anything: name super.users, who then add ACLs'])
 })

@@ -50,5 +50,11 @@ export async function openAuthorizer(context: {
     })
   }
   const isAllowedWithoutAcl = settings.isOn('allow.everyone.if.no.acl.found')
-  return AclAuthorizer.open({ dataDir, superUsers, isAllowedWithoutAcl, logger })
+  const authorizer = await AclAuthorizer.open({ dataDir, superUsers, isAllowedWithoutAcl, logger })
+  const aclCount = authorizer.acls.index.acls.length
+  const superUserCount = superUsersOf(superUsers).length
+  logger.info({ aclCount, superUserCount, isAllowedWithoutAcl }, 'ACLs decide who may do what')
+  if (aclCount + superUserCount === 0 && !isAllowedWithoutAcl)
+    logger.warn({}, 'nobody may do anything: name super.users, who then add ACLs')
+  return authorizer
 }
