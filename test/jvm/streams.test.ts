@@ -62,6 +62,9 @@ test('a Streams application that is killed twice counts each word exactly once',
   const all = await tool('kafka-console-consumer', `${read} --timeout-ms 2000`)
   const topics = await tool('kafka-topics', '--describe')
   const transactions = await tool('kafka-transactions', 'list')
+  await tool('kafka-streams-application-reset', '--application-id word-count --input-topics sentences --force')
+  const topicsLeft = await tool('kafka-topics', '--list')
+  const offsetsLeft = await tool('kafka-consumer-groups', '--describe --group word-count')
 
   assert.equal(linesOf(awaited).length, wordCount, third.lines.join('\n'))
   const counts = countsByWord(linesOf(all))
@@ -77,6 +80,11 @@ test('a Streams application that is killed twice counts each word exactly once',
   )
   assert.match(topics, /word-count-\S+-changelog\s.*cleanup\.policy=compact/)
   assert.match(topics, /word-count-\S+-repartition\s.*cleanup\.policy=delete/)
+  assert.deepEqual(
+    linesOf(topicsLeft).filter(name => name.startsWith('word-count')),
+    []
+  )
+  assert.match(offsetsLeft, /^word-count\s+sentences\s+0\s+0\s/m)
   for (const line of linesOf(transactions).slice(1)) assert.match(line, /Complete(Commit|Abort)|Empty/)
 })
 

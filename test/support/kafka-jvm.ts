@@ -78,6 +78,7 @@ export const KAFKA_TOOLS = {
   'kafka-e2e-latency': 'org.apache.kafka.tools.EndToEndLatency',
   'client-compatibility-test': 'org.apache.kafka.tools.ClientCompatibilityTest',
   'transactional-message-copier': 'org.apache.kafka.tools.TransactionalMessageCopier',
+  'kafka-streams-application-reset': 'org.apache.kafka.tools.StreamsResetter',
   'kafka-storage': 'kafka.tools.StorageTool'
 } as const
 
