@@ -3,11 +3,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import {
+  decodeResponse,
   deleteRecordsApi,
   fetchApi,
   type FetchResponsePartitionData,
   listOffsetsApi,
   type ListOffsetsResponsePartitionResponse,
+  produceApi,
   RecordBatchBuilder
 } from '../../src/protocol/index.ts'
 import { RawConnection } from '../support/raw-connection.ts'
@@ -222,5 +224,41 @@ test('records can be deleted beyond the beginning of an open transaction: it is 
   const { lastStableOffset, logStartOffset } = await fetch(peer.connection, topic, { from: 1n })
 
   assert.deepEqual([lastStableOffset, logStartOffset], [1n, 1n])
+  await producer.end(true)
+})
+
+test('requests that follow each other on a connection keep their order, whatever the coordinator is asked', async t => {
+  const peer = await connectForTest(t)
+  const topic = await createTopic(peer, { partitions: 4 })
+  const producer = await TransactionalProducer.start(peer, version2)
+  const sequences = [0, 0, 0, 0]
+  const requestOf = (partitions: readonly number[]): void => {
+    const partitionData = partitions.map(index => {
+      const builder = new RecordBatchBuilder({})
+      builder.tryAppend(Date.now(), null, Buffer.from('v'))
+      const baseSequence = sequences[index] ?? 0
+      sequences[index] = baseSequence + 1
+      return { index, records: builder.build({ ...producer.identity, baseSequence, isTransactional: true }) }
+    })
+    const topicData = [{ name: topic.name, partitionData }]
+    const message = { transactionalId: producer.transactionalId, acks: -1, timeoutMs: 10_000, topicData }
+    peer.connection.sendOnly(produceApi, { version: 12, message })
+  }
+
+  const answered = async (partitions: readonly number[]): Promise<void> => {
+    const { message } = decodeResponse(produceApi, 12, await peer.connection.frame())
+    const answers = message.responses[0]?.partitionResponses ?? []
+    assert.deepEqual(
+      answers.map(each => errorOf(each)),
+      partitions.map(() => 'NONE')
+    )
+  }
+
+  requestOf([0])
+  await answered([0])
+  // For partition 0 nobody needs to be asked any more: each second request could overtake the one before.
+  const requests = [[0, 1], [0], [0, 2], [0, 1], [2], [0, 3], [0], [3, 2, 1, 0]]
+  for (const partitions of requests) requestOf(partitions)
+  for (const partitions of requests) await answered(partitions)
   await producer.end(true)
 })
