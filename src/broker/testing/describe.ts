@@ -7,6 +7,14 @@
 import type { BrokerState } from '../handlers/broker-state.ts'
 import type { GroupView } from '../groups/index.ts'
 import type { PartitionLog } from '../log/index.ts'
+import {
+  type AclBinding,
+  operationName,
+  patternTypeName,
+  permissionName,
+  resourceTypeName
+} from '../security/acls/index.ts'
+import type { QuotaEntity } from '../security/quotas/index.ts'
 import type { TransactionMetadata } from '../transactions/index.ts'
 
 /** One partition. */
@@ -66,6 +74,29 @@ export interface TransactionDescription {
   readonly partitions: readonly string[]
 }
 
+/** One ACL, in Kafka's words. */
+export interface AclDescription {
+  /** Such as `TOPIC`. */
+  readonly resourceType: string
+  readonly resourceName: string
+  /** `LITERAL` or `PREFIXED`. */
+  readonly patternType: string
+  /** Such as `User:alice`. */
+  readonly principal: string
+  readonly host: string
+  /** Such as `READ`. */
+  readonly operation: string
+  /** `ALLOW` or `DENY`. */
+  readonly permission: string
+}
+
+/** Quotas of one entity; a name of `null` is the default. */
+export interface QuotaDescription {
+  readonly entity: QuotaEntity
+  /** Values by Kafka's names, such as `producer_byte_rate`. */
+  readonly values: Readonly<Record<string, number>>
+}
+
 /** Everything. */
 export interface BrokerDescription {
   readonly nodeId: number
@@ -74,6 +105,9 @@ export interface BrokerDescription {
   readonly topics: readonly TopicDescription[]
   readonly groups: readonly GroupDescription[]
   readonly transactions: readonly TransactionDescription[]
+  /** What decides who may do what; empty also if there is no authorizer. */
+  readonly acls: readonly AclDescription[]
+  readonly quotas: readonly QuotaDescription[]
   readonly fetchSessionCount: number
   /** Partitions that some fetch waits for. */
   readonly waitingPartitionCount: number
@@ -93,8 +127,23 @@ export function describeBroker(broker: BrokerState): BrokerDescription {
     topics: topics.toSorted((left, right) => (left.name < right.name ? -1 : 1)),
     groups: broker.groups.list().map(describeGroup),
     transactions: broker.transactions.list().map(describeTransaction),
+    acls: (broker.authorizer.acls?.index.acls ?? []).map(describeAcl),
+    quotas: broker.quotas.store.rows.map(({ entity, values }) => ({ entity, values: Object.fromEntries(values) })),
     fetchSessionCount: broker.fetchSessions.count,
     waitingPartitionCount: broker.signals.partitionCount
+  }
+}
+
+function describeAcl(acl: AclBinding): AclDescription {
+  const { resourceType, resourceName, patternType, principal, host, operation, permission } = acl
+  return {
+    resourceType: resourceTypeName(resourceType),
+    resourceName,
+    patternType: patternTypeName(patternType),
+    principal,
+    host,
+    operation: operationName(operation),
+    permission: permissionName(permission)
   }
 }
 

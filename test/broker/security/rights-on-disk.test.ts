@@ -78,6 +78,18 @@ test('ACLs and quotas are in force again after a restart, and idle while there i
   const { broker, admin } = await start(t, { dataDir })
   assert.equal(await errorAtOtherHost(t, broker), 29)
   const described = await admin.request(describeClientQuotasApi, { version: 1, message: {} })
+  assert.deepEqual(broker.describe().quotas, [{ entity: { user: 'nobody' }, values: { producer_byte_rate: 1000 } }])
+  assert.deepEqual(broker.describe().acls, [
+    {
+      resourceType: 'TOPIC',
+      resourceName: 'secret',
+      patternType: 'LITERAL',
+      principal: 'User:*',
+      host: '127.0.0.2',
+      operation: 'ALL',
+      permission: 'DENY'
+    }
+  ])
   assert.deepEqual(described.entries, [{ entity: quota.entity, values: [{ key: 'producer_byte_rate', value: 1000 }] }])
 })
 

@@ -8,9 +8,13 @@ export {
   ANY,
   CLUSTER_NAME,
   type OperationName,
+  operationName,
   PATTERN_MATCH,
+  patternTypeName,
+  permissionName,
   RESOURCE_TYPES,
   type ResourceTypeName,
+  resourceTypeName,
   UNKNOWN
 } from './acl-types.ts'
 export {
