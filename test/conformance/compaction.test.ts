@@ -121,13 +121,40 @@ test('compaction keeps the last of each key, offsets, sequences and the last bat
   const given = await producerOf(peer)
   const producer = { producerId: given.producerId, producerEpoch: given.producerEpoch }
   const [first, second, third] = [atMs, atMs + HOUR_MS, atMs + 2 * HOUR_MS]
-  await put(peer, topic, { timestampMs: first, records: [['a', '1'], ['b', '1'], ['c', '1'], ['f', '1']] }) // prettier-ignore
-  await put(peer, topic, { timestampMs: first, records: [['a', '2'], ['d', '1']] }) // prettier-ignore
+  await put(peer, topic, {
+    timestampMs: first,
+    records: [
+      ['a', '1'],
+      ['b', '1'],
+      ['c', '1'],
+      ['f', '1']
+    ]
+  })
+  await put(peer, topic, {
+    timestampMs: first,
+    records: [
+      ['a', '2'],
+      ['d', '1']
+    ]
+  })
   await put(peer, topic, { timestampMs: first, records: [['c', null]] })
   await put(peer, topic, { timestampMs: first, records: [['e', '1']], stamp: { ...producer, baseSequence: 0 } })
   await put(peer, topic, { timestampMs: first, records: [['e', '2']], stamp: { ...producer, baseSequence: 1 } })
-  await put(peer, topic, { timestampMs: first, records: [['g', '1'], ['b', '2']], compression: 'gzip' }) // prettier-ignore
-  await put(peer, topic, { timestampMs: second, records: [['b', '3'], ['e', '3']] }) // prettier-ignore
+  await put(peer, topic, {
+    timestampMs: first,
+    records: [
+      ['g', '1'],
+      ['b', '2']
+    ],
+    compression: 'gzip'
+  })
+  await put(peer, topic, {
+    timestampMs: second,
+    records: [
+      ['b', '3'],
+      ['e', '3']
+    ]
+  })
   await put(peer, topic, { timestampMs: third, records: [['a', 'active']] })
 
   const batches = await untilGone(peer, topic, '0 a=1')
@@ -148,7 +175,13 @@ test('a tombstone goes with the cleaning after delete.retention.ms', async t => 
   const peer = await connect(t)
   const topic = await compactedTopic(peer, [['delete.retention.ms', '1']])
   const atMs = Date.now() - 10 * HOUR_MS
-  await put(peer, topic, { timestampMs: atMs, records: [['k', '1'], ['k', null]] }) // prettier-ignore
+  await put(peer, topic, {
+    timestampMs: atMs,
+    records: [
+      ['k', '1'],
+      ['k', null]
+    ]
+  })
   await put(peer, topic, { timestampMs: atMs + HOUR_MS, records: [['x', '1']] })
   const first = await untilGone(peer, topic, '0 k=1')
   assert.deepEqual(first[0]?.records, ['1 k=null'])
@@ -157,5 +190,8 @@ test('a tombstone goes with the cleaning after delete.retention.ms', async t => 
   const second = await untilGone(peer, topic, '1 k=null')
 
   // The last batch before what was not cleaned keeps its header as long as it is the last.
-  assert.deepEqual(second.flatMap(({ records }) => records), ['2 x=1', '3 x=2']) // prettier-ignore
+  assert.deepEqual(
+    second.flatMap(({ records }) => records),
+    ['2 x=1', '3 x=2']
+  )
 })

@@ -6,6 +6,7 @@ import { describeConfigsApi } from '../../src/protocol/index.ts'
 import { connectForTest, createTopic } from './support.ts'
 
 const TOPIC_RESOURCE = 2
+const LONG_MAX = '9223372036854775807'
 const SOURCES: Readonly<Record<number, string>> = { 1: 'TOPIC', 5: 'DEFAULT' }
 
 /** `name | value | source | number of the type | synonyms`, of a topic with two overrides. */
@@ -27,7 +28,7 @@ const EXPECTED = [
   'max.compaction.lag.ms | 9223372036854775807 | DEFAULT | 5 | log.cleaner.max.compaction.lag.ms=9223372036854775807@5',
   'max.message.bytes | 1048588 | DEFAULT | 3 | message.max.bytes=1048588@5',
   'message.timestamp.after.max.ms | 3600000 | DEFAULT | 5 | log.message.timestamp.after.max.ms=3600000@5',
-  'message.timestamp.before.max.ms | 9223372036854775807 | DEFAULT | 5 | log.message.timestamp.before.max.ms=9223372036854775807@5',
+  `message.timestamp.before.max.ms | ${LONG_MAX} | DEFAULT | 5 | log.message.timestamp.before.max.ms=${LONG_MAX}@5`,
   'message.timestamp.type | CreateTime | DEFAULT | 2 | log.message.timestamp.type=CreateTime@5',
   'min.cleanable.dirty.ratio | 0.5 | DEFAULT | 6 | log.cleaner.min.cleanable.ratio=0.5@5',
   'min.compaction.lag.ms | 0 | DEFAULT | 5 | log.cleaner.min.compaction.lag.ms=0@5',

@@ -129,7 +129,7 @@ test("Kafka's dump tool reads compacted segments record by record, and all their
   assert.doesNotMatch(sanity, /corrupt|exception/i)
 })
 
-test("Kafka's dump tool reads the index of aborted transactions that compaction leaves, where there is one", async t => {
+test("Kafka's dump tool reads the index of aborted transactions beside compacted segments", async t => {
   const { folder } = await compactedPartition(t)
   const names = (await readdir(folder)).filter(name => name.endsWith('.txnindex'))
   assert.ok(names.length > 0, 'the active segment has aborted transactions')

@@ -27,7 +27,7 @@ export interface CleanableState {
 export interface CleanableRange {
   /** Everything below was compacted at least once. */
   readonly firstDirtyOffset: bigint
-  /** First offset that must stay as it is: where a segment begins. Nothing is cleaned if it is not above the dirty one. */
+  /** First offset that must stay as it is: where a segment begins. Above the dirty one, if anything may be cleaned. */
   readonly firstUncleanableOffset: bigint
   /** Dirty bytes that may be compacted. */
   readonly cleanableBytes: number

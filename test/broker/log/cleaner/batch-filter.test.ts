@@ -74,7 +74,7 @@ function read(bytes: Buffer): { cursor: RecordCursor; records: [bigint, string, 
 }
 
 for (const compression of ['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const) {
-  test(`records that stay keep offsets, times and headers; the header keeps what identifies it (${compression})`, () => {
+  test(`records that stay keep offsets, times and headers; the batch keeps what identifies it (${compression})`, () => {
     const input = batch(
       [
         { key: 'a', value: '1', timestampMs: START_MS + 5 },

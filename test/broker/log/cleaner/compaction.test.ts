@@ -54,27 +54,44 @@ async function batches(log: PartitionLog): Promise<{ offset: bigint; count: numb
 
 test('of each key the last record stays, at its offset, and reads go over the gaps', async t => {
   const { log, cleaner } = await opened(t)
-  await put(log, [['k1', 'a'], ['k2', 'a'], ['k1', 'b'], ['k3', 'a'], ['k2', 'b'], ['k1', 'c']]) // prettier-ignore
+  await put(log, [
+    ['k1', 'a'],
+    ['k2', 'a'],
+    ['k1', 'b'],
+    ['k3', 'a'],
+    ['k2', 'b'],
+    ['k1', 'c']
+  ])
   await roll(log)
   const before = await consume(log)
   const sizeBytes = log.sizeBytes
 
   assert.equal(await cleaner.cleanAll(), 1)
 
-  assert.deepEqual(await values(log, 'k'), [[3n, 'k3', 'a'], [4n, 'k2', 'b'], [5n, 'k1', 'c']]) // prettier-ignore
+  assert.deepEqual(await values(log, 'k'), [
+    [3n, 'k3', 'a'],
+    [4n, 'k2', 'b'],
+    [5n, 'k1', 'c']
+  ])
   const after = await consume(log)
   assert.ok(log.sizeBytes < sizeBytes)
   for (const record of after) assert.deepEqual(record, before[Number(record.offset)])
   for (let from = 0n; from <= log.highWatermark; from += 1n) {
     const rest = await consume(log, { fromOffset: from, bytesMax: 61 })
-    assert.deepEqual(rest, after.filter(({ offset }) => offset >= from)) // prettier-ignore
+    assert.deepEqual(
+      rest,
+      after.filter(({ offset }) => offset >= from)
+    )
   }
   assert.equal(await cleaner.cleanAll(), 0)
 })
 
 test('the active segment is never cleaned', async t => {
   const { log, cleaner } = await opened(t)
-  await put(log, [['k', 'a'], ['k', 'b']]) // prettier-ignore
+  await put(log, [
+    ['k', 'a'],
+    ['k', 'b']
+  ])
 
   assert.equal(await cleaner.cleanAll(), 0)
   assert.equal((await consume(log)).length, 2)
@@ -82,7 +99,10 @@ test('the active segment is never cleaned', async t => {
 
 test('a tombstone stays for delete.retention.ms from its first cleaning, then it goes', async t => {
   const { log, cleaner, clock } = await opened(t, { config: { deleteRetentionMs: 1000 } })
-  await put(log, [['k', 'a'], ['k', null]]) // prettier-ignore
+  await put(log, [
+    ['k', 'a'],
+    ['k', null]
+  ])
   await roll(log)
   await clock.advance(5000) // The age of the tombstone itself does not count.
   await cleaner.cleanAll()
@@ -107,7 +127,10 @@ test('records without a key, from before the topic was compacted, go', async t =
 
   await cleaner.cleanAll()
 
-  assert.equal((await consume(log)).some(({ key }) => key === null), false) // prettier-ignore
+  assert.equal(
+    (await consume(log)).some(({ key }) => key === null),
+    false
+  )
 })
 
 test('small segments become one, up to the size of a segment', async t => {
@@ -163,7 +186,10 @@ test('nothing from an open transaction on is cleaned; aborted records go when it
 test('aborted records that are not cleaned yet stay hidden from readers of committed records', async t => {
   const { log, cleaner } = await opened(t, { config: { minCleanableDirtyRatio: 0 } })
   const producer = { producerId: 9n, producerEpoch: 0, isTransactional: true }
-  await put(log, [['k', 'a'], ['k', 'b']]) // prettier-ignore
+  await put(log, [
+    ['k', 'a'],
+    ['k', 'b']
+  ])
   await roll(log)
   await put(log, [['k', 'aborted']], { ...producer, baseSequence: 0 })
   await log.appendMarker({ producerId: 9n, producerEpoch: 0, coordinatorEpoch: 0, isCommit: false })
@@ -206,7 +232,10 @@ test('with little memory for keys a log is cleaned in several passes, to the sam
   const count = await cleaner.cleanAll()
 
   assert.ok(count > 3, `${count} passes`)
-  assert.deepEqual((await values(log, 'k')).map(([, , value]) => value), Array.from({ length: 60 }, () => '2')) // prettier-ignore
+  assert.deepEqual(
+    (await values(log, 'k')).map(([, , value]) => value),
+    Array.from({ length: 60 }, () => '2')
+  )
 })
 
 test('a batch with more keys than there is memory for is cleaned all the same', async t => {
@@ -271,7 +300,10 @@ test("the checkpoint says in Kafka's format up to where a log was cleaned, and o
   const folder = await temporaryFolder(t)
   const dataDir = await temporaryFolder(t)
   const { log, cleaner } = await openCleanable(t, { folder, dataDir })
-  await put(log, [['k', 'a'], ['k', 'b']]) // prettier-ignore
+  await put(log, [
+    ['k', 'a'],
+    ['k', 'b']
+  ])
   await roll(log)
   await cleaner.cleanAll()
   const end = log.segments.at(-1)?.baseOffset
@@ -305,7 +337,10 @@ test('records that are deleted while their segment is cleaned stay deleted', asy
   await cleaning
 
   assert.equal(log.segmentCount, 1)
-  assert.deepEqual((await fs.readdir(log.folder)).filter(name => /cleaned|swap|deleted/.test(name)), []) // prettier-ignore
+  assert.deepEqual(
+    (await fs.readdir(log.folder)).filter(name => /cleaned|swap|deleted/.test(name)),
+    []
+  )
   assert.ok((await consume(log, { fromOffset: log.logStartOffset })).length > 0)
 })
 
@@ -316,7 +351,10 @@ for (const { name, position } of [
   test(`a log with a damaged batch (${name}) is left alone, with an error in the log`, async t => {
     const logger = new RecordingLogger()
     const { log, cleaner } = await opened(t, { logger })
-    await put(log, [['k', 'a'], ['k', 'b']]) // prettier-ignore
+    await put(log, [
+      ['k', 'a'],
+      ['k', 'b']
+    ])
     await roll(log)
     await log.flush()
     const handle = await fs.open(log.segments[0]?.logPath ?? '', 'r+')
@@ -357,7 +395,10 @@ test('a disk that is full while a log is cleaned changes nothing, and it is clea
 
   assert.deepEqual(await consume(log), before)
   assert.ok(logger.lines.some(({ level, message }) => level === 'warn' && message.includes('free space')))
-  assert.deepEqual((await fs.readdir(log.folder)).filter(name => name.endsWith('.cleaned')), []) // prettier-ignore
+  assert.deepEqual(
+    (await fs.readdir(log.folder)).filter(name => name.endsWith('.cleaned')),
+    []
+  )
   assert.equal(await cleaner.cleanAll(), 1)
   assert.equal((await values(log, 'k')).length, 1)
 })
@@ -365,7 +406,10 @@ test('a disk that is full while a log is cleaned changes nothing, and it is clea
 test('the cleaner looks for work every log.cleaner.backoff.ms, and not when it is switched off', async t => {
   const clock = new VirtualClock(START_MS)
   const { log, cleaner } = await opened(t, { clock, settings: { backoffMs: 500 } })
-  await put(log, [['k', 'a'], ['k', 'b']]) // prettier-ignore
+  await put(log, [
+    ['k', 'a'],
+    ['k', 'b']
+  ])
   await roll(log)
   cleaner.start()
 
