@@ -14,4 +14,14 @@ export type {
   ScramUser,
   SecurityProtocol
 } from './security/authentication/listener-options.ts'
+export type { AuthorizerOptions } from './security/acls/index.ts'
 export { startBroker } from './start-broker.ts'
+export type {
+  AclDescription,
+  BrokerDescription,
+  GroupDescription,
+  PartitionDescription,
+  QuotaDescription,
+  TopicDescription,
+  TransactionDescription
+} from './testing/describe.ts'
