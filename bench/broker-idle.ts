@@ -1,12 +1,14 @@
 /**
- * What a broker needs while it has little to do, beside Apache Kafka: memory with many partitions, CPU with idle clients.
+ * What a broker needs while it has little to do, beside Apache Kafka: memory with many partitions, CPU with idle
+ * clients.
  *
  *     npm run bench:broker-idle -- [--partitions 2000] [--connections 100] [--groups 10] [--seconds 20]
  *                                  [--only comporta|kafka] [--profile DIR]
  *
  * Every partition gets a batch of records, and all are fetched once. Then `--connections` connections are open and
  * silent, and every group has a member that heartbeats every 3 seconds and waits in fetches of 100 partitions, half a
- * second each, as consumers do. Memory is what the kernel counts for the process; CPU is user and system time over `--seconds`.
+ * second each, as consumers do. Memory is what the kernel counts for the process; CPU is user and system time over
+ * `--seconds`.
  */
 
 import { setTimeout as delay } from 'node:timers/promises'

@@ -1,6 +1,7 @@
 /**
- * A broker as a process of its own, for the benchmarks: `broker-process.ts [--data-dir DIR] [--port NUMBER] [NAME=VALUE …]`.
- * Prints its address as one line of JSON and ends with its standard input.
+ * A broker as a process of its own, for the benchmarks:
+ * `broker-process.ts [--data-dir DIR] [--port NUMBER] [NAME=VALUE …]`. Prints its address as one line of JSON and ends
+ * with its standard input.
  */
 
 import { parseArgs } from 'node:util'

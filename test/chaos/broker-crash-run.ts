@@ -33,6 +33,8 @@ export interface CrashPlan {
   readonly rounds: number
   /** Longest load of a round, in milliseconds. */
   readonly loadMsMax: number
+  /** Looks at the files when all is over and the broker has stopped in good order. */
+  readonly verify?: (dataDir: string) => Promise<void>
 }
 
 /** Runs one world; throws at the first thing that is wrong, with the seed and what happened. */
@@ -102,6 +104,7 @@ class CrashRun {
     }
     await this.#world.end('stopped')
     const batchesOnDisk = await this.#world.assertSegmentsAreSound()
+    await this.#plan.verify?.(this.#world.dataDir)
     assert.deepEqual(this.#world.errors, [], 'the broker logged errors')
     const ackedRecords = this.#producers.reduce((sum, producer) => sum + producer.ackedRecords, client.deliveredCount)
     const ended = this.#transactional.map(producer => producer.endedCount)
