@@ -100,6 +100,7 @@ export function createBrokerMetrics(meter: Meter, clock: { monotonicMs(): number
 export function observeBroker(meter: Meter, broker: ObservedBroker): void {
   observeTopics(meter, broker)
   observePartitions(meter, broker)
+  observeCleaner(meter, broker)
   const gauge = (name: string, description: string, value: () => number): void =>
     meter.createObservableGauge(name, { description }).addCallback(result => result.observe(value()))
   const allLogs = (): PartitionLog[] => broker.logs.topics.flatMap(({ logs }) => logs)
@@ -191,6 +192,23 @@ function observePartitions(meter: Meter, { logs }: ObservedBroker): void {
   gauge('logstartoffset', 'First offset that can be read', log => Number(log.logStartOffset))
   gauge('size', 'Bytes of all segments', log => log.sizeBytes)
   gauge('numlogsegments', 'Segments', log => log.segmentCount)
+}
+
+/** Compaction. Source: Kafka `LogCleanerManager`. */
+function observeCleaner(meter: Meter, { logs }: ObservedBroker): void {
+  const gauge = (name: string, description: string, value: () => number): void =>
+    meter
+      .createObservableGauge(`kafka_log_logcleanermanager_${name}`, { description })
+      .addCallback(result => void result.observe(value()))
+  const percent = (): number => Math.floor(logs.cleaner.status.dirtyRatioMax * 100)
+  const idleMs = (): number => logs.cleaner.status.sinceLastRunMs
+  gauge('max_dirty_percent', 'Dirty part of the compacted log that has the largest, in percent', percent)
+  gauge('time_since_last_run_ms', 'Milliseconds since compaction last looked for work, 0 before it did', idleMs)
+  gauge(
+    'uncleanable_partitions_count',
+    'Partitions that cannot be compacted, with an error in the log that says why',
+    () => logs.cleaner.status.uncleanableCount
+  )
 }
 
 /** One attributes object for each value, so that counting allocates nothing. */

@@ -80,6 +80,7 @@ test('metrics have the names that the JMX exporter gives those of Kafka', async 
   assert.equal(value(`kafka_log_log_logendoffset{${topic},partition="0"`), 3)
   assert.equal(value('kafka_network_requestmetrics_requests_total{request="Produce",version="9"'), 2)
   assert.equal(value('kafka_network_requestmetrics_totaltimems_count{request="Fetch"'), 1)
+  assert.equal(value('kafka_log_logcleanermanager_uncleanable_partitions_count'), 0)
   assert.equal(value('kafka_coordinator_group_groupmetadatamanager_numoffsets'), 1)
   assert.equal(value('kafka_server_socket_server_metrics_connection_count{listener="PLAINTEXT"'), 1)
   const bytes = batchOf(['a', 'b', 'c']).length

@@ -55,6 +55,8 @@ export interface CleanerStatus {
   readonly uncleanableCount: number
   /** When it last looked for work, epoch milliseconds; 0 if it has not. */
   readonly lastRunMs: number
+  /** How long ago that is, in milliseconds; 0 if it has not. */
+  readonly sinceLastRunMs: number
 }
 
 interface Candidate {
@@ -109,7 +111,9 @@ export class LogCleaner {
   /** What was done so far. */
   get status(): CleanerStatus {
     const uncleanableCount = this.#options.logs().filter(log => this.#uncleanable.has(log)).length
-    return { ...this.#status, uncleanableCount }
+    const { lastRunMs } = this.#status
+    const sinceLastRunMs = lastRunMs === 0 ? 0 : this.#options.clock.now() - lastRunMs
+    return { ...this.#status, uncleanableCount, sinceLastRunMs }
   }
 
   /** First dirty offset of a log, as far as a cleaning has set one. */
