@@ -228,6 +228,17 @@ test('a fetch above its quota comes without records, later with them', async t =
   })
 })
 
+test('a client whose requests take too much time waits for one window at most', async t => {
+  const peer = await connectForTest(t)
+  await withQuotas(peer, [entry(CLIENT, { request_percentage: 0.0001 })], async () => {
+    const other = await RawConnection.open(t, peer.cluster)
+    const throttleTimeMs = await untilThrottled(() =>
+      other.request(metadataApi, { version: 9, message: { topics: null } })
+    )
+    assert.ok(throttleTimeMs > 0 && throttleTimeMs <= 1000, `${throttleTimeMs} ms`)
+  })
+})
+
 test('changes of topics above the quota are refused from the version on that knows the error', async t => {
   const peer = await connectForTest(t)
   const topic = (): string => peer.cluster.uniqueName('mutated')
