@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { describeConfigsApi } from '../../src/protocol/index.ts'
-import { connectForTest, createTopic } from './support.ts'
+import { createTopicsApi, describeConfigsApi } from '../../src/protocol/index.ts'
+import { connectForTest, createTopic, errorOf } from './support.ts'
 
 const TOPIC_RESOURCE = 2
 const LONG_MAX = '9223372036854775807'
@@ -70,3 +70,71 @@ test('a topic has every setting of Kafka with its default, type and synonyms', a
   assert.ok(configs.every(({ readOnly, isSensitive }) => !readOnly && !isSensitive))
   assert.ok(configs.every(({ documentation }) => (documentation ?? '').length > 10))
 })
+
+const TAKEN: Readonly<Record<string, readonly string[]>> = {
+  'cleanup.policy': ['', 'compact,compact', ' compact , delete ', 'compact,delete'],
+  'segment.bytes': ['1048576'],
+  'segment.ms': ['1'],
+  'segment.index.bytes': ['4'],
+  'retention.ms': ['-1'],
+  'retention.bytes': ['-2'],
+  'min.cleanable.dirty.ratio': ['1e-3', ' 0.5 '],
+  'delete.retention.ms': [' 5 '],
+  preallocate: ['TRUE'],
+  'unclean.leader.election.enable': ['true'],
+  'remote.storage.enable': ['false'],
+  'leader.replication.throttled.replicas': ['*', '0:1,1:1']
+}
+
+const REFUSED: Readonly<Record<string, readonly string[]>> = {
+  'cleanup.policy': ['Compact', 'delete,', 'none'],
+  'segment.bytes': ['1048575', '14', ''],
+  'segment.ms': ['0'],
+  'segment.jitter.ms': ['-1'],
+  'segment.index.bytes': ['3'],
+  'index.interval.bytes': ['-1'],
+  'retention.ms': ['-2', ''],
+  'retention.bytes': ['x'],
+  'max.message.bytes': ['-1', '2147483648'],
+  'min.cleanable.dirty.ratio': ['1.1', '-0.1', 'abc'],
+  'min.compaction.lag.ms': ['-1'],
+  'max.compaction.lag.ms': ['0'],
+  'delete.retention.ms': ['-1'],
+  'flush.messages': ['0'],
+  'flush.ms': ['-1'],
+  'file.delete.delay.ms': ['-1'],
+  'compression.type': ['none', 'ZSTD', ''],
+  'compression.gzip.level': ['0', '10'],
+  'compression.lz4.level': ['0'],
+  'compression.zstd.level': ['23'],
+  'message.timestamp.type': ['createTime'],
+  'message.timestamp.after.max.ms': ['-1'],
+  preallocate: ['yes'],
+  'min.insync.replicas': ['0'],
+  'remote.storage.enable': ['true'],
+  'local.retention.ms': ['-3'],
+  'leader.replication.throttled.replicas': ['x'],
+  'follower.replication.throttled.replicas': ['none'],
+  nonsense: ['1'],
+  'message.format.version': ['3.0'],
+  'message.downconversion.enable': ['true'],
+  'message.timestamp.difference.max.ms': ['5']
+}
+
+for (const { name, values, error } of [
+  { name: 'values that Kafka takes for topic settings are taken', values: TAKEN, error: 'NONE' },
+  { name: 'values that Kafka refuses for topic settings are refused', values: REFUSED, error: 'INVALID_CONFIG' }
+]) {
+  test(name, async t => {
+    const { cluster, connection } = await connectForTest(t)
+    for (const [setting, texts] of Object.entries(values)) {
+      for (const value of texts) {
+        const topic = { name: cluster.uniqueName(), numPartitions: 1, replicationFactor: 1 }
+        const topics = [{ ...topic, configs: [{ name: setting, value }] }]
+        const message = { topics, timeoutMs: 10_000, validateOnly: true }
+        const answer = await connection.request(createTopicsApi, { version: 5, message })
+        assert.equal(errorOf(answer.topics[0]), error, `${setting}="${value}"`)
+      }
+    }
+  })
+}

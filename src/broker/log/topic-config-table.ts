@@ -29,6 +29,8 @@ export interface TopicConfigEntry {
   readonly max?: bigint
   /** Allowed values of a string, or of each item of a list. */
   readonly oneOf?: readonly string[]
+  /** What the text of a value must look like besides. */
+  readonly pattern?: RegExp
   /** Broker settings that override the default, first one wins. */
   readonly synonyms: readonly ServerSynonym[]
   /** Accepted, kept and shown, but without effect on a single node. */
@@ -38,6 +40,8 @@ export interface TopicConfigEntry {
 }
 
 const HOUR_MS = 3_600_000
+/** `partition:broker` of each replica, or `*` for all. Source: Kafka `ThrottledReplicaListValidator`. */
+const THROTTLED_REPLICAS = /^\s*(\*|\d+:\d+(\s*,\s*\d+:\d+)*)?\s*$/
 const LONG_MAX = '9223372036854775807'
 const log = (name: string): ServerSynonym[] => [{ name: `log.${name}` }]
 const cleaner = (name: string): ServerSynonym[] => [{ name: `log.cleaner.${name}` }]
@@ -57,6 +61,7 @@ export const TOPIC_CONFIGS = {
     default: '-1',
     min: -1n,
     max: 9n,
+    pattern: /^\s*(-1|\+?0*[1-9])\s*$/,
     synonyms: same('compression.gzip.level'),
     doc: 'Level used when compression.type is gzip: 1 to 9, or -1 for the default of the library.'
   },
@@ -117,6 +122,7 @@ export const TOPIC_CONFIGS = {
   'follower.replication.throttled.replicas': {
     type: 'list',
     default: '',
+    pattern: THROTTLED_REPLICAS,
     synonyms: [],
     isInert: true,
     doc: 'Replicas whose replication is throttled on the side of the follower.'
@@ -131,6 +137,7 @@ export const TOPIC_CONFIGS = {
   'leader.replication.throttled.replicas': {
     type: 'list',
     default: '',
+    pattern: THROTTLED_REPLICAS,
     synonyms: [],
     isInert: true,
     doc: 'Replicas whose replication is throttled on the side of the leader.'
@@ -232,6 +239,8 @@ export const TOPIC_CONFIGS = {
   'remote.storage.enable': {
     type: 'boolean',
     default: 'false',
+    // As in a Kafka whose brokers have no tiered storage.
+    pattern: /^\s*false\s*$/i,
     synonyms: [],
     isInert: true,
     doc: 'Whether old segments go to tiered storage.'

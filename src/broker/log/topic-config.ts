@@ -199,13 +199,15 @@ function scale(text: string, factor = 1): string {
 
 function valueProblem(name: string, entry: TopicConfigEntry, value: string): string | undefined {
   const prefix = `Invalid value ${value} for configuration ${name}`
+  if (entry.pattern?.test(value) === false) return `${prefix}: it is not allowed`
   switch (entry.type) {
     case 'boolean':
       return /^(true|false)$/i.test(value.trim()) ? undefined : `${prefix}: expected true or false`
     case 'string':
       return entry.oneOf?.includes(value) === false ? `${prefix}: expected one of ${entry.oneOf.join(', ')}` : undefined
     case 'list': {
-      const wrong = listItems(value).find(item => entry.oneOf?.includes(item) === false)
+      const items = value.trim() === '' ? [] : value.split(',').map(item => item.trim())
+      const wrong = items.find(item => entry.oneOf?.includes(item) === false)
       return wrong === undefined ? undefined : `${prefix}: expected items of ${entry.oneOf?.join(', ')}`
     }
     case 'double': {
