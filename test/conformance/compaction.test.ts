@@ -157,7 +157,7 @@ test('compaction keeps the last of each key, offsets, sequences and the last bat
   })
   await put(peer, topic, { timestampMs: third, records: [['a', 'active']] })
 
-  const batches = await untilGone(peer, topic, '0 a=1')
+  const batches = await untilGone(peer, topic, '8 e=2')
 
   const plain = { baseSequence: -1, compression: 'none', hasHorizon: false } as const
   assert.deepEqual(batches, [
