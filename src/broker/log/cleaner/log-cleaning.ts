@@ -14,6 +14,7 @@
 
 import { turn } from '../../../core/index.ts'
 import { isControl, type RecordBatchHeader, RecordCursor } from '../../../protocol/index.ts'
+import { systemErrorCode } from '../disk.ts'
 import type { FilePool } from '../file-pool.ts'
 import type { IndexCache } from '../segment-indexes.ts'
 import { lastOffsetOf } from '../segment-scan.ts'
@@ -64,11 +65,14 @@ class CleaningCancelled extends Error {}
 /** Cleans a log once. Rejects with a system error, or for a log that cannot be read. */
 export async function cleanLog(options: CleaningOptions, range: CleanableRange): Promise<CleaningResult> {
   const cleaning = new LogCleaning(options)
+  const { log } = options
+  const startOffset = log.segments[0]?.baseOffset
   try {
     const endOffset = await cleaning.run(range)
     return { endOffset, ...cleaning.counts }
   } catch (error) {
-    if (!(error instanceof CleaningCancelled)) throw error
+    const isRemoved = systemErrorCode(error) === 'ENOENT' && log.segments[0]?.baseOffset !== startOffset
+    if (!(error instanceof CleaningCancelled) && !isRemoved) throw error
     return { endOffset: undefined, ...cleaning.counts }
   }
 }
@@ -128,7 +132,8 @@ class LogCleaning {
     const { firstDirtyOffset, firstUncleanableOffset } = range
     const transactions = new CleanedTransactions()
     transactions.addAborted(await log.abortedTransactions(firstDirtyOffset, firstUncleanableOffset))
-    const { segments } = log
+    // A copy: the list loses its head when retention removes segments, and a walk over it would skip others.
+    const segments = [...log.segments]
     let mappedOffset = firstDirtyOffset - 1n
     for (const [index, segment] of segments.entries()) {
       const end = segments[index + 1]?.baseOffset
