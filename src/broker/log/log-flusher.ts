@@ -161,7 +161,8 @@ export class LogFlusher {
   async #makeDurable({ offset, snapshot }: FlushTarget): Promise<void> {
     const { environment, segments } = this.#log
     const { pool } = environment
-    for (const segment of segments.all.filter(each => !each.isFlushed && each.baseOffset <= offset)) {
+    // One that begins at the end has none of these bytes, and its files may not be made yet.
+    for (const segment of segments.all.filter(each => !each.isFlushed && each.baseOffset < offset)) {
       const { isSealed } = segment
       await beside(() => segment.saveIndexes(pool))
       await segment.sync(pool)

@@ -369,7 +369,7 @@ export class PartitionLog {
       try {
         await this.#environment.saveLogStartOffsets()
         this.#changed()
-        await this.#dropSegments(countToDelete(this.#retentionInput({ ...this.#config, isDeleted: false })))
+        await this.#dropSegments(() => ({ ...this.#config, isDeleted: false }))
       } catch (error) {
         if (systemErrorCode(error) === '') throw error
         this.#environment.logger.error({ ...this.#name(), error: messageOf(error) }, 'records could not be deleted')
@@ -382,13 +382,10 @@ export class PartitionLog {
   /** Removes segments that retention no longer keeps. Resolves with how many. */
   async applyRetention(): Promise<number> {
     if (this.#isClosed || this.isOffline) return 0
-    let count = countToDelete(this.#retentionInput(this.#config))
-    if (count === this.segmentCount) {
-      // Records on their way keep the active segment alive.
-      if (this.#tail.isIdle) await this.#tail.rollEmpty()
-      else count -= 1
-    }
-    return this.#dropSegments(count)
+    const count = countToDelete(this.#retentionInput(this.#config))
+    // Records on their way keep the active segment alive.
+    if (count === this.segmentCount && this.#tail.isIdle) await this.#tail.rollEmpty()
+    return this.#dropSegments(() => this.#config)
   }
 
   /**
@@ -506,14 +503,16 @@ export class PartitionLog {
     return { segments: this.#segments.all, config, logStartOffset: this.#logStartOffset, nowMs }
   }
 
-  #dropSegments(count: number): Promise<number> {
+  #dropSegments(config: () => LogConfig): Promise<number> {
     return this.#flusher.exclusive(async () => {
+      if (this.#isClosed) return 0
+      // Not before: another removal or a compaction may have changed the list since this one was asked for.
+      const count = countToDelete(this.#retentionInput(config()))
       // The segment that the writer has in hand stays, even while the next one is planned already.
       const dropped = this.#segments.dropOldest(Math.min(count, this.#segments.indexOf(this.#tail.writtenSegment)))
       if (dropped.length === 0) return 0
       const { baseOffset } = this.#segments.first
       if (baseOffset > this.#logStartOffset) this.#logStartOffset = baseOffset
-      if (this.#epochs.truncateUpTo(this.#logStartOffset)) await saveLeaderEpochs(this.#folder, this.#epochs)
       for (const segment of dropped) {
         this.#environment.indexes.forget(segment)
         for (const file of segment.paths) this.#environment.pool.forget(file)
@@ -523,6 +522,8 @@ export class PartitionLog {
       const fields = { ...this.#name(), segments: dropped.length, logStartOffset: this.#logStartOffset.toString() }
       this.#environment.logger.info(fields, 'old segments were removed')
       this.#changed()
+      // Last: on a full disk it must not keep the space from being freed, and older epochs do no harm.
+      if (this.#epochs.truncateUpTo(this.#logStartOffset)) await saveLeaderEpochs(this.#folder, this.#epochs)
       return dropped.length
     })
   }
