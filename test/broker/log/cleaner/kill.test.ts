@@ -12,7 +12,7 @@ import { cleanUp, seededRandom, temporaryFolder } from '../support.ts'
 import { consume } from './support.ts'
 
 const PROGRAM = path.join(import.meta.dirname, '../programs/compactor.ts')
-const ROUNDS = process.env['CRASH'] === 'long' ? 60 : 3
+const ROUNDS = process.env['CRASH'] === 'long' ? 30 : 3
 
 test('after kill -9 beside a compaction the last acknowledged value of every key is there', async t => {
   const random = seededRandom(t)
