@@ -5,7 +5,7 @@
  */
 
 import { alterConfigsApi, type AlterConfigsRequestAlterableConfig } from '../../protocol/index.ts'
-import { alterableConfig, type AlterTarget } from './config-resources.ts'
+import { alterableConfig, type AlterTarget, repeatedResource } from './config-resources.ts'
 import { configRefusal } from './authorization.ts'
 import type { BrokerState } from './broker-state.ts'
 import { defineHandler, errorCode, type Refusal } from './handler.ts'
@@ -17,7 +17,9 @@ export const alterConfigsHandler = defineHandler({
     const responses = []
     for (const { resourceType, resourceName, configs } of request.resources) {
       const target = { resourceType, resourceName, validateOnly: request.validateOnly }
-      const refusal = configRefusal(broker, caller, { operation: 'alterConfigs', ...target })
+      const refusal =
+        repeatedResource(request.resources, target) ??
+        configRefusal(broker, caller, { operation: 'alterConfigs', ...target })
       const { error, message } = refusal ?? (await replaceAll(broker, target, configs))
       responses.push({ resourceType, resourceName, errorCode: errorCode(error), errorMessage: message })
     }

@@ -6,7 +6,7 @@
 
 import { incrementalAlterConfigsApi, type IncrementalAlterConfigsRequestAlterableConfig } from '../../protocol/index.ts'
 import type { BrokerState } from './broker-state.ts'
-import { alterableConfig, type AlterableConfig, type AlterTarget } from './config-resources.ts'
+import { alterableConfig, type AlterableConfig, type AlterTarget, repeatedResource } from './config-resources.ts'
 import { configRefusal } from './authorization.ts'
 import { defineHandler, errorCode, type Refusal } from './handler.ts'
 
@@ -24,7 +24,9 @@ export const incrementalAlterConfigsHandler = defineHandler({
     const responses = []
     for (const { resourceType, resourceName, configs } of request.resources) {
       const target = { resourceType, resourceName, validateOnly: request.validateOnly }
-      const refusal = configRefusal(broker, caller, { operation: 'alterConfigs', ...target })
+      const refusal =
+        repeatedResource(request.resources, target) ??
+        configRefusal(broker, caller, { operation: 'alterConfigs', ...target })
       const { error, message } = refusal ?? (await change(broker, target, configs))
       responses.push({ resourceType, resourceName, errorCode: errorCode(error), errorMessage: message })
     }

@@ -104,3 +104,14 @@ function topicDefault(name: string): { type: ConfigType; default: string } | und
   const topic = TOPIC_CONFIG_NAMES.find(each => topicConfigEntry(each).synonyms.some(synonym => synonym.name === name))
   return topic === undefined ? undefined : topicConfigEntry(topic)
 }
+
+const REPEATED: Refusal = { error: 'INVALID_REQUEST', message: 'Each resource must appear at most once.' }
+
+/** Why a resource of a request cannot be changed whatever the change is: it is there more than once. */
+export function repeatedResource(
+  resources: readonly Pick<AlterTarget, 'resourceType' | 'resourceName'>[],
+  { resourceType, resourceName }: AlterTarget
+): Refusal | undefined {
+  const same = resources.filter(each => each.resourceType === resourceType && each.resourceName === resourceName)
+  return same.length > 1 ? REPEATED : undefined
+}
