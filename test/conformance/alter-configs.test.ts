@@ -1,4 +1,4 @@
-/** IncrementalAlterConfigs that names a resource twice. (AlterConfigs of that kind Apache Kafka does not answer at all.) */
+/** IncrementalAlterConfigs that names a resource twice. Apache Kafka does not even answer such an AlterConfigs. */
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
