@@ -211,7 +211,7 @@ class Life {
   }
 }
 
-const seeds = process.env['TEST_SEED'] === undefined ? 40 : 1
+const seeds = process.env['TEST_SEED'] === undefined ? 25 : 1
 const firstSeed = Number(process.env['TEST_SEED'] ?? 1)
 
 for (let seed = firstSeed; seed < firstSeed + seeds; seed++) {
