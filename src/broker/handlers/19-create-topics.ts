@@ -20,6 +20,7 @@ import type { Mutations } from '../security/quotas/index.ts'
 import type { BrokerState } from './broker-state.ts'
 import { CONFIG_SOURCES, topicConfigRows } from './config-rows.ts'
 import { type Caller, defineHandler, errorCode, type Refusal, THROTTLED } from './handler.ts'
+import { repeated } from './repeated.ts'
 
 /** Most partitions in one request. Source: Kafka `ReplicationControlManager.MAX_PARTITIONS_PER_BATCH`. */
 const PARTITIONS_PER_REQUEST_MAX = 10_000
@@ -36,7 +37,7 @@ const NOT_ALLOWED: Refusal = { error: 'TOPIC_AUTHORIZATION_FAILED', message: 'Au
 export const createTopicsHandler = defineHandler({
   api: createTopicsApi,
   handle: async (broker, request, caller) => {
-    const names = request.topics.map(topic => topic.name)
+    const isTwice = repeated(request.topics.map(topic => topic.name))
     const partitionCount = request.topics.reduce(
       (sum, topic) => sum + Math.max(1, topic.numPartitions, topic.assignments.length),
       0
@@ -46,7 +47,7 @@ export const createTopicsHandler = defineHandler({
     const topics: CreateTopicsResponseCreatableTopicResultInput[] = []
     for (const topic of request.topics) {
       if (partitionCount > PARTITIONS_PER_REQUEST_MAX) topics.push(refused(topic.name, TOO_MANY_PARTITIONS))
-      else if (names.indexOf(topic.name) !== names.lastIndexOf(topic.name)) topics.push(refused(topic.name, DUPLICATE))
+      else if (isTwice.has(topic.name)) topics.push(refused(topic.name, DUPLICATE))
       else if (!mayCreateTopic(broker, caller, topic.name)) topics.push(refused(topic.name, NOT_ALLOWED))
       else topics.push(hideLayout(broker, caller, await create(broker, topic, { validateOnly, mutations })))
     }

@@ -69,7 +69,9 @@ function distinct(
       refused.push({ named, message: 'Neither topic name nor id were specified.' })
     } else {
       const key = name === null ? `id ${topicId}` : `name ${name}`
-      byKey.set(key, [...(byKey.get(key) ?? []), named])
+      const same = byKey.get(key)
+      if (same === undefined) byKey.set(key, [named])
+      else same.push(named)
     }
   }
   const topics: NamedTopic[] = []
@@ -85,8 +87,8 @@ function distinct(
       refused.push({ named: { name, topicId: id }, message })
     } else topics.push(named)
   }
-  const isRefused = (id: string): boolean => refused.some(({ named: { topicId } }) => topicId === id)
-  return { topics: topics.filter(({ topicId }) => topicId === ZERO_UUID || !isRefused(topicId)), refused }
+  const refusedIds = new Set(refused.map(({ named: { topicId } }) => topicId))
+  return { topics: topics.filter(({ topicId }) => topicId === ZERO_UUID || !refusedIds.has(topicId)), refused }
 }
 
 async function deleteTopic(

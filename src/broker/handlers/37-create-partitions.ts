@@ -11,6 +11,7 @@ import type { Mutations } from '../security/quotas/index.ts'
 import { mayTopic } from './authorization.ts'
 import type { BrokerState } from './broker-state.ts'
 import { defineHandler, errorCode, type Refusal, THROTTLED } from './handler.ts'
+import { repeated } from './repeated.ts'
 
 const PARTITIONS_PER_REQUEST_MAX = 10_000
 /** From here on a client that changes too much is refused, not only slowed down (KIP-599). */
@@ -20,13 +21,12 @@ const STRICT_QUOTA_VERSION = 3
 export const createPartitionsHandler = defineHandler({
   api: createPartitionsApi,
   handle: async (broker, request, caller) => {
-    const names = request.topics.map(topic => topic.name)
+    const isTwice = repeated(request.topics.map(topic => topic.name))
     const { validateOnly } = request
     const mutations = broker.quotas.mutationsOf(caller, caller.apiVersion >= STRICT_QUOTA_VERSION)
     const results = []
     for (const topic of request.topics) {
-      const isDuplicate = names.indexOf(topic.name) !== names.lastIndexOf(topic.name)
-      const refusal = isDuplicate
+      const refusal = isTwice.has(topic.name)
         ? refuse('INVALID_REQUEST', 'Duplicate topic name.')
         : !mayTopic(broker, caller, { operation: 'alter', name: topic.name })
           ? refuse('TOPIC_AUTHORIZATION_FAILED', 'The topic authorization is failed.')

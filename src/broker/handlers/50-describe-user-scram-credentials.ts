@@ -7,6 +7,7 @@ import {
 import { CLUSTER } from '../security/acls/index.ts'
 import { authorizationError } from './authorization.ts'
 import { defineHandler, errorCode, errorMessage } from './handler.ts'
+import { repeated } from './repeated.ts'
 
 /** The handler of DescribeUserScramCredentials. */
 export const describeUserScramCredentialsHandler = defineHandler({
@@ -17,8 +18,9 @@ export const describeUserScramCredentialsHandler = defineHandler({
     if (refusal !== undefined) return { errorCode: errorCode(refusal), errorMessage: errorMessage(refusal) }
     const asked = request.users?.map(user => user.name) ?? []
     const names = asked.length === 0 ? scramUsers.names() : [...new Set(asked)]
+    const isTwice = repeated(asked)
     const describe = (user: string): DescribeUserScramCredentialsResponseResultInput => {
-      if (asked.filter(name => name === user).length > 1) {
+      if (isTwice.has(user)) {
         const problem = 'Cannot describe SCRAM credentials for the same user twice in a single request: '
         return { user, errorCode: errorCode('DUPLICATE_RESOURCE'), errorMessage: problem + user }
       }

@@ -1,0 +1,41 @@
+/** Requests that name a hundred thousand things: they cost time in proportion, whoever sends them. */
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { createPartitionsApi, deleteTopicsApi } from '../../../src/protocol/index.ts'
+import { brokerFor, connectTo } from '../support.ts'
+
+const COUNT = 100_000
+/** Comparing each name with each other took minutes; one pass takes less than a second. */
+const ENOUGH_MS = 10_000
+
+test('CreatePartitions of very many topics does not stop the broker, and finds the one that is there twice', async t => {
+  const broker = await brokerFor(t)
+  const client = await connectTo(t, broker)
+  const topics = Array.from({ length: COUNT }, (_each, index) => ({ name: `t${index}`, count: 2, assignments: null }))
+  topics.push({ name: 't7', count: 2, assignments: null })
+  const startedMs = performance.now()
+  const { results } = await client.request(createPartitionsApi, {
+    version: 3,
+    message: { topics, timeoutMs: 1000, validateOnly: true }
+  })
+  assert.ok(performance.now() - startedMs < ENOUGH_MS)
+  assert.equal(results.length, COUNT + 1)
+  assert.deepEqual(
+    results.filter(({ errorCode }) => errorCode === 42).map(({ name }) => name),
+    ['t7', 't7']
+  )
+})
+
+test('DeleteTopics of one topic very many times does not stop the broker, and leaves the topic', async t => {
+  const broker = await brokerFor(t)
+  const client = await connectTo(t, broker)
+  const topics = Array.from({ length: COUNT }, () => ({ name: 'one' }))
+  const startedMs = performance.now()
+  const { responses } = await client.request(deleteTopicsApi, { version: 6, message: { topics, timeoutMs: 1000 } })
+  assert.ok(performance.now() - startedMs < ENOUGH_MS)
+  assert.deepEqual(
+    responses.map(({ name, errorCode }) => [name, errorCode]),
+    [['one', 42]]
+  )
+})
