@@ -23,7 +23,7 @@ import { RawConnection } from '../../support/raw-connection.ts'
 /** A topic that no attacker names: the healthy client's own. */
 const HEALTH_TOPIC = 'the-healthy-one'
 /** Longest answer to a healthy client, in milliseconds: the machine may be busy, the broker must not be. */
-const HEALTH_MS_MAX = 5000
+const HEALTH_MS_MAX = 10_000
 
 /** What came of bytes that were sent on a connection of their own. */
 export type Outcome =
