@@ -21,13 +21,14 @@ import { cleanerSettings, LogCleaner } from './cleaner/index.ts'
 import { Checkpoints, type FoundCheckpoints, markCleanStop, takeCheckpoints } from './checkpoints.ts'
 import { type DataFolderLock, lockDataFolder } from './data-folder-lock.ts'
 import { systemErrorCode } from './disk.ts'
-import { DiskTrouble } from './disk-trouble.ts'
-import { asideFolderName, DELETE_SUFFIX, partitionFolderName } from './file-names.ts'
+import { dataFolderFailed, DiskTrouble } from './disk-trouble.ts'
+import { asideFolderName, DELETE_SUFFIX, partitionFolderName, STRAY_SUFFIX } from './file-names.ts'
 import { FilePool } from './file-pool.ts'
 import { FlushBudget } from './flush-budget.ts'
 import type { LogEnvironment } from './log-environment.ts'
 import type { LogManagerOptions, NewTopic, Topic, TopicResult } from './log-manager-options.ts'
 import { mapLimited } from './map-limited.ts'
+import { hasRecords, topicIdOf } from './partition-folder.ts'
 import { PartitionLog } from './partition-log.ts'
 import { IndexCache } from './segment-indexes.ts'
 import type { OffsetCheckpointEntry } from './small-files.ts'
@@ -69,6 +70,8 @@ export class LogManager {
   readonly #deletedTopicIds = new Set<string>()
   readonly #listeners = new Set<() => void>()
   readonly #removals = new Set<Promise<void>>()
+  /** Whether the checkpoints may still name a topic that was deleted. */
+  #hasStaleOffsets = false
   readonly #cleaner: LogCleaner
   #timers: Timer[] = []
   #changes: Promise<unknown> = Promise.resolve()
@@ -143,9 +146,7 @@ export class LogManager {
       return manager
     } catch (error) {
       await lock?.release()
-      if (PipelineError.is(error)) throw error
-      const text = `the data folder ${options.dataDir} cannot be opened: ${messageOf(error)}`
-      throw new PipelineError('ERR_BROKER_DATA_DIR_FAILED', text, { cause: error })
+      throw PipelineError.is(error) ? error : dataFolderFailed(options.dataDir, error)
     }
   }
 
@@ -217,6 +218,8 @@ export class LogManager {
       const problem = this.newTopicProblem(topic)
       if (problem !== undefined) return problem
       const partitionCount = topic.partitionCount ?? this.#number({ name: 'num.partitions', default: 1 })
+      // A new topic must not find the offsets of an old one of its name.
+      await this.#dropStaleOffsets()
       const id = randomUuid(this.#random)
       const record = { name: topic.name, id, partitionCount, configs: { ...topic.configs } }
       const logs = await this.#openPartitions(record, { from: 0 })
@@ -295,12 +298,13 @@ export class LogManager {
       this.#topics.delete(name)
       this.#topicsById.delete(topic.id)
       this.#changed()
-      // A new topic of the same name must not find the offsets of this one.
-      await this.#checkpoints.saveRecoveryPoints()
-      await this.#checkpoints.saveLogStartOffsets()
-      await this.#cleaner.saveCheckpoint()
+      this.#hasStaleOffsets = true
+      // The topic is gone already: what the disk refuses from here on is made up for later.
+      await this.#dropStaleOffsets().catch((error: unknown) => this.#warnOfRemoval(name, error))
       whenGone()
-      const folders = await mapLimited(topic.logs, OPEN_COUNT_MAX, log => this.#moveAside(log))
+      const folders = await mapLimited(topic.logs, OPEN_COUNT_MAX, log =>
+        this.#moveAside(log).catch((error: unknown) => this.#warnOfRemoval(name, error))
+      )
       this.#removeLater(topic.id, folders)
       return { errorCode: 0, topic }
     })
@@ -407,10 +411,12 @@ export class LogManager {
   ): Promise<PartitionLog[]> {
     const config = toLogConfig(record.configs, this.#settings)
     const partitions = Array.from({ length: record.partitionCount - from }, (_, index) => from + index)
-    return mapLimited(partitions, OPEN_COUNT_MAX, partition => {
+    return mapLimited(partitions, OPEN_COUNT_MAX, async partition => {
       const name = partitionFolderName(record.name, partition)
+      const folder = path.join(this.dataDir, name)
+      if (found === undefined) await this.#clearPlace(folder, record.id)
       return PartitionLog.open({
-        folder: path.join(this.dataDir, name),
+        folder,
         topic: record.name,
         partition,
         topicId: record.id,
@@ -421,6 +427,26 @@ export class LogManager {
         wasCleanStop: found?.wasCleanStop ?? true
       })
     })
+  }
+
+  async #dropStaleOffsets(): Promise<void> {
+    if (!this.#hasStaleOffsets) return
+    await this.#checkpoints.saveRecoveryPoints()
+    await this.#checkpoints.saveLogStartOffsets()
+    await this.#cleaner.saveCheckpoint()
+    this.#hasStaleOffsets = false
+  }
+
+  /** Puts a folder aside that stands where a new partition shall: a deletion could not, or a creation was cut short. */
+  async #clearPlace(folder: string, topicId: string): Promise<void> {
+    const found = await topicIdOf(folder)
+    if (found === undefined || found === topicId) return
+    const isWorthless = this.#deletedTopicIds.has(found) || !(await hasRecords(folder))
+    const suffix = isWorthless ? DELETE_SUFFIX : STRAY_SUFFIX
+    await fs.rename(
+      folder,
+      path.join(this.dataDir, asideFolderName(path.basename(folder), randomHex(this.#random), suffix))
+    )
   }
 
   async #saveRegistry(topics: readonly Topic[]): Promise<void> {
@@ -441,22 +467,28 @@ export class LogManager {
     await fs.rm(await this.#moveAside(log), { recursive: true, force: true })
   }
 
-  #removeLater(topicId: string, folders: readonly string[]): void {
-    const removal = this.#remove(topicId, folders).catch((error: unknown) => {
-      // The registry still names the id: the next start removes what is left.
-      this.#logger.warn({ topicId, error: messageOf(error) }, 'files of a deleted topic could not be removed')
-    })
+  /** The registry still names the id: the next start removes what is left. */
+  #warnOfRemoval(topic: string, error: unknown): undefined {
+    this.#logger.warn({ topic, error: messageOf(error) }, 'files of a deleted topic could not be removed')
+  }
+
+  /** @param folders - One for each partition; `undefined` where the folder could not be put aside. */
+  #removeLater(topicId: string, folders: readonly (string | undefined)[]): void {
+    const removal = this.#remove(topicId, folders).catch((error: unknown) => this.#warnOfRemoval(topicId, error))
     this.#removals.add(removal)
     void removal.finally(() => this.#removals.delete(removal))
   }
 
-  async #remove(topicId: string, folders: readonly string[]): Promise<void> {
-    for (const folder of folders) await fs.rm(folder, { recursive: true, force: true })
-    this.#changes = this.#changes.then(async () => {
+  async #remove(topicId: string, folders: readonly (string | undefined)[]): Promise<void> {
+    for (const folder of folders) if (folder !== undefined) await fs.rm(folder, { recursive: true, force: true })
+    if (folders.includes(undefined)) return
+    const saved = this.#changes.then(async () => {
       this.#deletedTopicIds.delete(topicId)
       await this.#saveRegistry(this.topics)
     })
-    await this.#changes
+    // The next change must not have the error of this one.
+    this.#changes = saved.catch(() => undefined)
+    await saved
   }
 
   #startTimers(): void {

@@ -314,7 +314,9 @@ export class PartitionLog {
     const log = { ...parts, highWatermark, lastStableOffset, logStartOffset }
     if (this.#isClosed) return this.#unreadable(KAFKA_ERRORS.UNKNOWN_TOPIC_OR_PARTITION)
     try {
-      return await readUnmixed(log.segments, () => readLog(log, { fromOffset, bytesMax, options }))
+      const result = await readUnmixed(log.segments, () => readLog(log, { fromOffset, bytesMax, options }))
+      // The paths may be those of another topic's files by now.
+      return this.#isClosed ? this.#unreadable(KAFKA_ERRORS.UNKNOWN_TOPIC_OR_PARTITION) : result
     } catch (error) {
       if (systemErrorCode(error) === '') throw error
       const isGone = this.#isClosed && systemErrorCode(error) === 'ENOENT'
