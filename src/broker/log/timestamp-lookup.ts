@@ -51,7 +51,33 @@ export async function maxTimestampOffset(search: TimestampSearch): Promise<Times
     if (timestampMs >= 0n && timestampMs > (youngest?.maxTimestamp.timestampMs ?? -1n)) youngest = segment
   }
   if (youngest === undefined) return undefined
-  return findInSegment(search, youngest, youngest.maxTimestamp.timestampMs)
+  const { timestampMs } = youngest.maxTimestamp
+  return (await findInSegment(search, youngest, timestampMs)) ?? findYoungestRecord(search)
+}
+
+/**
+ * Compaction may have left but the header of the batch with the largest timestamp, for the sake of its producer. Then
+ * every batch is looked at: nothing else says how old the records of the others are.
+ */
+async function findYoungestRecord(search: TimestampSearch): Promise<TimestampedOffset | undefined> {
+  let youngest: { segment: Segment; position: number; header: RecordBatchHeader } | undefined
+  for (const segment of search.segments) {
+    await scanSegment({
+      pool: search.pool,
+      path: segment.logPath,
+      endPosition: segment.sizeBytes,
+      minOffset: segment.baseOffset,
+      onBatch: (header, position) => {
+        const isYounger = header.maxTimestamp > (youngest?.header.maxTimestamp ?? -1n)
+        const isThere = header.recordCount > 0 && lastOffsetOf(header) >= search.logStartOffset
+        if (isThere && isYounger) youngest = { segment, position, header }
+        return undefined
+      }
+    })
+  }
+  if (youngest === undefined) return undefined
+  const { segment, position, header } = youngest
+  return findInBatch(search, segment, { header, position, timestampMs: header.maxTimestamp })
 }
 
 async function findInSegment(

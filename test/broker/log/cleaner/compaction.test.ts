@@ -222,6 +222,22 @@ test('the last batch of a producer stays, if need be empty, so that a restart kn
   assert.equal(appended(await again.log.append(next)).isDuplicate, false)
 })
 
+test('the youngest record is found where compaction has left but the header of a younger batch', async t => {
+  const { log, cleaner } = await opened(t)
+  const producer = { producerId: 5n, producerEpoch: 0, baseSequence: 0 }
+  appended(await log.append(batchOf([{ key: 'k', value: 'young', timestampMs: START_MS + 999 }], producer)))
+  appended(await log.append(batchOf([{ key: 'k', value: 'last', timestampMs: START_MS + 500 }])))
+  await roll(log)
+
+  await cleaner.cleanAll()
+
+  assert.deepEqual(await values(log, 'k'), [[1n, 'k', 'last']])
+  const found = await log.maxTimestampOffset()
+  assert.deepEqual([found?.offset, found?.timestampMs], [1n, BigInt(START_MS + 500)])
+  assert.equal((await log.offsetForTimestamp(BigInt(START_MS + 400)))?.offset, 1n)
+  assert.equal(await log.offsetForTimestamp(BigInt(START_MS + 501)), undefined)
+})
+
 test('with little memory for keys a log is cleaned in several passes, to the same result', async t => {
   const { log, cleaner } = await opened(t, { settings: { keyBytesMax: 1, keyLoadFactor: 0.2 } })
   for (let round = 0; round < 3; round++) {
