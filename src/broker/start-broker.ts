@@ -8,7 +8,7 @@
 import fs from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
-import { systemClock, systemRandom } from '../core/index.ts'
+import { PipelineError, systemClock, systemRandom } from '../core/index.ts'
 import { noopMeter, silentLogger } from '../telemetry/index.ts'
 import type { Broker, BrokerOptions } from './broker-options.ts'
 import { openParts, type Parts } from './broker-parts.ts'
@@ -18,6 +18,8 @@ import { earlyRequests } from './handlers/early-requests.ts'
 import { FetchSessions } from './handlers/fetch-sessions.ts'
 import { createReadPool } from './handlers/read-lease.ts'
 import { createHandlers } from './handlers/registry.ts'
+import { dataFolderFailed } from './log/disk-trouble.ts'
+import { systemErrorCode } from './log/disk.ts'
 import { brokerConfigProblems } from './log/index.ts'
 import { authorizerSettings } from './security/acls/index.ts'
 import { hostAndPort, type Listener, resolveListeners } from './server/resolve-listeners.ts'
@@ -31,7 +33,7 @@ import { Faults } from './testing/faults.ts'
  * Starts a broker. Resolves when clients can connect.
  *
  * @throws PipelineError `ERR_BROKER_INVALID_SETTING`, `ERR_BROKER_LISTEN_FAILED`, `ERR_BROKER_DATA_DAMAGED`, and
- *   what `LogManager.open` throws (`ERR_BROKER_DATA_DIR_…`, `ERR_BROKER_TOPIC_REGISTRY_CORRUPT`).
+ *   what `LogManager.open` throws (`ERR_BROKER_DATA_DIR_…`, the disk wherever it fails among them, `ERR_BROKER_TOPIC_REGISTRY_CORRUPT`).
  */
 export async function startBroker(options: BrokerOptions = {}): Promise<Broker> {
   const settings = new BrokerSettings({ ...authorizerSettings(options.authorizer), ...options.config })
@@ -47,7 +49,9 @@ export async function startBroker(options: BrokerOptions = {}): Promise<Broker> 
     return await startIn(dataDir, { options, settings, listeners, removeTemporary })
   } catch (error) {
     await removeTemporary()
-    throw error
+    // A file of the data folder that cannot be read or written: no bug, whoever opened it.
+    const isOfSystem = !PipelineError.is(error) && systemErrorCode(error) !== ''
+    throw isOfSystem ? dataFolderFailed(dataDir, error) : error
   }
 }
 

@@ -27,7 +27,20 @@ async function temporaryFolder(t: TestContext): Promise<string> {
 
 test('a port that is taken is refused by name', async t => {
   const { port } = await brokerFor(t)
-  await assert.rejects(startBroker({ port }), { code: 'ERR_BROKER_LISTEN_FAILED' })
+  await assert.rejects(startBroker({ port }), {
+    code: 'ERR_BROKER_LISTEN_FAILED',
+    message: /EADDRINUSE.*choose another port/
+  })
+})
+
+test('a data folder that is a file, or holds what cannot be read, is an error of the disk and no bug', async t => {
+  const folder = await temporaryFolder(t)
+  await fs.writeFile(path.join(folder, 'file'), '')
+  await fs.mkdir(path.join(folder, 'data', 'comporta-quotas.json'), { recursive: true })
+
+  const code = 'ERR_BROKER_DATA_DIR_FAILED'
+  await assert.rejects(startBroker({ dataDir: path.join(folder, 'file') }), { code, message: /name a folder/ })
+  await assert.rejects(startBroker({ dataDir: path.join(folder, 'data') }), { code, message: /EISDIR/ })
 })
 
 test('every wrong setting is named before anything starts', async () => {

@@ -6,7 +6,7 @@
  * with KAFKA_STORAGE_ERROR as long as it lasts, and go on afterwards.
  */
 
-import { messageOf } from '../../core/index.ts'
+import { messageOf, PipelineError } from '../../core/index.ts'
 import type { Logger, LogFields } from '../../telemetry/index.ts'
 import { systemErrorCode } from './disk.ts'
 
@@ -29,6 +29,14 @@ export function mayPass(error: unknown): boolean {
 /** What to do about an error of the disk, as a sentence without its end. */
 export function diskRemedy(error: unknown): string {
   return REMEDIES[systemErrorCode(error)] ?? REMEDY_OF_OTHERS
+}
+
+/** Why a broker cannot start on its data folder: the system's error, and what to do about it. */
+export function dataFolderFailed(folder: string, cause: unknown): PipelineError {
+  const isNoFolder = ['ENOTDIR', 'EEXIST'].includes(systemErrorCode(cause))
+  const remedy = isNoFolder ? 'there is a file in its place: name a folder' : mayPass(cause) ? diskRemedy(cause) : ''
+  const text = `the data folder ${folder} cannot be opened: ${messageOf(cause)}${remedy === '' ? '' : `; ${remedy}`}`
+  return new PipelineError('ERR_BROKER_DATA_DIR_FAILED', text, { cause, fields: { folder } })
 }
 
 /** The state of one broker's disk, as far as its writers have met it. */

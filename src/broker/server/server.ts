@@ -20,6 +20,13 @@ const REFUSAL_LOG_PERIOD_MS = 10_000
 /** Most refused connections that are kept for a while before they are closed. */
 const HELD_COUNT_MAX = 1000
 
+/** What to do when an address cannot be had, by the system's error. */
+const LISTEN_REMEDIES: ReadonlyMap<string, string> = new Map([
+  ['EADDRINUSE', 'another program has the port: stop it, or choose another port (0 for any free one)'],
+  ['EADDRNOTAVAIL', 'this machine has no such address: choose one of its own'],
+  ['EACCES', 'ports below 1024 are for root: choose another']
+])
+
 /** What serves one connection. */
 export interface Service {
   readonly dispatcher: Dispatcher
@@ -187,10 +194,11 @@ async function listen(server: net.Server, options: ServerOptions): Promise<numbe
   await new Promise<void>((resolve, reject) => {
     server.once('error', cause =>
       reject(
-        new PipelineError('ERR_BROKER_LISTEN_FAILED', `the broker cannot listen on ${host}:${port}: ${cause.message}`, {
-          cause,
-          fields: { host, port }
-        })
+        new PipelineError(
+          'ERR_BROKER_LISTEN_FAILED',
+          `the broker cannot listen on ${host}:${port}: ${cause.message}${listenRemedy(cause)}`,
+          { cause, fields: { host, port } }
+        )
       )
     )
     server.listen(port, host, () => resolve())
@@ -199,6 +207,11 @@ async function listen(server: net.Server, options: ServerOptions): Promise<numbe
   server.on('error', error => options.logger.error({ listener: name, reason: error.message }, 'the listener failed'))
   const address = server.address()
   return typeof address === 'object' && address !== null ? address.port : port
+}
+
+function listenRemedy(cause: NodeJS.ErrnoException): string {
+  const remedy = LISTEN_REMEDIES.get(cause.code ?? '')
+  return remedy === undefined ? '' : `; ${remedy}`
 }
 
 function sweepIdle(connections: Set<Connection>, options: ServerOptions): Timer {
