@@ -21,6 +21,7 @@ import {
   encodeRequest,
   listOffsetsApi
 } from '../src/protocol/index.ts'
+import { systemClock } from '../src/core/index.ts'
 import { silentLogger } from '../src/telemetry/index.ts'
 import { RawConnection } from '../test/support/raw-connection.ts'
 
@@ -57,7 +58,7 @@ function nanosPerDecision(authorizer: Authorizer, names: readonly string[]): num
 
 async function decisions(): Promise<void> {
   const dataDir = await mkdtemp(join(tmpdir(), 'comporta-bench-'))
-  const options = { dataDir, superUsers: '', isAllowedWithoutAcl: false, logger: silentLogger }
+  const options = { dataDir, superUsers: '', isAllowedWithoutAcl: false, clock: systemClock, logger: silentLogger }
   const authorizer = await AclAuthorizer.open(options)
   await authorizer.acls.add(acls)
   const few = Array.from({ length: 12 }, (_, index) => `topic-${index}`)

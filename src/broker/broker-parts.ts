@@ -54,7 +54,7 @@ export async function openParts(dataDir: string, options: BrokerOptions, setting
       clock,
       logger
     })
-    const authorizer = await openAuthorizer({ dataDir, settings, logger })
+    const authorizer = await openAuthorizer({ dataDir, settings, clock, logger })
     const quotas = await openQuotas({ dataDir, settings, clock })
     const posed = options.poseAs === undefined ? undefined : featuresIn(options.poseAs)
     const features = await Features.open({ dataDir, nodeId, posed })

@@ -1,16 +1,16 @@
 /**
- * A logger that writes a bounded number of warnings: what a client causes from
- * outside must not fill the disk. `BURST` warnings at once, then
- * `PER_SECOND_MAX`; the next one that is written says how many were left out.
- * Other levels pass.
+ * A logger that writes a bounded number of warnings and lines of information:
+ * what a client causes from outside must not fill the disk. `BURST` lines at
+ * once, then `PER_SECOND_MAX`; the next one that is written says how many were
+ * left out. Errors pass, and so does what only those see who ask for it.
  */
 
 import type { Clock } from '../../core/index.ts'
 import type { LogFields, Logger } from '../../telemetry/index.ts'
 
-/** Warnings that may come at once. */
+/** Lines that may come at once. */
 export const BURST = 100
-/** Warnings per second beyond the burst. */
+/** Lines per second beyond the burst. */
 export const PER_SECOND_MAX = 10
 
 /** Passes lines on to another logger. */
@@ -32,20 +32,11 @@ export class LimitedLogger implements Logger {
   }
 
   info(fields: LogFields, message: string): void {
-    this.#logger.info(fields, message)
+    this.#write('info', fields, message)
   }
 
   warn(fields: LogFields, message: string): void {
-    const nowMs = this.#clock.monotonicMs()
-    this.#budget = Math.min(BURST, this.#budget + ((nowMs - this.#refilledAtMs) / 1000) * PER_SECOND_MAX)
-    this.#refilledAtMs = nowMs
-    if (this.#budget < 1) {
-      this.#leftOutCount += 1
-      return
-    }
-    this.#budget -= 1
-    this.#logger.warn(this.#leftOutCount === 0 ? fields : { ...fields, linesLeftOut: this.#leftOutCount }, message)
-    this.#leftOutCount = 0
+    this.#write('warn', fields, message)
   }
 
   error(fields: LogFields, message: string): void {
@@ -54,5 +45,18 @@ export class LimitedLogger implements Logger {
 
   child(fields: LogFields): Logger {
     return new LimitedLogger(this.#logger.child(fields), this.#clock)
+  }
+
+  #write(level: 'info' | 'warn', fields: LogFields, message: string): void {
+    const nowMs = this.#clock.monotonicMs()
+    this.#budget = Math.min(BURST, this.#budget + ((nowMs - this.#refilledAtMs) / 1000) * PER_SECOND_MAX)
+    this.#refilledAtMs = nowMs
+    if (this.#budget < 1) {
+      this.#leftOutCount += 1
+      return
+    }
+    this.#budget -= 1
+    this.#logger[level](this.#leftOutCount === 0 ? fields : { ...fields, linesLeftOut: this.#leftOutCount }, message)
+    this.#leftOutCount = 0
   }
 }

@@ -14,7 +14,8 @@ import {
   authorizedOperations,
   CLUSTER
 } from '../../../src/broker/security/acls/authorizer.ts'
-import { PipelineError } from '../../../src/core/index.ts'
+import { BURST } from '../../../src/broker/server/limited-logger.ts'
+import { PipelineError, VirtualClock } from '../../../src/core/index.ts'
 import { silentLogger } from '../../../src/telemetry/index.ts'
 import { brokerFor, RecordingLogger } from '../support.ts'
 
@@ -29,7 +30,7 @@ async function folderFor(t: TestContext): Promise<string> {
 
 async function authorizerFor(t: TestContext, options: Partial<AclAuthorizerOptions> = {}): Promise<AclAuthorizer> {
   const dataDir = options.dataDir ?? (await folderFor(t))
-  const defaults = { superUsers: '', isAllowedWithoutAcl: false, logger: silentLogger }
+  const defaults = { superUsers: '', isAllowedWithoutAcl: false, clock: new VirtualClock(), logger: silentLogger }
   return AclAuthorizer.open({ ...defaults, ...options, dataDir })
 }
 
@@ -104,6 +105,25 @@ test('the first refusal is logged with who, what and on what; the same again is 
     logger.lines.map(line => line.fields),
     [{ ...alice, operation: 'DESCRIBE_CONFIGS', resource: 'orders', resourceType: 'TOPIC' }]
   )
+})
+
+/*
+ * Symptom: a client without rights that made names up filled the disk with
+ * "access denied". Cause: each name was a first refusal, and names too long to be
+ * remembered were refused for the first time every time. Reach: one Metadata
+ * request of 100 MB was a million lines or more.
+ */
+test('refusals for names that a client makes up do not fill the log', async t => {
+  const logger = new RecordingLogger()
+  const authorizer = await authorizerFor(t, { logger })
+
+  for (let each = 0; each < 1000; each++) {
+    authorizer.isAllowed(alice, 'read', { type: 'topic', name: `t${each}` })
+    authorizer.isAllowed(alice, 'read', { type: 'topic', name: 'x'.repeat(30_000) })
+  }
+
+  assert.equal(logger.lines.length, BURST)
+  assert.ok(JSON.stringify(logger.lines).length < BURST * 500)
 })
 
 test('authorized operations are one bit for each operation that is allowed', async t => {

@@ -6,7 +6,16 @@ import { BURST, LimitedLogger, PER_SECOND_MAX } from '../../../src/broker/server
 import { VirtualClock } from '../../../src/core/index.ts'
 import { RecordingLogger } from '../support.ts'
 
-test('warnings beyond the limit are left out, counted and told; other lines pass', async () => {
+test('lines of information are limited as warnings are, and count together with them', () => {
+  const inner = new RecordingLogger()
+  const logger = new LimitedLogger(inner, new VirtualClock())
+  for (let index = 0; index < BURST; index++) logger[index % 2 === 0 ? 'warn' : 'info']({ index }, 'denied')
+  logger.info({}, 'one more')
+  assert.equal(inner.lines.length, BURST)
+  assert.deepEqual([...new Set(inner.lines.map(line => line.level))], ['warn', 'info'])
+})
+
+test('warnings beyond the limit are left out, counted and told; errors pass', async () => {
   const clock = new VirtualClock()
   const inner = new RecordingLogger()
   const logger = new LimitedLogger(inner, clock)

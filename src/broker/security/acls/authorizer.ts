@@ -5,7 +5,8 @@
  * Without an authorizer everything is allowed at the cost of one call. With
  * one, decisions are kept by caller, operation and resource until an ACL changes,
  * so the hot path is a few look-ups by strings that are there already: making a
- * key of them costs more than deciding anew. The first refusal of each kind is logged.
+ * key of them costs more than deciding anew. The first refusal of each kind is logged,
+ * as far as a bounded log allows: clients make names up.
  *
  * Limits: `CALLERS_MAX` callers and `DECISIONS_MAX` decisions are remembered;
  * beyond that all is forgotten and decided anew.
@@ -13,7 +14,9 @@
  * Source: Kafka `StandardAuthorizer`, `super.users`, `allow.everyone.if.no.acl.found`.
  */
 
+import type { Clock } from '../../../core/index.ts'
 import type { Logger } from '../../../telemetry/index.ts'
+import { LimitedLogger } from '../../server/limited-logger.ts'
 import type { AclIndex } from './acl-index.ts'
 import { AclStore } from './acl-store.ts'
 import {
@@ -33,7 +36,7 @@ export const STANDARD_AUTHORIZER = 'org.apache.kafka.metadata.authorizer.Standar
 export const CALLERS_MAX = 10_000
 /** Most decisions that are remembered. */
 export const DECISIONS_MAX = 100_000
-/** Longest name of a resource that is remembered: those of topics are shorter. */
+/** Longest name of a resource that is remembered and logged: those of topics are shorter. */
 const NAME_LENGTH_MAX = 255
 
 /** Who asks. */
@@ -109,6 +112,7 @@ export interface AclAuthorizerOptions {
   readonly superUsers: string
   /** Kafka `allow.everyone.if.no.acl.found`. */
   readonly isAllowedWithoutAcl: boolean
+  readonly clock: Clock
   readonly logger: Logger
 }
 
@@ -116,6 +120,7 @@ export interface AclAuthorizerOptions {
 export class AclAuthorizer implements Authorizer {
   readonly acls: AclStore
   readonly #options: AclAuthorizerOptions
+  readonly #logger: Logger
   readonly #superUsers: ReadonlySet<string>
   /** By principal, then by address. */
   readonly #known: Map<string, Map<string, Decisions>>
@@ -125,6 +130,7 @@ export class AclAuthorizer implements Authorizer {
   private constructor(acls: AclStore, options: AclAuthorizerOptions, known: Map<string, Map<string, Decisions>>) {
     this.acls = acls
     this.#options = options
+    this.#logger = new LimitedLogger(options.logger, options.clock)
     this.#superUsers = new Set(superUsersOf(options.superUsers))
     this.#known = known
   }
@@ -205,9 +211,9 @@ export class AclAuthorizer implements Authorizer {
   }
 
   #logRefusal({ principal, host }: Subject, operation: OperationName, { type, name }: Resource): void {
-    const what = { operation: operationName(OPERATIONS[operation]), resource: name }
+    const what = { operation: operationName(OPERATIONS[operation]), resource: name.slice(0, NAME_LENGTH_MAX) }
     const resourceType = resourceTypeName(RESOURCE_TYPES[type])
-    this.#options.logger.info({ principal, host, ...what, resourceType }, 'access denied')
+    this.#logger.info({ principal, host, ...what, resourceType }, 'access denied')
   }
 }
 

@@ -1,6 +1,6 @@
 /** From the broker's settings to its authorizer. */
 
-import { PipelineError } from '../../../core/index.ts'
+import { type Clock, PipelineError } from '../../../core/index.ts'
 import type { Logger } from '../../../telemetry/index.ts'
 import type { BrokerSettings } from '../../settings.ts'
 import { AclAuthorizer, ALLOW_ALL, type Authorizer, STANDARD_AUTHORIZER, superUsersOf } from './authorizer.ts'
@@ -32,9 +32,10 @@ export function authorizerSettings(options: AuthorizerOptions | undefined): Reco
 export async function openAuthorizer(context: {
   dataDir: string
   settings: BrokerSettings
+  clock: Clock
   logger: Logger
 }): Promise<Authorizer> {
-  const { dataDir, settings, logger } = context
+  const { dataDir, settings, clock, logger } = context
   const className = settings.text('authorizer.class.name').trim()
   if (className === '') return ALLOW_ALL
   const superUsers = settings.text('super.users')
@@ -50,7 +51,7 @@ export async function openAuthorizer(context: {
     })
   }
   const isAllowedWithoutAcl = settings.isOn('allow.everyone.if.no.acl.found')
-  const authorizer = await AclAuthorizer.open({ dataDir, superUsers, isAllowedWithoutAcl, logger })
+  const authorizer = await AclAuthorizer.open({ dataDir, superUsers, isAllowedWithoutAcl, clock, logger })
   const aclCount = authorizer.acls.index.acls.length
   const superUserCount = superUsersOf(superUsers).length
   logger.info({ aclCount, superUserCount, isAllowedWithoutAcl }, 'ACLs decide who may do what')
