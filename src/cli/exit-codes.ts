@@ -11,7 +11,7 @@ export const EXIT = {
   usage: 64,
   /** An input file cannot be read, or holds data that was refused. */
   data: 65,
-  /** Kafka, the target or another service cannot be reached. */
+  /** Kafka, the target or another service cannot be reached, or a port cannot be had. */
   unavailable: 69,
   /** A bug: something that cannot happen. */
   software: 70,
@@ -39,6 +39,7 @@ export function exitCodeOf(error: unknown): number {
   if (error.code.startsWith('ERR_CONFIG_') || SETTINGS.has(error.code)) return EXIT.config
   if (error.code === 'ERR_CLI_INPUT') return EXIT.data
   if (error.code.startsWith('ERR_CLI_')) return error.code === 'ERR_CLI_USAGE' ? EXIT.usage : EXIT.unavailable
+  if (error.code === 'ERR_BROKER_LISTEN_FAILED') return EXIT.unavailable
   if (error.code.startsWith('ERR_BROKER_')) return EXIT.io
   if (error.code === 'ERR_CORE_INVARIANT') return EXIT.software
   return EXIT.unavailable

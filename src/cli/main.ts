@@ -44,7 +44,9 @@ function createProgram(onExitCode: (code: number) => void): Command {
     add(program, action)
   }
   addInternalRole(program, action)
-  for (const command of program.commands) command.exitOverride()
+  for (const command of program.commands) {
+    command.exitOverride().showHelpAfterError(`(see comporta ${command.name()} --help)`)
+  }
   return program
 }
 

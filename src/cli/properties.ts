@@ -59,19 +59,21 @@ function fromFile(reference: string, provider: string, argument: string): string
   const at = argument.lastIndexOf(':')
   const [path, key] = [argument.slice(0, Math.max(at, 0)), argument.slice(at + 1)]
   if (path === '') throw new PipelineError('ERR_CLI_INPUT', `${reference} must be \${${provider}:path:name}`)
-  if (provider === 'directory') return readInput(join(path, key)).replace(/\r?\n$/, '')
-  return parseProperties(readInput(path)).get(key)
+  if (provider === 'directory') return readInput(join(path, key), reference).replace(/\r?\n$/, '')
+  return parseProperties(readInput(path, reference)).get(key)
 }
 
 /**
  * The text of a file that the user named.
  *
+ * @param where - Where it was named: said with the error.
  * @throws PipelineError `ERR_CLI_INPUT`.
  */
-export function readInput(path: string): string {
+export function readInput(path: string, where?: string): string {
   try {
     return readFileSync(path, 'utf8')
   } catch (cause) {
-    throw new PipelineError('ERR_CLI_INPUT', messageOf(cause), { cause })
+    const prefix = where === undefined ? '' : `${where}: `
+    throw new PipelineError('ERR_CLI_INPUT', `${prefix}${messageOf(cause)}`, { cause })
   }
 }

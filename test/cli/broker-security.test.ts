@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { readFileSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { brokerOptionsOf, KEY_PASSWORD_VARIABLE } from '../../src/cli/commands/broker-security.ts'
@@ -90,7 +91,10 @@ test('options of the command line go before the file, and each has its Kafka set
     dataDir: '/data'
   })
   writeFileSync(users, 'alice\n')
-  assert.throws(() => brokerOptionsOf({ scramUsers: users, set: {} }, {}), /users, line 1: name:password/)
+  assert.throws(
+    () => brokerOptionsOf({ listener: ['SASL_SSL://:0'], scramUsers: users }, {}),
+    /users, line 1: name:password/
+  )
 })
 
 test('a broker that would be open to the network without encryption does not start unless told to', async t => {
@@ -101,6 +105,32 @@ test('a broker that would be open to the network without encryption does not sta
   const args = ['broker', '--host', '0.0.0.0', '--port', '0', '--allow-insecure-network']
   const running = await startComporta(t, args, { cwd, until: /Kafka broker on PLAINTEXT/ })
   assert.equal(await running.stop(), 0)
+})
+
+test('what would secure nothing is refused, and the option is named', async t => {
+  const cwd = temporaryFolder(t)
+  const idle = await runComporta(['broker', '--port', '0', '--tls-cert', 'c.pem', '--tls-key', 'k.pem'], { cwd })
+  assert.equal(idle.exitCode, 64)
+  assert.match(idle.stderr, /--tls-cert, --tls-key: the only listener is PLAINTEXT.*--listener/)
+  const args = ['broker', '--listener', 'SASL_PLAINTEXT://127.0.0.1:0', '--scram-users', 'nobody.txt']
+  const missing = await runComporta(args, { cwd })
+  assert.equal(missing.exitCode, 65)
+  assert.match(missing.stderr, /--scram-users: .*nobody\.txt/)
+})
+
+test('a port that is taken ends the broker with 69, a data folder that is none with 74', async t => {
+  const cwd = temporaryFolder(t)
+  const server = createServer()
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  t.after(() => server.close())
+  const { port } = server.address() as AddressInfo // it listens on a port
+  const taken = await runComporta(['broker', '--port', String(port)], { cwd })
+  assert.equal(taken.exitCode, 69)
+  assert.match(taken.stderr, /another program has the port/)
+  writeFileSync(join(cwd, 'file'), '')
+  const noFolder = await runComporta(['broker', '--port', '0', '--data', 'file'], { cwd })
+  assert.equal(noFolder.exitCode, 74)
+  assert.match(noFolder.stderr, /name a folder/)
 })
 
 test('secrets are not taken from the command line', async () => {

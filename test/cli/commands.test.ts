@@ -40,6 +40,7 @@ test('a misspelt command or option ends with 64 and says what was meant', async 
     assert.ok(exitCode === 64 || exitCode === 78, `${args.join(' ')}: ${exitCode}`)
     assert.doesNotMatch(stderr, /\n {4}at /)
   }
+  assert.match((await runComporta(['broker', '--nope'])).stderr, /see comporta broker --help/)
 })
 
 test('init writes a pipeline that check finds sound, and never replaces a file unasked', async t => {

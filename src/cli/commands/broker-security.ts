@@ -86,21 +86,23 @@ export function refuseSecret(settingName: string): void {
  *   each other.
  */
 export function brokerOptionsOf(
-  options: BrokerSecurityOptions & { readonly set: Readonly<Record<string, string>> },
+  options: BrokerSecurityOptions & { readonly set?: Readonly<Record<string, string>> },
   environment: Readonly<Record<string, string | undefined>>
 ): Pick<BrokerOptions, 'config' | 'scramUsers' | 'plainUsers' | 'isLoopbackGuarded' | 'nodeId' | 'dataDir'> {
-  const file = options.config === undefined ? new Map<string, string>() : parseProperties(readInput(options.config))
+  const file =
+    options.config === undefined ? new Map<string, string>() : parseProperties(readInput(options.config, '--config'))
   const fromFile = [...file].map(([name, value]) => [name, resolveReferences(value, environment)] as const)
   const config: Record<string, string> = {
     ...Object.fromEntries(fromFile),
     ...settingsOf(options, environment),
     ...options.set
   }
-  const scramUsers = options.scramUsers === undefined ? undefined : usersIn(options.scramUsers)
+  refuseIdle(options, config)
+  const scramUsers = options.scramUsers === undefined ? undefined : usersIn(options.scramUsers, '--scram-users')
   const plainUsers =
     options.plainUsers === undefined
       ? undefined
-      : Object.fromEntries(usersIn(options.plainUsers).map(({ name, password }) => [name, password]))
+      : Object.fromEntries(usersIn(options.plainUsers, '--plain-users').map(({ name, password }) => [name, password]))
   const nodeId = config['node.id'] ?? config['broker.id']
   const dataDir = config['log.dir'] ?? config['log.dirs']
   if (dataDir?.includes(',') === true) {
@@ -114,6 +116,26 @@ export function brokerOptionsOf(
     ...(nodeId === undefined ? {} : { nodeId: Number(nodeId) }),
     ...(dataDir === undefined ? {} : { dataDir })
   }
+}
+
+/** What secures nothing is refused: whoever gives a certificate must not get a broker without TLS. */
+function refuseIdle(options: BrokerSecurityOptions, config: Readonly<Record<string, string>>): void {
+  if (config['listeners'] !== undefined) return
+  const { tlsCert, tlsKey, tlsClientCa, advertisedListener, saslMechanisms, scramUsers, plainUsers, oauthJwks } =
+    options
+  const given = Object.entries({
+    '--tls-cert': tlsCert,
+    '--tls-key': tlsKey,
+    '--tls-client-ca': tlsClientCa,
+    '--sasl-mechanisms': saslMechanisms,
+    '--scram-users': scramUsers,
+    '--plain-users': plainUsers,
+    '--oauth-jwks': oauthJwks,
+    '--advertised-listener': advertisedListener
+  }).flatMap(([name, value]) => (value === undefined ? [] : [name]))
+  if (given.length === 0) return
+  const what = `${given.join(', ')}: the only listener is PLAINTEXT, without TLS and users`
+  throw new PipelineError('ERR_CLI_USAGE', `${what}; add a --listener, such as SASL_SSL://127.0.0.1:9093`)
 }
 
 /** The shorthands as Kafka's settings. */
@@ -139,8 +161,8 @@ function settingsOf(
 }
 
 /** Users of a file, a line each. */
-function usersIn(path: string): ScramUser[] {
-  const lines = readInput(path).split(/\r?\n/)
+function usersIn(path: string, option: string): ScramUser[] {
+  const lines = readInput(path, option).split(/\r?\n/)
   return lines.flatMap((line, index) => {
     if (line.trim() === '' || line.startsWith('#')) return []
     const at = line.indexOf(':')

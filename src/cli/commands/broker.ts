@@ -16,7 +16,7 @@ interface BrokerCommandOptions extends CommonOptions, BrokerSecurityOptions {
   readonly host?: string
   readonly port?: number
   readonly advertisedHost?: string
-  readonly set: Record<string, string>
+  readonly set?: Record<string, string>
   readonly acceptReplicationFactor?: boolean
   readonly poseAs?: string
 }
@@ -33,7 +33,7 @@ export function addBroker(program: Command, action: CommandAction): void {
     .option('--host <address>', 'address to listen on (default: 127.0.0.1, this machine only)')
     .option('--port <number>', `port to listen on, 0 for any (default: ${PORT})`, parsePort)
     .option('--advertised-host <name>', 'host that clients are told to connect to (default: --host)')
-    .option('--set <name=value>', 'a Kafka broker setting; may be repeated', parseSetting, {})
+    .option('--set <name=value>', 'a Kafka broker setting; may be repeated', parseSetting)
     .option('--accept-replication-factor', 'take topics that want several copies: they have one, and a warning says so')
     .option('--pose-as <release>', 'show the API versions of an older Kafka, such as 2.8 or 3.9')
     .option(...metricsPortOption)
@@ -89,7 +89,7 @@ function addressOf(
   }
 }
 
-function parseSetting(text: string, before: Record<string, string>): Record<string, string> {
+function parseSetting(text: string, before: Record<string, string> = {}): Record<string, string> {
   const at = text.indexOf('=')
   if (at <= 0) throw new InvalidArgumentError('Write name=value, for example log.retention.hours=24.')
   refuseSecret(text.slice(0, at))
