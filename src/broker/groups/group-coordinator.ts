@@ -195,7 +195,7 @@ export class GroupCoordinator {
     const { sessionTimeoutMinMs, sessionTimeoutMaxMs } = this.#options.settings
     const isSessionOk =
       request.sessionTimeoutMs >= sessionTimeoutMinMs && request.sessionTimeoutMs <= sessionTimeoutMaxMs
-    if (groupId === '') return refuse('INVALID_GROUP_ID')
+    if (!isGroupId(groupId)) return refuse('INVALID_GROUP_ID')
     if (!isSessionOk) return refuse('INVALID_SESSION_TIMEOUT')
     const newMemberId = `${request.groupInstanceId ?? request.clientId}-${randomUUID()}`
     const full = { ...request, token, newMemberId }
@@ -214,7 +214,7 @@ export class GroupCoordinator {
   /** SyncGroup. */
   async sync(groupId: string, request: Omit<SyncRequest, 'token'>): Promise<SyncReply> {
     const full = { ...request, token: this.#nextToken() }
-    if (groupId === '') return failedSync(full.token, 'INVALID_GROUP_ID')
+    if (!isGroupId(groupId)) return failedSync(full.token, 'INVALID_GROUP_ID')
     for (;;) {
       while (this.#table.isBusy(groupId)) await this.#table.idle(groupId)
       if (this.#table.isClosed) return failedSync(full.token, 'COORDINATOR_NOT_AVAILABLE')
@@ -228,7 +228,7 @@ export class GroupCoordinator {
 
   /** Heartbeat. */
   async heartbeat(groupId: string, identity: MemberIdentity): Promise<KafkaErrorName> {
-    if (groupId === '') return 'INVALID_GROUP_ID'
+    if (!isGroupId(groupId)) return 'INVALID_GROUP_ID'
     for (;;) {
       while (this.#table.isBusy(groupId)) await this.#table.idle(groupId)
       const group = this.#table.find(groupId)?.group
@@ -241,7 +241,7 @@ export class GroupCoordinator {
 
   /** LeaveGroup: one error per named member. */
   async leave(groupId: string, leaving: readonly LeavingMember[]): Promise<KafkaErrorName[]> {
-    if (groupId === '') return leaving.map(() => 'INVALID_GROUP_ID')
+    if (!isGroupId(groupId)) return leaving.map(() => 'INVALID_GROUP_ID')
     for (;;) {
       while (this.#table.isBusy(groupId)) await this.#table.idle(groupId)
       const entry = this.#table.find(groupId)
@@ -308,7 +308,7 @@ export class GroupCoordinator {
     identity: CommitIdentity,
     { check, write }: { check: (entry: GroupEntry) => KafkaErrorName; write: () => Promise<KafkaErrorName> }
   ): Promise<KafkaErrorName> {
-    if (groupId === '') return 'INVALID_GROUP_ID'
+    if (!isGroupId(groupId)) return 'INVALID_GROUP_ID'
     while (this.#table.isBusy(groupId)) await this.#table.idle(groupId)
     if (this.#table.find(groupId) === undefined && identity.generation >= 0) {
       return identity.isMemberEpochKnown === true ? 'GROUP_ID_NOT_FOUND' : 'ILLEGAL_GENERATION'
@@ -361,7 +361,7 @@ export class GroupCoordinator {
 
   /** DeleteGroups: removes an empty group with its offsets. */
   async deleteGroup(groupId: string): Promise<KafkaErrorName> {
-    if (groupId === '') return 'INVALID_GROUP_ID'
+    if (!isGroupId(groupId)) return 'INVALID_GROUP_ID'
     return this.#table.exclusive(groupId, async () => {
       const entry = this.#table.find(groupId)
       if (entry === undefined) return 'GROUP_ID_NOT_FOUND'
@@ -393,7 +393,7 @@ export class GroupCoordinator {
       error,
       errors: []
     })
-    if (groupId === '') return refused('INVALID_GROUP_ID')
+    if (!isGroupId(groupId)) return refused('INVALID_GROUP_ID')
     const group = this.#table.find(groupId)?.group
     if (group === undefined) return refused('GROUP_ID_NOT_FOUND')
     const subscribed = subscribedTopics(group)
@@ -475,4 +475,11 @@ export function subscribedTopics(group: ClassicGroup | ConsumerGroup): Set<strin
     for (const name of names) topics.add(name)
   }
   return topics
+}
+
+/** Records have the length of an id as an int16, flexible requests do not. */
+const GROUP_ID_BYTES_MAX = 0x7fff
+
+function isGroupId(text: string): boolean {
+  return text !== '' && Buffer.byteLength(text) <= GROUP_ID_BYTES_MAX
 }

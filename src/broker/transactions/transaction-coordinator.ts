@@ -26,6 +26,9 @@ import { EPOCH_BUMP_VERSION, partitionsOf, type TopicPartition, type Transaction
 /** Waits between attempts to write markers, or what follows them. */
 const RETRY_BACKOFF = { initialMs: 100, maxMs: 10_000 }
 
+/** Records have the length of an id as an int16, flexible requests do not. */
+const ID_BYTES_MAX = 0x7fff
+
 /** What ends a transaction in one partition. */
 export interface Marker extends ProducerIdentity {
   readonly coordinatorEpoch: number
@@ -157,7 +160,8 @@ export class TransactionCoordinator {
       const producerId = await this.#nextProducerId()
       return producerId === undefined ? refused(NO_MORE_IDS) : { error: 'NONE', producerId, producerEpoch: 0 }
     }
-    if (transactionalId === '') return refused('INVALID_REQUEST')
+    const isId = transactionalId !== '' && Buffer.byteLength(transactionalId) <= ID_BYTES_MAX
+    if (!isId) return refused('INVALID_REQUEST')
     const { timeoutMs } = request
     if (timeoutMs <= 0 || timeoutMs > settings.timeoutMsMax) return refused('INVALID_TRANSACTION_TIMEOUT')
     if (!(await this.ensureCreated())) return refused('COORDINATOR_NOT_AVAILABLE')
@@ -326,9 +330,11 @@ export class TransactionCoordinator {
   async #store(entry: Entry, metadata: TransactionMetadata): Promise<KafkaErrorName> {
     const { transaction, transactionalId } = entry
     const { log, logger, version } = this.#options
-    transaction.begin(metadata)
     const valueVersion = version() > 0 ? 1 : 0
-    const error = await log.append(transactionalId, encodeTransaction(transactionalId, metadata, { valueVersion }))
+    // First: what cannot be encoded must not leave the id in the middle of a change.
+    const record = encodeTransaction(transactionalId, metadata, { valueVersion })
+    transaction.begin(metadata)
+    const error = await log.append(transactionalId, record)
     if (error === 'NONE') transaction.apply(metadata)
     else {
       transaction.abandon()

@@ -147,6 +147,16 @@ test('a commit with a generation for a group that is not known is of an illegal 
   assert.equal(await groups.commitOffsets('', identity, [offsetOf(clock, 1n)]), 'INVALID_GROUP_ID')
 })
 
+test('a group whose id no record can hold is refused and leaves nothing behind', async () => {
+  // Flexible requests have longer strings than records. Symptom: the connection closed, and the group stayed for ever.
+  const { groups, clock } = await worldOf()
+  const groupId = 'g'.repeat(32_768)
+
+  assert.equal(await groups.commitOffsets(groupId, NOBODY, [offsetOf(clock, 1n)]), 'INVALID_GROUP_ID')
+  assert.equal(groups.list().length, 0)
+  assert.equal(await groups.commitOffsets('g'.repeat(32_767), NOBODY, [offsetOf(clock, 1n)]), 'NONE')
+})
+
 test('offsets live while the group has members and for the retention after; then the group goes too', async () => {
   const world = await worldOf()
   const { clock, groups } = world

@@ -282,3 +282,13 @@ test('without new producer ids clients are told to come again, and nothing has c
   assert.equal((await coordinator.initProducerId(null, INIT)).producerId, 100n)
   assert.equal((await coordinator.initProducerId(ID, INIT)).producerId, 101n)
 })
+
+test('an id that no record can hold is refused and leaves nothing behind', async () => {
+  // Flexible requests have longer strings than records. Symptom: the connection closed, and the id stayed for ever,
+  // changing. Cause: the change had begun before its record was made.
+  const { coordinator } = await loadedCoordinator()
+
+  assert.equal((await coordinator.initProducerId('x'.repeat(32_768), INIT)).error, 'INVALID_REQUEST')
+  assert.equal(coordinator.list().length, 0)
+  assert.equal((await coordinator.initProducerId('x'.repeat(32_767), INIT)).error, 'NONE')
+})
