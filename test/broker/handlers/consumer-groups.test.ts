@@ -27,7 +27,7 @@ test('without the feature group.version the consumer protocol is refused', async
   assert.equal(kafkaErrorName(refused.errorCode), 'UNSUPPORTED_VERSION')
 })
 
-test('a member needs Read on the group and Describe on its topics; patterns and descriptions show no others', async t => {
+test('a member needs Read on the group and Describe on its topics; patterns show no others', async t => {
   const plainUsers = { admin: 'a', reader: 'r' }
   const broker = await brokerFor(t, {
     listeners: [{ name: 'SASL_PLAINTEXT', securityProtocol: 'SASL_PLAINTEXT', sasl: { plainUsers } }],
