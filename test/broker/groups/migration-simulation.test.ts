@@ -215,7 +215,7 @@ const seeds = process.env['TEST_SEED'] === undefined ? 25 : 1
 const firstSeed = Number(process.env['TEST_SEED'] ?? 1)
 
 for (let seed = firstSeed; seed < firstSeed + seeds; seed++) {
-  test(`members of both protocols share no partition, and have all of them in the end (TEST_SEED=${seed})`, async () => {
+  test(`members of both protocols share no partition, and have all in the end (TEST_SEED=${seed})`, async () => {
     const life = new Life(seed)
     await life.world.groups.load()
     for (let step = 0; step < STEP_COUNT; step++) await life.step()
