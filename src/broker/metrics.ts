@@ -199,7 +199,7 @@ function observeCleaner(meter: Meter, { logs }: ObservedBroker): void {
   const gauge = (name: string, description: string, value: () => number): void =>
     meter
       .createObservableGauge(`kafka_log_logcleanermanager_${name}`, { description })
-      .addCallback(result => void result.observe(value()))
+      .addCallback(result => result.observe(value()))
   const percent = (): number => Math.floor(logs.cleaner.status.dirtyRatioMax * 100)
   const idleMs = (): number => logs.cleaner.status.sinceLastRunMs
   gauge('max_dirty_percent', 'Dirty part of the compacted log that has the largest, in percent', percent)

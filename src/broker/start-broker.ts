@@ -33,7 +33,8 @@ import { Faults } from './testing/faults.ts'
  * Starts a broker. Resolves when clients can connect.
  *
  * @throws PipelineError `ERR_BROKER_INVALID_SETTING`, `ERR_BROKER_LISTEN_FAILED`, `ERR_BROKER_DATA_DAMAGED`, and
- *   what `LogManager.open` throws (`ERR_BROKER_DATA_DIR_…`, the disk wherever it fails among them, `ERR_BROKER_TOPIC_REGISTRY_CORRUPT`).
+ *   what `LogManager.open` throws (`ERR_BROKER_DATA_DIR_…`, the disk wherever it fails among them;
+ *   `ERR_BROKER_TOPIC_REGISTRY_CORRUPT`).
  */
 export async function startBroker(options: BrokerOptions = {}): Promise<Broker> {
   const settings = new BrokerSettings({ ...authorizerSettings(options.authorizer), ...options.config })

@@ -26,9 +26,15 @@ async function alter({ connection }: Peer, { node, name, value }: Change): Promi
   return { error: errorOf(response.responses[0]), message: response.responses[0]?.errorMessage ?? '' }
 }
 
+interface Asked {
+  readonly type: number
+  readonly resourceName: string
+  readonly name: string
+}
+
 /** `value source` of a setting. */
-async function show({ connection }: Peer, resourceType: number, resourceName: string, name: string): Promise<string> {
-  const resources = [{ resourceType, resourceName, configurationKeys: [name] }]
+async function show({ connection }: Peer, { type, resourceName, name }: Asked): Promise<string> {
+  const resources = [{ resourceType: type, resourceName, configurationKeys: [name] }]
   const message = { resources, includeSynonyms: true }
   const { results } = await connection.request(describeConfigsApi, { version: 4, message })
   const config = results[0]?.configs.find(each => each.name === name)
@@ -57,15 +63,21 @@ test('a default of topics changes for the cluster and for a node, which wins, an
   const name = 'log.index.interval.bytes'
 
   assert.equal((await alter(peer, { node: '', name, value: '8192' })).error, 'NONE')
-  await until(() => show(peer, BROKER, node, name), '8192 cluster, 8192 cluster, 4096 default')
+  await until(
+    () => show(peer, { type: BROKER, resourceName: node, name: name }),
+    '8192 cluster, 8192 cluster, 4096 default'
+  )
   assert.equal((await alter(peer, { node, name, value: '16384' })).error, 'NONE')
-  await until(() => show(peer, BROKER, node, name), '16384 node, 16384 node, 8192 cluster, 4096 default')
+  await until(
+    () => show(peer, { type: BROKER, resourceName: node, name: name }),
+    '16384 node, 16384 node, 8192 cluster, 4096 default'
+  )
   assert.equal(
-    await show(peer, TOPIC, topic.name, 'index.interval.bytes'),
+    await show(peer, { type: TOPIC, resourceName: topic.name, name: 'index.interval.bytes' }),
     '16384 node, 16384 node, 8192 cluster, 4096 default'
   )
   for (const layer of [node, '']) await alter(peer, { node: layer, name, value: null })
-  await until(() => show(peer, BROKER, node, name), '4096 default, 4096 default')
+  await until(() => show(peer, { type: BROKER, resourceName: node, name: name }), '4096 default, 4096 default')
 })
 
 test('what cannot change while a broker runs is refused by name', async t => {
@@ -91,6 +103,6 @@ test('what cannot change while a broker runs is refused by name', async t => {
 test('a setting that nobody knows is kept, and its value is not shown', async t => {
   const peer = await connectForTest(t)
   assert.equal((await alter(peer, { node: '', name: 'my.own.secret', value: 'xyzzy' })).error, 'NONE')
-  await until(() => show(peer, BROKER, '', 'my.own.secret'), 'null cluster, null cluster')
+  await until(() => show(peer, { type: BROKER, resourceName: '', name: 'my.own.secret' }), 'null cluster, null cluster')
   await alter(peer, { node: '', name: 'my.own.secret', value: null })
 })

@@ -9,7 +9,7 @@ const COUNT = 100_000
 /** Comparing each name with each other took minutes; one pass takes less than a second. */
 const ENOUGH_MS = 10_000
 
-test('CreatePartitions of very many topics does not stop the broker, and finds the one that is there twice', async t => {
+test('CreatePartitions of very many topics does not stop the broker, and finds the one named twice', async t => {
   const broker = await brokerFor(t)
   const client = await connectTo(t, broker)
   const topics = Array.from({ length: COUNT }, (_each, index) => ({ name: `t${index}`, count: 2, assignments: null }))
