@@ -16,6 +16,8 @@ import { readIfPresent, replaceFile } from './log/small-files.ts'
 import { type BrokerSettings, brokerSettingEntry, brokerSettingProblem } from './settings.ts'
 
 const FILE = 'dynamic-settings.json'
+/** Settings that nobody knows may be secrets: they are kept, and neither shown nor readable for others. */
+const OWNER_ONLY = 0o600
 /** Settings of the broker's own table that are read at every use. */
 const DYNAMIC_SETTINGS: ReadonlySet<string> = new Set([
   'max.connection.creation.rate',
@@ -71,7 +73,7 @@ export class DynamicSettings {
       const problem = layerProblem(this.#layers[layer], texts)
       if (problem !== undefined || validateOnly) return problem
       const layers = { ...this.#layers, [layer]: { ...texts } }
-      await replaceFile(this.#file, `${JSON.stringify(layers, null, 2)}\n`)
+      await replaceFile(this.#file, `${JSON.stringify(layers, null, 2)}\n`, OWNER_ONLY)
       this.#layers = layers
       this.#settings.setDynamic(layers)
       this.#onChange()
@@ -138,10 +140,9 @@ async function readLayers(file: string): Promise<Readonly<Record<DynamicLayer, T
 
 function textsIn(parsed: unknown, layer: DynamicLayer): Texts {
   const found = new Map(Object.entries(parsed ?? {})).get(layer)
-  const texts: Record<string, string> = {}
-  for (const [name, value] of Object.entries(found ?? {})) {
+  const texts = Object.entries(found ?? {}).map(([name, value]): [string, string] => {
     if (typeof value !== 'string') throw new TypeError(`${name} is not a text`)
-    texts[name] = value
-  }
-  return texts
+    return [name, value]
+  })
+  return Object.fromEntries(texts)
 }

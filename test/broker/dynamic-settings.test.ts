@@ -4,8 +4,14 @@ import os from 'node:os'
 import path from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { startBroker } from '../../src/broker/index.ts'
-import { describeConfigsApi, incrementalAlterConfigsApi, updateFeaturesApi } from '../../src/protocol/index.ts'
-import { apiVersionsApi } from '../../src/protocol/index.ts'
+import {
+  alterConfigsApi,
+  apiVersionsApi,
+  createTopicsApi,
+  describeConfigsApi,
+  incrementalAlterConfigsApi,
+  updateFeaturesApi
+} from '../../src/protocol/index.ts'
 import { brokerFor, connectTo } from './support.ts'
 
 async function temporaryFolder(t: TestContext): Promise<string> {
@@ -33,6 +39,56 @@ test('what was changed at run time is in force after a restart', async t => {
   const { finalizedFeatures } = await second.request(apiVersionsApi, { version: 4, message: software })
   const level = finalizedFeatures.find(({ name }) => name === 'transaction.version')?.maxVersionLevel
   assert.equal(level, 1)
+})
+
+/*
+ * Symptom: a topic setting of the name `__proto__` was taken, and had never been there.
+ * Cause: settings were gathered by assignment. Reach: such a name alone; no object was changed by it.
+ */
+test('a setting whose name objects have is refused for topics, and kept for the broker, unseen by others', async t => {
+  const dataDir = await temporaryFolder(t)
+  const first = await startBroker({ dataDir })
+  t.after(() => first.close())
+  const connection = await connectTo(t, first)
+  const configs = [{ name: '__proto__', configOperation: 0, value: 'secret' }]
+  const named = { assignments: [], configs, numPartitions: 1, replicationFactor: 1 }
+  const created = await connection.request(createTopicsApi, {
+    version: 5,
+    message: {
+      topics: [
+        { ...named, name: 'one' },
+        { ...named, name: 'two', configs: [] }
+      ]
+    }
+  })
+  assert.deepEqual(
+    created.topics.map(({ errorCode }) => errorCode),
+    [40, 0]
+  )
+  const resources = [
+    { resourceType: 2, resourceName: 'two', configs },
+    { resourceType: 4, resourceName: '', configs }
+  ]
+  const changed = await connection.request(incrementalAlterConfigsApi, { version: 1, message: { resources } })
+  const replaced = await connection.request(alterConfigsApi, { version: 2, message: { resources } })
+  for (const { responses } of [changed, replaced]) {
+    assert.deepEqual(
+      responses.map(({ errorCode }) => errorCode),
+      [40, 0]
+    )
+  }
+  await first.close()
+
+  assert.equal((await fs.stat(path.join(dataDir, 'dynamic-settings.json'))).mode & 0o077, 0)
+  const second = await connectTo(t, await brokerFor(t, { dataDir }))
+  const { results } = await second.request(describeConfigsApi, {
+    version: 4,
+    message: { resources: [{ resourceType: 4, resourceName: '', configurationKeys: ['__proto__'] }] }
+  })
+  assert.deepEqual(
+    results[0]?.configs.map(({ name, value, isSensitive }) => [name, value, isSensitive]),
+    [['__proto__', null, true]]
+  )
 })
 
 test('a damaged file of settings or features is not guessed at', async t => {

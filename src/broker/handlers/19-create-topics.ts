@@ -103,12 +103,14 @@ function warnOfOneCopy({ logger }: BrokerState, { name, replicationFactor }: Cre
 
 function newTopicOf(broker: BrokerState, topic: CreateTopicsRequestCreatableTopic): Required<NewTopic> | Refusal {
   const { name, numPartitions, replicationFactor, assignments } = topic
-  const configs: Record<string, string> = {}
+  const entries: [string, string][] = []
   for (const { name: key, value } of topic.configs) {
     if (value === null)
       return { error: 'INVALID_CONFIG', message: `Null value not supported for topic configs: ${key}` }
-    configs[key] = value
+    entries.push([key, value])
   }
+  // Not by assignment: that would lose the name `__proto__` instead of refusing it.
+  const configs = Object.fromEntries(entries)
   if (assignments.length > 0) {
     if (numPartitions !== -1 || replicationFactor !== -1) {
       const message = 'A manual partition assignment was specified, but numPartitions or replicationFactor was not -1.'

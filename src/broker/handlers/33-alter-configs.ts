@@ -41,10 +41,11 @@ async function replaceAll(
 ): Promise<Refusal> {
   const resource = alterableConfig(broker, target)
   if ('error' in resource) return resource
-  const texts: Record<string, string> = {}
+  const texts: [string, string][] = []
   for (const { name, value } of configs) {
     if (value === null) return { error: 'INVALID_REQUEST', message: `Null value not supported for : ${name}` }
-    texts[name] = value
+    texts.push([name, value])
   }
-  return resource.replace(texts)
+  // Not by assignment: that would lose the name `__proto__` instead of refusing it.
+  return resource.replace(Object.fromEntries(texts))
 }

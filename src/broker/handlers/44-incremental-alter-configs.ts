@@ -52,18 +52,19 @@ function applyAll(
   resource: AlterableConfig,
   changes: readonly Change[]
 ): { texts: Record<string, string> } | { refusal: Refusal } {
-  const texts = { ...resource.current }
+  // A map: an object would lose the name `__proto__` instead of refusing it.
+  const texts = new Map(Object.entries(resource.current))
   const refuse = (error: Refusal['error'], message: string): { refusal: Refusal } => ({ refusal: { error, message } })
   const names = changes.map(each => each.name)
   if (new Set(names).size !== names.length) return refuse('INVALID_REQUEST', 'Error due to duplicate config keys')
   for (const { name, configOperation, value } of changes) {
     if (configOperation === DELETE) {
-      delete texts[name]
+      texts.delete(name)
       continue
     }
     if (value === null) return refuse('INVALID_REQUEST', `Null value not supported for : ${name}`)
     if (configOperation === SET) {
-      texts[name] = value
+      texts.set(name, value)
       continue
     }
     if (configOperation !== APPEND && configOperation !== SUBTRACT) {
@@ -75,13 +76,13 @@ function applyAll(
       const message = `${name} is not a list: it can be set or deleted, not appended to or subtracted from.`
       return refuse('INVALID_CONFIG', message)
     }
-    const items = listItems(resource.valueOf(name, texts))
+    const items = listItems(resource.valueOf(name, Object.fromEntries(texts)))
     const named = listItems(value)
     const rest = items.filter(item => !named.includes(item))
     const all = [...items, ...named.filter(item => !items.includes(item))]
-    texts[name] = (configOperation === APPEND ? all : rest).join(',')
+    texts.set(name, (configOperation === APPEND ? all : rest).join(','))
   }
-  return { texts }
+  return { texts: Object.fromEntries(texts) }
 }
 
 function listItems(text: string): string[] {

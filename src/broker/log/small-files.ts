@@ -30,10 +30,10 @@ export interface LeaderEpochEntry {
   readonly startOffset: bigint
 }
 
-/** Replaces a file in one durable step. */
-export async function replaceFile(file: string, content: string | Buffer): Promise<void> {
+/** Replaces a file in one durable step. `mode` is that of the new file, as far as the process may give rights. */
+export async function replaceFile(file: string, content: string | Buffer, mode = 0o666): Promise<void> {
   const temporary = `${file}.tmp`
-  const handle = await fs.open(temporary, 'w')
+  const handle = await fs.open(temporary, 'w', mode)
   try {
     await handle.writeFile(content)
     await handle.sync()
