@@ -9,7 +9,7 @@ import type { Segment } from './segment.ts'
 /** Segments, oldest first. */
 export class SegmentList {
   #segments: Segment[]
-  #replacementCount = 0
+  #changeCount = 0
 
   /** @param segments - At least one, in order of base offset. */
   constructor(segments: readonly Segment[]) {
@@ -22,9 +22,12 @@ export class SegmentList {
     return this.#segments
   }
 
-  /** How often segments were replaced: what was read meanwhile may be of old and new files mixed. */
-  get replacementCount(): number {
-    return this.#replacementCount
+  /**
+   * How often segments were replaced or removed: what was read meanwhile may be of old and new files mixed, or of
+   * files that are gone.
+   */
+  get changeCount(): number {
+    return this.#changeCount
   }
 
   /** The oldest segment. */
@@ -86,7 +89,9 @@ export class SegmentList {
 
   /** Removes the `count` oldest segments and returns them; the last one always stays. */
   dropOldest(count: number): Segment[] {
-    return this.#segments.splice(0, Math.min(count, this.#segments.length - 1))
+    const dropped = this.#segments.splice(0, Math.min(count, this.#segments.length - 1))
+    if (dropped.length > 0) this.#changeCount += 1
+    return dropped
   }
 
   /** Puts one segment in the place of neighbours that it was made from; all must be in the log. */
@@ -95,6 +100,6 @@ export class SegmentList {
     const isThere = index >= 0 && old.every((each, at) => this.#segments[index + at] === each)
     invariant(isThere, 'only neighbours that are in the log are replaced')
     this.#segments.splice(index, old.length, segment)
-    this.#replacementCount += 1
+    this.#changeCount += 1
   }
 }

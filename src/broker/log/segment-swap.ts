@@ -14,7 +14,7 @@
  *
  * Step 3 runs in one turn of the event loop: no read of this process sees the
  * folder in between. Reads that began before it may have seen old and new files
- * mixed; the log makes them again (`SegmentList.replacementCount`).
+ * mixed; the log makes them again (`SegmentList.changeCount`).
  */
 
 import { existsSync, renameSync } from 'node:fs'

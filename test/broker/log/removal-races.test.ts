@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import fs from 'node:fs/promises'
 import path from 'node:path'
 import { test } from 'node:test'
+import { VirtualClock } from '../../../src/core/index.ts'
 import { systemFolder } from '../../../src/broker/log/segment-swap.ts'
 import { openCleanable } from './cleaner/support.ts'
 import { batchOf, FaultyDisk, openLog, readAll, START_MS, temporaryFolder } from './support.ts'
@@ -194,4 +195,24 @@ test('compaction looks at every segment although retention removes others meanwh
     (await readAll(log, log.logStartOffset)).map(([offset]) => offset),
     [4n, 5n, 6n, 7n, 8n]
   )
+})
+
+test('a lookup by time goes on with what is left when retention removes what it looks at', async t => {
+  // Symptom: KAFKA_STORAGE_ERROR and "no such file or directory" for a seek to an old time.
+  const disk = new HeldDisk(0)
+  const clock = new VirtualClock(START_MS)
+  const config = { segmentBytes: 100, retentionMs: 1000 }
+  const log = await openLog(t, { folder: await temporaryFolder(t), disk, clock, config })
+  for (const timestampMs of [START_MS, START_MS, START_MS + 5000, START_MS + 6000]) {
+    await log.append(batchOf([{ timestampMs }]))
+  }
+
+  disk.holds = true
+  const found = log.offsetForTimestamp(BigInt(START_MS))
+  await disk.reading.passed
+  await clock.advance(1500)
+  assert.equal(await log.applyRetention(), 2)
+  disk.held.open()
+
+  assert.equal((await found)?.offset, 2n)
 })
