@@ -263,8 +263,6 @@ export class LogManager {
       if (problems.length > 0) return refuse(KAFKA_ERRORS.INVALID_CONFIG, problems.join('; '))
       const changed: Topic = { ...topic, configs: { ...configs } }
       await this.#saveRegistry([...this.topics.filter(each => each.name !== name), changed])
-      const config = toLogConfig(changed.configs, this.#settings)
-      for (const log of changed.logs) log.setConfig(config)
       this.#put(changed)
       return { errorCode: 0, topic: changed }
     })
@@ -369,6 +367,9 @@ export class LogManager {
   }
 
   #put(topic: Topic): void {
+    // Settings of the broker may have changed while its partitions were opened.
+    const config = toLogConfig(topic.configs, this.#settings)
+    for (const log of topic.logs) log.setConfig(config)
     this.#topics.set(topic.name, topic)
     this.#topicsById.set(topic.id, topic)
     this.#changed()

@@ -1,4 +1,4 @@
-/** Topics that are deleted while the disk refuses, or while somebody reads them. */
+/** Topics that are made and deleted while the disk refuses, somebody reads them, or settings change. */
 
 import assert from 'node:assert/strict'
 import { mkdirSync } from 'node:fs'
@@ -120,4 +120,18 @@ test('a read of a deleted topic never gives bytes of the topic that was made in 
   assert.equal(errorCode, 3)
   assert.equal(records.length, 0)
   assert.equal((await readAll(logOf(manager, 'a'))).length, 4)
+})
+
+test('a topic that is made while settings of the broker change has the new ones', async t => {
+  const settings = { 'log.retention.ms': '1000' }
+  const manager = await openManager(t, { dataDir: await temporaryFolder(t), settings })
+
+  const creating = manager.createTopic({ name: 'a' })
+  // Its partitions are being opened.
+  await new Promise(resolve => setImmediate(resolve))
+  settings['log.retention.ms'] = '2000'
+  manager.settingsChanged()
+  await creating
+
+  assert.equal(logOf(manager, 'a').config.retentionMs, 2000)
 })
