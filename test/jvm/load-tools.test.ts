@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { uniqueName } from '../support/cluster.ts'
 import { temporaryFolder } from '../support/comporta.ts'
-import { brokerWithTools, linesOf, ownedCount } from './tools.ts'
+import { brokerWithTools, eventually, linesOf, ownedCount } from './tools.ts'
 
 /** What the verifiable tools print, a JSON object in each line. */
 interface ToolEvent {
@@ -63,7 +63,9 @@ for (const protocol of ['classic', 'consumer']) {
     const produced = linesOf(await tool('kafka-verifiable-producer', load))
     const sent = eventsOf(produced, 'producer_send_success')
     const gotOf = (lines: readonly string[]): ToolEvent[] => eventsOf(lines, 'record_data')
-    await first.until(() => gotOf(first.lines).length + gotOf(second.lines).length >= sent.length)
+    await eventually('both have got everything', () =>
+      Promise.resolve(gotOf(first.lines).length + gotOf(second.lines).length >= sent.length)
+    )
     const groups = await tool('kafka-groups', '--list')
     await second.stop('SIGTERM')
     await first.until(lines => ownedCount(lines) === 4)
