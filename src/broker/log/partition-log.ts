@@ -507,7 +507,8 @@ export class PartitionLog {
 
   #dropSegments(config: () => LogConfig): Promise<number> {
     return this.#flusher.exclusive(async () => {
-      if (this.#isClosed) return 0
+      // Offline, the files may have other names than the list says: only a start can tell.
+      if (this.#isClosed || this.isOffline) return 0
       // Not before: another removal or a compaction may have changed the list since this one was asked for.
       const count = countToDelete(this.#retentionInput(config()))
       // The segment that the writer has in hand stays, even while the next one is planned already.

@@ -7,7 +7,7 @@ import { test } from 'node:test'
 import { VirtualClock } from '../../../src/core/index.ts'
 import { systemFolder } from '../../../src/broker/log/segment-swap.ts'
 import { openCleanable } from './cleaner/support.ts'
-import { batchOf, FaultyDisk, openLog, readAll, START_MS, temporaryFolder } from './support.ts'
+import { batchOf, FaultyDisk, openLog, readAll, START_MS, systemError, temporaryFolder } from './support.ts'
 
 /** A promise that the test settles. */
 function gate(): { readonly passed: Promise<void>; open(): void } {
@@ -215,4 +215,32 @@ test('a lookup by time goes on with what is left when retention removes what it 
   disk.held.open()
 
   assert.equal((await found)?.offset, 2n)
+})
+
+test('a log that a torn swap has taken offline removes no files before the next start', async t => {
+  // Symptom: all that was compacted was gone. Cause: the compacted log had the name of the oldest segment already, and
+  // DeleteRecords removed that one, of which the list still knew nothing else.
+  const operations = {
+    ...systemFolder,
+    rename: (from: string, to: string): void => {
+      if (from.endsWith('.timeindex.swap')) throw systemError('EIO')
+      systemFolder.rename(from, to)
+    }
+  }
+  const folder = await temporaryFolder(t)
+  const { log, cleaner } = await openCleanable(t, { folder, config: { isDeleted: true, segmentBytes: 200 }, operations })
+  for (const key of ['a', 'a', 'b', 'c', 'd', 'e']) await log.append(batchOf([{ key, value: key.repeat(100) }]))
+  log.setConfig({ ...log.config, segmentBytes: 10_000 })
+  await cleaner.cleanAll()
+  assert.equal(log.isOffline, true)
+
+  await log.deleteRecords(1n)
+  await cleaner.close()
+  await log.close()
+  const again = await openCleanable(t, { folder, logStartOffset: 1n })
+
+  assert.deepEqual(
+    (await readAll(again.log, 1n)).map(([offset]) => offset),
+    [1n, 2n, 3n, 4n, 5n]
+  )
 })
