@@ -228,7 +228,11 @@ test('a log that a torn swap has taken offline removes no files before the next 
     }
   }
   const folder = await temporaryFolder(t)
-  const { log, cleaner } = await openCleanable(t, { folder, config: { isDeleted: true, segmentBytes: 200 }, operations })
+  const { log, cleaner } = await openCleanable(t, {
+    folder,
+    config: { isDeleted: true, segmentBytes: 200 },
+    operations
+  })
   for (const key of ['a', 'a', 'b', 'c', 'd', 'e']) await log.append(batchOf([{ key, value: key.repeat(100) }]))
   log.setConfig({ ...log.config, segmentBytes: 10_000 })
   await cleaner.cleanAll()
