@@ -365,7 +365,13 @@ export class BrokerSettings {
    * @throws PipelineError `ERR_BROKER_INVALID_SETTING` with every problem.
    */
   constructor(given: Readonly<Record<string, string>> = {}) {
-    const problems = Object.entries(given).flatMap(([name, value]) => brokerSettingProblem(name, value) ?? [])
+    // Typed as text, but JavaScript knows no types.
+    const problems = Object.entries<unknown>(given).flatMap(
+      ([name, value]) =>
+        (typeof value === 'string'
+          ? brokerSettingProblem(name, value)
+          : `${name} is of type ${typeof value}: settings are text, such as '1'`) ?? []
+    )
     if (problems.length > 0) throw invalidSettings(problems)
     this.given = { ...given }
     this.#static = { ...given }

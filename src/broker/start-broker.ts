@@ -8,7 +8,7 @@
 import fs from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
-import { PipelineError, systemClock, systemRandom } from '../core/index.ts'
+import { systemClock, systemRandom } from '../core/index.ts'
 import { noopMeter, silentLogger } from '../telemetry/index.ts'
 import type { Broker, BrokerOptions } from './broker-options.ts'
 import { openParts, type Parts } from './broker-parts.ts'
@@ -19,7 +19,7 @@ import { FetchSessions } from './handlers/fetch-sessions.ts'
 import { createReadPool } from './handlers/read-lease.ts'
 import { createHandlers } from './handlers/registry.ts'
 import { dataFolderFailed } from './log/disk-trouble.ts'
-import { systemErrorCode } from './log/disk.ts'
+import { isSystemError } from './log/disk.ts'
 import { brokerConfigProblems } from './log/index.ts'
 import { authorizerSettings } from './security/acls/index.ts'
 import { hostAndPort, type Listener, resolveListeners } from './server/resolve-listeners.ts'
@@ -51,8 +51,7 @@ export async function startBroker(options: BrokerOptions = {}): Promise<Broker> 
   } catch (error) {
     await removeTemporary()
     // A file of the data folder that cannot be read or written: no bug, whoever opened it.
-    const isOfSystem = !PipelineError.is(error) && systemErrorCode(error) !== ''
-    throw isOfSystem ? dataFolderFailed(dataDir, error) : error
+    throw isSystemError(error) ? dataFolderFailed(dataDir, error) : error
   }
 }
 

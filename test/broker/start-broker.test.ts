@@ -54,6 +54,22 @@ test('every wrong setting is named before anything starts', async () => {
   await assert.rejects(startBroker({ config: { 'log.retention.ms': 'soon' } }), { code: 'ERR_BROKER_INVALID_SETTING' })
 })
 
+test('what TypeScript would not let through is named before anything starts, too', async () => {
+  const listeners = [{ name: 'SASL_PLAINTEXT' }]
+  const wrong: [object, RegExp][] = [
+    [{ port: '9092' }, /the port is "9092"/],
+    [{ port: -1 }, /the port is -1/],
+    [{ port: 65_536 }, /the port is 65536/],
+    [{ listeners: [{ name: 'PLAINTEXT', port: 1.5 }] }, /the port is 1.5/],
+    [{ config: { 'num.partitions': 3 } }, /num\.partitions is of type number: settings are text/],
+    [{ listeners, plainUsers: { alice: undefined } }, /"alice" of PLAIN has no password/],
+    [{ listeners: [{ ...listeners[0], sasl: { plainUsers: { bob: '' } } }] }, /"bob" of PLAIN has no password/]
+  ]
+  for (const [options, message] of wrong) {
+    await assert.rejects(startBroker(options), { code: 'ERR_BROKER_INVALID_SETTING', message })
+  }
+})
+
 test('a broker without a data folder leaves nothing behind', async () => {
   const broker = await startBroker()
   await fs.access(broker.dataDir)

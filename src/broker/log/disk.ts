@@ -117,3 +117,8 @@ export function systemErrorCode(error: unknown): string {
   if (typeof error !== 'object' || error === null || !('code' in error)) return ''
   return typeof error.code === 'string' ? error.code : ''
 }
+
+/** Whether a caught value is what the operating system said, and not Node about a wrong argument. */
+export function isSystemError(error: unknown): boolean {
+  return error instanceof Error && 'errno' in error && systemErrorCode(error) !== ''
+}

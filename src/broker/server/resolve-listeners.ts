@@ -175,6 +175,11 @@ function resolve(options: ListenerOptions, { broker, problems, plainUsers }: Res
   const advertisedHost = options.advertisedHost ?? host
   const connectionCountMax = Number(settings.ownText('max.connections') ?? Number.MAX_SAFE_INTEGER)
   if (!Number.isInteger(connectionCountMax)) problem('max.connections is no number')
+  const port: unknown = options.port ?? 0
+  if (!isPort(port)) problem(`the port is ${JSON.stringify(port)}: a whole number from 0 to 65535 is expected`)
+  for (const [user, password] of Object.entries<unknown>(options.sasl?.plainUsers ?? plainUsers ?? {})) {
+    if (typeof password !== 'string' || password === '') problem(`the user "${user}" of PLAIN has no password`)
+  }
   const listener = {
     name,
     host,
@@ -188,6 +193,11 @@ function resolve(options: ListenerOptions, { broker, problems, plainUsers }: Res
   }
   for (const text of settings.problems) problem(text)
   return listener
+}
+
+/** Not a text: Node would take it for the path of a pipe. */
+function isPort(port: unknown): boolean {
+  return typeof port === 'number' && Number.isInteger(port) && port >= 0 && port <= 65_535
 }
 
 function mappedProtocol(name: string, settings: BrokerSettings): SecurityProtocol | undefined {

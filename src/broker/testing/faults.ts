@@ -15,6 +15,7 @@ import { ALL_APIS, KAFKA_ERRORS, type KafkaErrorName } from '../../protocol/inde
 
 /** Most rules at a time: every request is held against each of them. */
 export const RULE_COUNT_MAX = 1000
+const FAULT_NAMES = ['close', 'closeAfter', 'drop', 'dropAnswer'] as const
 
 /** What a fault sees of a request. */
 export interface FaultRequest {
@@ -39,10 +40,7 @@ export interface FaultRequest {
  * - `error`, `errorCode`: the request does nothing and is answered with this error of Kafka.
  */
 export type Fault =
-  | 'close'
-  | 'closeAfter'
-  | 'drop'
-  | 'dropAnswer'
+  | (typeof FAULT_NAMES)[number]
   | { readonly delayMs: number }
   | { readonly error: KafkaErrorName }
   | { readonly errorCode: number }
@@ -173,6 +171,11 @@ function checkRule({ api, nth = 1, times = 1, fault }: FaultRule): number {
     throw invalid(`there is no API ${JSON.stringify(api)}: write Produce, Fetch, Metadata, … or its key`)
   if (!Number.isInteger(nth) || nth < 1) throw invalid(`nth is ${nth}: the first request is 1`)
   if (times !== Infinity && (!Number.isInteger(times) || times < 1)) throw invalid(`times is ${times}: at least 1`)
+  if (!isFault(fault)) {
+    throw invalid(
+      `the fault is ${JSON.stringify(fault)}: write { error }, { errorCode }, { delayMs }, ${FAULT_NAMES.join(', ')}`
+    )
+  }
   if (typeof fault === 'object' && 'delayMs' in fault && !(fault.delayMs >= 0 && Number.isFinite(fault.delayMs))) {
     throw invalid(`delayMs is ${fault.delayMs}: milliseconds of 0 and more`)
   }
@@ -180,6 +183,11 @@ function checkRule({ api, nth = 1, times = 1, fault }: FaultRule): number {
     throw invalid(`Kafka has no error ${JSON.stringify(fault.error)}`)
   }
   return known.key
+}
+
+function isFault(fault: unknown): boolean {
+  if (typeof fault !== 'object' || fault === null) return FAULT_NAMES.some(name => name === fault)
+  return ['error', 'errorCode', 'delayMs'].some(name => name in fault)
 }
 
 function invalid(message: string): PipelineError {

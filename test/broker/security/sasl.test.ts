@@ -199,6 +199,18 @@ test('our own client renews its session in time, on the same connection', async 
   assert.ok(connection.isOpen)
 })
 
+test('a token that never ends lets its client in, too', async t => {
+  const listeners = [{ name: 'SASL_PLAINTEXT', sasl: { oauth: { isUnsecuredAllowed: true } } }]
+  const connection = await connectTo(t, await brokerFor(t, { listeners }))
+  const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url')
+  const token = `${part({ alg: 'none' })}.${part({ sub: 'a', exp: 1e306 })}.`
+  await connection.request(saslHandshakeApi, { version: 1, message: { mechanism: 'OAUTHBEARER' } })
+  const authBytes = Buffer.from(`n,,\u0001auth=Bearer ${token}\u0001\u0001`)
+  const answer = await connection.request(saslAuthenticateApi, { version: 2, message: { authBytes } })
+  assert.equal(answer.errorCode, 0, answer.errorMessage ?? '')
+  assert.equal(answer.sessionLifetimeMs, BigInt(Number.MAX_SAFE_INTEGER))
+})
+
 test('without an end of sessions there is no re-authentication', async t => {
   const { broker } = await plainBroker(t)
   const connection = await connectTo(t, broker)

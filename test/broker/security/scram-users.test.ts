@@ -105,6 +105,7 @@ test('a damaged file of users is not guessed at, and bad initial users are refus
   for (const user of [
     { name: '', password: 'x' },
     { name: 'a', password: '' },
+    { name: 'a', password: process.env['NO_SUCH_VARIABLE'] as string }, // what JavaScript lets through
     { name: 'a', password: 'x', iterations: 4095 },
     { name: 'a', password: 'x', iterations: 16_385 }
   ]) {

@@ -123,7 +123,10 @@ test('a rule that cannot be is refused before anything waits for it', async t =>
     [{ api: 999 }, /no API 999/],
     [{ nth: 0 }, /nth is 0/],
     [{ times: 1.5 }, /times is 1.5/],
-    [{ fault: { delayMs: -1 } }, /delayMs is -1/]
+    [{ fault: { delayMs: -1 } }, /delayMs is -1/],
+    // What JavaScript lets through.
+    [{ fault: 'explode' as 'close' }, /the fault is "explode"/],
+    [{ fault: {} as 'close' }, /the fault is \{\}/]
   ]
   for (const [part, message] of wrong) {
     assert.throws(() => faults.inject({ api: 'Produce', fault: 'close', ...part }), {

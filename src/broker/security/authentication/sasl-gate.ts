@@ -39,6 +39,8 @@ import type { SaslConversation, SaslMechanismServer, SaslStep } from './sasl-mec
 export const AUTHENTICATION_DEADLINE_MS = 30_000
 /** Shortest time between two re-authentications, in milliseconds. Source: Kafka `KafkaChannel`. */
 const REAUTHENTICATION_PERIOD_MS = 1000
+/** Longest session: a token may last for ever, what the client is told is an int64. */
+const SESSION_MS_MAX = Number.MAX_SAFE_INTEGER
 /** How long the answer of a refusal may take on the wire, in milliseconds. */
 const END_DEADLINE_MS = 1000
 /** Where the error code of ApiVersions stands: after the length and the correlation id. */
@@ -271,7 +273,7 @@ export class SaslGate implements Dispatcher {
       ...(maxReauthMs > 0 ? [maxReauthMs] : []),
       ...(step.expiresAtMs === undefined ? [] : [step.expiresAtMs - clock.now()])
     ]
-    const lifetimeMs = limits.length === 0 ? undefined : Math.floor(Math.max(0, Math.min(...limits)))
+    const lifetimeMs = limits.length === 0 ? undefined : Math.floor(Math.max(0, Math.min(...limits, SESSION_MS_MAX)))
     const expiresAtMs = lifetimeMs === undefined ? undefined : clock.monotonicMs() + lifetimeMs
     this.#state = { kind: 'authenticated', identity: { mechanism, principal }, expiresAtMs }
     this.#deadline?.cancel()

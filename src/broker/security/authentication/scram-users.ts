@@ -203,7 +203,9 @@ async function credentialsOf(
 ): Promise<ReadonlyMap<string, ReadonlyMap<ScramMechanism, ScramCredential>>> {
   const result = new Map<string, ReadonlyMap<ScramMechanism, ScramCredential>>()
   for (const { name, password, mechanisms = mechanismNames(), iterations = ITERATIONS_DEFAULT } of users) {
-    const isGood = name !== '' && password !== '' && Number.isInteger(iterations)
+    // Passwords come from environments, where they may be missing.
+    const isText = [name, password].every((each: unknown) => typeof each === 'string' && each !== '')
+    const isGood = isText && Number.isInteger(iterations)
     if (!isGood || iterations < SCRAM_ITERATIONS_MIN || iterations > SCRAM_ITERATIONS_MAX) {
       throw new PipelineError(
         'ERR_BROKER_INVALID_SETTING',
