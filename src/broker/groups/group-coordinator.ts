@@ -198,6 +198,9 @@ export class GroupCoordinator {
     if (!isGroupId(groupId)) return refuse('INVALID_GROUP_ID')
     if (!isSessionOk) return refuse('INVALID_SESSION_TIMEOUT')
     const newMemberId = `${request.groupInstanceId ?? request.clientId}-${randomUUID()}`
+    // No generation with such a member could be written: its group would never get past its rebalance.
+    const texts = [newMemberId, request.protocolType, ...request.protocols.map(({ name }) => name)]
+    if (!texts.every(isStorable)) return refuse('INVALID_REQUEST')
     const full = { ...request, token, newMemberId }
     for (;;) {
       while (this.#table.isBusy(groupId)) await this.#table.idle(groupId)
@@ -365,23 +368,19 @@ export class GroupCoordinator {
     return this.#table.exclusive(groupId, async () => {
       const entry = this.#table.find(groupId)
       if (entry === undefined) return 'GROUP_ID_NOT_FOUND'
-      const tombstones = this.#tryKill(entry)
-      if (tombstones === undefined) return 'NON_EMPTY_GROUP'
-      return this.#log.append(groupId, [...this.#offsets.drop(groupId), ...tombstones])
+      if (entry.group.state !== 'Empty') return 'NON_EMPTY_GROUP'
+      // If they cannot be written, the group is there with its offsets, now and after a restart.
+      return this.#log.append(groupId, [...this.#offsets.tombstones(groupId), ...tombstonesOf(entry)], () => {
+        this.#offsets.drop(groupId)
+        this.#kill(entry)
+      })
     })
   }
 
-  /** Takes an empty group out of use; answers the records that remove it from the log. */
-  #tryKill(entry: GroupEntry): GroupRecord[] | undefined {
-    const { group, groupId } = entry
-    if (group.type === 'consumer') {
-      if (group.state !== 'Empty') return undefined
-      this.#table.drop(entry)
-      return group.known.tombstones().map(record => encodeConsumerGroupRecord(groupId, record))
-    }
-    if (!group.tryKill(this.#table.nowMs())) return undefined
+  /** Takes an empty group out of use. */
+  #kill(entry: GroupEntry): void {
+    if (entry.group.type === 'classic') entry.group.tryKill(this.#table.nowMs())
     this.#table.drop(entry)
-    return [encodeGroup(groupId, undefined)]
   }
 
   /** OffsetDelete: one error per partition, or one for all. */
@@ -429,7 +428,9 @@ export class GroupCoordinator {
       const expired = this.#offsets
         .of(groupId)
         .expired(retentionView(group), this.#table.nowMs(), settings.offsetsRetentionMs)
-      const settled = expired.filter(partition => !this.#offsets.isPending(groupId, partition))
+      const settled = expired.filter(
+        partition => !this.#offsets.isPending(groupId, partition) && !this.#offsets.isInFlight(groupId, partition)
+      )
       await this.#offsets.remove(groupId, settled)
       await this.#table.exclusive(groupId, () => this.#removeIfSpent(entry))
     }
@@ -440,14 +441,21 @@ export class GroupCoordinator {
     if (this.#offsets.has(groupId) || this.#table.find(groupId) !== entry) return
     if (group.type === 'classic' && !group.isUnused) return
     const isTrace = group.type === 'classic' && group.protocolType === null
-    const tombstones = this.#tryKill(entry)
-    if (tombstones !== undefined && !isTrace) await this.#log.append(groupId, tombstones)
+    if (group.state !== 'Empty') return
+    if (isTrace) this.#kill(entry)
+    else await this.#log.append(groupId, tombstonesOf(entry), () => this.#kill(entry))
   }
 
   #nextToken(): number {
     this.#token += 1
     return this.#token
   }
+}
+
+/** The records that remove a group from the log. */
+function tombstonesOf({ group, groupId }: GroupEntry): GroupRecord[] {
+  if (group.type === 'classic') return [encodeGroup(groupId, undefined)]
+  return group.known.tombstones().map(record => encodeConsumerGroupRecord(groupId, record))
 }
 
 /** What retention looks at. Offsets of a consumer group that nobody subscribes to expire after their own commit. */
@@ -477,9 +485,13 @@ export function subscribedTopics(group: ClassicGroup | ConsumerGroup): Set<strin
   return topics
 }
 
-/** Records have the length of an id as an int16, flexible requests do not. */
-const GROUP_ID_BYTES_MAX = 0x7fff
+/** Records have the length of a text as an int16, flexible requests do not. */
+const TEXT_BYTES_MAX = 0x7fff
+
+function isStorable(text: string): boolean {
+  return Buffer.byteLength(text) <= TEXT_BYTES_MAX
+}
 
 function isGroupId(text: string): boolean {
-  return text !== '' && Buffer.byteLength(text) <= GROUP_ID_BYTES_MAX
+  return text !== '' && isStorable(text)
 }

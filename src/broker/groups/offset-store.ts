@@ -65,6 +65,12 @@ export class OffsetStore {
     return this.#transactional.isPending(groupId, partition)
   }
 
+  /** Whether a commit of a partition is being appended: a removal decided before it is in effect would undo it. */
+  isInFlight(groupId: string, { topic, partition }: TopicPartition): boolean {
+    const commits = [...(this.#groups.get(groupId)?.inFlight ?? [])]
+    return commits.some(offsets => offsets.some(each => each.topic === topic && each.partition === partition))
+  }
+
   /** Takes over a record of the log. */
   replay(
     { groupId, topic, partition, committed }: TopicPartition & ReplayedOffset,
@@ -140,12 +146,15 @@ export class OffsetStore {
     return error
   }
 
-  /** Forgets the offsets of a group at once. Answers the records that make it so in the log. */
-  drop(groupId: string): GroupRecord[] {
-    const known = this.#known(groupId)
-    for (const partition of known) this.#transactional.remove(groupId, partition)
+  /** Records that remove all offsets of a group from the log. */
+  tombstones(groupId: string): GroupRecord[] {
+    return this.#known(groupId).map(partition => encodeOffset(groupId, partition, undefined))
+  }
+
+  /** Forgets the offsets of a group, whose tombstones are written. */
+  drop(groupId: string): void {
+    for (const partition of this.#known(groupId)) this.#transactional.remove(groupId, partition)
     this.#groups.delete(groupId)
-    return known.map(partition => encodeOffset(groupId, partition, undefined))
   }
 
   /** Removes all offsets of a topic that was deleted: those of this moment, and none that is committed later. */
