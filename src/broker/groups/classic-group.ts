@@ -114,9 +114,14 @@ export class ClassicGroup {
     this.#core.state = this.#core.members.size === 0 ? 'Empty' : 'Stable'
   }
 
-  /** Begins a rebalance of a group that has just been restored. */
-  rebalance(nowMs: number): GroupEffects {
+  /**
+   * Begins a rebalance of a group that has just been restored.
+   *
+   * @param writtenGeneration - The generation of the group's record. No member is ever in it.
+   */
+  rebalance(nowMs: number, writtenGeneration: number): GroupEffects {
     const out = collect()
+    this.#core.generationFloor = writtenGeneration
     this.#core.prepareRebalance(nowMs, out)
     return out
   }
@@ -156,7 +161,8 @@ export class ClassicGroup {
       } else this.#addMember(request, request.newMemberId, { nowMs, out })
       return out
     }
-    if (this.#core.pendingJoins.has(request.memberId)) {
+    // Ids are handed out to dynamic members only: with an instance id it would be a second owner of that.
+    if (request.groupInstanceId === null && this.#core.pendingJoins.has(request.memberId)) {
       this.#addMember(request, request.memberId, { nowMs, out })
       return out
     }
@@ -183,7 +189,9 @@ export class ClassicGroup {
     }
     if (member.syncToken !== undefined) out.replies.push(failedSync(member.syncToken, 'REBALANCE_IN_PROGRESS'))
     member.syncToken = request.token
-    const isAssignmentWritten = [...this.#core.pendingWrites.values()].some(write => write.kind === 'assignment')
+    const isAssignmentWritten = [...this.#core.pendingWrites.values()].some(
+      write => write.kind === 'assignment' && write.stored.generation === this.#core.generation
+    )
     if (member.memberId === this.#core.leaderId && !isAssignmentWritten) {
       const given = new Map(request.assignments.map(entry => [entry.memberId, entry.assignment]))
       const stored = this.#core.stored(nowMs, each => given.get(each.memberId) ?? NO_BYTES)

@@ -40,6 +40,8 @@ export class ClassicRebalance {
   state: GroupState = 'Empty'
   stateTimestampMs: number
   generation = 0
+  /** The next generation is above it: one that is written, and that no member must be in. */
+  generationFloor = 0
   protocolType: string | null = null
   protocolName: string | null = null
   leaderId: string | null = null
@@ -131,7 +133,7 @@ export class ClassicRebalance {
     }
     this.round = undefined
     this.isNewMemberAdded = false
-    this.generation += 1
+    this.generation = Math.max(this.generation, this.generationFloor) + 1
     if (this.members.size === 0) {
       this.protocolName = null
       this.leaderId = null

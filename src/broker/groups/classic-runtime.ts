@@ -34,6 +34,8 @@ export class ClassicRuntime {
   readonly #table: GroupTable
   readonly #log: GroupLog
   readonly #parked = new Map<number, ParkedRequest>()
+  /** The last write of a group, with what it led to. */
+  readonly #writes = new WeakMap<ClassicGroup, Promise<void>>()
 
   constructor(table: GroupTable, log: GroupLog) {
     this.#table = table
@@ -73,6 +75,11 @@ export class ClassicRuntime {
     return effects.errors
   }
 
+  /** Resolves when nothing that the group has decided waits for the disk. */
+  async settled(group: ClassicGroup): Promise<void> {
+    await this.#writes.get(group)
+  }
+
   /** What time alone decides. */
   expire(entry: GroupEntry, group: ClassicGroup): void {
     this.perform(entry, group, group.expire(this.#table.nowMs()))
@@ -107,8 +114,9 @@ export class ClassicRuntime {
     const applyWrite = (): void => {
       if (entry.group === group) entry.stored = stored
     }
-    void this.#log
+    const writing = this.#log
       .append(groupId, [encodeGroup(groupId, stored)], applyWrite)
       .then(error => this.perform(entry, group, group.completeWrite(ticket, error, this.#table.nowMs())))
+    this.#writes.set(group, writing)
   }
 }

@@ -71,8 +71,12 @@ export class ConsumerRuntime {
   /** ConsumerGroupHeartbeat of a request that is well-formed. */
   heartbeat(groupId: string, request: HeartbeatRequest): Promise<HeartbeatReply> {
     return this.#options.table.exclusive(groupId, async () => {
-      if (this.#options.table.isClosed) return refused(request, 'COORDINATOR_NOT_AVAILABLE')
-      const entry = this.#options.table.find(groupId)
+      const { table, classic } = this.#options
+      const known = table.find(groupId)?.group
+      // An assignment that is handed out when it is written must be known to an upgrade.
+      if (known?.type === 'classic') await classic.settled(known)
+      if (table.isClosed) return refused(request, 'COORDINATOR_NOT_AVAILABLE')
+      const entry = table.find(groupId)
       if (request.memberEpoch < 0) return this.#leave(groupId, entry, request)
       const target = this.#groupFor(groupId, entry, request)
       if (target instanceof GroupRefusal) return refused(request, target.error, target.message)
@@ -209,12 +213,15 @@ export class ConsumerRuntime {
     const { stored, protocols } = downgrade(group, new Set(leaving), { topics, nowMs: table.nowMs() })
     const next = table.newClassic(groupId)
     const isSettled = leaving.length === 0 && group.state === 'Stable'
-    const records = [...tombstonesOf(group), encodeGroup(groupId, stored)]
+    // Who has to join again must after a restart too: nobody is in the generation that is written, and a leader that
+    // joins again begins a rebalance.
+    const written = isSettled ? stored : { ...stored, generation: stored.generation + 1 }
+    const records = [...tombstonesOf(group), encodeGroup(groupId, written)]
     const error = await this.#replace(entry, { next, stored, records })
     if (error !== 'NONE') return error
     next.restore(stored, table.nowMs(), protocols)
     logger.info({ groupId, members: stored.members.length }, 'the consumer group became a classic group')
-    if (!isSettled) classic.perform(entry, next, next.rebalance(table.nowMs()))
+    if (!isSettled) classic.perform(entry, next, next.rebalance(table.nowMs(), written.generation))
     table.arm(entry)
     return 'NONE'
   }

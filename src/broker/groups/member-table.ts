@@ -138,7 +138,8 @@ export function updateMember(member: GroupMember, request: JoinRequest, nowMs: n
   member.rebalanceTimeoutMs = request.rebalanceTimeoutMs
   member.clientId = request.clientId
   member.clientHost = request.clientHost
-  member.sessionDeadlineMs = nowMs + request.sessionTimeoutMs
+  // A new member that asks again waits as long as before: the rebalance may take longer than its session.
+  if (!member.isNew) member.sessionDeadlineMs = nowMs + request.sessionTimeoutMs
 }
 
 /** A member that has just arrived and waits for its first generation. */

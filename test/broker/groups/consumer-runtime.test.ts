@@ -167,8 +167,9 @@ test('a downgraded group is a classic one after a restart; so it is from a compa
     await world.restart()
 
     assert.equal(world.state, 'classic Stable')
-    classic.generation = 2
-    assert.equal(await classic.heartbeat(), 'NONE')
+    assert.equal(await classic.heartbeat(), 'ILLEGAL_GENERATION', 'it was told to join again, and still is')
+    await classic.start()
+    assert.deepEqual(classic.owned, [0, 1, 2, 3])
   }
 })
 

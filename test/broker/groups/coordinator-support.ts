@@ -26,10 +26,23 @@ export class MemoryLog implements OffsetsLog {
   readonly records: GroupRecord[] = []
   /** Every append fails with it while it is set. */
   error: KafkaErrorName = 'NONE'
+  /** Appends end when it does. */
+  #gate: Promise<void> | undefined
 
   append(_partition: number, records: readonly GroupRecord[]): Promise<KafkaErrorName> {
-    if (this.error === 'NONE') this.records.push(...records)
-    return Promise.resolve(this.error)
+    const { error } = this
+    if (error === 'NONE') this.records.push(...records)
+    return this.#gate === undefined ? Promise.resolve(error) : this.#gate.then(() => error)
+  }
+
+  /** Lets appends wait from now on, until the answer is called. */
+  hold(): () => void {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#gate = promise
+    return () => {
+      this.#gate = undefined
+      resolve()
+    }
   }
 
   appendMarker(): Promise<KafkaErrorName> {
