@@ -303,6 +303,26 @@ test('closing lets parked members go, and later ones are told to look elsewhere'
   assert.equal((await groups.join('g', JOIN)).error, 'COORDINATOR_NOT_AVAILABLE')
 })
 
+test('a member that no record can hold is refused before it stops the whole group', async () => {
+  // Symptom: the leader's SyncGroup closed its connection, everybody else's hung for ever, and no session expired.
+  // Cause: the generation could not be written.
+  const { groups } = await worldOf()
+  const long = 'x'.repeat(32_768)
+  const protocols = [{ name: long, metadata: Buffer.from('') }]
+
+  const replies = await Promise.all([
+    groups.join('g', { ...JOIN, groupInstanceId: 'x'.repeat(32_731) }),
+    groups.join('g', { ...JOIN, protocolType: long }),
+    groups.join('g', { ...JOIN, protocols })
+  ])
+
+  assert.deepEqual(
+    replies.map(({ error }) => error),
+    ['INVALID_REQUEST', 'INVALID_REQUEST', 'INVALID_REQUEST']
+  )
+  assert.deepEqual(groups.list(), [])
+})
+
 test('a client that tries many group ids in vain leaves no groups behind', async () => {
   const { groups } = await worldOf()
   for (let index = 0; index < 100; index++) await groups.join(`g-${index}`, { ...JOIN, sessionTimeoutMs: 1 })
