@@ -6,6 +6,9 @@
  * spares the client the retry that Kafka makes it do. Version 0 asks for all
  * topics with an empty list, later ones with null. Ids: version 10 on.
  *
+ * A topic that is named more than once is answered once, as in Kafka: it may have
+ * thousands of partitions, and its name a few letters.
+ *
  * A topic that the caller may not describe is hidden from the list of all, and an
  * error when asked for, whether it exists or not.
  */
@@ -33,7 +36,7 @@ export const metadataHandler = defineHandler({
     const isAll = request.topics === null || (caller.apiVersion === 0 && request.topics.length === 0)
     const topics = isAll
       ? broker.logs.topics.filter(({ name }) => maySeeTopic(broker, caller, name)).map(topic => describe(broker, topic))
-      : await Promise.all((request.topics ?? []).map(topic => lookUp(broker, { request, caller }, topic)))
+      : await Promise.all(distinct(request.topics ?? []).map(topic => lookUp(broker, { request, caller }, topic)))
     const { host, port } = broker.endpointOf(caller.listener)
     return {
       brokers: [{ nodeId: broker.nodeId, host, port, rack: null }],
@@ -51,6 +54,14 @@ export const metadataHandler = defineHandler({
     topics: (request.topics ?? []).map(({ name, topicId }) => ({ name, topicId, errorCode: code }))
   })
 })
+
+function distinct<T extends { readonly name: string | null; readonly topicId: string }>(topics: readonly T[]): T[] {
+  return [
+    ...new Map(
+      topics.map(topic => [topic.name === null ? `id ${topic.topicId}` : `name ${topic.name}`, topic])
+    ).values()
+  ]
+}
 
 function withOperations(
   broker: BrokerState,

@@ -17,7 +17,8 @@ export const describeGroupsHandler = defineHandler({
   api: describeGroupsApi,
   handle: (broker, request, caller) => {
     const { apiVersion } = caller
-    const groups = request.groups.map(groupId => {
+    // A group may have many members, and its id a letter: once is enough.
+    const groups = [...new Set(request.groups)].map(groupId => {
       const refusal = authorizationError(broker, caller, { operation: 'describe', type: 'group', name: groupId })
       if (refusal !== undefined) return { groupId, errorCode: errorCode(refusal) }
       const authorized = request.includeAuthorizedOperations

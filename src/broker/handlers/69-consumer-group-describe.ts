@@ -23,7 +23,8 @@ const CONSUMER_MEMBER = 1
 export const consumerGroupDescribeHandler = defineHandler({
   api: consumerGroupDescribeApi,
   handle: (broker, request, caller) => ({
-    groups: request.groupIds.map(groupId => {
+    // A group may have many members, and its id a letter: once is enough.
+    groups: [...new Set(request.groupIds)].map(groupId => {
       const refusal = authorizationError(broker, caller, { operation: 'describe', type: 'group', name: groupId })
       if (refusal !== undefined) return { groupId, errorCode: errorCode(refusal) }
       const authorized = request.includeAuthorizedOperations

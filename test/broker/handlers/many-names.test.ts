@@ -2,7 +2,14 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createPartitionsApi, deleteTopicsApi } from '../../../src/protocol/index.ts'
+import {
+  createPartitionsApi,
+  createTopicsApi,
+  deleteTopicsApi,
+  describeConfigsApi,
+  describeGroupsApi,
+  metadataApi
+} from '../../../src/protocol/index.ts'
 import { brokerFor, connectTo } from '../support.ts'
 
 const COUNT = 100_000
@@ -38,4 +45,29 @@ test('DeleteTopics of one topic very many times does not stop the broker, and le
     responses.map(({ name, errorCode }) => [name, errorCode]),
     [['one', 42]]
   )
+})
+
+/*
+ * Symptom: a request of less than a megabyte took all memory and ended the broker.
+ * Cause: each time a topic or resource was named it was described anew. Reach:
+ * whoever may describe one topic of many partitions, or the settings of the broker.
+ */
+test('what is named very many times is described once', async t => {
+  const broker = await brokerFor(t)
+  const client = await connectTo(t, broker)
+  const wide = { name: 'wide', numPartitions: 500, replicationFactor: 1, assignments: [], configs: [] }
+  await client.request(createTopicsApi, { version: 5, message: { topics: [wide] } })
+  const many = <T>(value: T): T[] => Array.from({ length: COUNT }, () => value)
+
+  const { topics } = await client.request(metadataApi, { version: 9, message: { topics: many({ name: 'wide' }) } })
+  assert.deepEqual(
+    topics.map(({ name, partitions }) => [name, partitions.length]),
+    [['wide', 500]]
+  )
+  const resources = many({ resourceType: 4, resourceName: '1', configurationKeys: null })
+  const message = { resources, includeSynonyms: true, includeDocumentation: true }
+  const { results } = await client.request(describeConfigsApi, { version: 4, message })
+  assert.equal(results.length, 1)
+  const { groups } = await client.request(describeGroupsApi, { version: 5, message: { groups: many('g') } })
+  assert.equal(groups.length, 1)
 })
