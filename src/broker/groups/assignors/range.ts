@@ -16,7 +16,8 @@ export const rangeAssignor: Assignor = { name: 'range', assign }
 function assign({ members, partitionCount }: AssignmentInput): GroupAssignment {
   const ordered = members.toSorted(compareMembers)
   const assignment = new Map(ordered.map(({ memberId }) => [memberId, new Map<string, number[]>()]))
-  const topicIds = new Set(ordered.flatMap(member => [...member.topicIds]))
+  const topicIds = new Set<string>()
+  for (const member of ordered) for (const topicId of member.topicIds) topicIds.add(topicId)
   for (const topicId of topicIds) {
     const subscribers = ordered.filter(member => member.topicIds.has(topicId))
     const count = partitionCount(topicId)

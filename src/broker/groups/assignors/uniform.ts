@@ -35,15 +35,13 @@ function assign(input: AssignmentInput): GroupAssignment {
   const shares = input.members
     .toSorted(compareMembers)
     .map((member): Share => ({ member, topics: new Map(), count: 0 }))
-  const topicIds = new Set(shares.flatMap(({ member }) => [...member.topicIds]))
+  const topicIds = new Set<string>()
+  for (const { member } of shares) for (const topicId of member.topicIds) topicIds.add(topicId)
+  const isEqual = shares.every(({ member }) => member.topicIds.size === topicIds.size)
   const subscribers = new Map<string, Share[]>()
   for (const topicId of topicIds) {
-    subscribers.set(
-      topicId,
-      shares.filter(({ member }) => member.topicIds.has(topicId))
-    )
+    subscribers.set(topicId, isEqual ? shares : shares.filter(({ member }) => member.topicIds.has(topicId)))
   }
-  const isEqual = shares.every(({ member }) => member.topicIds.size === topicIds.size)
   const quotas = isEqual ? evenQuotas(shares, totalOf(topicIds, input)) : undefined
   const free = keep(shares, { topicIds, input, quotas })
   handOut(free, { subscribers, shares, isEqual })
@@ -127,13 +125,21 @@ function handOut(
  * Closes differences of two or more. From each member, a breadth-first search
  * along shared topics finds the nearest one with at least two partitions less;
  * every member on the way hands one partition on, so only the ends change.
+ *
+ * A search that finds nobody has seen all that the members on its way could
+ * find, so those of them who have no more are not searched from again until
+ * something has moved: it is most of the time that large groups would take.
  */
 function level(subscribers: ReadonlyMap<string, readonly Share[]>): void {
   const shares = new Set([...subscribers.values()].flat())
   for (let isMoved = true; isMoved;) {
     isMoved = false
+    const settled = new Set<Share>()
     for (const share of [...shares].toSorted((a, b) => b.count - a.count)) {
-      while (moveAway(share, subscribers)) isMoved = true
+      while (!settled.has(share) && moveAway(share, { subscribers, settled })) {
+        isMoved = true
+        settled.clear()
+      }
     }
   }
 }
@@ -145,7 +151,10 @@ interface Step {
   readonly topicId: string
 }
 
-function moveAway(start: Share, subscribers: ReadonlyMap<string, readonly Share[]>): boolean {
+function moveAway(
+  start: Share,
+  { subscribers, settled }: { subscribers: ReadonlyMap<string, readonly Share[]>; settled: Set<Share> }
+): boolean {
   const seenTopics = new Set<string>()
   const seen = new Set<Share>([start])
   const queue: Step[] = [{ share: start, from: undefined, topicId: '' }]
@@ -165,6 +174,7 @@ function moveAway(start: Share, subscribers: ReadonlyMap<string, readonly Share[
       }
     }
   }
+  for (const share of seen) if (share.count <= start.count) settled.add(share)
   return false
 }
 
