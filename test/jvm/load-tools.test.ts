@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { uniqueName } from '../support/cluster.ts'
 import { temporaryFolder } from '../support/comporta.ts'
-import { brokerWithTools, eventually, linesOf, ownedCount } from './tools.ts'
+import { brokerWithTools, eventually, isLongRun, linesOf, ownedCount } from './tools.ts'
 
 /** What the verifiable tools print, a JSON object in each line. */
 interface ToolEvent {
@@ -87,7 +87,7 @@ function assertAscending(offsets: readonly number[]): void {
   }
 }
 
-for (const codec of ['none', 'lz4'] as const) {
+for (const codec of isLongRun ? ['none', 'lz4', 'zstd'] : ['lz4']) {
   test(`the performance tools write and read 50,000 records with compression ${codec}`, async t => {
     const { tool } = await brokerWithTools(t)
     const topic = uniqueName('perf')

@@ -37,6 +37,9 @@ export interface BrokerWithTools {
   readonly start: (name: ToolName, args: string) => Promise<RunningTool>
 }
 
+/** Whether to run the variants that a short run, as in CI, leaves out: `JVM_TESTS=long`. */
+export const isLongRun = process.env['JVM_TESTS'] === 'long'
+
 const UNTIL_TIMEOUT_MS = 30_000
 const EVENTUALLY_TIMEOUT_MS = 60_000
 const POLL_INTERVAL_MS = 200

@@ -5,7 +5,7 @@ import { test, type TestContext } from 'node:test'
 import kafkajs from 'kafkajs'
 import { uniqueName } from '../support/cluster.ts'
 import { KAFKA_TOOLS, startKafkaTool } from '../support/kafka-jvm.ts'
-import { type BrokerWithTools, brokerWithTools, linesOf, type RunningTool, watch } from './tools.ts'
+import { type BrokerWithTools, brokerWithTools, isLongRun, linesOf, type RunningTool, watch } from './tools.ts'
 
 const recordCount = 4_000
 
@@ -19,7 +19,9 @@ async function recordsOf({ tool }: BrokerWithTools, topic: string): Promise<stri
   return linesOf(await tool('kafka-console-consumer', read))
 }
 
-for (const mode of ['', ' --group-mode --use-group-metadata']) {
+const groupMode = ' --group-mode --use-group-metadata'
+
+for (const mode of isLongRun ? ['', groupMode] : [groupMode]) {
   const how = mode === '' ? 'with assigned partitions' : 'as members of a group'
   test(`TransactionalMessageCopiers ${how}, aborting at random and killed, copy each record exactly once`, async t => {
     const world = await brokerWithTools(t)
