@@ -21,6 +21,7 @@ import type { BrokerState } from './broker-state.ts'
 import { leaderEpochError } from './01-fetch.ts'
 import { mayTopic } from './authorization.ts'
 import { type Caller, defineHandler, errorCode } from './handler.ts'
+import { repeated } from './repeated.ts'
 
 const READ_COMMITTED = 1
 
@@ -46,11 +47,14 @@ export const listOffsetsHandler = defineHandler({
   api: listOffsetsApi,
   handle: async (broker, request, caller) => {
     const isReadCommitted = request.isolationLevel === READ_COMMITTED
+    const isTwice = repeated(
+      request.topics.flatMap(({ name, partitions }) => partitions.map(each => keyOf(name, each)))
+    )
     const topics = await Promise.all(
       request.topics.map(async ({ name, partitions }) => ({
         name,
         partitions: await Promise.all(
-          partitions.map(each => lookUp(broker, { topic: name, caller, isReadCommitted }, each))
+          partitions.map(each => lookUp(broker, { topic: name, caller, isReadCommitted, isTwice }, each))
         )
       }))
     )
@@ -64,17 +68,25 @@ export const listOffsetsHandler = defineHandler({
   })
 })
 
+function keyOf(topic: string, { partitionIndex }: ListOffsetsRequestPartition): string {
+  return `${partitionIndex} ${topic}`
+}
+
 async function lookUp(
   broker: BrokerState,
-  { topic, caller, isReadCommitted }: { topic: string; caller: Caller; isReadCommitted: boolean },
-  { partitionIndex, currentLeaderEpoch, timestamp }: ListOffsetsRequestPartition
+  context: { topic: string; caller: Caller; isReadCommitted: boolean; isTwice: ReadonlySet<string> },
+  partition: ListOffsetsRequestPartition
 ): Promise<ListOffsetsResponsePartitionResponseInput> {
+  const { topic, caller, isReadCommitted, isTwice } = context
+  const { partitionIndex, currentLeaderEpoch, timestamp } = partition
   const { apiVersion } = caller
   const failed = (error: KafkaErrorName): ListOffsetsResponsePartitionResponseInput => ({
     partitionIndex,
     errorCode: errorCode(error)
   })
   if (!mayTopic(broker, caller, { operation: 'describe', name: topic })) return failed('TOPIC_AUTHORIZATION_FAILED')
+  // As in Kafka: a partition may be asked about once.
+  if (isTwice.has(keyOf(topic, partition))) return failed('INVALID_REQUEST')
   const log = broker.logs.topic(topic)?.logs[partitionIndex]
   if (log === undefined) return failed('UNKNOWN_TOPIC_OR_PARTITION')
   const epochError = leaderEpochError(log, currentLeaderEpoch)

@@ -20,10 +20,12 @@ export const offsetDeleteHandler = defineHandler({
     )
     const { error, errors } = await broker.groups.deleteOffsets(request.groupId, known)
     if (error !== 'NONE') return { errorCode: errorCode(error) }
+    const byPartition = new Map(
+      known.map(({ topic, partition }, index) => [`${partition} ${topic}`, errors[index] ?? 'NONE'])
+    )
     const errorOf = (topic: string, partition: number): number => {
       if (!allowed.has(topic)) return errorCode('TOPIC_AUTHORIZATION_FAILED')
-      const index = known.findIndex(each => each.topic === topic && each.partition === partition)
-      return errorCode(index < 0 ? 'UNKNOWN_TOPIC_OR_PARTITION' : (errors[index] ?? 'NONE'))
+      return errorCode(byPartition.get(`${partition} ${topic}`) ?? 'UNKNOWN_TOPIC_OR_PARTITION')
     }
     const topics = request.topics.map(({ name, partitions }) => ({
       name,

@@ -8,7 +8,10 @@ import {
   deleteTopicsApi,
   describeConfigsApi,
   describeGroupsApi,
-  metadataApi
+  listOffsetsApi,
+  metadataApi,
+  offsetCommitApi,
+  offsetDeleteApi
 } from '../../../src/protocol/index.ts'
 import { brokerFor, connectTo } from '../support.ts'
 
@@ -70,4 +73,32 @@ test('what is named very many times is described once', async t => {
   assert.equal(results.length, 1)
   const { groups } = await client.request(describeGroupsApi, { version: 5, message: { groups: many('g') } })
   assert.equal(groups.length, 1)
+})
+
+test('ListOffsets asks about a partition once, and OffsetDelete of very many does not stop the broker', async t => {
+  const broker = await brokerFor(t)
+  const client = await connectTo(t, broker)
+  const topic = { name: 't', numPartitions: 2, replicationFactor: 1, assignments: [], configs: [] }
+  await client.request(createTopicsApi, { version: 5, message: { topics: [topic] } })
+  const at = (partitionIndex: number): { partitionIndex: number; timestamp: bigint } => ({
+    partitionIndex,
+    timestamp: -1n
+  })
+  const asked = [{ name: 't', partitions: [at(0), at(1), at(0)] }]
+  const { topics } = await client.request(listOffsetsApi, { version: 7, message: { replicaId: -1, topics: asked } })
+  assert.deepEqual(
+    topics[0]?.partitions.map(({ errorCode }) => errorCode),
+    [42, 0, 42]
+  )
+
+  const partitions = [{ partitionIndex: 0, committedOffset: 1n, committedMetadata: '' }]
+  const commit = { groupId: 'g', memberId: '', generationIdOrMemberEpoch: -1, topics: [{ name: 't', partitions }] }
+  await client.request(offsetCommitApi, { version: 8, message: commit })
+  const named = Array.from({ length: 2 * COUNT }, (_each, index) => ({ partitionIndex: index < COUNT ? 0 : 7 }))
+  const startedMs = performance.now()
+  const message = { groupId: 'g', topics: [{ name: 't', partitions: named }] }
+  const deleted = await client.request(offsetDeleteApi, { version: 0, message })
+  assert.ok(performance.now() - startedMs < ENOUGH_MS)
+  const codes = deleted.topics[0]?.partitions.map(({ errorCode }) => errorCode) ?? []
+  assert.deepEqual([...new Set(codes)], [0, 3])
 })
