@@ -21,6 +21,7 @@ const MARKER_BYTES = 78
 /** A partition, as far as it can be waited for. */
 export interface WaitedPartition {
   readonly lastStableOffset: bigint
+  readonly highWatermark: bigint
 }
 
 /** What a reader of committed records knows of a partition. */
@@ -117,7 +118,13 @@ export class AppendSignals {
 }
 
 function stableOf(partitions: readonly WaitedPartition[]): Map<WaitedPartition, Stable> {
-  return new Map(partitions.map(each => [each, { offset: each.lastStableOffset, bytes: 0 }]))
+  return new Map(
+    partitions.map(each => {
+      const { lastStableOffset: offset, highWatermark } = each
+      // How much an open transaction holds back is not known: its end is worth a look.
+      return [each, { offset, bytes: offset < highWatermark ? Number.POSITIVE_INFINITY : 0 }]
+    })
+  )
 }
 
 /** How many of the appended bytes, and of those before them, the waiter may read now. */
