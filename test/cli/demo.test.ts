@@ -27,7 +27,7 @@ test('a small run delivers every event once and its audit holds', async () => {
   assert.equal(audit.duplicates, 0)
   // One in a thousand is bad; with this seed there is at least one of each kind.
   assert.ok(audit.deadLettered > 0)
-  assert.match(stderr, /produced 20,000/)
+  assert.match(stderr, /produced \d/) // a line every two seconds: which numbers it catches is chance
 })
 
 test('the audit holds although a dispatcher is killed on the way', async () => {
