@@ -95,12 +95,12 @@ test('a standalone worker copies a file through a topic, and goes on after it wa
   const groups = await tool('kafka-groups', '--list')
 
   assert.deepEqual(copied, numberedLines(0, 1_000))
-  // Connect delivers at least once: after a kill a line may come twice, but none is missing and each first one is in order.
+  // Connect delivers at least once: after a kill a line may come twice, but none is missing, and the order is kept.
   assert.deepEqual([...new Set(all)], numberedLines(0, 1_500))
   assert.match(groups, /^connect-lines-out\s+Classic\s+consumer/m)
 })
 
-test('a distributed worker with exactly-once sources goes on after it was killed, from its compacted topics', async t => {
+test('a distributed worker with exactly-once sources goes on, after a kill, from its compacted topics', async t => {
   const { broker, tool } = await brokerWithTools(t)
   const folder = temporaryFolder(t)
   const topic = uniqueName('lines')

@@ -22,7 +22,7 @@ export interface ToolOptions extends RunOptions {
 export interface RunningTool {
   /** The lines of its standard output so far. */
   readonly lines: readonly string[]
-  /** Resolves when the condition holds. @throws Error with the output, if the tool ends or 30 s pass before. */
+  /** Resolves when the condition holds. @throws Error with the output if the tool ends, or 30 s pass, before. */
   until(condition: (lines: readonly string[]) => boolean): Promise<void>
   /** Ends it, by SIGKILL unless told otherwise, and waits for its end. */
   stop(signal?: NodeJS.Signals): Promise<void>
@@ -31,7 +31,12 @@ export interface RunningTool {
 /** A broker, and tools that are told its address. */
 export interface BrokerWithTools {
   readonly broker: Broker
-  /** Runs a tool to its end; its arguments are split at blanks. @returns Its standard output. @throws Error with both outputs if it fails. */
+  /**
+   * Runs a tool to its end. Its arguments are split at blanks.
+   *
+   * @returns Its standard output.
+   * @throws Error with both outputs if it fails.
+   */
   readonly tool: (name: ToolName, args: string, options?: ToolOptions) => Promise<string>
   /** Starts a tool that ends with the test at the latest. */
   readonly start: (name: ToolName, args: string) => Promise<RunningTool>
