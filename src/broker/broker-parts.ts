@@ -59,7 +59,7 @@ export async function openParts(dataDir: string, options: BrokerOptions, setting
     const posed = options.poseAs === undefined ? undefined : featuresIn(options.poseAs)
     const features = await Features.open({ dataDir, nodeId, posed })
     const producerIds = await ProducerIds.open(dataDir)
-    const scramUsers = await ScramUsers.open(dataDir, options.scramUsers)
+    const scramUsers = await ScramUsers.open(dataDir, options.scramUsers, logger)
     const transactionMarkers = new PartitionMarkers({ logs, groups, signals })
     const transactions = new TransactionCoordinator({
       settings: transactionSettings(settings),

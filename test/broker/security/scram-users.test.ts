@@ -9,7 +9,7 @@ import { test, type TestContext } from 'node:test'
 import { scramServer } from '../../../src/broker/security/authentication/scram.ts'
 import { ScramUsers } from '../../../src/broker/security/authentication/scram-users.ts'
 import { converse } from '../../../src/client/sasl.ts'
-import { brokerFor } from '../support.ts'
+import { brokerFor, RecordingLogger } from '../support.ts'
 import { connectClient } from './support.ts'
 
 function folder(t: TestContext): string {
@@ -86,13 +86,16 @@ test('changes at the same time all count', async t => {
 test('initial users count at the first start only', async t => {
   const dataDir = folder(t)
   const listeners = [{ name: 'SASL_PLAINTEXT' }]
+  const logger = new RecordingLogger()
   const start = (password: string): ReturnType<typeof brokerFor> =>
-    brokerFor(t, { dataDir, listeners, scramUsers: [{ name: 'admin', password, iterations: 4096 }] })
+    brokerFor(t, { dataDir, listeners, logger, scramUsers: [{ name: 'admin', password, iterations: 4096 }] })
   const sasl = { mechanism: 'SCRAM-SHA-512', username: 'admin', password: 'first' } as const
   const first = await start('first')
   await connectClient(t, first.bootstrapServers, { sasl })
   await first.close()
+  assert.doesNotMatch(JSON.stringify(logger.lines), /are not read/)
   const second = await start('second')
+  assert.match(JSON.stringify(logger.lines), /those given now are not read/)
   await connectClient(t, second.bootstrapServers, { sasl })
 })
 

@@ -12,6 +12,7 @@ import fs from 'node:fs/promises'
 import path from 'node:path'
 import { PipelineError } from '../../../core/index.ts'
 import type { KafkaErrorName } from '../../../protocol/index.ts'
+import { type Logger, silentLogger } from '../../../telemetry/index.ts'
 import { readIfPresent, replaceFile } from '../../log/small-files.ts'
 import type { ScramUser } from './listener-options.ts'
 import {
@@ -28,6 +29,8 @@ import {
 const FILE = 'comporta-scram-users.json'
 const FILE_VERSION = 1
 const ITERATIONS_DEFAULT = 8192
+const ALREADY_THERE =
+  'the data folder has its users from an earlier start: those given now are not read; kafka-configs changes them'
 const TWICE = 'A user credential cannot be altered twice in the same request'
 
 /** A credential to remove. */
@@ -69,11 +72,17 @@ export class ScramUsers {
    * Opens the users of a data folder.
    *
    * @param initial - Users that are stored if the folder has no users yet, not even none: at the first start only.
+   * @param logger - Told when they are not, since a password that was changed there is not changed here.
    * @throws PipelineError `ERR_BROKER_DATA_DAMAGED`, and `ERR_BROKER_INVALID_SETTING` for a bad initial user.
    */
-  static async open(dataDir: string, initial: readonly ScramUser[] = []): Promise<ScramUsers> {
+  static async open(
+    dataDir: string,
+    initial: readonly ScramUser[] = [],
+    logger: Logger = silentLogger
+  ): Promise<ScramUsers> {
     const file = path.join(dataDir, FILE)
     const content = await readIfPresent(file)
+    if (content !== undefined && initial.length > 0) logger.info({ file }, ALREADY_THERE)
     if (content !== undefined) return new ScramUsers(file, parse(content.toString('utf8'), file))
     const users = new ScramUsers(file, await credentialsOf(initial))
     if (initial.length > 0) await users.#save(users.#users)
