@@ -56,13 +56,14 @@ export function upgrade(
   const { generation, protocolName } = classic
   const members = [...classic.members]
   const foreign = 'the group does not use the consumer embedded protocol'
-  if (classic.protocolType !== 'consumer' || protocolName === null) return refuse(foreign)
+  if (classic.protocolType !== 'consumer') return refuse(foreign)
   if (members.length > settings.memberCountMax) {
     return refuse('the group size exceeds the consumer group maximum size')
   }
   const converted: ConsumerMember[] = []
   for (const member of members) {
-    const subscription = readSubscription(subscriptionOf(member, protocolName))
+    // Before the first vote there is no elected strategy; all of a client's name the same topics.
+    const subscription = readSubscription(subscriptionOf(member, protocolName ?? member.protocols[0]?.name ?? null))
     if (subscription === undefined) return refuse(foreign)
     const assigned = readAssignment(member.assignment, topics)
     if (assigned === undefined) return refuse('an unsupported custom assignor is in use')

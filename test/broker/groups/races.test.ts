@@ -140,3 +140,31 @@ test('a group whose deletion cannot be written is there with its offsets', async
   assert.equal(await world.groups.deleteGroup('g'), 'NONE')
   assert.equal(world.groups.find('g'), undefined)
 })
+
+/*
+ * Symptom: a consumer of the consumer protocol ends with GROUP_ID_NOT_FOUND, which is fatal to clients. Cause: it came
+ * while the first members of the classic protocol waited for each other, before a strategy was elected.
+ */
+test('a group can be upgraded during its first classic rebalance', async () => {
+  const world = new CoordinatorWorld({ initialRebalanceDelayMs: 3000 })
+  const client = new ClassicClient(world)
+  const waiting = client.join()
+  const first = await world.heartbeat('m')
+  assert.equal(first.error, 'NONE')
+  assert.equal(await waiting, 'REBALANCE_IN_PROGRESS')
+  await world.restart()
+  assert.equal((await world.heartbeat('m', { memberEpoch: first.memberEpoch })).error, 'NONE')
+
+  const again = new ClassicClient(world)
+  assert.equal(await again.join(), 'NONE')
+  assert.ok(again.generation > 0)
+  // The client forgot its id with the refused request; its first membership ends with its session.
+  for (let second = 0; second < 12; second += 4) {
+    await world.pass(4000)
+    const reply = await world.heartbeat('m', { memberEpoch: 0 })
+    assert.equal(reply.error, 'NONE')
+    if ((await again.heartbeat()) === 'REBALANCE_IN_PROGRESS') await again.join()
+    await again.sync()
+  }
+  assert.equal(again.owned.length, 2)
+})
