@@ -21,6 +21,7 @@ import {
 import { authorizationError, maySeeTopic, mayTopic } from './authorization.ts'
 import type { BrokerState } from './broker-state.ts'
 import { type Caller, defineHandler, errorCode } from './handler.ts'
+import { distinct } from './repeated.ts'
 
 const BATCHED_GROUPS_VERSION = 8
 const TOPIC_ID_VERSION = 10
@@ -32,7 +33,8 @@ export const offsetFetchHandler = defineHandler({
     const { apiVersion } = caller
     const isStableRequired = request.requireStable
     if (apiVersion >= BATCHED_GROUPS_VERSION) {
-      return { groups: request.groups.map(group => fetchGroup(broker, group, { caller, isStableRequired })) }
+      // All offsets of a group may be many, and asking for them is a few bytes: once is enough.
+      return { groups: distinct(request.groups).map(group => fetchGroup(broker, group, { caller, isStableRequired })) }
     }
     const names = request.topics?.map(topic => ({ ...topic, topicId: ZERO_UUID })) ?? null
     const group = { groupId: request.groupId, memberId: null, memberEpoch: -1, topics: names }

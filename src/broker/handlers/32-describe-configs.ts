@@ -23,6 +23,7 @@ import {
 } from './config-rows.ts'
 import { BROKER_RESOURCE, brokerLayer, TOPIC_RESOURCE } from './config-resources.ts'
 import { type Caller, defineHandler, errorCode } from './handler.ts'
+import { distinct } from './repeated.ts'
 
 /** The handler of DescribeConfigs. */
 export const describeConfigsHandler = defineHandler({
@@ -38,10 +39,6 @@ export const describeConfigsHandler = defineHandler({
     }))
   })
 })
-
-function distinct(resources: readonly DescribeConfigsRequestResource[]): DescribeConfigsRequestResource[] {
-  return [...new Map(resources.map(resource => [JSON.stringify(resource), resource])).values()]
-}
 
 function describe(
   broker: BrokerState,

@@ -1,4 +1,4 @@
-/** Names that a request has more than once: found in one pass, since clients may name a hundred thousand. */
+/** What a request has more than once: found in one pass, since clients may name a hundred thousand things. */
 
 /** The names that are there more than once. */
 export function repeated(names: readonly string[]): ReadonlySet<string> {
@@ -9,4 +9,10 @@ export function repeated(names: readonly string[]): ReadonlySet<string> {
     else seen.add(name)
   }
   return twice
+}
+
+/** The values without those that say the same as one before. They must have a form in JSON. */
+export function distinct<T>(values: readonly T[]): T[] {
+  if (values.length < 2) return [...values]
+  return [...new Map(values.map(value => [JSON.stringify(value), value])).values()]
 }

@@ -11,7 +11,8 @@ import {
   listOffsetsApi,
   metadataApi,
   offsetCommitApi,
-  offsetDeleteApi
+  offsetDeleteApi,
+  offsetFetchApi
 } from '../../../src/protocol/index.ts'
 import { brokerFor, connectTo } from '../support.ts'
 
@@ -73,6 +74,9 @@ test('what is named very many times is described once', async t => {
   assert.equal(results.length, 1)
   const { groups } = await client.request(describeGroupsApi, { version: 5, message: { groups: many('g') } })
   assert.equal(groups.length, 1)
+  const asked = many({ groupId: 'g', memberId: null, memberEpoch: -1, topics: null })
+  const offsets = await client.request(offsetFetchApi, { version: 9, message: { groups: asked, requireStable: true } })
+  assert.equal(offsets.groups.length, 1)
 })
 
 test('ListOffsets asks about a partition once, and OffsetDelete of very many does not stop the broker', async t => {
