@@ -1,6 +1,6 @@
 /**
  * Random lives of a group whose members speak either protocol, at the coordinator:
- * they come, go, die, are silent for a while; the coordinator restarts; writes fail.
+ * they come, go, die, are silent for a while; the coordinator restarts; writes fail, or take their time.
  */
 
 import assert from 'node:assert/strict'
@@ -143,6 +143,7 @@ class Life {
   readonly random: SeededRandom
   readonly clients: Client[] = []
   #count = 0
+  #finishWrites = (): void => undefined
 
   constructor(seed: number) {
     this.random = new SeededRandom(seed)
@@ -155,7 +156,8 @@ class Life {
     if (some === undefined || (dice < 0.08 && this.clients.length < 6)) this.#add()
     else if (dice < 0.7) some.step()
     else if (dice < 0.78) await this.#remove(some, this.random.next() < 0.6)
-    else if (dice < 0.82) await this.world.restart()
+    else if (dice < 0.8) await this.#restart()
+    else if (dice < 0.82) this.#slowDown()
     else if (dice < 0.86) this.world.log.error = this.random.next() < 0.3 ? 'NOT_COORDINATOR' : 'NONE'
     else await this.world.pass(randomInt(this.random, 8000))
     if (dice >= 0.9) this.world.log.error = 'NONE'
@@ -169,7 +171,19 @@ class Life {
     this.clients.push(isModern ? new ModernClient(this.world, `m${this.#count}`) : new EagerClient(this.world))
   }
 
+  async #restart(): Promise<void> {
+    await this.world.restart()
+    this.#finishWrites()
+  }
+
+  /** Writes take until this is done again, or until somebody must be answered. */
+  #slowDown(): void {
+    this.#finishWrites()
+    this.#finishWrites = this.world.log.hold()
+  }
+
   async #remove(client: Client, isLeaving: boolean): Promise<void> {
+    this.#finishWrites()
     this.clients.splice(this.clients.indexOf(client), 1)
     if (isLeaving) await client.leave()
   }
@@ -191,6 +205,7 @@ class Life {
 
   /** Lets everyone go on until the dead are gone and all that live have what they shall have. */
   async settle(): Promise<void> {
+    this.#finishWrites()
     this.world.log.error = 'NONE'
     for (let round = 0; round < 80; round++) {
       for (const client of this.clients) {
