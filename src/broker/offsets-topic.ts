@@ -110,7 +110,13 @@ export class OffsetsTopic implements OffsetsLog {
     records: readonly GroupRecord[],
     producer: OffsetsProducer | undefined
   ): Promise<KafkaErrorName> {
-    const errors = await Promise.all(this.#batches(records, producer).map(batch => this.#appendBatch(log, batch)))
+    const batches = this.#batches(records, producer)
+    const { messageBytesMax, segmentBytes } = log.config
+    // All or nothing: the caller takes a refusal for one of all records, and so must the next replay.
+    if (batches.some(({ length }) => length > Math.min(messageBytesMax, segmentBytes))) {
+      return coordinatorError('MESSAGE_TOO_LARGE')
+    }
+    const errors = await Promise.all(batches.map(batch => this.#appendBatch(log, batch)))
     return errors.find(error => error !== 'NONE') ?? 'NONE'
   }
 

@@ -214,3 +214,18 @@ test('appends are answered when the topic cannot be created for any reason, and 
   assert.equal(await topic.append(0, [record]), 'NONE')
   assert.deepEqual(await replayed(topic), ['k'])
 })
+
+/**
+ * Symptom: a group that a restart finds with a member that was refused.
+ * Cause: a decision of more than one batch was written in part when one of them was larger than the log takes.
+ * Reach: any record of more than `max.message.bytes`, such as the metadata of a member.
+ */
+test('records of which one is too large are refused together', async t => {
+  const { topic } = await openTopic(t)
+  const small = { key: Buffer.from('small'), value: Buffer.alloc(10) }
+  const large = { key: Buffer.from('large'), value: Buffer.alloc(2_000_000) }
+
+  assert.equal(await topic.append(0, [small, large, small]), 'UNKNOWN_SERVER_ERROR')
+
+  assert.deepEqual(await replayed(topic), [])
+})
