@@ -456,8 +456,9 @@ export class ConsumerGroup {
   #nextTarget(epoch: number, scope: ChangeScope): { readonly epoch: number; readonly own: Partitions } {
     const { before, after, members, regexes, context, records } = scope
     const { assignmentEpoch, assignmentTimestampMs } = this.known
-    const isEarly =
-      assignmentTimestampMs >= 0 && context.nowMs - assignmentTimestampMs < this.settings.assignmentIntervalMs
+    const passedMs = context.nowMs - assignmentTimestampMs
+    // Below 0, the clock was set back before a restart: how long it has been is not known.
+    const isEarly = assignmentTimestampMs >= 0 && passedMs >= 0 && passedMs < this.settings.assignmentIntervalMs
     if (epoch === assignmentEpoch || isEarly) {
       return { epoch: assignmentEpoch, own: this.known.target(before.memberId) }
     }

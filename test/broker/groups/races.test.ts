@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { OffsetToCommit } from '../../../src/broker/groups/index.ts'
 import { ClassicClient, CoordinatorWorld } from './coordinator-support.ts'
+import { ConsumerHarness, namesOf } from './consumer-support.ts'
 import { GroupHarness } from './support.ts'
 
 const RETENTION_MS = 7 * 86_400_000
@@ -167,4 +168,21 @@ test('a group can be upgraded during its first classic rebalance', async () => {
     await again.sync()
   }
   assert.equal(again.owned.length, 2)
+})
+
+/*
+ * Symptom: new members get nothing for hours. Cause: the clock of the machine was set back while the broker was down,
+ * so the next assignment was too early for as long. Reach: machines that start without a clock of their own.
+ */
+test('a clock that was set back between two runs does not hold the next assignment up', () => {
+  const h = new ConsumerHarness({ assignmentIntervalMs: 1000 })
+  h.topics.set('t', 2)
+  const first = h.join('m1')
+  h.nowMs -= 3_600_000
+  h.restart()
+
+  h.join('m2')
+
+  const told = h.join('m1', { memberEpoch: first.memberEpoch, owned: first.assignment })
+  assert.equal(namesOf(told.assignment ?? new Map(), h.topics).length, 1)
 })
