@@ -2,8 +2,8 @@
  * The `.snapshot` files of a partition: written at roll, flush and close, found
  * again at recovery, and removed when newer ones make them useless.
  *
- * A snapshot that a crash cut short has a wrong checksum: it is removed and the
- * one before it is taken.
+ * They are put in place whole. One that the machine lost part of has a wrong
+ * checksum: it is removed and the one before it is taken.
  */
 
 import fs from 'node:fs/promises'
@@ -31,15 +31,21 @@ export class SnapshotFiles {
     this.#folder = folder
   }
 
-  /** Writes one snapshot; durable when it resolves. */
+  /**
+   * Writes one snapshot; durable when it resolves. One that is there already stays whole until then: it may be the
+   * only one, and the batches that it speaks of may be gone.
+   */
   async write(offset: bigint, content: Buffer): Promise<void> {
-    const handle = await fs.open(this.#path(offset), 'w')
+    // What a crash leaves of it is removed with the other temporary files of the folder, see `log-recovery.ts`.
+    const temporary = `${this.#path(offset)}.tmp`
+    const handle = await fs.open(temporary, 'w')
     try {
       await handle.writeFile(content)
       await handle.datasync()
     } finally {
       await handle.close()
     }
+    await fs.rename(temporary, this.#path(offset))
   }
 
   /**
