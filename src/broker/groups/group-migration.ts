@@ -5,8 +5,8 @@
  * Up: a member of the consumer protocol joins a classic group of consumers. All
  * members keep what they have; the generation becomes the epoch of the group, of
  * its members and of their target. Down: the last member of the consumer protocol
- * has gone. The rest keep what they were to have, as the assignment of a
- * generation that is the epoch of the group.
+ * has gone. The rest keep what they have, as the assignment of a generation that
+ * is the epoch of the group; what they were to have comes with the next one.
  *
  * Source: KIP-848, *Migration*; Kafka `group.consumer.migration.policy`.
  */
@@ -20,12 +20,13 @@ import {
   type ConsumerGroupSettings,
   type ConsumerMember,
   GroupRefusal,
+  type Partitions,
   type TopicsView
 } from './consumer-group-types.ts'
 import { readAssignment, readSubscription, subscriptionVersion, writeAssignment } from './consumer-subscription.ts'
 import type { MemberProtocol, StoredGroup } from './group-types.ts'
 import { subscriptionOf } from './member-table.ts'
-import { withEpoch } from './partition-maps.ts'
+import { unionOwned, withEpoch, withoutEpochs } from './partition-maps.ts'
 import { electProtocol } from './protocol-vote.ts'
 
 /** Values of `group.consumer.migration.policy`. */
@@ -129,7 +130,7 @@ export function downgrade(
       rebalanceTimeoutMs: member.rebalanceTimeoutMs,
       sessionTimeoutMs: member.classic?.sessionTimeoutMs ?? 0,
       subscription: subscription ?? Buffer.alloc(0),
-      assignment: writeAssignment(group.known.target(member.memberId), version, topics)
+      assignment: writeAssignment(heldBy(member), version, topics)
     }
   })
   const stored: StoredGroup = {
@@ -141,4 +142,9 @@ export function downgrade(
     members
   }
   return { stored, protocols }
+}
+
+/** What a member has or has not given back yet: until it joins again, nobody else may have it. */
+function heldBy({ assigned, pendingRevocation }: ConsumerMember): Partitions {
+  return withoutEpochs(unionOwned(assigned, pendingRevocation))
 }

@@ -186,3 +186,29 @@ test('a clock that was set back between two runs does not hold the next assignme
   const told = h.join('m1', { memberEpoch: first.memberEpoch, owned: first.assignment })
   assert.equal(namesOf(told.assignment ?? new Map(), h.topics).length, 1)
 })
+
+/*
+ * Symptom: two members read one partition until the first one hears of it. Cause: a downgrade in the middle of a
+ * reconciliation wrote down what the members were to have, and an upgrade took that for what they had.
+ */
+test('a group that goes down and up again while it reconciles knows who still has what', async () => {
+  const world = new CoordinatorWorld()
+  const modern = await world.heartbeat('m')
+  const classic = new ClassicClient(world)
+  await classic.start()
+  const told = await world.heartbeat('m', { memberEpoch: modern.memberEpoch, owned: modern.assignment })
+  await world.heartbeat('m', { memberEpoch: modern.memberEpoch, owned: told.assignment })
+  await classic.start()
+  assert.equal(classic.owned.length, 2)
+  await new ClassicClient(world).start()
+  await new ClassicClient(world).start()
+
+  await world.heartbeat('m', { memberEpoch: -1 })
+  assert.equal(world.state, 'classic PreparingRebalance')
+  await world.heartbeat('m2')
+
+  const group = world.groups.find('g')?.group
+  assert.ok(group?.type === 'consumer')
+  const known = [...(group.known.member(classic.memberId)?.assigned.values() ?? [])].flatMap(each => [...each.keys()])
+  assert.deepEqual(known.toSorted(), classic.owned.toSorted(), 'it has not been told to give one back')
+})
