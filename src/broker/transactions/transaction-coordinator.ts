@@ -20,7 +20,7 @@ import type { KafkaErrorName } from '../../protocol/index.ts'
 import type { Logger } from '../../telemetry/index.ts'
 import type { TransactionLog } from './state-topic.ts'
 import { type Decision, identityAfterEnd, NO_IDENTITY, type ProducerIdentity, Transaction } from './transaction.ts'
-import { encodeTransaction, readTransactionRecord } from './transaction-records.ts'
+import { encodeTransaction, readTransactionRecord, type TransactionRecord } from './transaction-records.ts'
 import { EPOCH_BUMP_VERSION, partitionsOf, type TopicPartition, type TransactionMetadata } from './transaction-state.ts'
 
 /** Waits between attempts to write markers, or what follows them. */
@@ -101,6 +101,8 @@ export class TransactionCoordinator {
   readonly #entries = new Map<string, Entry>()
   readonly #closing = new AbortController()
   readonly #work = new Set<Promise<void>>()
+  /** Those whose completion is under way. */
+  readonly #completing = new Set<Entry>()
   #timers: Timer[] = []
 
   constructor(options: TransactionCoordinatorOptions) {
@@ -125,7 +127,7 @@ export class TransactionCoordinator {
     const ids = this.#entries.size
     if (ids > 0) logger.info({ ids, unfinished: unfinished.length }, 'transactional ids were loaded')
     this.#timers = [
-      clock.every(settings.timeoutCheckMs, () => this.#inBackground(this.abortTimedOut())).unref(),
+      clock.every(settings.timeoutCheckMs, () => this.#check()).unref(),
       clock.every(settings.expirationCheckMs, () => this.#inBackground(this.removeExpired())).unref()
     ]
   }
@@ -270,12 +272,12 @@ export class TransactionCoordinator {
 
   /** Forgets ids that nobody has used for `transactional.id.expiration.ms`. */
   async removeExpired(): Promise<void> {
-    const { clock, settings, log, logger } = this.#options
+    const { clock, settings, logger } = this.#options
     for (const entry of this.#entries.values()) {
       const { transaction, transactionalId } = entry
       if (!transaction.isExpired(clock.now(), settings.idExpirationMs)) continue
       transaction.begin('Dead')
-      const error = await log.append(transactionalId, encodeTransaction(transactionalId, undefined))
+      const error = await this.#append(transactionalId, encodeTransaction(transactionalId, undefined))
       if (error === 'NONE') this.#entries.delete(transactionalId)
       else transaction.abandon()
       logger.info({ transactionalId, error }, 'a transactional id has expired')
@@ -329,12 +331,12 @@ export class TransactionCoordinator {
 
   async #store(entry: Entry, metadata: TransactionMetadata): Promise<KafkaErrorName> {
     const { transaction, transactionalId } = entry
-    const { log, logger, version } = this.#options
+    const { logger, version } = this.#options
     const valueVersion = version() > 0 ? 1 : 0
     // First: what cannot be encoded must not leave the id in the middle of a change.
     const record = encodeTransaction(transactionalId, metadata, { valueVersion })
     transaction.begin(metadata)
-    const error = await log.append(transactionalId, record)
+    const error = await this.#append(transactionalId, record)
     if (error === 'NONE') transaction.apply(metadata)
     else {
       transaction.abandon()
@@ -343,9 +345,24 @@ export class TransactionCoordinator {
     return error
   }
 
-  /** From `PrepareCommit` or `PrepareAbort` to the end, however often that takes. */
+  /** Never rejects: whatever the reason, the id must not stay in the middle of a change. */
+  async #append(transactionalId: string, record: TransactionRecord): Promise<KafkaErrorName> {
+    try {
+      return await this.#options.log.append(transactionalId, record)
+    } catch (error) {
+      this.#options.logger.error({ transactionalId, error: messageOf(error) }, 'the log of the transactions failed')
+      return 'UNKNOWN_SERVER_ERROR'
+    }
+  }
+
+  #check(): void {
+    for (const entry of this.#entries.values()) if (entry.transaction.isCompleting) this.#startCompletion(entry)
+    this.#inBackground(this.abortTimedOut())
+  }
+
+  /** From `PrepareCommit` or `PrepareAbort` to the end, however often that takes; if it is not under way. */
   #startCompletion(entry: Entry): void {
-    this.#inBackground(this.#complete(entry))
+    if (!this.#completing.has(entry)) this.#inBackground(this.#complete(entry))
   }
 
   /** Work that nobody waits for but `close`. What fails is taken up again by the next check or the next start. */
@@ -359,13 +376,19 @@ export class TransactionCoordinator {
 
   async #complete(entry: Entry): Promise<void> {
     const { clock, random } = this.#options
-    let left = partitionsOf(entry.transaction.current.partitions)
-    for (let failures = 0; !this.#closing.signal.aborted; failures++) {
-      if (failures > 0) await sleep(clock, backoffMs(RETRY_BACKOFF, failures, random), this.#closing.signal)
-      left = await this.#writeMarkers(entry, left)
-      if (left.length > 0) continue
-      const error = await this.#store(entry, entry.transaction.complete(clock.now()))
-      if (error === 'NONE') return this.#wake(entry)
+    this.#completing.add(entry)
+    try {
+      let left = partitionsOf(entry.transaction.current.partitions)
+      for (let failures = 0; !this.#closing.signal.aborted; failures++) {
+        if (failures > 0) await sleep(clock, backoffMs(RETRY_BACKOFF, failures, random), this.#closing.signal)
+        left = await this.#writeMarkers(entry, left)
+        if (left.length > 0) continue
+        const error = await this.#store(entry, entry.transaction.complete(clock.now()))
+        if (error === 'NONE') return this.#wake(entry)
+      }
+    } finally {
+      // In the turn in which it ends: the next completion of this id may begin right behind it.
+      this.#completing.delete(entry)
     }
   }
 

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { IdentityAnswer } from '../../../src/broker/transactions/index.ts'
+import type { IdentityAnswer, MarkerWriter } from '../../../src/broker/transactions/index.ts'
 import { turn } from '../../../src/core/index.ts'
 import { loadedCoordinator, MemoryMarkers, MemoryProducerIds, type TestCoordinator } from './support.ts'
 
@@ -132,6 +132,59 @@ for (const isCommit of [true, false]) {
     assert.deepEqual(await end(second, identity, { isCommit }), { error: 'NONE', producerId: 100n, producerEpoch: 1 })
   })
 }
+
+/**
+ * Symptom: a transactional id stayed in PrepareCommit, its records unread, until the broker started again.
+ * Cause: an exception ended the work on it, and nothing took that up.
+ * Reach: any failure that is not an answer, in the markers or in the log of the transactions.
+ */
+test('a completion that an exception has ended is taken up by the next check, once', async () => {
+  const markers = new MemoryMarkers()
+  let failureCount = 0
+  const markerWriter: MarkerWriter = {
+    write: (partition, marker) => {
+      if (failureCount > 0) return markers.write(partition, marker)
+      failureCount += 1
+      return Promise.reject(new Error('made by the test'))
+    }
+  }
+  const parts = await loadedCoordinator({ markers, markerWriter })
+  const identity = await begun(parts)
+  const ending = end(parts, identity)
+  await turn()
+  await parts.clock.advance(100)
+  assert.equal((await ending).error, 'NONE', 'answered, for the fate is stored')
+  assert.equal(parts.log.last(ID)?.state, 'PrepareCommit')
+  // Held up: the checks after the first one must leave alone what is under way.
+  markers.written.length = 0
+  markers.errors.set('orders/1', Array(8).fill('KAFKA_STORAGE_ERROR'))
+
+  await parts.clock.advance(10_000)
+  await parts.clock.advance(100_000)
+
+  assert.deepEqual(markers.written, ['orders/0 commit 100/1', 'orders/1 commit 100/1'])
+  assert.deepEqual(parts.log.states(ID), ['Empty', 'Ongoing', 'PrepareCommit', 'CompleteCommit'])
+  assert.equal((await parts.coordinator.initProducerId(ID, INIT)).error, 'NONE')
+})
+
+test('a log that throws instead of answering leaves no id in the middle of a change', async () => {
+  const parts = await loadedCoordinator()
+  const identity = await begun(parts)
+  const append = parts.log.append.bind(parts.log)
+  let failureCount = 2
+  parts.log.append = (...args) => {
+    failureCount -= 1
+    return failureCount < 0 ? append(...args) : Promise.reject(new Error('made by the test'))
+  }
+
+  const errors = [await end(parts, identity), await end(parts, identity), await end(parts, identity)]
+
+  assert.deepEqual(
+    errors.map(({ error }) => error),
+    ['UNKNOWN_SERVER_ERROR', 'UNKNOWN_SERVER_ERROR', 'NONE']
+  )
+  assert.equal(parts.log.last(ID)?.state, 'CompleteCommit')
+})
 
 test('closing ends the attempts, and the next start takes them up', async () => {
   const first = await loadedCoordinator()
