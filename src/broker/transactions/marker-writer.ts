@@ -30,10 +30,14 @@ export class PartitionMarkers implements MarkerWriter {
     this.#options = options
   }
 
-  async write({ topic, partition }: TopicPartition, marker: Marker): Promise<KafkaErrorName> {
+  async write({ topic, partition }: TopicPartition, decided: Marker): Promise<KafkaErrorName> {
     const { logs, groups, signals } = this.#options
     const log = logs.log(topic, partition)
     if (log === undefined) return 'UNKNOWN_TOPIC_OR_PARTITION'
+    // There is one coordinator: a partition that knows a higher epoch has it from this one, before it forgot. Its
+    // epoch is the leader epoch of a partition, which goes back when `leader-epoch-checkpoint` is damaged.
+    const knownEpoch = log.producers.get(decided.producerId)?.coordinatorEpoch ?? -1
+    const marker = { ...decided, coordinatorEpoch: Math.max(decided.coordinatorEpoch, knownEpoch) }
     if (topic === OFFSETS_TOPIC) return groups.completeTransaction(partition, marker)
     const { errorCode } = await log.appendMarker(marker)
     if (errorCode === KAFKA_ERRORS.NONE.code) signals.markerAppended(log)
