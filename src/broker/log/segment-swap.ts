@@ -186,6 +186,10 @@ async function finishSwap(swap: {
   const log = swaps.find(file => file.kind === LOG_SUFFIX)
   // Without the log among them the log has its final name already, and these are what it still lacks.
   const file = path.join(folder, log?.name ?? offsetFileName(baseOffset, LOG_SUFFIX))
+  if (!existsSync(file)) {
+    for (const { name } of swaps) await operations.remove(path.join(folder, name))
+    return
+  }
   const { size } = await fs.stat(file)
   const end = await scanSegment({ pool, path: file, endPosition: size, minOffset: baseOffset })
   pool.forget(file)

@@ -212,6 +212,25 @@ test('index files without a log, and leftovers of other work, are removed', asyn
   assert.equal(log.highWatermark, 1n)
 })
 
+/**
+ * Symptom: the broker did not start: ENOENT for a log of which only `….timeindex.swap` was there.
+ * Cause: index files of a compacted segment without a log were taken for what that log still lacks.
+ * Reach: a folder that lost a file, or that was put together by hand or from a backup.
+ */
+test('index files of a compacted segment whose log is not there are removed', async t => {
+  const folder = await writtenFolder(t, [batchOfCount(2)])
+  const strays = ['00000000000000000009.index.swap', '00000000000000000009.timeindex.swap']
+  for (const stray of strays) await fs.writeFile(path.join(folder, stray), Buffer.alloc(12, 1))
+
+  const log = await openLog(t, { folder })
+
+  assert.equal((await readAll(log)).length, 2)
+  assert.deepEqual(
+    (await fs.readdir(folder)).filter(name => name.startsWith('00000000000000000009')),
+    []
+  )
+})
+
 test('a retry is recognised after a restart: from the snapshot, from the log, and from both', async t => {
   const stamp = (baseSequence: number): { producerId: bigint; producerEpoch: number; baseSequence: number } => ({
     producerId: 3n,
