@@ -14,7 +14,7 @@ import { PartitionLog } from '../../../../src/broker/log/partition-log.ts'
 import { IndexCache } from '../../../../src/broker/log/segment-indexes.ts'
 import type { FolderOperations } from '../../../../src/broker/log/segment-swap.ts'
 import { type LogConfig, toLogConfig } from '../../../../src/broker/log/topic-config.ts'
-import { RecordCursor, isControl } from '../../../../src/protocol/index.ts'
+import { RecordCursor, isControl, isTransactional } from '../../../../src/protocol/index.ts'
 import { cleanUp, START_MS } from '../support.ts'
 
 /** Segments of a few hundred bytes, and cleaning at any dirty byte. */
@@ -109,7 +109,9 @@ export async function consume(
     const result = await log.read(next, bytesMax, { isReadCommitted })
     assert.equal(result.errorCode, 0, `read at ${next} failed with ${result.errorCode}`)
     if (result.records.length === 0) return seen
-    const aborted = new Map(result.abortedTransactions.map(each => [each.producerId, each.firstOffset]))
+    // One producer may have several in one answer.
+    const ahead = result.abortedTransactions.toSorted((a, b) => Number(a.firstOffset - b.firstOffset))
+    const aborted = new Set<bigint>()
     cursor.reset(result.records)
     let isFirst = true
     while (cursor.nextBatch()) {
@@ -117,9 +119,9 @@ export async function consume(
       const lastOffset = header.baseOffset + BigInt(header.lastOffsetDelta)
       assert.ok(!isFirst || lastOffset >= next, 'the first batch holds the wanted offset, or is behind it')
       isFirst = false
+      while ((ahead[0]?.firstOffset ?? lastOffset + 1n) <= lastOffset) aborted.add(ahead.shift()?.producerId ?? -1n)
       if (isControl(header.attributes)) aborted.delete(header.producerId)
-      const from = aborted.get(header.producerId)
-      const isAborted = isReadCommitted && from !== undefined && header.baseOffset >= from
+      const isAborted = isReadCommitted && isTransactional(header.attributes) && aborted.has(header.producerId)
       while (cursor.nextRecord()) {
         if (cursor.offset() < next || isAborted || isControl(header.attributes)) continue
         const [key, value] = [cursor.key(), cursor.value()]
