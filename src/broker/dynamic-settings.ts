@@ -119,10 +119,28 @@ function layerProblem(before: Texts, texts: Texts): string | undefined {
   return [...own, ...brokerConfigProblems(texts)][0]
 }
 
+/** Settings that are read where they matter, and have no row in the table. */
+const OTHER_SETTINGS: ReadonlySet<string> = new Set([
+  'advertised.listeners',
+  'broker.id',
+  'listeners',
+  'log.dir',
+  'log.dirs',
+  'log.flush.offset.checkpoint.interval.ms',
+  'node.id',
+  'producer.id.expiration.check.interval.ms'
+])
+/** Settings of listeners, which have a table of their own. */
+const LISTENER_SETTINGS = /^(listener\.|ssl\.|sasl\.|connections\.max\.reauth\.ms$)/
+
+/** Those of some names that have no effect here: misspelt, or settings of Kafka that one node does not need. */
+export function settingsWithoutEffect(names: readonly string[]): string[] {
+  return names.filter(name => !isKnown(name) && !LISTENER_SETTINGS.test(name))
+}
+
 /** Whether the broker has a setting; names that nobody knows are kept, as in Kafka. */
 function isKnown(name: string): boolean {
-  if (brokerSettingEntry(name) !== undefined) return true
-  if (['node.id', 'broker.id', 'listeners', 'advertised.listeners', 'log.dirs', 'log.dir'].includes(name)) return true
+  if (brokerSettingEntry(name) !== undefined || OTHER_SETTINGS.has(name)) return true
   return TOPIC_CONFIG_NAMES.some(topic => topicConfigEntry(topic).synonyms.some(synonym => synonym.name === name))
 }
 

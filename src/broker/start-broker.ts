@@ -25,6 +25,7 @@ import { authorizerSettings } from './security/acls/index.ts'
 import { hostAndPort, type Listener, resolveListeners } from './server/resolve-listeners.ts'
 import { BrokerSettings, invalidSettings } from './settings.ts'
 import { describeBroker } from './testing/describe.ts'
+import { settingsWithoutEffect } from './dynamic-settings.ts'
 import { createBrokerMetrics, observeBroker } from './metrics.ts'
 import { Endpoints, type Listening, startListening } from './start-listening.ts'
 import { Faults } from './testing/faults.ts'
@@ -65,6 +66,8 @@ interface Start {
 async function startIn(dataDir: string, start: Start): Promise<Broker> {
   const { options, settings, removeTemporary } = start
   const logger = options.logger ?? silentLogger
+  const idle = settingsWithoutEffect(Object.keys(options.config ?? {}))
+  if (idle.length > 0) logger.warn({ settings: idle }, 'settings without effect: this broker has none of these names')
   const parts = await openParts(dataDir, options, settings)
   const faults = new Faults(options.onRequest)
   const endpoints = new Endpoints()

@@ -258,3 +258,19 @@ test('a replication factor is taken only by a broker that was told to, with a wa
   const produced = await lenient.request(produceApi, { version: 9, message: { acks: -1, timeoutMs: 1000, topicData } })
   assert.equal(produced.responses[0]?.partitionResponses[0]?.errorCode, 0)
 })
+
+test('a setting that has no effect is named, for it may be misspelt', async t => {
+  const logger = new RecordingLogger()
+  const config = {
+    'log.retenton.hours': '1',
+    'num.network.threads': '3',
+    'log.retention.hours': '1',
+    'ssl.client.auth': 'none'
+  }
+  await brokerFor(t, { logger, config })
+  const warnings = logger.lines.filter(({ level, message }) => level === 'warn' && message.includes('without effect'))
+  assert.deepEqual(
+    warnings.map(({ fields }) => fields),
+    [{ settings: ['log.retenton.hours', 'num.network.threads'] }]
+  )
+})
