@@ -15,7 +15,7 @@ const UNSAVED_BYTES_MAX = 8192
 export class IndexSaver {
   readonly #environment: LogEnvironment
   readonly #logFields: Readonly<Record<string, unknown>>
-  #isSaving = false
+  #saving: Promise<void> | undefined
 
   constructor(environment: LogEnvironment, logFields: Readonly<Record<string, unknown>>) {
     this.#environment = environment
@@ -24,9 +24,13 @@ export class IndexSaver {
 
   /** Starts a write if enough entries wait and none is under way. */
   saveBeside(segment: Segment): void {
-    if (this.#isSaving || segment.unsavedIndexBytes < UNSAVED_BYTES_MAX) return
-    this.#isSaving = true
-    void this.#save(segment)
+    if (this.#saving !== undefined || segment.unsavedIndexBytes < UNSAVED_BYTES_MAX) return
+    this.#saving = this.#save(segment)
+  }
+
+  /** Resolves when no write is under way: the files are opened by path, which may belong to another log by then. */
+  async idle(): Promise<void> {
+    await this.#saving
   }
 
   async #save(segment: Segment): Promise<void> {
@@ -36,7 +40,7 @@ export class IndexSaver {
       // The entries stay in memory and are written with the next ones, at the latest by a flush, which reports.
       this.#environment.logger.warn({ ...this.#logFields, error: messageOf(error) }, 'index entries wait for the disk')
     } finally {
-      this.#isSaving = false
+      this.#saving = undefined
     }
   }
 }

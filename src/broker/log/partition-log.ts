@@ -436,7 +436,11 @@ export class PartitionLog {
     this.#isClosed = true
     this.#flusher.stop()
     await this.#tail.idle()
-    await this.#flusher.exclusive(() => this.#release())
+    await this.#flusher.exclusive(async () => {
+      await this.#release()
+      // The names are free for another log from now on: what a late read misses is not made any more.
+      for (const segment of this.#segments.all) this.#environment.indexes.retire(segment)
+    })
   }
 
   /** Says that the folder was renamed. */
@@ -452,6 +456,8 @@ export class PartitionLog {
 
   async #release(): Promise<void> {
     await this.#tail.idle()
+    await this.#indexSaver.idle()
+    await this.#environment.indexes.settled(this.#segments.all)
     for (const segment of this.#segments.all) for (const file of segment.paths) this.#environment.pool.forget(file)
     this.#changed()
   }
