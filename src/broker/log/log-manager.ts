@@ -175,7 +175,7 @@ export class LogManager {
     return this.#settings
   }
 
-  /** Bytes that a start after a crash would have to check now. */
+  /** Bytes that a start after a crash would have to check now, those of offline logs left out. */
   get unflushedBytes(): number {
     return this.#budget.unflushedBytes
   }
