@@ -111,7 +111,7 @@ export async function recoverLog(options: RecoveryOptions): Promise<RecoveredLog
 }
 
 /** Removes the files of a segment, the log first: a crash in between leaves indexes that the next start removes. */
-export async function removeFiles(segment: Segment): Promise<void> {
+async function removeFiles(segment: Segment): Promise<void> {
   for (const file of segment.paths) await fs.rm(file, { force: true })
 }
 

@@ -22,12 +22,13 @@ import type { AppendedBatch, AppendResult, RefusedBatch } from './append-result.
 import type { InvalidBatch } from './batch-validator.ts'
 import { encodeMarker } from './control-records.ts'
 import { systemErrorCode } from './disk.ts'
+import { FileRemoval } from './file-removal.ts'
 import { IndexSaver } from './index-saver.ts'
 import type { EpochEnd, LeaderEpochs } from './leader-epochs.ts'
 import type { LogEnvironment } from './log-environment.ts'
 import { type FlushTarget, LogFlusher } from './log-flusher.ts'
 import { LogReader } from './log-reader.ts'
-import { type RecoveredLog, recoverLog, removeFiles } from './log-recovery.ts'
+import { type RecoveredLog, recoverLog } from './log-recovery.ts'
 import { LogTail, type LogTailOwner, type TailBatch } from './log-tail.ts'
 import { preparePartitionFolder, saveLeaderEpochs } from './partition-folder.ts'
 import type {
@@ -44,7 +45,7 @@ import { readUnmixed } from './reread.ts'
 import { countToDelete } from './retention.ts'
 import type { Segment } from './segment.ts'
 import { SegmentList } from './segment-list.ts'
-import { swapSegments, TornSwapError } from './segment-swap.ts'
+import { swapSegments, systemFolder, TornSwapError } from './segment-swap.ts'
 import { SnapshotFiles } from './snapshot-files.ts'
 import { maxTimestampOffset, offsetForTimestamp, type TimestampedOffset } from './timestamp-lookup.ts'
 import {
@@ -77,6 +78,7 @@ export class PartitionLog {
   #logStartOffset: bigint
   readonly #flusher: LogFlusher
   readonly #indexSaver: IndexSaver
+  readonly #removal: FileRemoval
   #appendedBytes: number
   #isClosed = false
 
@@ -100,6 +102,7 @@ export class PartitionLog {
     })
     this.#reader = new LogReader(options.environment.pool, options.environment.indexes)
     this.#indexSaver = new IndexSaver(options.environment, this.#name())
+    this.#removal = new FileRemoval(options.environment.operations ?? systemFolder)
     this.#tail = new LogTail(this.#tailOwner(), recovered.nextOffset)
   }
 
@@ -519,14 +522,17 @@ export class PartitionLog {
       const count = countToDelete(this.#retentionInput(config()))
       // The segment that the writer has in hand stays, even while the next one is planned already.
       const dropped = this.#segments.dropOldest(Math.min(count, this.#segments.indexOf(this.#tail.writtenSegment)))
-      if (dropped.length === 0) return 0
+      if (dropped.length === 0) {
+        await this.#removeFiles([])
+        return 0
+      }
       const { baseOffset } = this.#segments.first
       if (baseOffset > this.#logStartOffset) this.#logStartOffset = baseOffset
       for (const segment of dropped) {
         this.#environment.indexes.forget(segment)
         for (const file of segment.paths) this.#environment.pool.forget(file)
-        await removeFiles(segment)
       }
+      await this.#removeFiles(dropped.flatMap(segment => segment.paths))
       await new SnapshotFiles(this.#folder).prune(this.#segments.all.map(segment => segment.baseOffset))
       const fields = { ...this.#name(), segments: dropped.length, logStartOffset: this.#logStartOffset.toString() }
       this.#environment.logger.info(fields, 'old segments were removed')
@@ -535,6 +541,12 @@ export class PartitionLog {
       if (this.#epochs.truncateUpTo(this.#logStartOffset)) await saveLeaderEpochs(this.#folder, this.#epochs)
       return dropped.length
     })
+  }
+
+  async #removeFiles(files: readonly string[]): Promise<void> {
+    const error = await this.#removal.remove(files)
+    const what = 'files of old segments are removed when it lets them go'
+    if (error !== undefined) this.#environment.trouble.note(error, what, this.#name())
   }
 
   #flushedLog(): ConstructorParameters<typeof LogFlusher>[0] {

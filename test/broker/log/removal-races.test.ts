@@ -248,3 +248,29 @@ test('a log that a torn swap has taken offline removes no files before the next 
     [1n, 2n, 3n, 4n, 5n]
   )
 })
+
+test('segments that the disk does not let go are removed later', async t => {
+  // Symptom: space of old segments was not freed, and their records were back after a restart. Cause: the first file
+  // that could not be removed ended the removal, and the log had forgotten the segments by then.
+  let errorCode: string | undefined = 'EROFS'
+  const operations = {
+    ...systemFolder,
+    remove: (file: string): Promise<void> =>
+      errorCode === undefined ? systemFolder.remove(file) : Promise.reject(systemError(errorCode))
+  }
+  const folder = await temporaryFolder(t)
+  const { log } = await openCleanable(t, { folder, config: { segmentBytes: 100 }, operations })
+  for (let index = 0; index < 5; index++) await log.append(batchOf([{ value: `v${index}` }]))
+  const logFiles = async (): Promise<number> => (await fs.readdir(folder)).filter(name => name.endsWith('.log')).length
+
+  assert.equal((await log.deleteRecords(3n)).errorCode, 0)
+  assert.equal(await logFiles(), 5)
+  errorCode = undefined
+  await log.applyRetention()
+
+  assert.equal(await logFiles(), 2)
+  assert.deepEqual(
+    (await readAll(log, 3n)).map(([, value]) => value),
+    ['v3', 'v4']
+  )
+})
