@@ -6,23 +6,21 @@
 import {
   isControl,
   isTransactional,
-  KAFKA_ERRORS,
   kafkaErrorName,
   type KafkaErrorName,
-  RecordBatchBuilder,
-  RecordCursor
+  RecordBatchBuilder
 } from '../protocol/index.ts'
-import { type Clock, messageOf, PipelineError } from '../core/index.ts'
+import { type Clock, messageOf } from '../core/index.ts'
 import type { Logger } from '../telemetry/index.ts'
 import type { GroupRecord, OffsetsLog, OffsetsMarker, OffsetsProducer } from './groups/index.ts'
 import type { AppendSignals } from './handlers/append-signals.ts'
+import { coordinatorError, replayBatches, type ReplayedBatch, visitRecords } from './internal-topic.ts'
 import { decodeMarker } from './log/control-records.ts'
 import type { LogManager, PartitionLog } from './log/index.ts'
 import type { BrokerSettings } from './settings.ts'
 
 /** Name of the topic. */
 export const OFFSETS_TOPIC = '__consumer_offsets'
-const REPLAY_BYTES = 1024 * 1024
 /** Below the default of `max.message.bytes`. */
 const BATCH_BYTES = 1_000_000
 
@@ -160,7 +158,7 @@ export class OffsetsTopic implements OffsetsLog {
    */
   async replay(...visitors: Parameters<OffsetsLog['replay']>): Promise<void> {
     for (const log of this.#options.logs.topic(OFFSETS_TOPIC)?.logs ?? []) {
-      await replayLog(log, batch => visitBatch(log, batch, visitors))
+      await replayBatches(log, 'committed offsets would be lost', batch => visitBatch(log, batch, visitors))
     }
   }
 
@@ -169,68 +167,17 @@ export class OffsetsTopic implements OffsetsLog {
   }
 }
 
-/** A batch that a replay has before it. */
-interface ReplayedBatch {
-  readonly cursor: RecordCursor
-  readonly bytes: Buffer
-  /** Records below are not part of the log any more. */
-  readonly fromOffset: bigint
-}
-
-/** Visits the batches of one partition. */
-async function replayLog(log: PartitionLog, visit: (batch: ReplayedBatch) => void): Promise<void> {
-  const cursor = new RecordCursor()
-  let offset = log.logStartOffset
-  while (offset < log.highWatermark) {
-    const { records, errorCode } = await log.read(offset, REPLAY_BYTES)
-    if (errorCode !== KAFKA_ERRORS.NONE.code || records.length === 0) throw unreadable(log, offset, errorCode)
-    cursor.reset(records)
-    let position = 0
-    while (cursor.nextBatch()) {
-      const { sizeBytes, baseOffset, lastOffsetDelta } = cursor.header
-      visit({ cursor, bytes: records.subarray(position, position + sizeBytes), fromOffset: offset })
-      position += sizeBytes
-      offset = baseOffset + BigInt(lastOffsetDelta) + 1n
-    }
-  }
-}
-
 function visitBatch(
   { partition }: PartitionLog,
-  { cursor, bytes, fromOffset }: ReplayedBatch,
+  batch: ReplayedBatch,
   [visit, visitMarker]: Parameters<OffsetsLog['replay']>
 ): void {
-  const { attributes, producerId } = cursor.header
+  const { attributes, producerId } = batch.cursor.header
   if (isControl(attributes)) {
-    const marker = decodeMarker(bytes)
+    const marker = decodeMarker(batch.bytes)
     if (marker !== undefined) visitMarker(partition, marker)
     return
   }
   const origin = { partition, producerId: isTransactional(attributes) ? producerId : undefined }
-  while (cursor.nextRecord()) {
-    const key = cursor.key()
-    if (key !== null && cursor.offset() >= fromOffset) visit(key, cursor.value(), origin)
-  }
-}
-
-function unreadable({ folder }: PartitionLog, offset: bigint, errorCode: number): PipelineError {
-  const reason = errorCode === KAFKA_ERRORS.NONE.code ? 'nothing is there' : kafkaErrorName(errorCode)
-  const text = `${folder} cannot be read at offset ${offset} (${reason}): committed offsets would be lost`
-  return new PipelineError('ERR_BROKER_DATA_DAMAGED', text, { fields: { folder, offset: offset.toString() } })
-}
-
-/** What a failed write means to a group member. Source: Kafka `CoordinatorOperationExceptionHelper`. */
-const COORDINATOR_ERRORS: Partial<Record<KafkaErrorName, KafkaErrorName>> = {
-  UNKNOWN_TOPIC_OR_PARTITION: 'COORDINATOR_NOT_AVAILABLE',
-  NOT_ENOUGH_REPLICAS: 'COORDINATOR_NOT_AVAILABLE',
-  REQUEST_TIMED_OUT: 'COORDINATOR_NOT_AVAILABLE',
-  KAFKA_STORAGE_ERROR: 'NOT_COORDINATOR',
-  NOT_LEADER_OR_FOLLOWER: 'NOT_COORDINATOR',
-  MESSAGE_TOO_LARGE: 'UNKNOWN_SERVER_ERROR',
-  RECORD_LIST_TOO_LARGE: 'UNKNOWN_SERVER_ERROR',
-  INVALID_FETCH_SIZE: 'UNKNOWN_SERVER_ERROR'
-}
-
-function coordinatorError(error: KafkaErrorName): KafkaErrorName {
-  return COORDINATOR_ERRORS[error] ?? error
+  visitRecords(batch, (key, value) => visit(key, value, origin))
 }

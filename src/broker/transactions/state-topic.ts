@@ -3,22 +3,16 @@
  * coordinator: created at first use, one record per change, replayed at start.
  */
 
-import {
-  KAFKA_ERRORS,
-  kafkaErrorName,
-  type KafkaErrorName,
-  RecordBatchBuilder,
-  RecordCursor
-} from '../../protocol/index.ts'
-import { type Clock, PipelineError } from '../../core/index.ts'
+import { kafkaErrorName, type KafkaErrorName, RecordBatchBuilder } from '../../protocol/index.ts'
+import type { Clock } from '../../core/index.ts'
 import { groupPartition } from '../groups/java-hash.ts'
+import { coordinatorError, replayBatches, visitRecords } from '../internal-topic.ts'
 import type { LogManager, PartitionLog } from '../log/index.ts'
 import type { BrokerSettings } from '../settings.ts'
 import type { TransactionRecord } from './transaction-records.ts'
 
 /** Name of the topic. */
 export const TRANSACTION_STATE_TOPIC = '__transaction_state'
-const REPLAY_BYTES = 1024 * 1024
 
 /** The log under the coordinator. */
 export interface TransactionLog {
@@ -98,7 +92,9 @@ export class StateTopic implements TransactionLog {
    *   would stay open for ever in its partitions.
    */
   async replay(visit: (key: Buffer, value: Buffer | null) => void): Promise<void> {
-    for (const log of this.#options.logs.topic(TRANSACTION_STATE_TOPIC)?.logs ?? []) await replayLog(log, visit)
+    for (const log of this.#options.logs.topic(TRANSACTION_STATE_TOPIC)?.logs ?? []) {
+      await replayBatches(log, 'transactions would be left unfinished', batch => visitRecords(batch, visit))
+    }
   }
 
   coordinatorEpochOf(transactionalId: string): number {
@@ -108,42 +104,4 @@ export class StateTopic implements TransactionLog {
   #log(transactionalId: string): PartitionLog | undefined {
     return this.#options.logs.topic(TRANSACTION_STATE_TOPIC)?.logs[this.partitionOf(transactionalId)]
   }
-}
-
-async function replayLog(log: PartitionLog, visit: (key: Buffer, value: Buffer | null) => void): Promise<void> {
-  const cursor = new RecordCursor()
-  let offset = log.logStartOffset
-  while (offset < log.highWatermark) {
-    const { records, errorCode } = await log.read(offset, REPLAY_BYTES)
-    if (errorCode !== KAFKA_ERRORS.NONE.code || records.length === 0) throw unreadable(log, offset, errorCode)
-    cursor.reset(records)
-    while (cursor.nextBatch()) {
-      while (cursor.nextRecord()) {
-        const key = cursor.key()
-        if (key !== null && cursor.offset() >= offset) visit(key, cursor.value())
-      }
-      offset = cursor.header.baseOffset + BigInt(cursor.header.lastOffsetDelta) + 1n
-    }
-  }
-}
-
-function unreadable({ folder }: PartitionLog, offset: bigint, errorCode: number): PipelineError {
-  const reason = errorCode === KAFKA_ERRORS.NONE.code ? 'nothing is there' : kafkaErrorName(errorCode)
-  const text = `${folder} cannot be read at offset ${offset} (${reason}): transactions would be left unfinished`
-  return new PipelineError('ERR_BROKER_DATA_DAMAGED', text, { fields: { folder, offset: offset.toString() } })
-}
-
-/** What a failed write means to a producer. Source: Kafka `TransactionStateManager.appendTransactionToLog`. */
-const COORDINATOR_ERRORS: Partial<Record<KafkaErrorName, KafkaErrorName>> = {
-  UNKNOWN_TOPIC_OR_PARTITION: 'COORDINATOR_NOT_AVAILABLE',
-  NOT_ENOUGH_REPLICAS: 'COORDINATOR_NOT_AVAILABLE',
-  REQUEST_TIMED_OUT: 'COORDINATOR_NOT_AVAILABLE',
-  KAFKA_STORAGE_ERROR: 'NOT_COORDINATOR',
-  NOT_LEADER_OR_FOLLOWER: 'NOT_COORDINATOR',
-  MESSAGE_TOO_LARGE: 'UNKNOWN_SERVER_ERROR',
-  RECORD_LIST_TOO_LARGE: 'UNKNOWN_SERVER_ERROR'
-}
-
-function coordinatorError(error: KafkaErrorName): KafkaErrorName {
-  return COORDINATOR_ERRORS[error] ?? error
 }
