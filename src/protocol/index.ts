@@ -59,7 +59,8 @@ export {
   type RecordBatchHeader,
   stampBatch,
   stampLogAppendTime,
-  writeBatchCrc
+  writeBatchCrc,
+  writeBatchHeader
 } from './record-batch.ts'
 export {
   type BatchStamp,

@@ -9,14 +9,7 @@
 
 import { PipelineError } from '../core/index.ts'
 import { compress, compressionId, type CompressionName } from './compression.ts'
-import {
-  batchAttributes,
-  BATCH_AT,
-  BATCH_HEADER_BYTES,
-  BATCH_MAGIC,
-  BATCH_OVERHEAD_BYTES,
-  writeBatchCrc
-} from './record-batch.ts'
+import { batchAttributes, BATCH_HEADER_BYTES, BATCH_MAGIC, writeBatchHeader } from './record-batch.ts'
 
 /** What a batch is built with. */
 export interface RecordBatchBuilderOptions {
@@ -157,24 +150,23 @@ export class RecordBatchBuilder {
       throw new PipelineError('ERR_PROTOCOL_VALUE_OUT_OF_RANGE', 'a record batch needs at least one record')
     }
     const batch = this.#assemble()
-    batch.writeBigInt64BE(stamp.baseOffset ?? 0n, 0)
-    batch.writeInt32BE(batch.length - BATCH_OVERHEAD_BYTES, BATCH_AT.length)
-    batch.writeInt32BE(stamp.partitionLeaderEpoch ?? -1, BATCH_AT.partitionLeaderEpoch)
-    batch.writeInt8(BATCH_MAGIC, BATCH_AT.magic)
-    const attributes = batchAttributes({
-      compressionId: compressionId(this.#compression),
-      isTransactional: stamp.isTransactional ?? false,
-      isControl: stamp.isControl ?? false
+    writeBatchHeader(batch, {
+      baseOffset: stamp.baseOffset ?? 0n,
+      partitionLeaderEpoch: stamp.partitionLeaderEpoch ?? -1,
+      magic: BATCH_MAGIC,
+      attributes: batchAttributes({
+        compressionId: compressionId(this.#compression),
+        isTransactional: stamp.isTransactional ?? false,
+        isControl: stamp.isControl ?? false
+      }),
+      lastOffsetDelta: this.#recordCount - 1,
+      baseTimestamp: BigInt(this.#baseTimestampMs),
+      maxTimestamp: BigInt(this.#maxTimestampMs),
+      producerId: stamp.producerId ?? -1n,
+      producerEpoch: stamp.producerEpoch ?? -1,
+      baseSequence: stamp.baseSequence ?? -1,
+      recordCount: this.#recordCount
     })
-    batch.writeInt16BE(attributes, BATCH_AT.attributes)
-    batch.writeInt32BE(this.#recordCount - 1, BATCH_AT.lastOffsetDelta)
-    batch.writeBigInt64BE(BigInt(this.#baseTimestampMs), BATCH_AT.baseTimestamp)
-    batch.writeBigInt64BE(BigInt(this.#maxTimestampMs), BATCH_AT.maxTimestamp)
-    batch.writeBigInt64BE(stamp.producerId ?? -1n, BATCH_AT.producerId)
-    batch.writeInt16BE(stamp.producerEpoch ?? -1, BATCH_AT.producerEpoch)
-    batch.writeInt32BE(stamp.baseSequence ?? -1, BATCH_AT.baseSequence)
-    batch.writeInt32BE(this.#recordCount, BATCH_AT.recordCount)
-    writeBatchCrc(batch, 0)
     return batch
   }
 

@@ -206,3 +206,24 @@ export function writeBatchCrc(buffer: Buffer, position: number): void {
   const end = position + buffer.readInt32BE(position + BATCH_AT.length) + BATCH_OVERHEAD_BYTES
   buffer.writeUInt32BE(crc32c(buffer, position + BATCH_AT.attributes, end), position + BATCH_AT.crc)
 }
+
+/**
+ * Finishes a batch whose records stand behind the room for its header: writes every field, then the CRC.
+ *
+ * @param batch - The whole batch and nothing else.
+ */
+export function writeBatchHeader(batch: Buffer, header: Omit<RecordBatchHeader, 'sizeBytes' | 'crc'>): void {
+  batch.writeBigInt64BE(header.baseOffset, BATCH_AT.baseOffset)
+  batch.writeInt32BE(batch.length - BATCH_OVERHEAD_BYTES, BATCH_AT.length)
+  batch.writeInt32BE(header.partitionLeaderEpoch, BATCH_AT.partitionLeaderEpoch)
+  batch.writeInt8(header.magic, BATCH_AT.magic)
+  batch.writeInt16BE(header.attributes, BATCH_AT.attributes)
+  batch.writeInt32BE(header.lastOffsetDelta, BATCH_AT.lastOffsetDelta)
+  batch.writeBigInt64BE(header.baseTimestamp, BATCH_AT.baseTimestamp)
+  batch.writeBigInt64BE(header.maxTimestamp, BATCH_AT.maxTimestamp)
+  batch.writeBigInt64BE(header.producerId, BATCH_AT.producerId)
+  batch.writeInt16BE(header.producerEpoch, BATCH_AT.producerEpoch)
+  batch.writeInt32BE(header.baseSequence, BATCH_AT.baseSequence)
+  batch.writeInt32BE(header.recordCount, BATCH_AT.recordCount)
+  writeBatchCrc(batch, 0)
+}

@@ -10,16 +10,14 @@
  */
 
 import {
-  BATCH_AT,
   BATCH_HEADER_BYTES,
-  BATCH_OVERHEAD_BYTES,
   compress,
   compressionOf,
   hasDeleteHorizon,
   isLogAppendTime,
   type RecordBatchHeader,
   type RecordCursor,
-  writeBatchCrc
+  writeBatchHeader
 } from '../../../protocol/index.ts'
 
 const DELETE_HORIZON_BIT = 0x40
@@ -151,20 +149,8 @@ function emptied(header: RecordBatchHeader): FilteredBatch {
 
 function batchOf(records: Buffer, header: RecordBatchHeader): Buffer {
   const batch = Buffer.allocUnsafe(BATCH_HEADER_BYTES + records.length)
-  batch.writeBigInt64BE(header.baseOffset, BATCH_AT.baseOffset)
-  batch.writeInt32BE(batch.length - BATCH_OVERHEAD_BYTES, BATCH_AT.length)
-  batch.writeInt32BE(header.partitionLeaderEpoch, BATCH_AT.partitionLeaderEpoch)
-  batch.writeInt8(header.magic, BATCH_AT.magic)
-  batch.writeInt16BE(header.attributes, BATCH_AT.attributes)
-  batch.writeInt32BE(header.lastOffsetDelta, BATCH_AT.lastOffsetDelta)
-  batch.writeBigInt64BE(header.baseTimestamp, BATCH_AT.baseTimestamp)
-  batch.writeBigInt64BE(header.maxTimestamp, BATCH_AT.maxTimestamp)
-  batch.writeBigInt64BE(header.producerId, BATCH_AT.producerId)
-  batch.writeInt16BE(header.producerEpoch, BATCH_AT.producerEpoch)
-  batch.writeInt32BE(header.baseSequence, BATCH_AT.baseSequence)
-  batch.writeInt32BE(header.recordCount, BATCH_AT.recordCount)
   records.copy(batch, BATCH_HEADER_BYTES)
-  writeBatchCrc(batch, 0)
+  writeBatchHeader(batch, header)
   return batch
 }
 
