@@ -3,6 +3,7 @@
 import { setTimeout as wait } from 'node:timers/promises'
 
 import { Cluster } from '../../src/client/index.ts'
+import { dispatcherConfig } from '../../src/config/index.ts'
 import { startDispatcher } from '../../src/dispatcher/index.ts'
 import { createTarget } from '../../src/targets/index.ts'
 import { startUsage } from './usage.ts'
@@ -16,25 +17,15 @@ const finish = startUsage()
 const dispatcher = await startDispatcher({
   cluster,
   target,
-  config: {
+  config: dispatcherConfig({
     groupId,
     topics: [topic],
-    assignors: ['cooperative-sticky'],
-    autoOffsetReset: 'earliest',
-    sessionTimeoutMs: 45_000,
-    heartbeatIntervalMs: 3000,
-    rebalanceTimeoutMs: 60_000,
     // The kafkajs program sends what a fetch left over at once; a tenth of a second is what the last records wait here.
-    batch: { recordsMax: 500, bytesMax: 5_242_880, ageMs: 100 },
-    payload: { format: 'json', include: ['offsets', 'timestamps', 'keys'] },
+    batch: { recordsMax: 500, ageMs: 100 },
     target: settings,
-    retry: { attemptsMax: 5, initialMs: 200, maxMs: 30_000 },
     concurrency: 12,
-    bufferBytes: 67_108_864,
-    breaker: { failuresMax: 5, openMs: 5000 },
-    deadLetterTopic: `${topic}-dead-letters`,
-    drainMs: 30_000
-  }
+    deadLetterTopic: `${topic}-dead-letters`
+  })
 })
 // Done when the group has accepted the end of every partition.
 for (;;) {

@@ -2,6 +2,7 @@
 
 export { HANDLER_TEMPLATE, PIPELINE_TEMPLATE } from './template.ts'
 export { loadPipelineFile, parsePipeline, pipelineJsonSchema } from './load.ts'
+export { dispatcherConfig, type DispatcherInput } from './dispatcher-config.ts'
 export type { Place, Problem } from './problems.ts'
 export type { DispatcherConfig, TargetConfig } from './schema/dispatcher.ts'
 export type { KafkaConfig, TopicConfig } from './schema/kafka.ts'

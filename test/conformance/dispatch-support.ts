@@ -4,11 +4,10 @@ import type { TestContext } from 'node:test'
 import { setTimeout as tick } from 'node:timers/promises'
 
 import { Admin, Appender, type AppendRecord, Cluster } from '../../src/client/index.ts'
+import { dispatcherConfig, type DispatcherConfig } from '../../src/config/index.ts'
 import { type Dispatcher, startDispatcher } from '../../src/dispatcher/index.ts'
 import { ModuleTarget, type Target } from '../../src/targets/index.ts'
 import { clusterForTest, type TestCluster } from '../support/cluster.ts'
-
-type DispatcherConfig = Parameters<typeof startDispatcher>[0]['config']
 
 /** What the target of a test gets. */
 export interface Payload {
@@ -91,11 +90,10 @@ export class Bench {
 
   /** Configuration of a dispatcher on the topic, quick to retry. */
   config(options: Partial<DispatcherConfig> = {}): DispatcherConfig {
-    return {
+    const config = dispatcherConfig({
       groupId: this.groupId,
       topics: [this.topic],
       assignors: ['cooperative-sticky', 'range'],
-      autoOffsetReset: 'earliest',
       sessionTimeoutMs: 10_000,
       heartbeatIntervalMs: 300,
       rebalanceTimeoutMs: 30_000,
@@ -107,9 +105,9 @@ export class Bench {
       bufferBytes: 16_777_216,
       breaker: { failuresMax: 5, openMs: 100 },
       deadLetterTopic: this.deadLetterTopic,
-      drainMs: 10_000,
-      ...options
-    }
+      drainMs: 10_000
+    })
+    return { ...config, ...options }
   }
 
   /** Starts a dispatcher that ends with the test. */

@@ -1,7 +1,7 @@
 /** Constructors of what the dispatcher's tests work on, with defaults. */
 
 import type { FetchedChunk } from '../../src/client/index.ts'
-import type { DispatcherConfig } from '../../src/config/index.ts'
+import { dispatcherConfig as checkedConfig, type DispatcherConfig } from '../../src/config/index.ts'
 import { RecordTable } from '../../src/dispatcher/record-table.ts'
 import { RecordBatchBuilder, RecordCursor } from '../../src/protocol/index.ts'
 import type { CompressionName } from '../../src/protocol/index.ts'
@@ -56,12 +56,10 @@ export function tableOf(baseOffset: bigint, records: readonly TestRecord[]): Rec
 
 /** A configuration with short times, for an embedded broker that allows sessions of a second. */
 export function dispatcherConfig({ topic, groupId }: { topic: string; groupId: string }): DispatcherConfig {
-  return {
+  const checked = checkedConfig({
     groupId,
     topics: [topic],
     assignors: ['cooperative-sticky'],
-    autoOffsetReset: 'earliest',
-    sessionTimeoutMs: 1000,
     heartbeatIntervalMs: 200,
     rebalanceTimeoutMs: 5000,
     batch: { recordsMax: 20, bytesMax: 1_000_000, ageMs: 20 },
@@ -73,7 +71,9 @@ export function dispatcherConfig({ topic, groupId }: { topic: string; groupId: s
     breaker: { failuresMax: 5, openMs: 100 },
     deadLetterTopic: `${topic}-dead`,
     drainMs: 5000
-  }
+  })
+  // Shorter than what a user may choose.
+  return { ...checked, sessionTimeoutMs: 1000 }
 }
 
 /** A seed for a random test: printed, and taken back from `TEST_SEED`. */

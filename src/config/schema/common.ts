@@ -29,3 +29,6 @@ export const listenHost: z.ZodDefault<z.ZodString> = z
 
 /** An http or https address. */
 export const httpUrl: z.ZodURL = z.url({ protocol: /^https?$/, error: 'not an http:// or https:// address' })
+
+/** Takes what is wrong with a setting. */
+export type Report = (path: PropertyKey[], message: string) => void

@@ -2,8 +2,9 @@
 
 import { z } from 'zod'
 
-import { topicName } from './common.ts'
+import { type Report, topicName } from './common.ts'
 import { dispatcherSchema } from './dispatcher.ts'
+import { checkDispatcher } from './dispatcher-rules.ts'
 import { kafkaSchema, topicSchema } from './kafka.ts'
 import { lambdaSchema } from './lambda.ts'
 import { producerSchema } from './producer.ts'
@@ -29,7 +30,6 @@ export const pipelineSchema = z.strictObject({
 export type PipelineConfig = z.infer<typeof pipelineSchema>
 
 type Sections = Pick<Partial<PipelineConfig>, 'producer' | 'dispatcher' | 'lambda'>
-type Report = (path: PropertyKey[], message: string) => void
 
 /** Reads each section on its own, so that rules can be checked in the sound ones when another is broken. */
 export function soundSections(value: unknown): Sections {
@@ -45,7 +45,7 @@ export function soundSections(value: unknown): Sections {
 /** Reports what each setting allows on its own, but not together with the others. */
 export function checkRules(sections: Sections, report: Report): void {
   checkProducer(sections, report)
-  checkDispatcher(sections, report)
+  if (sections.dispatcher !== undefined) checkDispatcher(sections.dispatcher, sections.lambda, report)
   checkLambda(sections, report)
 }
 
@@ -68,38 +68,6 @@ function checkProducer(pipeline: Sections, report: Report): void {
           report(['producer', 'route', 'topics', topic], `the value ${value} already goes to ${owner}`)
         owners.set(String(value), topic)
       }
-    }
-  }
-}
-
-function checkDispatcher(pipeline: Sections, report: Report): void {
-  const { dispatcher, lambda } = pipeline
-  if (dispatcher === undefined) return
-  if (dispatcher.topics.includes(dispatcher.deadLetterTopic)) {
-    report(
-      ['dispatcher', 'deadLetterTopic'],
-      'is also one of dispatcher.topics: a dead letter would come back for ever'
-    )
-  }
-  if (dispatcher.heartbeatIntervalMs * 3 > dispatcher.sessionTimeoutMs) {
-    report(['dispatcher', 'heartbeatIntervalMs'], 'must be at most a third of sessionTimeoutMs')
-  }
-  const { target } = dispatcher
-  if (target.type === 'lambda' && dispatcher.batch.bytesMax > 6_291_456) {
-    report(['dispatcher', 'batch', 'bytesMax'], 'AWS Lambda takes at most 6291456 bytes in one invocation')
-  }
-  if (target.type === 'lambda' && target.endpoint === undefined && lambda !== undefined) {
-    if (!Object.hasOwn(lambda.functions, target.functionName)) {
-      const names = Object.keys(lambda.functions).join(', ')
-      report(['dispatcher', 'target', 'functionName'], `is not one of lambda.functions (${names})`)
-    }
-    const functionMs = lambda.functions[target.functionName]?.timeoutMs ?? 0
-    if (target.timeoutMs <= functionMs) {
-      // The batch would be sent again while the function still works on it: twice, and out of order.
-      report(
-        ['dispatcher', 'target', 'timeoutMs'],
-        `must be more than the ${functionMs} ms that the function ${target.functionName} may take`
-      )
     }
   }
 }

@@ -1,0 +1,40 @@
+/** What each setting of `dispatcher:` allows on its own, but not together with the others. */
+
+import type { Report } from './common.ts'
+import type { DispatcherConfig } from './dispatcher.ts'
+import type { LambdaConfig } from './lambda.ts'
+
+/** Reports settings of the dispatcher that do not go together. */
+export function checkDispatcher(
+  dispatcher: DispatcherConfig,
+  lambda: LambdaConfig | undefined,
+  report: Report
+): void {
+  if (dispatcher.topics.includes(dispatcher.deadLetterTopic)) {
+    report(
+      ['dispatcher', 'deadLetterTopic'],
+      'is also one of dispatcher.topics: a dead letter would come back for ever'
+    )
+  }
+  if (dispatcher.heartbeatIntervalMs * 3 > dispatcher.sessionTimeoutMs) {
+    report(['dispatcher', 'heartbeatIntervalMs'], 'must be at most a third of sessionTimeoutMs')
+  }
+  const { target } = dispatcher
+  if (target.type === 'lambda' && dispatcher.batch.bytesMax > 6_291_456) {
+    report(['dispatcher', 'batch', 'bytesMax'], 'AWS Lambda takes at most 6291456 bytes in one invocation')
+  }
+  if (target.type === 'lambda' && target.endpoint === undefined && lambda !== undefined) {
+    if (!Object.hasOwn(lambda.functions, target.functionName)) {
+      const names = Object.keys(lambda.functions).join(', ')
+      report(['dispatcher', 'target', 'functionName'], `is not one of lambda.functions (${names})`)
+    }
+    const functionMs = lambda.functions[target.functionName]?.timeoutMs ?? 0
+    if (target.timeoutMs <= functionMs) {
+      // The batch would be sent again while the function still works on it: twice, and out of order.
+      report(
+        ['dispatcher', 'target', 'timeoutMs'],
+        `must be more than the ${functionMs} ms that the function ${target.functionName} may take`
+      )
+    }
+  }
+}
