@@ -12,7 +12,7 @@ import { uniqueName } from '../support/cluster.ts'
 import { temporaryFolder } from '../support/comporta.ts'
 import { startKafkaApplication } from '../support/kafka-jvm.ts'
 import { freePorts } from '../support/ports.ts'
-import { brokerWithTools, eventually, linesOf, type RunningTool, watch } from './tools.ts'
+import { brokerWithTools, eventually, inShortRun, linesOf, type RunningTool, watch } from './tools.ts'
 
 function numberedLines(from: number, count: number): string[] {
   return Array.from({ length: count }, (_, index) => `line ${from + index}`)
@@ -100,53 +100,57 @@ test('a standalone worker copies a file through a topic, and goes on after it wa
   assert.match(groups, /^connect-lines-out\s+Classic\s+consumer/m)
 })
 
-test('a distributed worker with exactly-once sources goes on, after a kill, from its compacted topics', async t => {
-  const { broker, tool } = await brokerWithTools(t)
-  const folder = temporaryFolder(t)
-  const topic = uniqueName('lines')
-  const [port = 0] = await freePorts(1)
-  await mkdir(join(folder, 'plugins'))
-  const worker = join(folder, 'worker')
-  const kinds = ['config', 'offset', 'status'] as const
-  const storage = kinds.map(kind => ({
-    [`${kind}.storage.topic`]: `connect-${kind}`,
-    [`${kind}.storage.replication.factor`]: '1'
-  }))
-  const group = {
-    'group.id': 'workers',
-    'exactly.once.source.support': 'enabled',
-    'session.timeout.ms': '6000',
-    'heartbeat.interval.ms': '1000',
-    'scheduled.rebalance.max.delay.ms': '0'
+test(
+  'a distributed worker with exactly-once sources goes on, after a kill, from its compacted topics',
+  { skip: inShortRun },
+  async t => {
+    const { broker, tool } = await brokerWithTools(t)
+    const folder = temporaryFolder(t)
+    const topic = uniqueName('lines')
+    const [port = 0] = await freePorts(1)
+    await mkdir(join(folder, 'plugins'))
+    const worker = join(folder, 'worker')
+    const kinds = ['config', 'offset', 'status'] as const
+    const storage = kinds.map(kind => ({
+      [`${kind}.storage.topic`]: `connect-${kind}`,
+      [`${kind}.storage.replication.factor`]: '1'
+    }))
+    const group = {
+      'group.id': 'workers',
+      'exactly.once.source.support': 'enabled',
+      'session.timeout.ms': '6000',
+      'heartbeat.interval.ms': '1000',
+      'scheduled.rebalance.max.delay.ms': '0'
+    }
+    const settings = Object.assign(workerSettings(broker.bootstrapServers, folder, port), group, ...storage)
+    await writeFile(worker, properties(settings as Record<string, string>))
+    await writeFile(join(folder, 'in.txt'), `${numberedLines(0, 200).join('\n')}\n`)
+    const { source, sink } = connectorsOf(folder, topic)
+
+    const first = await startWorker(t, worker)
+    await eventually('the worker serves its API', () => isOk(fetch(`http://127.0.0.1:${port}/connectors`)))
+    await putConnector(port, 'lines-in', { ...source, 'exactly.once.support': 'required' })
+    await putConnector(port, 'lines-out', sink)
+    await eventually('200 lines are copied', async () => (await linesOfFile(join(folder, 'out.txt'))).length === 200)
+    const groups = await tool('kafka-groups', '--list')
+    const configs = await Promise.all(kinds.map(kind => tool('kafka-topics', `--describe --topic connect-${kind}`)))
+    const transactions = await tool('kafka-transactions', 'list')
+    await appendFile(join(folder, 'in.txt'), `${numberedLines(200, 5_000).join('\n')}\n`)
+    await first.stop('SIGKILL')
+    const second = await startWorker(t, worker)
+    await eventually('all lines are copied', async () =>
+      (await linesOfFile(join(folder, 'out.txt'))).includes('line 5199')
+    )
+    await second.stop('SIGTERM')
+    const read = `--topic ${topic} --from-beginning --isolation-level read_committed --timeout-ms 3000`
+    const records = await tool('kafka-console-consumer', read)
+
+    assert.deepEqual(linesOf(records), numberedLines(0, 5_200))
+    assert.match(groups, /^workers\s+Classic\s+connect/m)
+    assert.match(transactions, /connect-cluster-workers-lines-in-0|workers-lines-in-0/)
+    for (const described of configs) assert.match(described, /cleanup\.policy=compact/)
   }
-  const settings = Object.assign(workerSettings(broker.bootstrapServers, folder, port), group, ...storage)
-  await writeFile(worker, properties(settings as Record<string, string>))
-  await writeFile(join(folder, 'in.txt'), `${numberedLines(0, 200).join('\n')}\n`)
-  const { source, sink } = connectorsOf(folder, topic)
-
-  const first = await startWorker(t, worker)
-  await eventually('the worker serves its API', () => isOk(fetch(`http://127.0.0.1:${port}/connectors`)))
-  await putConnector(port, 'lines-in', { ...source, 'exactly.once.support': 'required' })
-  await putConnector(port, 'lines-out', sink)
-  await eventually('200 lines are copied', async () => (await linesOfFile(join(folder, 'out.txt'))).length === 200)
-  const groups = await tool('kafka-groups', '--list')
-  const configs = await Promise.all(kinds.map(kind => tool('kafka-topics', `--describe --topic connect-${kind}`)))
-  const transactions = await tool('kafka-transactions', 'list')
-  await appendFile(join(folder, 'in.txt'), `${numberedLines(200, 5_000).join('\n')}\n`)
-  await first.stop('SIGKILL')
-  const second = await startWorker(t, worker)
-  await eventually('all lines are copied', async () =>
-    (await linesOfFile(join(folder, 'out.txt'))).includes('line 5199')
-  )
-  await second.stop('SIGTERM')
-  const read = `--topic ${topic} --from-beginning --isolation-level read_committed --timeout-ms 3000`
-  const records = await tool('kafka-console-consumer', read)
-
-  assert.deepEqual(linesOf(records), numberedLines(0, 5_200))
-  assert.match(groups, /^workers\s+Classic\s+connect/m)
-  assert.match(transactions, /connect-cluster-workers-lines-in-0|workers-lines-in-0/)
-  for (const described of configs) assert.match(described, /cleanup\.policy=compact/)
-})
+)
 
 async function startWorker(t: TestContext, settings: string): Promise<RunningTool> {
   return watch(t, await startKafkaApplication('org.apache.kafka.connect.cli.ConnectDistributed', [settings]))

@@ -44,6 +44,8 @@ export interface BrokerWithTools {
 
 /** Whether to run the variants that a short run, as in CI, leaves out: `JVM_TESTS=long`. */
 export const isLongRun = process.env['JVM_TESTS'] === 'long'
+/** For `skip`: the reason why a test of long JVM start-ups is left out of a short run; another covers its area. */
+export const inShortRun = isLongRun ? false : 'long: npm run test:jvm:long'
 
 const UNTIL_TIMEOUT_MS = 30_000
 const EVENTUALLY_TIMEOUT_MS = 60_000

@@ -5,7 +5,15 @@ import { test, type TestContext } from 'node:test'
 import kafkajs from 'kafkajs'
 import { uniqueName } from '../support/cluster.ts'
 import { KAFKA_TOOLS, startKafkaTool } from '../support/kafka-jvm.ts'
-import { type BrokerWithTools, brokerWithTools, isLongRun, linesOf, type RunningTool, watch } from './tools.ts'
+import {
+  brokerWithTools,
+  type BrokerWithTools,
+  inShortRun,
+  isLongRun,
+  linesOf,
+  type RunningTool,
+  watch
+} from './tools.ts'
 
 const recordCount = 4_000
 
@@ -66,7 +74,7 @@ async function openTransaction(t: TestContext, { broker }: BrokerWithTools, tran
   return topic
 }
 
-test('kafka-transactions finds an open transaction, shows its producer, and ends it', async t => {
+test('kafka-transactions finds an open transaction, shows its producer, and ends it', { skip: inShortRun }, async t => {
   const world = await brokerWithTools(t)
   const { tool } = world
   const topic = await openTransaction(t, world, 'stuck-application')

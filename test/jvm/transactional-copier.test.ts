@@ -17,7 +17,7 @@ import { uniqueName } from '../support/cluster.ts'
 import { spawnBound } from '../support/child-process.ts'
 import { KAFKA_TOOLS, runKafkaTool } from '../support/kafka-jvm.ts'
 import { freePorts } from '../support/ports.ts'
-import { brokerWithTools, linesOf } from './tools.ts'
+import { brokerWithTools, inShortRun, linesOf } from './tools.ts'
 
 const RECORD_COUNT = 30_000
 const KILL_COUNT_MAX = 5
@@ -61,45 +61,49 @@ class MortalBroker {
   }
 }
 
-test("Kafka's transactional copier copies every record once while the broker is killed again and again", async t => {
-  const broker = await MortalBroker.start(t)
-  const server = ['--bootstrap-server', broker.bootstrapServers]
-  const [input, output, group] = [uniqueName('in'), uniqueName('out'), uniqueName('group')]
-  for (const [topic, partitions] of [
-    [input, '1'],
-    [output, '3']
-  ] as const) {
-    const args = [...server, '--create', '--topic', topic, '--partitions', partitions]
-    await runKafkaTool(KAFKA_TOOLS['kafka-topics'], args)
-  }
-  const values = Array.from({ length: RECORD_COUNT }, (_, index) => `value-${index}`)
-  const stdin = `${values.join('\n')}\n`
-  await runKafkaTool(KAFKA_TOOLS['kafka-console-producer'], [...server, '--topic', input], { stdin })
+test(
+  "Kafka's transactional copier copies every record once while the broker is killed again and again",
+  { skip: inShortRun },
+  async t => {
+    const broker = await MortalBroker.start(t)
+    const server = ['--bootstrap-server', broker.bootstrapServers]
+    const [input, output, group] = [uniqueName('in'), uniqueName('out'), uniqueName('group')]
+    for (const [topic, partitions] of [
+      [input, '1'],
+      [output, '3']
+    ] as const) {
+      const args = [...server, '--create', '--topic', topic, '--partitions', partitions]
+      await runKafkaTool(KAFKA_TOOLS['kafka-topics'], args)
+    }
+    const values = Array.from({ length: RECORD_COUNT }, (_, index) => `value-${index}`)
+    const stdin = `${values.join('\n')}\n`
+    await runKafkaTool(KAFKA_TOOLS['kafka-console-producer'], [...server, '--topic', input], { stdin })
 
-  let isCopied = false
-  const names = `--input-topic ${input} --input-partition 0 --output-topic ${output} --consumer-group ${group}`
-  const how = `--transactional-id copy --max-messages ${RECORD_COUNT} --transaction-size 50 --enable-random-aborts`
-  const copierArgs = ['--broker-list', broker.bootstrapServers, '--group-mode', ...`${names} ${how}`.split(' ')]
-  const copying = runKafkaTool(KAFKA_TOOLS['transactional-message-copier'], copierArgs, { timeoutMs: 120_000 })
-  void copying.catch(() => undefined).finally(() => (isCopied = true))
-  let killCount = 0
-  while (!isCopied && killCount < KILL_COUNT_MAX) {
-    await delay(1500)
-    if (isCopied) break
-    await broker.kill()
-    await broker.revive()
-    killCount += 1
-  }
-  await copying
-  t.diagnostic(`the broker was killed ${killCount} times`)
+    let isCopied = false
+    const names = `--input-topic ${input} --input-partition 0 --output-topic ${output} --consumer-group ${group}`
+    const how = `--transactional-id copy --max-messages ${RECORD_COUNT} --transaction-size 50 --enable-random-aborts`
+    const copierArgs = ['--broker-list', broker.bootstrapServers, '--group-mode', ...`${names} ${how}`.split(' ')]
+    const copying = runKafkaTool(KAFKA_TOOLS['transactional-message-copier'], copierArgs, { timeoutMs: 120_000 })
+    void copying.catch(() => undefined).finally(() => (isCopied = true))
+    let killCount = 0
+    while (!isCopied && killCount < KILL_COUNT_MAX) {
+      await delay(1500)
+      if (isCopied) break
+      await broker.kill()
+      await broker.revive()
+      killCount += 1
+    }
+    await copying
+    t.diagnostic(`the broker was killed ${killCount} times`)
 
-  const all = `--topic ${output} --from-beginning --isolation-level read_committed --max-messages ${RECORD_COUNT}`
-  const consumed = await runKafkaTool(KAFKA_TOOLS['kafka-console-consumer'], [...server, ...all.split(' ')])
-  assert.deepEqual(linesOf(consumed.stdout).toSorted(), values.toSorted())
-  const dump = await runKafkaTool(KAFKA_TOOLS['kafka-consumer-groups'], [...server, '--describe', '--group', group])
-  assert.match(dump.stdout, new RegExp(`${input}\\s+0\\s+${RECORD_COUNT}\\s+${RECORD_COUNT}\\s+0`))
-  assert.ok(killCount > 0, 'the copier was too fast to be disturbed')
-})
+    const all = `--topic ${output} --from-beginning --isolation-level read_committed --max-messages ${RECORD_COUNT}`
+    const consumed = await runKafkaTool(KAFKA_TOOLS['kafka-console-consumer'], [...server, ...all.split(' ')])
+    assert.deepEqual(linesOf(consumed.stdout).toSorted(), values.toSorted())
+    const dump = await runKafkaTool(KAFKA_TOOLS['kafka-consumer-groups'], [...server, '--describe', '--group', group])
+    assert.match(dump.stdout, new RegExp(`${input}\\s+0\\s+${RECORD_COUNT}\\s+${RECORD_COUNT}\\s+0`))
+    assert.ok(killCount > 0, 'the copier was too fast to be disturbed')
+  }
+)
 
 test('a transactional load test is described by kafka-transactions, and none of it hangs', async t => {
   const { broker, tool } = await brokerWithTools(t)
