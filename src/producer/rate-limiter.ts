@@ -5,9 +5,8 @@
  * reservation is made at once and only its wait is slept through.
  */
 
-import { type Clock, sleep } from '../core/index.ts'
+import { type Clock, sleep, TokenBucket } from '../core/index.ts'
 import type { RateConfig } from './options.ts'
-import { TokenBucket } from './token-bucket.ts'
 
 /** Span of time whose records are let through together: long enough to sleep through, short enough to be smooth. */
 const SLICE_MS = 10

@@ -3,11 +3,10 @@
  * them, and hooks that tell what was made and what became of it, in columns.
  */
 
-import { type Clock, SeededRandom, sleep, systemClock } from '../../core/index.ts'
+import { type Clock, SeededRandom, sleep, systemClock, TokenBucket } from '../../core/index.ts'
 import type { Settlement } from '../delivery.ts'
 import type { Intake } from '../intake.ts'
 import type { GeneratorConfig } from '../options.ts'
-import { TokenBucket } from '../token-bucket.ts'
 import { OpenChunks } from './open-chunks.ts'
 import type { Source, SourceProgress } from './source.ts'
 import { type TruckBatch, TruckEvents } from './truck-events.ts'

@@ -1,5 +1,5 @@
 /**
- * Token bucket: how long to wait before the next records may go to Kafka.
+ * Token bucket: how long to wait before more may pass.
  *
  * Callers reserve: tokens are taken at once, the level may go below zero, and
  * the answer is the time after which that debt is paid. Waiting is therefore
@@ -25,9 +25,9 @@ const RAMP_START = 0.2
 
 /** A token bucket on one quantity. */
 export class TokenBucket {
-  readonly #perMs: number
-  readonly #capacity: number
-  readonly #rampUpMs: number
+  #perMs: number
+  #capacity: number
+  #rampUpMs: number
   #startMs: number | undefined
   #elapsedMs = 0
   #level = 0
@@ -51,13 +51,47 @@ export class TokenBucket {
    * @returns Milliseconds to wait before using them, 0 when they were there.
    */
   reserve(count: number, nowMs: number): number {
+    this.#earn(nowMs)
+    this.#level -= count
+    return this.#debtMs()
+  }
+
+  /**
+   * Milliseconds until all reservations are paid, 0 if they are. Takes nothing.
+   *
+   * @param nowMs - Monotonic time in milliseconds; the first call starts the ramp-up.
+   */
+  waitMs(nowMs: number): number {
+    this.#earn(nowMs)
+    return this.#debtMs()
+  }
+
+  /** Returns tokens that were reserved and not used; what is above the burst is lost with the next look. */
+  giveBack(count: number): void {
+    this.#level += count
+  }
+
+  /** Changes the rate from now on, without a ramp-up. What was earned or is owed stays. */
+  retune({ perSecond, burstMs }: Pick<TokenBucketOptions, 'perSecond' | 'burstMs'>, nowMs: number): void {
+    this.#earn(nowMs)
+    this.#startMs = nowMs
+    this.#elapsedMs = 0
+    this.#rampUpMs = 0
+    this.#perMs = perSecond / 1000
+    this.#capacity = this.#perMs * burstMs
+  }
+
+  #earn(nowMs: number): void {
     this.#startMs ??= nowMs
     const elapsedMs = Math.max(this.#elapsedMs, nowMs - this.#startMs)
     const earned = this.#earnedBy(elapsedMs) - this.#earnedBy(this.#elapsedMs)
     this.#elapsedMs = elapsedMs
-    this.#level = Math.min(this.#capacity, this.#level + earned) - count
+    this.#level = Math.min(this.#capacity, this.#level + earned)
+  }
+
+  #debtMs(): number {
     if (this.#level >= 0) return 0
-    return this.#timeOf(this.#earnedBy(elapsedMs) - this.#level) - elapsedMs
+    return this.#timeOf(this.#earnedBy(this.#elapsedMs) - this.#level) - this.#elapsedMs
   }
 
   /** All tokens earned from the start until `elapsedMs`: the integral of the rate. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { TokenBucket } from '../../src/producer/token-bucket.ts'
+import { TokenBucket } from '../../src/core/index.ts'
 
 test('a bucket starts empty: the first record waits for its own token', () => {
   const bucket = new TokenBucket({ perSecond: 100, burstMs: 1000 })
@@ -81,4 +81,29 @@ test('the wait within a ramp-up is as long as the debt takes to earn', () => {
 test('the wait for a debt that outlasts the ramp-up counts the full rate behind it', () => {
   const bucket = new TokenBucket({ perSecond: 1000, burstMs: 60_000, rampUpMs: 10_000 })
   assert.equal(Math.round(bucket.reserve(8000, 0)), 12_000) // 6,000 in the ramp, 2,000 at the full rate
+})
+
+test('what was reserved and not used is given back, and looking takes nothing', () => {
+  const bucket = new TokenBucket({ perSecond: 1000, burstMs: 100 })
+  bucket.reserve(50, 0)
+
+  assert.equal(bucket.waitMs(0), 50)
+  assert.equal(bucket.waitMs(10), 40)
+  bucket.giveBack(30)
+  assert.equal(bucket.waitMs(10), 10)
+  assert.equal(bucket.waitMs(20), 0)
+  bucket.giveBack(1000)
+  bucket.waitMs(20)
+  assert.equal(bucket.level, 100) // never above the burst
+})
+
+test('a new rate holds from now on, and a debt is paid at it', () => {
+  const bucket = new TokenBucket({ perSecond: 1000, burstMs: 100 })
+  bucket.reserve(100, 0)
+
+  bucket.retune({ perSecond: 100, burstMs: 10 }, 50) // 50 are still owed
+  assert.equal(bucket.waitMs(50), 500)
+  assert.equal(bucket.waitMs(450), 100)
+  bucket.waitMs(60_000)
+  assert.equal(bucket.level, 1) // 10 ms at 100 a second
 })
