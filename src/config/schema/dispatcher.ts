@@ -3,6 +3,7 @@
 import { z } from 'zod'
 
 import { httpUrl, integer, milliseconds, topicName } from './common.ts'
+import { filtersSchema, transformSchema } from './dispatcher-filter.ts'
 
 const retry = z
   .strictObject({
@@ -80,6 +81,8 @@ export const dispatcherSchema = z.strictObject({
       ageMs: milliseconds(0).default(1000).describe('A batch that is not full is sent after this time.')
     })
     .prefault({}),
+  filters: filtersSchema,
+  transform: transformSchema,
   payload,
   target: z.discriminatedUnion('type', [lambdaTarget, httpTarget, moduleTarget]),
   retry,
