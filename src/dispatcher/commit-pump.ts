@@ -24,6 +24,8 @@ const BACKOFF: BackoffOptions = { initialMs: 50, maxMs: 5000 }
 export interface CommitPumpOptions {
   /** Commits; rejects if the offsets were not accepted. */
   readonly commitOffsets: (offsets: readonly OffsetToCommit[]) => Promise<void>
+  /** What is to be committed for a partition by now, asked once per request. Default: what was noted. */
+  readonly newest?: (noted: OffsetToCommit) => OffsetToCommit
   /** Told when an offset was accepted. */
   readonly onCommitted: (committed: OffsetToCommit) => void
   /** Most moves of offsets that may wait to be accepted before commits count as late. At least 1. */
@@ -54,11 +56,14 @@ export class CommitPump {
     this.#options = options
   }
 
-  /** Notes a new offset to commit; a lower one than before is a mistake of the caller and is ignored. */
+  /**
+   * Notes a new offset to commit; a lower one than before is a mistake of the caller and is ignored. The same one
+   * again says that what is kept with it has changed.
+   */
   move(offset: OffsetToCommit): void {
     const key = keyOf(offset)
     const known = this.#moved.get(key)
-    if (known !== undefined && known.offset >= offset.offset) return
+    if (known !== undefined && known.offset > offset.offset) return
     this.#moved.set(key, offset)
     this.#movesWaiting += 1
     this.#checkLate()
@@ -85,7 +90,7 @@ export class CommitPump {
     while (this.#moved.size > 0) {
       this.#movesInFlight += this.#movesWaiting
       this.#movesWaiting = 0
-      const batch = this.#moved
+      const batch = this.#newest()
       this.#inFlight = new Map(batch)
       this.#moved = new Map()
       try {
@@ -102,6 +107,14 @@ export class CommitPump {
     this.#isRunning = false
     this.#nothingWaits()
     for (const wake of this.#idleWaiters.splice(0)) wake()
+  }
+
+  #newest(): Map<string, OffsetToCommit> {
+    const { newest } = this.#options
+    if (newest === undefined) return this.#moved
+    const batch = new Map<string, OffsetToCommit>()
+    for (const [key, noted] of this.#moved) batch.set(key, newest(noted))
+    return batch
   }
 
   /** All is committed, or what is not was given up. */

@@ -18,6 +18,8 @@ import {
   sleep
 } from '../core/index.ts'
 import type { Logger } from '../telemetry/index.ts'
+import type { Aside, BatchContext } from './lane-surroundings.ts'
+import type { Meters } from './meters.ts'
 import type { RecordTable } from './record-table.ts'
 import type { DeadRow } from './settlement.ts'
 
@@ -35,6 +37,14 @@ export interface DeadLetterOrigin {
   /** When the batch failed first, and now; epoch milliseconds. */
   readonly firstFailureMs: number
   readonly lastFailureMs: number
+}
+
+/** What puts rows into the dead letter topic. */
+export interface DeadLetterAsideOptions {
+  readonly groupId: string
+  readonly deadLetters: Pick<DeadLetterWriter, 'write'>
+  readonly meters: Meters
+  readonly clock: Clock
 }
 
 const REASON_LENGTH_MAX = 1000
@@ -56,6 +66,32 @@ export function deadLetterHeaders(table: RecordTable, dead: DeadRow, origin: Dea
   const headers = table.headers(dead.row)
   for (const [key, value] of added) headers.push({ key, value: Buffer.from(value, 'utf8') })
   return headers
+}
+
+/** Puts everything aside into the dead letter topic. */
+export class DeadLetterAside implements Aside {
+  readonly #options: DeadLetterAsideOptions
+
+  constructor(options: DeadLetterAsideOptions) {
+    this.#options = options
+  }
+
+  /** Writes dead letters and counts them once they are safe. `false` if the signal aborted before. */
+  async put(batch: BatchContext, rows: readonly DeadRow[], signal: AbortSignal): Promise<boolean> {
+    const { groupId, deadLetters, meters, clock } = this.#options
+    const { topic, partition, table } = batch
+    const nowMs = clock.now()
+    const firstFailureMs = batch.firstFailureMs ?? nowMs
+    const origin = { topic, partition, groupId, firstFailureMs, lastFailureMs: nowMs }
+    const records = rows.map(row => ({
+      key: table.key(row.row),
+      value: table.value(row.row),
+      headers: deadLetterHeaders(table, row, origin)
+    }))
+    if (!(await deadLetters.write(records, signal))) return false
+    for (const { errorClass } of rows) meters.deadLettered(errorClass)
+    return true
+  }
 }
 
 /** What a dead letter writer is made from. */

@@ -17,6 +17,8 @@ export interface DispatcherTotals {
   readonly deadLettered: number
   /** Records skipped on the target's word. */
   readonly skipped: number
+  /** Records that were left out: a filter or a transform did not want them. */
+  readonly filtered: number
   /** Invocations that found the target unavailable. */
   readonly unavailable: number
   /** Times that partitions came or went. */
@@ -34,6 +36,7 @@ export class Meters {
     retries: 0,
     deadLettered: 0,
     skipped: 0,
+    filtered: 0,
     unavailable: 0,
     rebalances: 0
   }
@@ -97,6 +100,13 @@ export class Meters {
     }
     if (decision.skippedCount > 0) this.#records.add(decision.skippedCount, { ...this.#attributes, result: 'skipped' })
     if (decision.retriedCount > 0) this.#retries.add(decision.retriedCount, this.#attributes)
+  }
+
+  /** Records were left out of their batch. */
+  filtered(recordCount: number): void {
+    if (recordCount === 0) return
+    this.totals.filtered += recordCount
+    this.#records.add(recordCount, { ...this.#attributes, result: 'filtered' })
   }
 
   /** A record is safe in the dead letter topic. */

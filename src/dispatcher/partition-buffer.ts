@@ -13,6 +13,7 @@
 import type { FetchedChunk } from '../client/index.ts'
 import { invariant, PipelineError } from '../core/index.ts'
 import { batchSizeAt, isLogAppendTime, readBatchHeader, RecordCursor } from '../protocol/index.ts'
+import type { RowSift } from './lane-surroundings.ts'
 import type { PayloadEncoder } from './payload.ts'
 import type { RecordTable } from './record-table.ts'
 
@@ -32,8 +33,12 @@ export interface UndeliverableRow {
 
 /** What `fill` has put into a table. */
 export interface FilledBatch {
-  /** Rows that went into the table but not into the payload. */
+  /** Rows that went into the table but not into the payload, because they cannot be sent. */
   readonly undeliverable: readonly UndeliverableRow[]
+  /** Rows that went into the table but not into the payload, because they are to be put aside. */
+  readonly parked: readonly number[]
+  /** Records that were left out: they are in neither. */
+  readonly droppedCount: number
   /** Where the batch ends: everything below is in it, or was not for us. */
   readonly nextOffset: bigint
 }
@@ -41,9 +46,17 @@ export interface FilledBatch {
 /** Where `fill` writes. */
 export interface BatchSink {
   readonly table: RecordTable
-  readonly encoder: PayloadEncoder
+  readonly encoder: Pick<PayloadEncoder, 'append'>
+  /** Asked for each row before it is encoded. */
+  readonly sift?: RowSift | undefined
   /** Most records of the batch, undeliverable ones included. */
   readonly recordsMax: number
+}
+
+interface Filling {
+  readonly undeliverable: UndeliverableRow[]
+  readonly parked: number[]
+  droppedCount: number
 }
 
 /** Fetched chunks of one partition, in offset order. */
@@ -128,24 +141,24 @@ export class PartitionBuffer {
    */
   fill(sink: BatchSink): FilledBatch | undefined {
     const from = this.#position
-    const undeliverable: UndeliverableRow[] = []
+    const filled: Filling = { undeliverable: [], parked: [], droppedCount: 0 }
     sink.table.reset(from)
     if (this.#failure !== undefined) throw this.#failure.error
     try {
-      for (let isMore = true; isMore;) isMore = this.#fillFromChunk(sink, undeliverable)
+      for (let isMore = true; isMore;) isMore = this.#fillFromChunk(sink, filled)
     } catch (error) {
       this.#failure = { error }
       // What was read before the broken batch is good: it goes first, and the error comes with the next call.
-      if (sink.table.count === 0) throw error
-      this.#position = sink.table.offset(sink.table.count - 1) + 1n
+      if (sink.table.count === 0 && filled.droppedCount === 0) throw error
+      this.#position = sink.table.baseOffset + BigInt(this.#lastDelta + 1)
     }
     if (this.#position === from) return undefined
-    this.#countedRecords -= sink.table.count
-    return { undeliverable, nextOffset: this.#position }
+    this.#countedRecords -= sink.table.count + filled.droppedCount
+    return { ...filled, nextOffset: this.#position }
   }
 
   /** Takes records of the first chunk; `false` when the batch is full or no chunk is left. */
-  #fillFromChunk(sink: BatchSink, undeliverable: UndeliverableRow[]): boolean {
+  #fillFromChunk(sink: BatchSink, filled: Filling): boolean {
     const chunk = this.#chunks[this.#head]
     if (chunk === undefined) return false
     if (!this.#isOpen) {
@@ -160,7 +173,7 @@ export class PartitionBuffer {
         return this.#leaveChunk(chunk)
       }
       this.#hasPendingRecord = false
-      if (!this.#take(sink, undeliverable)) {
+      if (!this.#take(sink, filled)) {
         this.#hasPendingRecord = true
         return false
       }
@@ -187,8 +200,8 @@ export class PartitionBuffer {
   #lastDelta = -1
 
   /** Takes the record under the cursor; `false` if the batch is full. */
-  #take(sink: BatchSink, undeliverable: UndeliverableRow[]): boolean {
-    const { table, encoder } = sink
+  #take(sink: BatchSink, filled: Filling): boolean {
+    const { table, encoder, sift } = sink
     if (this.#tableDelta === undefined || this.#tableBase !== table.baseOffset) {
       this.#tableBase = table.baseOffset
       this.#tableDelta = Number(this.#cursor.baseOffset - table.baseOffset)
@@ -200,8 +213,12 @@ export class PartitionBuffer {
       return true
     }
     const row = table.count
-    if (row > 0 && delta <= this.#lastDelta) throw this.#disorder(delta)
+    if (row + filled.droppedCount > 0 && delta <= this.#lastDelta) throw this.#disorder(delta)
     const isSound = table.add(this.#cursor, delta, this.#isLogAppendTime)
+    if (sift !== undefined && isSound) {
+      const siftVerdict = sift.sift(table, row)
+      if (siftVerdict !== 'deliver') return this.#sifted(siftVerdict, sink, { filled, delta })
+    }
     const verdict = isSound ? encoder.append(table, row) : 'malformed'
     if (verdict === 'full') {
       table.removeLast()
@@ -209,8 +226,22 @@ export class PartitionBuffer {
       return false
     }
     this.#lastDelta = delta
-    if (verdict !== 'added') undeliverable.push({ row, problem: verdict })
+    if (verdict !== 'added') filled.undeliverable.push({ row, problem: verdict })
     if (table.count >= sink.recordsMax) this.#position = table.baseOffset + BigInt(delta + 1)
+    return true
+  }
+
+  /** A row that is not sent: it is left out, or stays in the table without a place in the payload. */
+  #sifted(verdict: 'drop' | 'park', sink: BatchSink, at: { filled: Filling; delta: number }): boolean {
+    const { table } = sink
+    this.#lastDelta = at.delta
+    if (verdict === 'park') {
+      at.filled.parked.push(table.count - 1)
+    } else {
+      table.removeLast()
+      at.filled.droppedCount += 1
+    }
+    if (table.count >= sink.recordsMax) this.#position = table.baseOffset + BigInt(at.delta + 1)
     return true
   }
 

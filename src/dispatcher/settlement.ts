@@ -148,6 +148,11 @@ export class Settlement {
     if (rows.length > 0) this.#push({ rows, sends: 0, isSplit: false })
   }
 
+  /** Sets the rows to be delivered, in groups that are sent one after another. */
+  beginGroups(groups: readonly (readonly number[])[]): void {
+    for (const rows of groups.toReversed()) if (rows.length > 0) this.#push({ rows, sends: 0, isSplit: false })
+  }
+
   /** The rows to send next; `undefined` when all have left. */
   get current(): Group | undefined {
     return this.#stack.at(-1)

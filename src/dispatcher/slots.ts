@@ -18,9 +18,23 @@ export type SlotResult =
   /** Nothing was sent, or the answer was not waited for. */
   | { readonly kind: 'released' }
 
+/** What an invocation takes of the target, known once its payload is encoded. */
+export interface SlotCharge {
+  readonly records: number
+  /** Bytes of the payload. */
+  readonly bytes: number
+}
+
 /** Leave for one invocation; give it back exactly once. */
 export interface Slot {
+  /** Says what the invocation is about to take; at most once, before `release`. */
+  charge(charge: SlotCharge): void
   release(result: SlotResult): void
+}
+
+/** Who wants leave. */
+export interface SlotAsker {
+  readonly topic: string
 }
 
 /** Limits of the slots. */
@@ -69,7 +83,7 @@ export class SlotQueue {
   }
 
   /** Waits for leave; `undefined` once the signal aborts. */
-  acquire(signal: AbortSignal): Promise<Slot | undefined> {
+  acquire(signal: AbortSignal, _asker?: SlotAsker): Promise<Slot | undefined> {
     if (signal.aborted) return Promise.resolve(undefined)
     return new Promise(resolve => {
       const onAbort = (): void => {
@@ -113,7 +127,7 @@ export class SlotQueue {
       if (waiter === undefined) return
       this.#inFlight += 1
       waiter.stopListening()
-      waiter.resolve({ release: result => this.#release(permit.kind === 'probe', result) })
+      waiter.resolve({ charge: () => undefined, release: result => this.#release(permit.kind === 'probe', result) })
     }
   }
 

@@ -1,7 +1,7 @@
 /** What a dispatcher says of itself: a snapshot for `status()`, the console and the demonstration. */
 
 import type { BreakerState } from './breaker.ts'
-import type { Lane, LaneState } from './lane.ts'
+import type { AnyLane, LaneState } from './lane-surroundings.ts'
 import type { DispatcherTotals } from './meters.ts'
 
 /** What a dispatcher is doing. */
@@ -40,7 +40,7 @@ export interface DispatcherStatus {
 /** What a snapshot is made from. */
 export interface StatusInput extends Omit<DispatcherStatus, 'partitions'> {
   readonly lanes: readonly {
-    readonly lane: Lane
+    readonly lane: AnyLane
     readonly isPaused: boolean
     readonly committed: bigint | undefined
     /** High watermark. */

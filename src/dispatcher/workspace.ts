@@ -6,15 +6,46 @@
  * batch is not kept.
  */
 
-import { createPayloadEncoder, type PayloadEncoder, type PayloadOptions } from './payload.ts'
+import {
+  type AppendVerdict,
+  createPayloadEncoder,
+  type PayloadEncoder,
+  type PayloadLimits,
+  type PayloadOptions
+} from './payload.ts'
 import { RecordTable } from './record-table.ts'
 
 /** Table and encoder of one batch. */
 export interface Workspace {
   readonly table: RecordTable
   readonly encoder: PayloadEncoder
+  /** Stands in for the encoder where a batch is filled that is encoded later. */
+  readonly gauge: SizeGauge
   /** Whether somebody may still read the last payload: then the next one is written elsewhere. */
   isShared: boolean
+}
+
+/** Takes rows as an encoder does, but only adds up their sizes: for values that change before they are encoded. */
+export class SizeGauge {
+  readonly #limits: PayloadLimits
+  #bytes = 0
+
+  constructor(limits: PayloadLimits) {
+    this.#limits = limits
+  }
+
+  /** Starts a batch. */
+  begin(): void {
+    this.#bytes = 0
+  }
+
+  /** Takes a row if it fits, and the first in any case. */
+  append(table: RecordTable, row: number): AppendVerdict {
+    const bytes = table.valueEnd(row) - table.valueStart(row)
+    if (this.#bytes > 0 && this.#bytes + bytes > this.#limits.bytesMax) return 'full'
+    this.#bytes += bytes
+    return 'added'
+  }
 }
 
 /** Lends workspaces. */
@@ -32,7 +63,14 @@ export class WorkspacePool {
   /** Takes a workspace. */
   acquire(): Workspace {
     const encoder = (): PayloadEncoder => createPayloadEncoder(this.#payload)
-    return this.#free.pop() ?? { table: new RecordTable(), encoder: encoder(), isShared: false }
+    return (
+      this.#free.pop() ?? {
+        table: new RecordTable(),
+        encoder: encoder(),
+        gauge: new SizeGauge(this.#payload.limits),
+        isShared: false
+      }
+    )
   }
 
   /** Gives it back. The table must not be read any more. */

@@ -6,6 +6,7 @@
 import assert from 'node:assert/strict'
 
 import { type Random, randomInt, SeededRandom, VirtualClock } from '../../src/core/index.ts'
+import { DeadLetterAside, type DeadLetterWriter } from '../../src/dispatcher/dead-letters.ts'
 import type { LaneSurroundings, LaneView } from '../../src/dispatcher/lane-surroundings.ts'
 import { Lane } from '../../src/dispatcher/lane.ts'
 import { Meters } from '../../src/dispatcher/meters.ts'
@@ -79,6 +80,7 @@ export class World {
     }
     const limits = { bytesMax: 100_000, bodyBytesMax: 100_000 }
     const payload = { format: 'json', include: ['offsets', 'keys'], limits, origin: { bootstrapServers: '' } } as const
+    const meters = new Meters(noopMeter, 'g')
     this.around = {
       groupId: 'g',
       target: {
@@ -98,9 +100,14 @@ export class World {
         onBreaker: () => undefined
       }),
       workspaces: new WorkspacePool(payload, this.options.concurrency),
-      deadLetters: { write: this.#writeDeadLetters },
+      aside: new DeadLetterAside({
+        groupId: 'g',
+        deadLetters: { write: this.#writeDeadLetters },
+        meters,
+        clock: this.clock
+      }),
       health: { answeredSentMs: Number.NEGATIVE_INFINITY },
-      meters: new Meters(noopMeter, 'g'),
+      meters,
       clock: this.clock,
       random: this.random,
       logger: silentLogger,
@@ -249,7 +256,7 @@ export class World {
     }
   }
 
-  readonly #writeDeadLetters: LaneSurroundings['deadLetters']['write'] = async (records, signal) => {
+  readonly #writeDeadLetters: DeadLetterWriter['write'] = async (records, signal) => {
     do {
       await new Promise<void>(resolve => this.clock.after(5, resolve))
       if (signal.aborted) return false

@@ -1,0 +1,270 @@
+/**
+ * The partitions of a member: their lanes from assignment to the last commit.
+ *
+ * Giving a partition back: nothing new is started, what is at the target may
+ * finish within `drainMs`, completed offsets are committed, and only then is
+ * the partition released. Whatever answers later belongs to a lane that is
+ * gone: it moves no offset, and the member would refuse the commit anyway.
+ */
+
+import type {
+  AssignedPartition,
+  FetchedChunk,
+  FetchPartitionError,
+  OffsetToCommit,
+  TopicPartition
+} from '../client/index.ts'
+import { type Clock, messageOf, sleep, within } from '../core/index.ts'
+import type { Logger } from '../telemetry/index.ts'
+import type { CommitPump } from './commit-pump.ts'
+import type { Intake } from './intake.ts'
+import type { FetcherLike, KafkaSide } from './kafka-side.ts'
+import type { LaneOptions } from './lane.ts'
+import type { AnyLane, LaneView } from './lane-surroundings.ts'
+import type { Meters } from './meters.ts'
+
+/** Limits of giving partitions back, in milliseconds, and where to go on when an offset is gone. */
+export interface AssignmentSettings {
+  readonly drainMs: number
+  readonly rebalanceTimeoutMs: number
+  readonly autoOffsetReset: 'earliest' | 'latest'
+}
+
+/** What assignments are made from. */
+export interface AssignmentsOptions {
+  readonly settings: AssignmentSettings
+  readonly fetcher: FetcherLike
+  readonly intake: Intake<LaneView>
+  readonly pump: CommitPump
+  readonly listOffsets: KafkaSide['listOffsets']
+  /** Makes the lane of a partition. */
+  readonly openLane: (options: Omit<LaneOptions, 'around'>) => AnyLane
+  readonly meters: Meters
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+/** Wait before a partition is fetched again that could not be read, in milliseconds. */
+const REFETCH_MS = 5000
+/** Longest wait for the last commit of partitions that are given back, in milliseconds. */
+const FINAL_COMMIT_MS = 5000
+
+/** Partitions and their lanes. */
+export class Assignments {
+  readonly #options: AssignmentsOptions
+  readonly #lanes = new Map<string, AnyLane>()
+  /** Partitions of this member, those without a lane for the moment included. */
+  readonly #owned = new Set<string>()
+  readonly #ends = new Map<string, bigint>()
+  readonly #committed = new Map<string, bigint>()
+  readonly #stopping = new AbortController()
+  #epoch = 0
+
+  constructor(options: AssignmentsOptions) {
+    this.#options = options
+  }
+
+  /** Lanes at work. */
+  get lanes(): AnyLane[] {
+    return [...this.#lanes.values()]
+  }
+
+  /** How many lanes there are. */
+  get count(): number {
+    return this.#lanes.size
+  }
+
+  /** Last offset of a partition that the group has accepted; `undefined` if there is no lane. */
+  committed(at: TopicPartition): bigint | undefined {
+    return this.#committed.get(keyOf(at))
+  }
+
+  /** High watermark of a partition as of the last fetch. */
+  end(at: TopicPartition): bigint | undefined {
+    return this.#ends.get(keyOf(at))
+  }
+
+  /** Opens the lanes of new partitions. */
+  assigned(partitions: readonly AssignedPartition[]): void {
+    if (partitions.length === 0 || this.#stopping.signal.aborted) return
+    this.#options.meters.rebalanced()
+    for (const start of partitions) {
+      this.#owned.add(keyOf(start))
+      this.#open(start)
+    }
+  }
+
+  /** Gives partitions back in good order. */
+  async revoked(partitions: readonly TopicPartition[]): Promise<void> {
+    const { settings, meters, logger } = this.#options
+    for (const partition of partitions) this.#owned.delete(keyOf(partition))
+    const lanes = this.#lanesOf(partitions)
+    if (lanes.length === 0) return
+    meters.rebalanced()
+    // Half of the time that the group gives: the rest is for the commit and for joining again.
+    await this.#release(lanes, Math.min(settings.drainMs, settings.rebalanceTimeoutMs / 2))
+    logger.info({ partitions: lanes.length }, 'partitions given back')
+  }
+
+  /** Drops partitions that already belong to others. */
+  lost(partitions: readonly TopicPartition[]): void {
+    const { pump, fetcher, intake, meters, logger } = this.#options
+    for (const partition of partitions) this.#owned.delete(keyOf(partition))
+    const lanes = this.#lanesOf(partitions)
+    pump.forget(partitions)
+    for (const lane of lanes) {
+      lane.abort()
+      fetcher.remove(lane.topic, lane.partition)
+      intake.remove(lane)
+      this.#remove(lane)
+    }
+    if (lanes.length === 0) return
+    meters.rebalanced()
+    logger.warn({ partitions: lanes.length }, 'partitions lost: they already belong to others')
+  }
+
+  /** Ends all lanes in good order; no partition is opened after this. */
+  async drain(deadlineMs: number): Promise<void> {
+    this.#stopping.abort()
+    await this.#release(this.lanes, deadlineMs)
+  }
+
+  /** Ends all lanes at once. */
+  abort(): void {
+    for (const lane of this.#lanes.values()) lane.abort()
+  }
+
+  /** Hands a chunk to its lane. */
+  onRecords(chunk: FetchedChunk): void {
+    const key = keyOf(chunk)
+    const lane = this.#lanes.get(key)
+    if (lane === undefined) return
+    this.#ends.set(key, chunk.highWatermark)
+    if (chunk.nextOffset === lane.position && chunk.records.length === 0) return
+    lane.push(chunk)
+    this.#options.intake.changed(lane)
+  }
+
+  /** A partition could not be fetched. */
+  onPartitionError(failure: FetchPartitionError): void {
+    const { topic, partition, error, willRetry } = failure
+    const fields = { topic, partition, code: error.code, offset: failure.offset.toString() }
+    this.#options.logger.warn(fields, `a partition cannot be fetched: ${error.message}`)
+    const lane = this.#lanes.get(keyOf(failure))
+    if (willRetry || lane === undefined) return
+    if (error.code === 'ERR_CLIENT_OFFSET_OUT_OF_RANGE') void this.#reset(lane)
+    else this.#refetch(lane, failure.offset)
+  }
+
+  /** The records of a lane cannot be read. */
+  onUnreadable(lane: LaneView, error: unknown): void {
+    const fields = { topic: lane.topic, partition: lane.partition, offset: lane.position.toString() }
+    this.#options.logger.error(fields, `records cannot be read, their partition waits: ${messageOf(error)}`)
+    this.#options.fetcher.remove(lane.topic, lane.partition)
+    this.#refetch(lane, lane.position)
+  }
+
+  /** A lane's offset, or what goes with it, is to be committed. */
+  onMoved(lane: LaneView): void {
+    const { topic, partition, committable } = lane
+    // A lane that is gone has no say, whatever it still hears from the target.
+    if (this.#lanes.get(keyOf(lane)) === lane) this.#options.pump.move({ topic, partition, offset: committable })
+  }
+
+  /** What is to be committed for a partition by now: its offset may have moved on since it was noted. */
+  newest(noted: OffsetToCommit): OffsetToCommit {
+    const lane = this.#lanes.get(keyOf(noted))
+    if (lane === undefined) return noted
+    const { topic, partition, committable } = lane
+    return { topic, partition, offset: committable, metadata: lane.commitMetadata() }
+  }
+
+  /** The group has accepted an offset. */
+  onCommitted(committed: OffsetToCommit): void {
+    const key = keyOf(committed)
+    if (this.#lanes.has(key)) this.#committed.set(key, committed.offset)
+  }
+
+  #open({ topic, partition, offset, metadata }: AssignedPartition): void {
+    const { openLane, fetcher, intake } = this.#options
+    this.#epoch += 1
+    const lane = openLane({ topic, partition, offset, metadata, epoch: this.#epoch })
+    this.#lanes.set(keyOf(lane), lane)
+    this.#committed.set(keyOf(lane), offset)
+    fetcher.add({ topic, partition, offset })
+    intake.add(lane)
+  }
+
+  /** Ends lanes in good order: no new work, a bounded wait, the last commit. */
+  async #release(lanes: readonly AnyLane[], deadlineMs: number): Promise<void> {
+    const { fetcher, intake, clock, pump } = this.#options
+    for (const lane of lanes) {
+      lane.stop()
+      fetcher.remove(lane.topic, lane.partition)
+      intake.remove(lane)
+    }
+    await within(clock, deadlineMs, Promise.all(lanes.map(lane => lane.ended)))
+    for (const lane of lanes) if (lane.state !== 'ended') lane.abort()
+    await within(clock, FINAL_COMMIT_MS, pump.flush())
+    pump.forget(lanes)
+    for (const lane of lanes) this.#remove(lane)
+  }
+
+  #remove(lane: AnyLane): void {
+    const key = keyOf(lane)
+    if (this.#lanes.get(key) !== lane) return
+    this.#lanes.delete(key)
+    this.#ends.delete(key)
+    this.#committed.delete(key)
+  }
+
+  #lanesOf(partitions: readonly TopicPartition[]): AnyLane[] {
+    const lanes: AnyLane[] = []
+    for (const partition of partitions) {
+      const lane = this.#lanes.get(keyOf(partition))
+      if (lane !== undefined) lanes.push(lane)
+    }
+    return lanes
+  }
+
+  /** Fetches a partition again after a while, from an offset at which its lane goes on. */
+  #refetch(lane: LaneView, offset: bigint): void {
+    const { clock, fetcher, intake } = this.#options
+    clock
+      .after(REFETCH_MS, () => {
+        const { topic, partition } = lane
+        if (this.#lanes.get(keyOf(lane)) !== lane) return
+        fetcher.add({ topic, partition, offset })
+        if (intake.isPaused(lane)) fetcher.pause(topic, partition)
+      })
+      .unref()
+  }
+
+  /** The offset to read is not there (retention, or a new topic of the same name): starts where the group may. */
+  async #reset(lane: AnyLane): Promise<void> {
+    const { settings, listOffsets, logger, clock } = this.#options
+    const { topic, partition } = lane
+    await this.#release([lane], settings.drainMs)
+    const key = keyOf(lane)
+    // Meanwhile the partition may be given back, and even come again with a lane of its own.
+    const isWanted = (): boolean => this.#owned.has(key) && !this.#lanes.has(key) && !this.#stopping.signal.aborted
+    while (isWanted()) {
+      try {
+        const [listed] = await listOffsets([{ topic, partition, at: settings.autoOffsetReset }])
+        if (listed !== undefined && listed.errorCode === 0 && isWanted()) {
+          const fields = { topic, partition, from: lane.committable.toString(), to: listed.offset.toString() }
+          logger.error(fields, 'the committed offset does not exist any more, records in between are gone')
+          this.#open({ topic, partition, offset: listed.offset, metadata: '' })
+          return
+        }
+      } catch (error) {
+        logger.warn({ topic, partition }, `the ends of a partition cannot be read: ${messageOf(error)}`)
+      }
+      await sleep(clock, 1000, this.#stopping.signal)
+    }
+  }
+}
+
+function keyOf({ topic, partition }: TopicPartition): string {
+  return `${topic}-${partition}`
+}
