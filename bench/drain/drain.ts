@@ -1,136 +1,212 @@
 /**
- * Drain benchmark: a backlog through an HTTP target, the dispatcher beside a kafkajs program.
+ * Drain benchmark: a backlog through an HTTP target, the dispatcher beside programs on other clients.
  *
- *     npx --no node bench/drain/drain.ts [--records 1000000] [--runs 5] [--payload parse|concat] [--json]
- *         [--bootstrap host:port] [--only comporta|kafkajs] [--cpu-prof DIR]
+ *     npm run bench:drain -- [--records 3000000] [--runs 3] [--kafka | --bootstrap host:port] [--json]
+ *         [--only comporta,kafkajs,platformatic,java] [--from dist,source] [--order partition,key,none]
+ *         [--sink-delay 0,120] [--delayed-records 300000] [--concurrency 12] [--delayed-concurrency 48]
+ *         [--payload concat|parse] [--keys 5000] [--no-check] [--cpu-prof DIR]
  *
  * Broker, sink and each run are processes of their own on this machine. The topic has 12 partitions and ~200 B JSON
- * records; both programs send batches of 500 as one POST, 12 partitions at once, and commit after each answer. Runs
- * alternate, each with a new group; shown are medians, the ratio and the spread (lowest to highest).
+ * records; every program sends batches of 500 as one POST and commits what is done once a second. In partition order
+ * at most one batch of a partition is under way, so 12; with key order and a sink that takes its time,
+ * `--delayed-concurrency` is what is allowed. Runs alternate, each with a new group; shown are medians, the spread
+ * (lowest to highest) and the ratio to each peer. CPU is that of the program, of the sink and of the broker, in seconds
+ * per million records.
+ *
+ * Before the runs that count, each program drains a topic of its own into a sink that parses every body: it must bring
+ * each record of each partition, each key in order. In the runs themselves the sink counts.
+ *
+ * The peers do less than the dispatcher: with `--payload concat` (the default) they join the values unchecked, so that
+ * a value that is not JSON would rewrite its neighbours; `parse` has those in JavaScript decode and encode each one.
  */
 
-import { spawn } from 'node:child_process'
 import os from 'node:os'
 import path from 'node:path'
-import { createInterface } from 'node:readline'
 import { parseArgs } from 'node:util'
 
 import { Kafka, logLevel } from 'kafkajs'
 
-import type { Usage } from './usage.ts'
+import { cpuSecondsOf } from '../support/broker-child.ts'
+import { writeArguments } from '../support/arguments.ts'
+import { startNode } from '../support/children.ts'
+import type { DeliveryReport } from '../support/delivery-check.ts'
+import { checkFreshness } from '../support/doors.ts'
+import { machine } from '../support/figures.ts'
+import { startPeers } from '../support/peers.ts'
+import { choosePrograms, JAVA_HEAP_MB, type Program, type RunArguments } from './programs.ts'
+import { printTable, type Sample, type Scenario, summarize } from './report.ts'
+
+const PARTITIONS = 12
+const CHECK_RECORDS = 60_000
 
 const { values: options } = parseArgs({
+  allowNegative: true,
   options: {
-    records: { type: 'string', default: '1000000' },
-    runs: { type: 'string', default: '5' },
-    payload: { type: 'string', default: 'parse' },
+    records: { type: 'string', default: '3000000' },
+    'delayed-records': { type: 'string', default: '300000' },
+    runs: { type: 'string', default: '3' },
+    only: { type: 'string', default: 'comporta,kafkajs,platformatic,java' },
+    from: { type: 'string', default: 'dist' },
+    order: { type: 'string', default: 'partition' },
+    'sink-delay': { type: 'string', default: '0' },
+    concurrency: { type: 'string', default: String(PARTITIONS) },
+    'delayed-concurrency': { type: 'string', default: '48' },
+    payload: { type: 'string', default: 'concat' },
+    keys: { type: 'string', default: '5000' },
+    kafka: { type: 'boolean', default: false },
     bootstrap: { type: 'string' },
-    only: { type: 'string' },
+    check: { type: 'boolean', default: true },
     'cpu-prof': { type: 'string' },
     json: { type: 'boolean', default: false }
   }
 })
-const recordCount = Number(options.records)
-const runCount = Number(options.runs)
+const list = (text: string): string[] => text.split(',').filter(part => part !== '')
+const delays = list(options['sink-delay']).map(Number)
+const forms = list(options.from)
+if (forms.includes('dist')) checkFreshness()
 
-/** Starts a program of this folder and gives the first line it prints. */
-function start<T>(file: string, args: readonly string[] = [], flags: readonly string[] = []) {
-  const child = spawn(process.execPath, [...flags, path.join(import.meta.dirname, file), ...args], {
-    stdio: ['pipe', 'pipe', 'inherit']
-  })
-  const line = new Promise<T>((resolve, reject) => {
-    createInterface({ input: child.stdout }).once('line', text => resolve(JSON.parse(text) as T))
-    child.once('exit', code => reject(new Error(`${file} ended with ${code} before it said anything`)))
-  })
-  const ended = new Promise<void>(resolve => child.once('exit', () => resolve()))
-  return { line, ended, stop: () => child.stdin.end() }
-}
-
-function median(numbers: readonly number[]): number {
-  const sorted = numbers.toSorted((a, b) => a - b)
-  const middle = sorted.length >> 1
-  const high = sorted[middle] ?? Number.NaN
-  return sorted.length % 2 === 1 ? high : (high + (sorted[middle - 1] ?? Number.NaN)) / 2
-}
-
-interface Summary {
-  readonly name: string
-  readonly recordsPerSecond: number
-  readonly spread: readonly [number, number]
-  readonly cpuSeconds: number
-  readonly peakRssMb: number
-}
-
-function summarize(name: string, usages: readonly Usage[]): Summary {
-  const rates = usages.map(({ records, seconds }) => records / seconds)
-  return {
-    name,
-    recordsPerSecond: median(rates),
-    spread: [Math.min(...rates), Math.max(...rates)],
-    cpuSeconds: median(usages.map(({ cpuSeconds }) => cpuSeconds)),
-    peakRssMb: median(usages.map(({ peakRssMb }) => peakRssMb))
+/** The broker under load; its process id is 0 if somebody else started it. */
+async function startBroker(): Promise<{ name: string; pid: number; bootstrapServers: string; close(): Promise<void> }> {
+  if (options.bootstrap !== undefined) {
+    return { name: options.bootstrap, pid: 0, bootstrapServers: options.bootstrap, close: () => Promise.resolve() }
   }
+  const settings = { 'group.initial.rebalance.delay.ms': '0' }
+  const [peer] = await startPeers({ only: options.kafka ? 'kafka' : 'comporta', settings })
+  if (peer === undefined) throw new Error('no broker was started')
+  return peer
 }
 
-const broker = options.bootstrap === undefined ? start<{ bootstrapServers: string }>('broker.ts') : undefined
-const bootstrap = options.bootstrap ?? (await broker?.line)?.bootstrapServers ?? ''
-const sink = start<{ url: string }>('sink.ts')
-const { url } = await sink.line
-const topic = `drain-${Date.now()}`
-
+const here = (file: string): string => path.join(import.meta.dirname, file)
+const programs = await choosePrograms({
+  names: list(options.only),
+  forms,
+  orders: list(options.order),
+  payload: options.payload,
+  profileDir: options['cpu-prof']
+})
+const broker = await startBroker()
+const bootstrap = broker.bootstrapServers
+const sink = startNode<{ url: string; pid: number }>(here('sink.ts'))
+const { url, pid: sinkPid } = await sink.line
 const admin = new Kafka({ clientId: 'bench', brokers: [bootstrap], logLevel: logLevel.ERROR }).admin()
 await admin.connect()
-await admin.createTopics({
-  topics: [
-    { topic, numPartitions: 12 },
-    { topic: `${topic}-dead-letters`, numPartitions: 1 }
-  ]
-})
-await start('fill.ts', [bootstrap, topic, String(recordCount)]).line
-process.stderr.write(`${recordCount} records are in ${topic}\n`)
 
-const programs = ['run-comporta.ts', 'run-kafkajs.ts'].filter(
-  file => options.only === undefined || file === `run-${options.only}.ts`
-)
-const usages = new Map<string, Usage[]>(programs.map(file => [file, []]))
-for (let run = 0; run < runCount; run += 1) {
-  for (const file of programs) {
-    const args = [bootstrap, topic, url, `${file}-${run}`, String(recordCount), options.payload]
-    const profile = options['cpu-prof']
-    const flags = profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`]
-    await fetch(url)
-    const child = start<Usage>(file, args, flags)
-    const usage = await child.line
-    const seen = (await (await fetch(url)).json()) as { records: number; requests: number }
-    await child.ended
-    if (seen.records !== recordCount) throw new Error(`${file}: the sink saw ${seen.records} records of ${recordCount}`)
-    usages.get(file)?.push(usage)
-    const rate = Math.round(usage.records / usage.seconds)
-    process.stderr.write(`${file} ${rate} records/s, ${seen.requests} requests\n`)
+interface SinkReport extends Partial<DeliveryReport> {
+  readonly records: number
+  readonly requests: number
+  readonly inFlightMax: number
+}
+
+async function askSink(request = ''): Promise<SinkReport> {
+  // The sink answers every GET in this form.
+  return (await (await fetch(url + request)).json()) as SinkReport
+}
+
+async function fill(name: string, records: number): Promise<string> {
+  const topic = `${name}-${Date.now()}`
+  await admin.createTopics({
+    topics: [
+      { topic, numPartitions: PARTITIONS },
+      { topic: `${topic}-dead-letters`, numPartitions: 1 }
+    ]
+  })
+  await startNode(here('fill.ts'), writeArguments({ bootstrap, topic, records, keys: options.keys })).line
+  process.stderr.write(`${records} records are in ${topic}\n`)
+  return topic
+}
+
+/** The group must stand at the end of every partition. */
+async function checkCommitted(group: string, topic: string): Promise<void> {
+  const ends = new Map((await admin.fetchTopicOffsets(topic)).map(({ partition, high }) => [partition, high]))
+  const [found] = await admin.fetchOffsets({ groupId: group, topics: [topic] })
+  for (const { partition, offset } of found?.partitions ?? []) {
+    const end = ends.get(partition)
+    if (end !== offset && end !== '0') throw new Error(`${group}: partition ${partition} stands at ${offset} of ${end}`)
   }
 }
-await admin.disconnect()
-sink.stop()
-broker?.stop()
 
-const [comporta, kafkajs] = [...usages].map(([file, list]) => summarize(file.slice(4, -3), list))
-const summaries = [comporta, kafkajs].filter(summary => summary !== undefined)
+let runNumber = 0
+
+async function drain(program: Program, run: Omit<RunArguments, 'group' | 'bootstrap' | 'url'>) {
+  runNumber += 1
+  const group = `${run.topic}-${runNumber}`
+  await askSink()
+  const cpu = async (): Promise<[number, number]> => {
+    return [await cpuSecondsOf(sinkPid), broker.pid === 0 ? 0 : await cpuSecondsOf(broker.pid)]
+  }
+  const [sinkStart, brokerStart] = await cpu()
+  const child = program.start({ ...run, group, bootstrap, url })
+  const usage = await child.line
+  const [sinkEnd, brokerEnd] = await cpu()
+  const seen = await askSink()
+  await child.ended
+  if (seen.records !== run.records) throw new Error(`${program.name}: ${seen.records} of ${run.records} records came`)
+  await checkCommitted(group, run.topic)
+  return { seen, usage, sinkCpu: sinkEnd - sinkStart, brokerCpu: brokerEnd - brokerStart }
+}
+
+async function checkPrograms(): Promise<void> {
+  const topic = await fill('check', CHECK_RECORDS)
+  await askSink('/settings?check=1')
+  for (const program of programs) {
+    const { seen } = await drain(program, { topic, records: CHECK_RECORDS, concurrency: Number(options.concurrency) })
+    const { distinct, duplicates, outOfOrder } = seen
+    if (distinct !== CHECK_RECORDS || duplicates !== 0 || (outOfOrder !== 0 && !program.name.includes('none'))) {
+      throw new Error(`${program.name} brought ${distinct} records, ${duplicates} again, ${outOfOrder} out of order`)
+    }
+    process.stderr.write(`${program.name} brings every record once, and each key in order\n`)
+  }
+}
+
+async function measure(delayMs: number): Promise<Scenario> {
+  const records = Number(delayMs === 0 ? options.records : options['delayed-records'])
+  const concurrency = Number(delayMs === 0 ? options.concurrency : options['delayed-concurrency'])
+  const topic = await fill('drain', records)
+  await askSink(`/settings?delayMs=${delayMs}`)
+  const samples = new Map<Program, Sample[]>(programs.map(program => [program, []]))
+  for (let run = 0; run < Number(options.runs); run += 1) {
+    // The order turns, so that none always follows the same one.
+    for (const program of run % 2 === 0 ? programs : programs.toReversed()) {
+      const { usage, seen, sinkCpu, brokerCpu } = await drain(program, { topic, records, concurrency })
+      samples.get(program)?.push({ ...usage, sinkCpuSeconds: sinkCpu, brokerCpuSeconds: brokerCpu })
+      const rate = Math.round(usage.records / usage.seconds)
+      const load = os.loadavg()[0]?.toFixed(1)
+      const spent = `${((usage.cpuSeconds / records) * 1e6).toFixed(2)} CPU s per million`
+      process.stderr.write(
+        `${program.name}: ${rate}/s, ${spent}, ${seen.requests} requests, ${seen.inFlightMax} at once, load ${load}\n`
+      )
+    }
+  }
+  await admin.deleteTopics({ topics: [topic] })
+  const summaries = [...samples].map(([{ name, isPeer }, runs]) => summarize({ name, isPeer }, runs))
+  return { delayMs, records, concurrency, summaries }
+}
+
+const scenarios: Scenario[] = []
+try {
+  if (options.check) await checkPrograms()
+  for (const delayMs of delays) scenarios.push(await measure(delayMs))
+} finally {
+  await admin.disconnect()
+  sink.stop()
+  await broker.close()
+}
+
+const settings = {
+  broker: options.kafka ? 'Apache Kafka' : (options.bootstrap ?? 'embedded broker'),
+  runs: Number(options.runs),
+  payloadOfPeers: options.payload,
+  keys: Number(options.keys),
+  javaHeapMb: JAVA_HEAP_MB
+}
 if (options.json) {
-  process.stdout.write(`${JSON.stringify({ records: recordCount, runs: runCount, summaries })}\n`)
+  process.stdout.write(`${JSON.stringify({ machine: machine(), settings, scenarios })}\n`)
 } else {
-  const cpu = os.cpus()
-  console.log(`${recordCount} records, ${runCount} runs each, kafkajs payload: ${options.payload}`)
+  console.log(machine())
   console.log(
-    `${cpu.length} × ${cpu[0]?.model.trim()}, ${Math.round(os.totalmem() / 2 ** 30)} GiB, Node ${process.version}`
+    `${settings.broker}, ${PARTITIONS} partitions, ${settings.keys} keys, batches of 500, ${settings.runs} runs each`
   )
-  for (const { name, recordsPerSecond, spread, cpuSeconds, peakRssMb } of summaries) {
-    const rates = `${Math.round(recordsPerSecond)} records/s (${spread.map(Math.round).join(' to ')})`
-    console.log(`${name.padEnd(10)} ${rates}, ${cpuSeconds.toFixed(2)} CPU s, ${Math.round(peakRssMb)} MB peak`)
-  }
-  if (comporta !== undefined && kafkajs !== undefined) {
-    console.log(
-      `ratio      ${(comporta.recordsPerSecond / kafkajs.recordsPerSecond).toFixed(2)} × the rate, ` +
-        `${(kafkajs.cpuSeconds / comporta.cpuSeconds).toFixed(2)} × less CPU`
-    )
-  }
+  console.log(`Peers: values by ${settings.payloadOfPeers}, offsets committed once a second, fetches of 16 MiB, 1 to 4`)
+  console.log(`MiB of a partition, ${PARTITIONS} partitions at once; java: ${JAVA_HEAP_MB} MiB heap, JVM defaults`)
+  for (const scenario of scenarios) printTable(scenario)
 }

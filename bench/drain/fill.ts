@@ -1,12 +1,15 @@
-/** Fills the topic of the drain benchmark with truck events of ~200 bytes. Arguments: bootstrap, topic, records. */
+/** Fills the topic of the drain benchmark with truck events of ~200 bytes. Arguments: bootstrap, topic, records, keys. */
 
 import { type AppendRecord, Appender, Cluster } from '../../src/client/index.ts'
 import { randomInt, SeededRandom } from '../../src/core/index.ts'
+import { readArguments } from '../support/arguments.ts'
 
-const [bootstrap = '', topic = '', recordsText = '0'] = process.argv.slice(2)
-const recordCount = Number(recordsText)
+const argument = readArguments()
+const topic = argument('topic')
+const recordCount = Number(argument('records'))
+const keyCount = Number(argument('keys'))
 const random = new SeededRandom(7)
-const cluster = await Cluster.connect({ bootstrapServers: [bootstrap], clientId: 'bench-fill' })
+const cluster = await Cluster.connect({ bootstrapServers: [argument('bootstrap')], clientId: 'bench-fill' })
 const appender = new Appender({ cluster, lingerMs: 5 })
 let failedCount = 0
 const listener = {
@@ -14,7 +17,7 @@ const listener = {
   failed: (_error: unknown, records: readonly unknown[]): void => void (failedCount += records.length)
 }
 for (let index = 0; index < recordCount; index += 1) {
-  const truck = `T-${String(randomInt(random, 5000)).padStart(5, '0')}`
+  const truck = `T-${String(randomInt(random, keyCount)).padStart(5, '0')}`
   const event = {
     event_id: `e-${index}`,
     truck_id: truck,

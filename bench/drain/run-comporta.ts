@@ -1,30 +1,36 @@
-/** Drains the topic with the dispatcher. Arguments: bootstrap, topic, sink URL, group, records. */
+/**
+ * Drains the topic with the dispatcher: from the sources, or from `dist` through the package's doors, as users have it.
+ * Arguments: bootstrap, topic, url, group, records, order, concurrency, from.
+ */
 
 import { setTimeout as wait } from 'node:timers/promises'
 
-import { Cluster } from '../../src/client/index.ts'
-import { dispatcherConfig } from '../../src/config/index.ts'
-import { startDispatcher } from '../../src/dispatcher/index.ts'
-import { createTarget } from '../../src/targets/index.ts'
+import { readArguments } from '../support/arguments.ts'
+import { openDoors } from '../support/doors.ts'
 import { startUsage } from './usage.ts'
 
-const [bootstrap = '', topic = '', url = '', groupId = '', recordsText = '0'] = process.argv.slice(2)
-const recordCount = Number(recordsText)
-const cluster = await Cluster.connect({ bootstrapServers: [bootstrap], clientId: 'bench-comporta' })
-const settings = { type: 'http', url, headers: {}, timeoutMs: 30_000 } as const
-const target = await createTarget(settings)
+const argument = readArguments()
+const topic = argument('topic')
+const recordCount = Number(argument('records'))
+const order = argument('order')
+const { client, config, dispatcher: room, targets } = await openDoors(argument('from'))
+
+const cluster = await client.Cluster.connect({ bootstrapServers: [argument('bootstrap')], clientId: 'bench-comporta' })
+const settings = { type: 'http', url: argument('url'), headers: {}, timeoutMs: 30_000 } as const
+const target = await targets.createTarget(settings)
 const finish = startUsage()
-const dispatcher = await startDispatcher({
+const dispatcher = await room.startDispatcher({
   cluster,
   target,
-  config: dispatcherConfig({
-    groupId,
+  config: config.dispatcherConfig({
+    groupId: argument('group'),
     topics: [topic],
-    // The kafkajs program sends what a fetch left over at once; a tenth of a second is what the last records wait here.
+    // The peers send what a fetch left over after as long.
     batch: { recordsMax: 500, ageMs: 100 },
     target: settings,
-    concurrency: 12,
-    deadLetterTopic: `${topic}-dead-letters`
+    concurrency: Number(argument('concurrency')),
+    deadLetterTopic: `${topic}-dead-letters`,
+    ...(order === 'partition' ? {} : { order })
   })
 })
 // Done when the group has accepted the end of every partition.

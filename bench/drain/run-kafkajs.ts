@@ -1,74 +1,66 @@
 /**
- * Drains the topic as a careful kafkajs program does: chunks of 500 records, one JSON POST each through the same
- * HTTP client, the offset committed after success. Arguments: bootstrap, topic, sink URL, group, records, payload.
- *
- * Payload `parse` decodes each value and encodes the whole again: what keeps a malformed value from rewriting the
- * envelope. Payload `concat` joins the values unchecked.
+ * Drains the topic as a kafkajs program does: `eachBatch` for as many partitions at once as there may be requests,
+ * chunks of 500 records, one POST each, the finished offsets committed once a second.
+ * Arguments: bootstrap, topic, url, group, records, payload, concurrency.
  */
 
 import { setTimeout as wait } from 'node:timers/promises'
 
-import { Kafka, type KafkaMessage, logLevel } from 'kafkajs'
-import { Pool } from 'undici'
+import { Kafka, logLevel } from 'kafkajs'
 
+import { readArguments } from '../support/arguments.ts'
+import { BATCH_RECORDS, COMMIT_INTERVAL_MS, encodeBatch, Poster } from './peer.ts'
 import { startUsage } from './usage.ts'
 
-const [bootstrap = '', topic = '', url = '', groupId = '', recordsText = '0', payload = 'parse'] = process.argv.slice(2)
-const recordCount = Number(recordsText)
-const CHUNK = 500
-const pool = new Pool(new URL(url).origin, { connections: 12, pipelining: 1 })
-const kafka = new Kafka({ clientId: 'bench-kafkajs', brokers: [bootstrap], logLevel: logLevel.ERROR })
+const argument = readArguments()
+const topic = argument('topic')
+const recordCount = Number(argument('records'))
+const payload = argument('payload')
+const concurrency = Number(argument('concurrency'))
+const poster = new Poster(argument('url'), concurrency)
+const kafka = new Kafka({ clientId: 'bench-kafkajs', brokers: [argument('bootstrap')], logLevel: logLevel.ERROR })
 const finish = startUsage()
 const consumer = kafka.consumer({
-  groupId,
+  groupId: argument('group'),
   maxBytesPerPartition: 1_048_576,
   maxBytes: 16_777_216,
-  maxWaitTimeInMs: 500
+  maxWaitTimeInMs: 100
 })
 await consumer.connect()
 await consumer.subscribe({ topic, fromBeginning: true })
 let doneCount = 0
+const finished = new Map<number, string>()
 
-function encode(partition: number, chunk: readonly KafkaMessage[]): string {
-  const texts = chunk.map(({ value }) => value?.toString() ?? 'null')
-  const columns = {
-    offsets: chunk.map(({ offset }) => Number(offset)),
-    timestamps: chunk.map(({ timestamp }) => Number(timestamp)),
-    keys: chunk.map(({ key }) => key?.toString() ?? null)
-  }
-  if (payload === 'parse') {
-    const messages = texts.map(text => JSON.parse(text) as unknown)
-    return JSON.stringify({ topic, partition, messages, ...columns })
-  }
-  const head = `{"topic":"${topic}","partition":${partition},"messages":[${texts.join(',')}],`
-  return head + JSON.stringify(columns).slice(1)
+async function commitFinished(): Promise<void> {
+  if (finished.size === 0) return
+  const offsets = [...finished].map(([partition, offset]) => ({ topic, partition, offset }))
+  finished.clear()
+  await consumer.commitOffsets(offsets)
 }
 
 await consumer.run({
   autoCommit: false,
   eachBatchAutoResolve: false,
-  partitionsConsumedConcurrently: 12,
+  partitionsConsumedConcurrently: concurrency,
   eachBatch: async work => {
     const { partition, messages } = work.batch
-    for (let start = 0; start < messages.length && work.isRunning() && !work.isStale(); start += CHUNK) {
-      const chunk = messages.slice(start, start + CHUNK)
-      const { statusCode, body } = await pool.request({
-        method: 'POST',
-        path: '/',
-        headers: { 'content-type': 'application/json', 'comporta-record-count': String(chunk.length) },
-        body: encode(partition, chunk)
-      })
-      await body.dump()
-      if (statusCode !== 200) throw new Error(`the sink answered ${statusCode}`)
+    for (let start = 0; start < messages.length && work.isRunning() && !work.isStale(); start += BATCH_RECORDS) {
+      const chunk = messages.slice(start, start + BATCH_RECORDS)
+      await poster.post(encodeBatch({ topic, partition }, chunk, payload), chunk.length)
       const last = chunk.at(-1)?.offset ?? '0'
       work.resolveOffset(last)
-      await consumer.commitOffsets([{ topic, partition, offset: String(BigInt(last) + 1n) }])
+      finished.set(partition, String(BigInt(last) + 1n))
       await work.heartbeat()
       doneCount += chunk.length
     }
   }
 })
-while (doneCount < recordCount) await wait(10)
+for (let lastMs = performance.now(); doneCount < recordCount; await wait(10)) {
+  if (performance.now() - lastMs < COMMIT_INTERVAL_MS) continue
+  lastMs = performance.now()
+  await commitFinished()
+}
+await commitFinished()
 finish(doneCount)
 await consumer.disconnect()
-await pool.close()
+await poster.close()
