@@ -19,6 +19,10 @@ export function checkDispatcher(
   if (dispatcher.heartbeatIntervalMs * 3 > dispatcher.sessionTimeoutMs) {
     report(['dispatcher', 'heartbeatIntervalMs'], 'must be at most a third of sessionTimeoutMs')
   }
+  const { delays } = dispatcher.retry
+  if (delays.some((delayMs, tier) => tier > 0 && delayMs <= (delays[tier - 1] ?? 0))) {
+    report(['dispatcher', 'retry', 'delays'], 'must ascend: each tier waits longer than the one before it')
+  }
   const { target } = dispatcher
   if (target.type === 'lambda' && dispatcher.batch.bytesMax > 6_291_456) {
     report(['dispatcher', 'batch', 'bytesMax'], 'AWS Lambda takes at most 6291456 bytes in one invocation')

@@ -4,18 +4,7 @@ import { z } from 'zod'
 
 import { httpUrl, integer, milliseconds, topicName } from './common.ts'
 import { filtersSchema, transformSchema } from './dispatcher-filter.ts'
-
-const retry = z
-  .strictObject({
-    attemptsMax: integer(1, 10_000)
-      .default(5)
-      .describe(
-        'Attempts before a record that its target refuses goes to the dead letter topic. Outages do not count.'
-      ),
-    initialMs: milliseconds(1).default(200).describe('Wait after the first failure.'),
-    maxMs: milliseconds(1).default(30_000).describe('Longest wait between two attempts.')
-  })
-  .prefault({})
+import { deadLettersSchema, retrySchema } from './dispatcher-retry.ts'
 
 const payload = z
   .strictObject({
@@ -85,7 +74,7 @@ export const dispatcherSchema = z.strictObject({
   transform: transformSchema,
   payload,
   target: z.discriminatedUnion('type', [lambdaTarget, httpTarget, moduleTarget]),
-  retry,
+  retry: retrySchema,
   concurrency: integer(1, 1000).default(10).describe('Most batches at the target at once; one per partition at most.'),
   bufferBytes: integer(1_048_576, 4_294_967_296)
     .default(67_108_864)
@@ -97,6 +86,7 @@ export const dispatcherSchema = z.strictObject({
     })
     .prefault({}),
   deadLetterTopic: topicName.describe('Where records go that cannot be delivered, with origin and reason.'),
+  deadLetters: deadLettersSchema,
   drainMs: milliseconds(0).default(30_000).describe('Longest wait for batches in flight when stopping.')
 })
 
