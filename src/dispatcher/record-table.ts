@@ -9,6 +9,7 @@
 
 import type { AppendHeader } from '../client/index.ts'
 import type { RecordCursor } from '../protocol/index.ts'
+import { type ContentPlace, layOut, type RecordContent } from './record-place.ts'
 
 /** What the table reads from a cursor that stands on a record. */
 export type RecordPlace = Pick<
@@ -74,6 +75,17 @@ export class RecordTable {
    */
   add(place: RecordPlace, offsetDelta: number, isLogAppendTime: boolean): boolean {
     const row = this.#count
+    const isSound = place.headerCount === 0 || this.#areHeadersSound(place)
+    this.#place(place, isLogAppendTime)
+    if (!isSound) this.#places[row * 6 + 5] = 0
+    this.#offsetDelta[row] = offsetDelta
+    this.#timestampMs[row] = place.timestampMs
+    return isSound
+  }
+
+  /** Adds a row as far as its bytes go. */
+  #place(place: ContentPlace, isLogAppendTime: boolean): void {
+    const row = this.#count
     if (row === this.#source.length) this.#grow()
     const last = this.#sources.length - 1
     if (this.#sources[last] !== place.recordBuffer || this.#isLogAppendTime[last] !== isLogAppendTime) {
@@ -81,8 +93,6 @@ export class RecordTable {
       this.#isLogAppendTime.push(isLogAppendTime)
     }
     this.#source[row] = this.#sources.length - 1
-    this.#offsetDelta[row] = offsetDelta
-    this.#timestampMs[row] = place.timestampMs
     const places = this.#places
     const at = row * 6
     places[at] = place.keyStart
@@ -90,10 +100,8 @@ export class RecordTable {
     places[at + 2] = place.valueStart
     places[at + 3] = place.valueEnd
     places[at + 4] = place.headersStart
-    const isSound = place.headerCount === 0 || this.#areHeadersSound(place)
-    places[at + 5] = isSound ? place.headerCount : 0
+    places[at + 5] = place.headerCount
     this.#count = row + 1
-    return isSound
   }
 
   /** The cursor leaves headers unread; walking them unchecked would run into the records behind. */
@@ -109,6 +117,33 @@ export class RecordTable {
   /** Takes the last row back. */
   removeLast(): void {
     this.#count -= 1
+  }
+
+  /** Adds a row of another table, its offset and timestamp included. Both count offsets from the same base. */
+  addRowOf(other: RecordTable, row: number): void {
+    const places = other.#places
+    const at = row * 6
+    this.#place(
+      {
+        recordBuffer: other.bufferOf(row),
+        keyStart: places[at] ?? -1,
+        keyEnd: places[at + 1] ?? -1,
+        valueStart: places[at + 2] ?? -1,
+        valueEnd: places[at + 3] ?? -1,
+        headersStart: places[at + 4] ?? 0,
+        headerCount: places[at + 5] ?? 0
+      },
+      other.isLogAppendTime(row)
+    )
+    this.#offsetDelta[this.#count - 1] = other.#offsetDelta[row] ?? 0
+    this.#timestampMs[this.#count - 1] = other.timestampMs(row)
+  }
+
+  /** Gives the last row other contents; offset and timestamp stay. */
+  replaceLast(content: RecordContent): void {
+    const isLogAppendTime = this.isLogAppendTime(this.#count - 1)
+    this.#count -= 1
+    this.#place(layOut(content), isLogAppendTime)
   }
 
   /** Buffer that the places of a row refer to. */

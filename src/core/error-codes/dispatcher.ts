@@ -16,6 +16,11 @@ export const dispatcherErrorCodes = {
     remedy: 'Correct what the message names in `dispatcher.target` of the pipeline file, then start again.',
     retriable: false
   },
+  ERR_DISPATCHER_TRANSFORM_INVALID: {
+    summary: 'The module of `dispatcher.transform` cannot be used.',
+    remedy: 'Name a file that can be imported and exports a function `transform`; the message says what is wrong.',
+    retriable: false
+  },
   ERR_DISPATCHER_DEAD_LETTER_LOOP: {
     summary: 'The dead letter topic is one of the topics that the dispatcher reads.',
     remedy:
