@@ -15,6 +15,8 @@ export interface ProducerStamp {
   readonly producerEpoch: number
   /** Sequence of the first record. */
   readonly baseSequence: number
+  /** Whether the batch is part of a transaction. Default `false`. */
+  readonly isTransactional?: boolean
 }
 
 /** Something that waits for batches to get their verdict. */

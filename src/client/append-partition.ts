@@ -50,6 +50,7 @@ export class AppendPartition {
   /** The batch in flight that was sent before. */
   #retried: AppendBatch | undefined
   #identity: ProducerIdentity | undefined
+  #isTransactional = false
   #nextSequence = 0
   #nextOrder = 0
   /** When the broker last took a batch under the present identity. */
@@ -81,6 +82,11 @@ export class AppendPartition {
     return this.#isIdempotent && this.#identity === undefined
   }
 
+  /** Whether the present identity is another one than this. */
+  hasOtherIdentity({ producerId, producerEpoch }: ProducerIdentity): boolean {
+    return this.#identity?.producerId !== producerId || this.#identity.producerEpoch !== producerEpoch
+  }
+
   /** The newest batch: records are added to it while it is not sealed. */
   get last(): AppendBatch | undefined {
     return this.#queue.at(-1)
@@ -92,8 +98,9 @@ export class AppendPartition {
   }
 
   /** Gives the partition a producer id. Sequences begin at 0. */
-  identify(identity: ProducerIdentity): void {
+  identify(identity: ProducerIdentity, options: { readonly isTransactional?: boolean } = {}): void {
     this.#identity = identity
+    this.#isTransactional = options.isTransactional ?? false
     this.#knownAtMs = Number.NEGATIVE_INFINITY
     this.#nextSequence = 0
   }
@@ -181,6 +188,7 @@ export class AppendPartition {
     if (identity === undefined) return undefined
     const baseSequence = this.#nextSequence
     this.#nextSequence = (baseSequence + batch.recordCount) % sequenceModulus
-    return { ...identity, baseSequence }
+    const { producerId, producerEpoch } = identity
+    return { producerId, producerEpoch, baseSequence, isTransactional: this.#isTransactional }
   }
 }

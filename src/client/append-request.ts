@@ -6,6 +6,9 @@ import type { AppendBatch } from './append-batch.ts'
 /** First version that names topics by id (KIP-516). */
 export const PRODUCE_TOPIC_ID_VERSION = 13
 
+/** First version that makes a partition part of the transaction by writing to it (KIP-890). */
+export const PRODUCE_TRANSACTION_VERSION = 12
+
 /** A batch in its wire form. */
 export interface BatchToSend {
   readonly batch: AppendBatch
@@ -26,7 +29,12 @@ export interface BatchVerdict {
 /** A produce request of at most one batch per partition. */
 export function produceRequest(
   items: readonly BatchToSend[],
-  options: { readonly version: number; readonly acks: number; readonly timeoutMs: number }
+  options: {
+    readonly version: number
+    readonly acks: number
+    readonly timeoutMs: number
+    readonly transactionalId: string | null
+  }
 ): ProduceRequestInput {
   const topics = new Map<
     string,
@@ -41,7 +49,8 @@ export function produceRequest(
     }
     topic.partitionData.push({ index: batch.partition, records: bytes })
   }
-  return { acks: options.acks, timeoutMs: options.timeoutMs, topicData: [...topics.values()] }
+  const { transactionalId, acks, timeoutMs } = options
+  return { transactionalId, acks, timeoutMs, topicData: [...topics.values()] }
 }
 
 /** Finds the answer to one batch; `undefined` if the broker left it out. */

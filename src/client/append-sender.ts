@@ -15,6 +15,7 @@ import {
   type BatchToSend,
   type BatchVerdict,
   PRODUCE_TOPIC_ID_VERSION,
+  PRODUCE_TRANSACTION_VERSION,
   produceRequest,
   verdictOf
 } from './append-request.ts'
@@ -37,6 +38,21 @@ export interface AppendSenderHost {
   wake(): void
 }
 
+/** The transaction that an appender writes in. Batches carry its producer id, and none goes out without its leave. */
+export interface AppendTransaction {
+  readonly transactionalId: string
+  /** `undefined` while no batch can be sent. */
+  readonly identity: ProducerIdentity | undefined
+  /** Whether writing to a partition makes it part of the transaction. */
+  readonly addsByWriting: boolean
+  /** Whether batches of a partition may be sent now; `appender.wake` says when it is worth asking again. */
+  admits(topic: string, partition: number): boolean
+  /** Whether a batch that failed may be sent again. */
+  mayRetry(): boolean
+  /** A batch was given up: the transaction has a hole. Called before the listeners are told. */
+  failed(error: PipelineError): void
+}
+
 interface Sendable {
   readonly partition: AppendPartition
   readonly batch: AppendBatch
@@ -57,6 +73,7 @@ export class AppendSender {
   readonly #lane: string
   readonly #acks: number
   readonly #deliveryTimeoutMs: number
+  readonly #transaction: AppendTransaction | undefined
   /** Partitions that have batches. */
   readonly #active = new Set<AppendPartition>()
   readonly #inFlight = new Map<number, number>()
@@ -64,9 +81,10 @@ export class AppendSender {
   #isRefreshing = false
   #isClosed = false
 
-  constructor(options: AppenderOptions, host: AppendSenderHost) {
+  constructor(options: AppenderOptions, host: AppendSenderHost, transaction?: AppendTransaction) {
     this.#options = options
     this.#host = host
+    this.#transaction = transaction
     this.#clock = options.clock ?? options.cluster.clock
     this.#lane = options.cluster.newLane('produce')
     this.#acks = acksOf[options.acks ?? 'all']
@@ -82,6 +100,13 @@ export class AppendSender {
   close(): void {
     this.#isClosed = true
     this.#options.cluster.closeLane(this.#lane)
+  }
+
+  /** Gives up everything that is not in flight. */
+  discardWaiting(error: PipelineError): void {
+    for (const partition of this.#active) {
+      for (const batch of partition.removeWaiting(() => true)) this.#host.failed(batch, error)
+    }
   }
 
   /**
@@ -107,7 +132,7 @@ export class AppendSender {
     let isIdentityNeeded = false
     for (const partition of this.#active) {
       const batch = partition.first
-      if (batch === undefined || !this.#host.isDue(batch, nowMs)) continue
+      if (batch === undefined || !this.#host.isDue(batch, nowMs) || !this.#isAdmitted(partition)) continue
       if (partition.needsIdentity && partition.restUntilMs <= nowMs) isIdentityNeeded = true
       if (!partition.canSend(nowMs)) continue
       const leaderId = this.#options.cluster.cachedPartition(partition.topic, partition.partition)?.leaderId ?? -1
@@ -118,6 +143,19 @@ export class AppendSender {
     let isSent = false
     for (const [leaderId, sendable] of byLeader) isSent = this.#sendTo(leaderId, sendable) || isSent
     return isSent
+  }
+
+  /** Whether the transaction, if there is one, lets batches of a partition go; gives it the producer id if so. */
+  #isAdmitted(partition: AppendPartition): boolean {
+    const transaction = this.#transaction
+    if (transaction === undefined) return true
+    if (!transaction.admits(partition.topic, partition.partition)) return false
+    const { identity } = transaction
+    // Identities change between transactions only, when nothing has a sequence yet.
+    if (identity !== undefined && partition.hasOtherIdentity(identity)) {
+      partition.identify(identity, { isTransactional: true })
+    }
+    return identity !== undefined
   }
 
   #sendTo(leaderId: number, sendable: readonly Sendable[]): boolean {
@@ -169,9 +207,9 @@ export class AppendSender {
     const leftMs = this.#deliveryTimeoutMs - (this.#clock.monotonicMs() - oldestMs)
     const timeoutMs = Math.ceil(Math.min(cluster.requestTimeoutMs, Math.max(requestTimeoutMinMs, leftMs)))
     const connection = await cluster.connectionTo({ to: { nodeId: leaderId }, lane: this.#lane, timeoutMs })
-    const hasIds = items.every(item => item.topicId !== ZERO_UUID)
-    const version = connection.versionOf(produceApi, hasIds ? produceApi.maxVersion : PRODUCE_TOPIC_ID_VERSION - 1)
-    const message = produceRequest(items, { version, acks: this.#acks, timeoutMs })
+    const version = connection.versionOf(produceApi, this.#versionMax(items))
+    const transactionalId = this.#transaction?.transactionalId ?? null
+    const message = produceRequest(items, { version, acks: this.#acks, timeoutMs, transactionalId })
     if (this.#acks === 0) {
       await connection.post(produceApi, message, { version, timeoutMs })
       for (const item of items) this.#deliver(item.partition, item.batch, -1n)
@@ -189,6 +227,12 @@ export class AppendSender {
     }
   }
 
+  #versionMax(items: readonly BatchToSend[]): number {
+    if (this.#transaction?.addsByWriting === false) return PRODUCE_TRANSACTION_VERSION - 1
+    const hasIds = items.every(item => item.topicId !== ZERO_UUID)
+    return hasIds ? produceApi.maxVersion : PRODUCE_TOPIC_ID_VERSION - 1
+  }
+
   #judge(item: BatchToSend & { partition: AppendPartition }, verdict: BatchVerdict): void {
     const { batch, partition } = item
     const { errorCode } = verdict
@@ -204,10 +248,21 @@ export class AppendSender {
         return
       case KAFKA.OUT_OF_ORDER_SEQUENCE_NUMBER:
       case KAFKA.UNKNOWN_PRODUCER_ID:
-        if (partition.isFirstOutstanding(batch)) partition.restartSequences('epoch')
+        // In a transaction the gap cannot be closed: the sequences belong to the producer's epoch, not to us.
+        if (partition.isFirstOutstanding(batch)) {
+          if (this.#transaction !== undefined) {
+            this.#giveUp(partition, batch, kafkaError(errorCode, `Produce to ${nameOf(batch)}`))
+            return
+          }
+          partition.restartSequences('epoch')
+        }
         this.#sendAgain(partition, batch, kafkaError(errorCode, nameOf(batch)))
         return
       case KAFKA.INVALID_PRODUCER_EPOCH:
+        if (this.#transaction !== undefined) {
+          this.#giveUp(partition, batch, kafkaError(errorCode, `Produce to ${nameOf(batch)}`))
+          return
+        }
         this.#identity = undefined
         partition.restartSequences('identity')
         this.#sendAgain(partition, batch, kafkaError(errorCode, nameOf(batch)))
@@ -215,7 +270,8 @@ export class AppendSender {
       default: {
         if (isStaleMetadata(errorCode)) this.#findLeaders()
         const error = kafkaError(errorCode, `Produce to ${nameOf(batch)}`, verdict.errorMessage)
-        if (error.retriable) this.#sendAgain(partition, batch, error)
+        const isRetriable = error.retriable || errorCode === KAFKA.CONCURRENT_TRANSACTIONS
+        if (isRetriable) this.#sendAgain(partition, batch, error)
         else this.#giveUp(partition, batch, error)
       }
     }
@@ -235,11 +291,16 @@ export class AppendSender {
 
   #giveUp(partition: AppendPartition, batch: AppendBatch, error: PipelineError): void {
     partition.settle(batch)
+    this.#transaction?.failed(error)
     this.#host.failed(batch, error)
   }
 
   #sendAgain(partition: AppendPartition, batch: AppendBatch, cause: PipelineError): void {
     const nowMs = this.#clock.monotonicMs()
+    if (this.#transaction?.mayRetry() === false) {
+      this.#giveUp(partition, batch, cause)
+      return
+    }
     if (nowMs - batch.createdAtMs >= this.#deliveryTimeoutMs) {
       this.#giveUp(partition, batch, this.#timedOut(batch, cause))
       return
@@ -290,7 +351,11 @@ export class AppendSender {
 
   #expire(partition: AppendPartition, nowMs: number): void {
     const expired = partition.removeWaiting(batch => nowMs - batch.createdAtMs >= this.#deliveryTimeoutMs)
-    for (const batch of expired) this.#host.failed(batch, this.#timedOut(batch))
+    for (const batch of expired) {
+      const error = this.#timedOut(batch)
+      this.#transaction?.failed(error)
+      this.#host.failed(batch, error)
+    }
   }
 
   #timedOut(batch: AppendBatch, cause?: PipelineError): PipelineError {

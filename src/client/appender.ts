@@ -17,7 +17,7 @@ import { type Clock, messageOf, PipelineError, systemRandom, type Timer } from '
 import { RecordBatchBuilder } from '../protocol/index.ts'
 import { AppendBatch, type FlushWait } from './append-batch.ts'
 import { AppendPartition } from './append-partition.ts'
-import { AppendSender } from './append-sender.ts'
+import { AppendSender, type AppendSenderHost, type AppendTransaction } from './append-sender.ts'
 import { TopicRouter } from './append-topic.ts'
 import type { AppenderOptions, AppendRecord, DeliveryListener } from './appender-types.ts'
 import { asPipelineError } from './kafka-error.ts'
@@ -49,6 +49,7 @@ export class Appender {
   readonly #options: AppenderOptions
   readonly #clock: Clock
   readonly #sender: AppendSender
+  readonly #transaction: AppendTransaction | undefined
   readonly #topics = new Map<string, TopicState>()
   readonly #partitions = new Map<string, AppendPartition[]>()
   readonly #outstanding = new Set<AppendBatch>()
@@ -69,15 +70,19 @@ export class Appender {
   #isClosed = false
   #closing: Promise<void> | undefined
 
-  /** @throws PipelineError `ERR_CLIENT_OPTIONS_INVALID`. */
-  constructor(options: AppenderOptions) {
+  /**
+   * @param transaction - What all records are written in; only `TransactionalAppender` gives one.
+   * @throws PipelineError `ERR_CLIENT_OPTIONS_INVALID`.
+   */
+  constructor(options: AppenderOptions, transaction?: AppendTransaction) {
     checkOptions(options)
+    this.#transaction = transaction
     this.#options = options
     this.#clock = options.clock ?? options.cluster.clock
     this.#bufferBytes = options.bufferBytes ?? 33_554_432
     this.#batchBytes = options.batchBytes ?? 131_072
     this.#lingerMs = options.lingerMs ?? 5
-    this.#sender = new AppendSender(options, {
+    const host: AppendSenderHost = {
       isDue: (batch, nowMs) => this.#isDue(batch, nowMs),
       taken: batch => this.#topics.get(batch.topic)?.router?.batchClosed(batch.partition),
       release: builder => this.#release(builder),
@@ -86,7 +91,8 @@ export class Appender {
       split: (batch, parts) => this.#split(batch, parts),
       newPart: batch => this.#newPart(batch),
       wake: () => this.#schedulePump()
-    })
+    }
+    this.#sender = new AppendSender(options, host, transaction)
   }
 
   /** Bytes of records without a verdict. */
@@ -124,6 +130,17 @@ export class Appender {
       this.#place({ record, listener, timestampMs, bytes }, state.router)
     }
     return true
+  }
+
+  /** Looks again at what can be sent: the transaction has let more partitions in. */
+  wake(): void {
+    this.#schedulePump()
+  }
+
+  /** Gives up all records that are not in flight. Those in flight get their verdict later; `flush` waits for them. */
+  discard(error: PipelineError): void {
+    for (const state of this.#topics.values()) this.#failUnrouted(state, error)
+    this.#sender.discardWaiting(error)
   }
 
   #updateRouter(topic: string, state: TopicState): void {
@@ -235,6 +252,7 @@ export class Appender {
 
   #failUnrouted(state: TopicState, error: PipelineError): void {
     const groups = new Map<DeliveryListener, AppendRecord[]>()
+    if (state.unrouted.length > 0) this.#transaction?.failed(error)
     for (const { record, listener, bytes } of state.unrouted.splice(0)) {
       this.#bufferedBytes -= bytes
       const group = groups.get(listener)

@@ -86,6 +86,7 @@ export class Connection {
   readonly #requestTimeoutMs: number
   #socket: Socket | undefined
   #versions = new Map<number, VersionRange>()
+  readonly #features = new Map<string, number>()
   #correlationId = 0
   #reauthentication: Timer | undefined
   #closeError: PipelineError | undefined
@@ -165,6 +166,11 @@ export class Connection {
       `${api.name} is needed in version ${api.minVersion} to ${newest}; ${this.#peer} ${theirs}`,
       { kafkaCode: KAFKA.UNSUPPORTED_VERSION, fields: { api: api.name } }
     )
+  }
+
+  /** Level of a feature that the cluster has finalized, 0 if none (KIP-584). */
+  featureLevel(name: string): number {
+    return this.#features.get(name) ?? 0
   }
 
   /**
@@ -273,6 +279,7 @@ export class Connection {
     for (const { apiKey, minVersion, maxVersion } of answer.apiKeys) {
       this.#versions.set(apiKey, { minVersion, maxVersion })
     }
+    for (const { name, maxVersionLevel } of answer.finalizedFeatures) this.#features.set(name, maxVersionLevel)
   }
 
   async #authenticate(sasl: SaslOptions): Promise<void> {

@@ -96,6 +96,31 @@ export const clientErrorCodes = {
     remedy: 'Give every running member its own groupInstanceId.',
     retriable: false
   },
+  ERR_CLIENT_PRODUCER_FENCED: {
+    summary: 'Another producer has taken over the transactional id, or the transaction took longer than it may.',
+    remedy: 'Give every running instance its own transactional id; raise transactionTimeoutMs if the work is slow.',
+    retriable: false
+  },
+  ERR_CLIENT_TRANSACTION_FAILED: {
+    summary: 'The transaction cannot be committed; the cause is attached. Nothing of it counts.',
+    remedy: 'Abort it and do its work again in another one.',
+    retriable: true
+  },
+  ERR_CLIENT_TRANSACTION_UNKNOWN: {
+    summary: 'The transaction was to be committed, and whether it was can no longer be learned by this producer.',
+    remedy: 'Read the committed offsets of the group, waiting out open transactions, and go on from there.',
+    retriable: false
+  },
+  ERR_CLIENT_TRANSACTION_STATE: {
+    summary: 'A transactional appender was asked for something that its state does not allow.',
+    remedy: 'Begin one transaction at a time, and end it before the next; create a new appender after a fatal error.',
+    retriable: false
+  },
+  ERR_CLIENT_INSTANCE_IN_USE: {
+    summary: 'Another member of the group holds this group instance id and has not left.',
+    remedy: 'Give every running member its own groupInstanceId; after a crash the id is free when the session has ended.',
+    retriable: false
+  },
   ERR_CLIENT_LISTENER_FAILED: {
     summary: 'A listener of the caller threw an error.',
     remedy: 'Correct the listener; the cause is attached.',
