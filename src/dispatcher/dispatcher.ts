@@ -36,8 +36,11 @@ import type { LaneSurroundings, LaneView } from './lane-surroundings.ts'
 import { Lane } from './lane.ts'
 import { Meters } from './meters.ts'
 import type { EventOrigin } from './payload.ts'
+import { RecordFilter } from './record-filter.ts'
+import { filterSift } from './sift.ts'
 import { SlotQueue } from './slots.ts'
 import { type DispatcherState, type DispatcherStatus, readStatus } from './status.ts'
+import { loadTransform, ModuleTransform, type Transform } from './transform.ts'
 import { WorkspacePool } from './workspace.ts'
 
 /** What a dispatcher is made from. */
@@ -51,6 +54,8 @@ export interface DispatcherOptions {
   readonly target: Target
   /** What `esm` events say of their origin. Default: a self-managed cluster with the brokers that metadata names. */
   readonly origin?: EventOrigin
+  /** Sees each record before it is sent. Default: the module that `config.transform` names, if it names one. */
+  readonly transform?: Transform
   readonly clock?: Clock
   readonly random?: Random
   readonly logger?: Logger
@@ -83,8 +88,8 @@ const LEAVE_MS = 5000
 /**
  * Starts a dispatcher: it joins its group in the background and works until it is drained.
  *
- * @throws PipelineError `ERR_DISPATCHER_DEAD_LETTER_LOOP` if it would read its own dead letters, and what the cluster
- *   throws when it cannot be reached.
+ * @throws PipelineError `ERR_DISPATCHER_DEAD_LETTER_LOOP` if it would read its own dead letters,
+ *   `ERR_DISPATCHER_TRANSFORM_INVALID`, and what the cluster throws when it cannot be reached.
  */
 export async function startDispatcher(options: DispatcherOptions): Promise<Dispatcher> {
   const { config } = options
@@ -103,9 +108,20 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Dispa
     ;(options.logger ?? silentLogger).warn(fields, message)
   }
   const brokers = metadata.brokers.map(broker => `${broker.host}:${broker.port}`).join(',')
-  const runtime = new DispatcherRuntime({ ...options, kafka, origin: options.origin ?? { bootstrapServers: brokers } })
+  const origin = options.origin ?? { bootstrapServers: brokers }
+  const transform = options.transform ?? (await transformOf(config))
+  const runtime = new DispatcherRuntime({
+    ...options,
+    ...(transform === undefined ? {} : { transform }),
+    kafka,
+    origin
+  })
   runtime.start()
   return runtime
+}
+
+async function transformOf({ transform }: DispatcherConfig): Promise<Transform | undefined> {
+  return transform === undefined ? undefined : await loadTransform(transform.file, '.')
 }
 
 function kafkaOf({ kafka, cluster }: DispatcherOptions): KafkaSide {
@@ -237,7 +253,7 @@ class DispatcherRuntime implements Dispatcher {
     })
   }
 
-  #surroundings({ config, target, origin, random = systemRandom }: RuntimeOptions): LaneSurroundings {
+  #surroundings({ config, target, origin, transform, random = systemRandom }: RuntimeOptions): LaneSurroundings {
     const clock = this.#clock
     const logger = this.#logger
     const appender = this.#appender
@@ -255,6 +271,8 @@ class DispatcherRuntime implements Dispatcher {
       slots: this.#slots,
       workspaces: new WorkspacePool(payload, config.concurrency),
       aside: new DeadLetterAside({ groupId: config.groupId, deadLetters, meters: this.#meters, clock }),
+      sift: config.filters.length === 0 ? undefined : filterSift(new RecordFilter(config.filters)),
+      transform: transform === undefined ? undefined : new ModuleTransform({ transform, clock, random, logger }),
       health: { answeredSentMs: Number.NEGATIVE_INFINITY },
       meters: this.#meters,
       clock,
