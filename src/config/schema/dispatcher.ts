@@ -4,6 +4,7 @@ import { z } from 'zod'
 
 import { httpUrl, integer, milliseconds, topicName } from './common.ts'
 import { filtersSchema, transformSchema } from './dispatcher-filter.ts'
+import { batchesPerPartitionMaxSchema, orderSchema } from './dispatcher-order.ts'
 import { deadLettersSchema, retrySchema } from './dispatcher-retry.ts'
 
 const payload = z
@@ -75,7 +76,9 @@ export const dispatcherSchema = z.strictObject({
   payload,
   target: z.discriminatedUnion('type', [lambdaTarget, httpTarget, moduleTarget]),
   retry: retrySchema,
-  concurrency: integer(1, 1000).default(10).describe('Most batches at the target at once; one per partition at most.'),
+  order: orderSchema,
+  batchesPerPartitionMax: batchesPerPartitionMaxSchema,
+  concurrency: integer(1, 1000).default(10).describe('Most batches at the target at once, all partitions together.'),
   bufferBytes: integer(1_048_576, 4_294_967_296)
     .default(67_108_864)
     .describe('Most bytes fetched and not yet delivered, all partitions together.'),
