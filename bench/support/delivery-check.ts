@@ -16,6 +16,7 @@ export interface Payload {
   readonly partition: number
   readonly messages: readonly unknown[]
   readonly offsets: readonly number[]
+  readonly timestamps: readonly number[]
   readonly keys: readonly (string | null)[]
 }
 
