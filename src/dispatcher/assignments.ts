@@ -39,6 +39,8 @@ export interface AssignmentsOptions {
   readonly listOffsets: KafkaSide['listOffsets']
   /** Makes the lane of a partition. */
   readonly openLane: (options: Omit<LaneOptions, 'around'>) => AnyLane
+  /** Where reading a partition ends: nothing is fetched from there on. Default: nowhere. */
+  readonly endOf?: ((at: TopicPartition) => bigint | undefined) | undefined
   readonly meters: Meters
   readonly clock: Clock
   readonly logger: Logger
@@ -142,6 +144,7 @@ export class Assignments {
     this.#ends.set(key, chunk.highWatermark)
     if (chunk.nextOffset === lane.position && chunk.records.length === 0) return
     lane.push(chunk)
+    if (this.#isBehindEnd(lane, chunk.nextOffset)) this.#options.fetcher.remove(lane.topic, lane.partition)
     this.#options.intake.changed(lane)
   }
 
@@ -191,8 +194,13 @@ export class Assignments {
     const lane = openLane({ topic, partition, offset, metadata, epoch: this.#epoch })
     this.#lanes.set(keyOf(lane), lane)
     this.#committed.set(keyOf(lane), offset)
-    fetcher.add({ topic, partition, offset })
+    if (!this.#isBehindEnd(lane, offset)) fetcher.add({ topic, partition, offset })
     intake.add(lane)
+  }
+
+  #isBehindEnd(at: TopicPartition, offset: bigint): boolean {
+    const end = this.#options.endOf?.(at)
+    return end !== undefined && offset >= end
   }
 
   /** Ends lanes in good order: no new work, a bounded wait, the last commit. */

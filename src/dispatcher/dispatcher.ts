@@ -14,7 +14,7 @@
  */
 
 import type { DispatcherConfig } from '../config/index.ts'
-import type { AssignedPartition, Cluster } from '../client/index.ts'
+import type { AssignedPartition, Cluster, TopicPartition } from '../client/index.ts'
 import {
   type Clock,
   invariant,
@@ -37,7 +37,7 @@ import { Lane } from './lane.ts'
 import { Meters } from './meters.ts'
 import type { EventOrigin } from './payload.ts'
 import { RecordFilter } from './record-filter.ts'
-import { filterSift } from './sift.ts'
+import { endSift, filterSift, joinSifts } from './sift.ts'
 import { SlotQueue } from './slots.ts'
 import { type DispatcherState, type DispatcherStatus, readStatus } from './status.ts'
 import { loadTransform, ModuleTransform, type Transform } from './transform.ts'
@@ -56,6 +56,8 @@ export interface DispatcherOptions {
   readonly origin?: EventOrigin
   /** Sees each record before it is sent. Default: the module that `config.transform` names, if it names one. */
   readonly transform?: Transform
+  /** Where each partition ends, for a run over a part of a topic: nothing at or behind it is sent. Default: nowhere. */
+  readonly endOf?: (at: TopicPartition) => bigint | undefined
   readonly clock?: Clock
   readonly random?: Random
   readonly logger?: Logger
@@ -189,7 +191,8 @@ class DispatcherRuntime implements Dispatcher {
       intake: this.#intake,
       pump: this.#pump,
       listOffsets: questions => kafka.listOffsets(questions),
-      openLane: start => new Lane({ ...start, around }),
+      openLane: start => new Lane({ ...start, around: endingAt(around, options.endOf?.(start)) }),
+      endOf: options.endOf,
       meters: this.#meters,
       clock,
       logger
@@ -266,7 +269,9 @@ class DispatcherRuntime implements Dispatcher {
       batch: { ...config.batch, bytesMax: limits.bytesMax },
       retry: {
         attemptsMax: config.retry.attemptsMax,
-        backoff: { initialMs: config.retry.initialMs, maxMs: config.retry.maxMs }
+        backoff: { initialMs: config.retry.initialMs, maxMs: config.retry.maxMs },
+        bisect: config.retry.bisect,
+        ...(config.retry.ageMaxMs === undefined ? {} : { ageMaxMs: config.retry.ageMaxMs })
       },
       slots: this.#slots,
       workspaces: new WorkspacePool(payload, config.concurrency),
@@ -358,6 +363,11 @@ class DispatcherRuntime implements Dispatcher {
         }
       })
   }
+}
+
+/** The surroundings of a lane that ends at an offset. */
+function endingAt(around: LaneSurroundings, end: bigint | undefined): LaneSurroundings {
+  return end === undefined ? around : { ...around, sift: joinSifts([endSift(end), around.sift]) }
 }
 
 /**
