@@ -45,3 +45,5 @@ export type {
   OffsetToCommit,
   TopicPartition
 } from './group-types.ts'
+export { TransactionalAppender } from './transactional-appender.ts'
+export type { GroupMetadata, TransactionalAppenderOptions } from './transaction-types.ts'

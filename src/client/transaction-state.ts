@@ -41,12 +41,7 @@ export type TransactionPhase =
 
 /** Requests of a transaction. */
 export type TransactionRequest =
-  | 'InitProducerId'
-  | 'AddPartitionsToTxn'
-  | 'AddOffsetsToTxn'
-  | 'TxnOffsetCommit'
-  | 'Produce'
-  | 'EndTxn'
+  'InitProducerId' | 'AddPartitionsToTxn' | 'AddOffsetsToTxn' | 'TxnOffsetCommit' | 'Produce' | 'EndTxn'
 
 /**
  * What an error code means: `retry` it, look for the `coordinator` and then retry, give the transaction up
@@ -270,7 +265,10 @@ export class TransactionState {
   }
 
   #go(next: TransactionPhase): void {
-    invariant(NEXT_PHASES[this.#phase].includes(next), `a transactional producer cannot go from ${this.#phase} to ${next}`)
+    invariant(
+      NEXT_PHASES[this.#phase].includes(next),
+      `a transactional producer cannot go from ${this.#phase} to ${next}`
+    )
     this.#phase = next
   }
 }
