@@ -230,15 +230,7 @@ async function startOnce(classPath: string, options: KafkaJvmOptions): Promise<K
   let child: ChildProcess | undefined
   try {
     await runKafkaTool(KAFKA_TOOLS['kafka-storage'], ['format', `--cluster-id=${clusterId}`, '-c', properties])
-    const broker = spawnBound('java', [
-      `-Xmx${options.heapMb ?? 512}m`,
-      '-XX:+UseSerialGC',
-      `-Dlog4j2.configurationFile=${join(jvmDir, 'log4j2.properties')}`,
-      '-cp',
-      classPath,
-      'kafka.Kafka',
-      properties
-    ])
+    const broker = spawnServer(classPath, properties, [`-Xmx${options.heapMb ?? 512}m`])
     child = broker
     const tail = collectTail(broker)
     await untilServing(broker, tail, options.startTimeoutMs ?? 90_000)
@@ -255,7 +247,15 @@ async function startOnce(classPath: string, options: KafkaJvmOptions): Promise<K
   }
 }
 
-function serverSettings(dataDir: string, port: number, controllerPort: number): Record<string, string> {
+/** Starts a broker whose storage is formatted; it does not outlive this process. */
+export function spawnServer(classPath: string, properties: string, jvmArgs: readonly string[]): ChildProcess {
+  const logging = `-Dlog4j2.configurationFile=${join(jvmDir, 'log4j2.properties')}`
+  const all = [...jvmArgs, '-XX:+UseSerialGC', logging, '-cp', classPath, 'kafka.Kafka', properties]
+  return spawnBound('java', all)
+}
+
+/** Settings of one broker that is its own controller. */
+export function serverSettings(dataDir: string, port: number, controllerPort: number): Record<string, string> {
   return {
     'process.roles': 'broker,controller',
     'node.id': '1',
@@ -280,12 +280,14 @@ function serverSettings(dataDir: string, port: number, controllerPort: number): 
   }
 }
 
-interface Tail {
+/** The end of a broker's log. */
+export interface Tail {
   readonly lines: string[]
   isServing: boolean
 }
 
-function collectTail(child: ChildProcess): Tail {
+/** Follows what a broker logs. */
+export function collectTail(child: ChildProcess): Tail {
   const tail: Tail = { lines: [], isServing: false }
   let rest = ''
   const collect = (chunk: Buffer): void => {
@@ -303,7 +305,8 @@ function collectTail(child: ChildProcess): Tail {
   return tail
 }
 
-async function untilServing(child: ChildProcess, tail: Tail, timeoutMs: number): Promise<void> {
+/** Waits until a broker says that it serves. @throws Error with the end of its log. */
+export async function untilServing(child: ChildProcess, tail: Tail, timeoutMs: number): Promise<void> {
   const start = performance.now()
   while (!tail.isServing) {
     const fail = (how: string): Error =>
