@@ -89,6 +89,11 @@ export class Coordinator {
     return this.#members.size
   }
 
+  /** Whether a member belongs to the group. */
+  knows(memberId: string): boolean {
+    return this.#members.has(memberId)
+  }
+
   /** Moves partitions around for no reason, as assignors do. */
   shake(): void {
     this.#turn += 1

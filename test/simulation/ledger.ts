@@ -16,6 +16,8 @@ import type { TenureEnd } from './member.ts'
 /** One member's hold on a partition. */
 export interface Tenure {
   readonly owner: string
+  /** Owner and membership: one that was removed and came back is somebody new. */
+  readonly membership: string
   readonly partition: string
   /** `open` until it ends; a killed process never hears of it. */
   end: 'open' | 'killed' | TenureEnd
@@ -84,6 +86,9 @@ export class Ledger {
   readonly #running = new Set<Invocation>()
   readonly #lastOfKey = new Map<string, number>()
   readonly #repeats = new Map<string, Set<string>>()
+  /** How often each owner came back, and who has to come back first. */
+  readonly #memberships = new Map<string, number>()
+  readonly #left = new Set<string>()
   #invocations = 0
 
   constructor(rules: LedgerRules, nowMs: () => number) {
@@ -101,14 +106,19 @@ export class Ledger {
     if (this.problems.length < 10) this.problems.push(text)
   }
 
-  /** A member takes a partition over. */
-  assigned(owner: string, partition: string, offset: number): void {
+  /** A member takes a partition over; a zombie was removed already when it heard of it. */
+  assigned(owner: string, partition: string, start: { offset: number; isZombie: boolean }): void {
+    const { offset, isZombie } = start
     this.note(`${owner} has ${partition} from ${offset}`)
+    if (this.#left.delete(owner)) this.#memberships.set(owner, (this.#memberships.get(owner) ?? 0) + 1)
+    const membership = `${owner}.${this.#memberships.get(owner) ?? 0}`
+    this.#tenures.set(`${owner}/${partition}`, { owner, membership, partition, end: 'open', isZombie })
+    if (isZombie) return
     for (const tenure of this.#tenures.values()) {
       if (tenure.partition !== partition || tenure.end !== 'open' || tenure.isZombie) continue
+      if (tenure.owner === owner) continue
       this.problem(`${owner} gets ${partition} while ${tenure.owner} has it`)
     }
-    this.#tenures.set(`${owner}/${partition}`, { owner, partition, end: 'open', isZombie: false })
   }
 
   /** A member no longer has a partition, as far as it knows itself. */
@@ -116,6 +126,7 @@ export class Ledger {
     const tenure = this.#tenures.get(`${owner}/${partition}`)
     this.note(`${owner} has ${partition} no more: ${how}`)
     if (tenure === undefined) return
+    if (how === 'lost') this.#left.add(owner)
     this.#tenures.delete(`${owner}/${partition}`)
     tenure.end = how
     for (const invocation of this.#running) {
@@ -130,6 +141,7 @@ export class Ledger {
   /** The coordinator removed a member, or its process died. */
   gone(owner: string, how: 'zombie' | 'killed'): void {
     this.note(`${owner} is ${how}`)
+    this.#left.add(owner)
     for (const [key, tenure] of this.#tenures) {
       if (tenure.owner !== owner) continue
       tenure.isZombie = true
@@ -147,7 +159,7 @@ export class Ledger {
     this.#invocations += 1
     this.note(`${owner} sends #${this.#invocations} ${span}`)
     if (found === undefined) this.problem(`${owner} sends ${span} and does not have the partition`)
-    const tenure = found ?? { owner, partition, end: 'lost', isZombie: true }
+    const tenure = found ?? { owner, membership: owner, partition, end: 'lost', isZombie: true }
     const invocation: Invocation = {
       id: this.#invocations,
       tenure,
@@ -159,6 +171,7 @@ export class Ledger {
       isRunning: true,
       told: new Set()
     }
+    for (const offset of offsets) this.#checkRepeat(invocation, offset)
     for (const other of this.#running) if (other.partition === partition) this.#checkTogether(invocation, other)
     this.#running.add(invocation)
     return invocation
@@ -177,10 +190,9 @@ export class Ledger {
     for (const offset of offsets) {
       const fate = this.#fateOf(partition, offset)
       this.counts.deliveries += 1
-      const before = fate.deliveries.at(-1)
       fate.deliveries.push(invocation)
-      if (before === undefined) this.#checkOrder(invocation, offset)
-      else this.#checkRepeat(invocation, before, offset)
+      if (fate.deliveries.length === 1) this.#checkOrder(invocation, offset)
+      else this.counts.duplicates += 1
     }
   }
 
@@ -281,23 +293,26 @@ export class Ledger {
     }
   }
 
-  #checkRepeat(invocation: Invocation, before: Invocation, offset: number): void {
+  /** A record is sent that the target may have had before. */
+  #checkRepeat(invocation: Invocation, offset: number): void {
     const { partition, tenure } = invocation
-    this.counts.duplicates += 1
+    const before = this.#fateOf(partition, offset).deliveries.findLast(({ told }) => told.has(offset))
+    // If it arrived, nobody knows: whoever has it must send it again.
+    if (before === undefined) return
     if (this.#rules.isCalm) this.problem(`${partition}@${offset} comes twice although nothing went wrong`)
-    // Nobody knows that it had arrived: whoever has it must send it again.
-    if (!before.told.has(offset)) return
     const isFirstGone = before.tenure.isZombie || before.tenure.end === 'killed' || before.tenure.end === 'lost'
     const isUncommitted = before.tenure !== tenure && (this.#committed.get(partition) ?? 0) <= offset
     const cause = isFirstGone || isUncommitted ? before.tenure : tenure
+    // Whoever gives back what it could not commit goes on with the others.
+    const name = isFirstGone || cause === tenure ? cause.membership : `${cause.membership}/${partition}`
     if (!isFirstGone && !isUncommitted && !tenure.isZombie && !this.#wentBack.has(partition)) {
-      this.problem(`${partition}@${offset} comes again (#${before.id}, #${invocation.id}) for no reason`)
+      this.problem(`${partition}@${offset} is sent again (#${before.id}, #${invocation.id}) for no reason`)
     }
     if (this.#wentBack.has(partition)) return
-    const repeats = this.#repeats.get(cause.owner) ?? new Set<string>()
-    this.#repeats.set(cause.owner, repeats.add(`${partition}@${offset}`))
+    const repeats = this.#repeats.get(name) ?? new Set<string>()
+    this.#repeats.set(name, repeats.add(`${partition}@${offset}`))
     if (repeats.size === this.#rules.repeatsMax + 1) {
-      this.problem(`more than ${repeats.size - 1} records come again because of ${cause.owner}`)
+      this.problem(`more than ${repeats.size - 1} records come again because of ${name}`)
     }
   }
 }

@@ -215,7 +215,7 @@ export class SimMember implements MemberLike {
     this.#sequence = 0
     this.#wanted = undefined
     this.#mustJoin = true
-    this.#state = 'joining'
+    if (!this.#stopping.signal.aborted) this.#state = 'joining'
     const lost = this.heldPartitions()
     this.#held.clear()
     for (const partition of lost) this.#options.observer.ended(partition, 'lost')
@@ -225,7 +225,8 @@ export class SimMember implements MemberLike {
   }
 
   #beatSoon(): void {
-    if (this.#state === 'closed' || this.#beating !== undefined) return
+    const hasLeft = this.#state === 'closed' || (this.#stopping.signal.aborted && this.#id === '')
+    if (hasLeft || this.#beating !== undefined) return
     this.#beating = this.#beat().finally(() => (this.#beating = undefined))
   }
 
@@ -247,14 +248,14 @@ export class SimMember implements MemberLike {
         holds: [...this.#held.keys()]
       }
       const answer = await network.call(process, () => coordinator.beat(request))
-      if (signal.aborted) return
+      if (signal.aborted || this.#state === 'closed') return
       this.#id = answer.memberId
       this.#epoch = answer.epoch
       if (this.#state === 'joining') this.#state = 'stable'
       this.#wanted = answer.assigned
       this.#wake()
     } catch (error) {
-      if (signal.aborted) return
+      if (signal.aborted || this.#state === 'closed') return
       if (isCode(error, 'REBALANCE_IN_PROGRESS')) {
         this.#mustJoin = true
         this.#wake()

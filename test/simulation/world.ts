@@ -265,13 +265,14 @@ export class World {
       createMember: member => {
         const observer = {
           assigned: (partition: { topic: string; partition: number }, offset: number) => {
-            ledger.assigned(process.name, nameOf(partition), offset)
+            const isZombie = !coordinator.knows(made.memberId)
+            ledger.assigned(process.name, nameOf(partition), { offset, isZombie })
           },
           ended: (partition: { topic: string; partition: number }, how: 'clean' | 'dirty' | 'lost') => {
             ledger.ended(process.name, nameOf(partition), how)
           }
         }
-        const made = new SimMember({ process, network, coordinator, logs, protocol, member, observer })
+        const made: SimMember = new SimMember({ process, network, coordinator, logs, protocol, member, observer })
         this.#members.push({ process, member: made })
         return made
       },
