@@ -17,7 +17,7 @@ import type { BatchContext, BatchDescription, LaneSurroundings } from './lane-su
 import type { FilledBatch } from './partition-buffer.ts'
 import type { RecordTable } from './record-table.ts'
 import { type DeadRow, type Decision, type Group, Settlement } from './settlement.ts'
-import type { Slot } from './slots.ts'
+import type { Slot, SlotResult } from './slots.ts'
 import type { Workspace } from './workspace.ts'
 
 /** Whose batch it is. */
@@ -124,6 +124,14 @@ export class BatchDelivery implements BatchContext {
    * @returns `false` if the lane stopped or aborted before.
    */
   async run(firstSlot: Slot): Promise<boolean> {
+    try {
+      return await this.#run(firstSlot)
+    } finally {
+      firstSlot.end()
+    }
+  }
+
+  async #run(firstSlot: Slot): Promise<boolean> {
     const { settlement } = this
     // Rows that cannot be sent are put aside while the others are delivered.
     const dead = this.#undeliverable()
@@ -218,7 +226,8 @@ export class BatchDelivery implements BatchContext {
 
   #acquire(): Promise<Slot | undefined> {
     if (this.#state !== 'retrying') this.#state = 'waiting'
-    return this.#owner.around.slots.acquire(this.#owner.stopping, { topic: this.topic })
+    const { topic, partition } = this
+    return this.#owner.around.slots.acquire(this.#owner.stopping, { topic, partition, isUnderWay: true })
   }
 
   /** While the breaker is open it alone says when to go on: no own wait on top of its pause. */
@@ -245,12 +254,7 @@ export class BatchDelivery implements BatchContext {
     if (outcome.kind !== 'ok') this.#workspace.isShared = true
     const nowMs = this.#clock.monotonicMs()
     meters.invoked(outcome.kind, nowMs - sentMs)
-    if (outcome.kind === 'unavailable') {
-      const { retryAfterMs } = outcome
-      slot.release(retryAfterMs === undefined ? { kind: 'failed' } : { kind: 'failed', retryAfterMs })
-    } else {
-      slot.release({ kind: 'answered' })
-    }
+    slot.release(slotResultOf(outcome))
     if (outcome.kind !== 'ok') {
       this.#firstFailureMs ??= this.#clock.now()
       this.#logFailure(outcome, request)
@@ -343,4 +347,10 @@ export class BatchDelivery implements BatchContext {
     if (outcome.kind === 'partial') logger.debug(fields, 'the target did not take all records')
     else logger.warn(fields, 'the target did not take a batch')
   }
+}
+
+/** What an outcome says of the target's health. */
+function slotResultOf(outcome: TargetOutcome): SlotResult {
+  if (outcome.kind === 'unavailable') return { ...outcome, kind: 'failed' }
+  return { kind: 'answered', isRefusal: outcome.kind === 'rejected' }
 }

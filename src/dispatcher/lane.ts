@@ -134,7 +134,7 @@ export class Lane implements AnyLane, DeliveryOwner {
     try {
       while (await this.#untilReady()) {
         this.#state = 'waiting'
-        const slot = await this.around.slots.acquire(this.stopping, { topic: this.topic })
+        const slot = await this.around.slots.acquire(this.stopping, this)
         if (slot === undefined) break
         await this.#next(slot)
       }

@@ -129,7 +129,8 @@ export function httpStatusOutcome(statusCode: number, retryAfter?: number): Targ
   const reason = `the target answered with status ${statusCode}`
   const wait = retryAfter === undefined ? {} : { retryAfterMs: retryAfter }
   if (statusCode === 413) return { kind: 'rejected', reason, errorClass: TOO_LARGE }
-  const isNotNow = statusCode === 408 || statusCode === 425 || statusCode === 429 || statusCode === 503
+  if (statusCode === 429) return { kind: 'unavailable', reason, isThrottled: true, ...wait }
+  const isNotNow = statusCode === 408 || statusCode === 425 || statusCode === 503
   if (isNotNow || isConfigurationStatus(statusCode)) return { kind: 'unavailable', reason, ...wait }
   if (statusCode >= 500) return { kind: 'unavailable', reason, isSuspect: true, ...wait }
   return { kind: 'rejected', reason, errorClass: `Http${statusCode}` }

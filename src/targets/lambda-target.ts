@@ -173,7 +173,8 @@ export function serviceErrorOutcome(error: unknown, nowMs: number): TargetOutcom
   if (REFUSED_TOO_LARGE.has(name) || statusCode === 413) return { kind: 'rejected', reason, errorClass: TOO_LARGE }
   if (REFUSED.has(name)) return { kind: 'rejected', reason, errorClass: name }
   const wait = retryAfterMs(retryAfterOf(error), nowMs)
-  return { kind: 'unavailable', reason, ...(wait === undefined ? {} : { retryAfterMs: wait }) }
+  const throttled = statusCode === 429 ? { isThrottled: true } : {}
+  return { kind: 'unavailable', reason, ...throttled, ...(wait === undefined ? {} : { retryAfterMs: wait }) }
 }
 
 /** Whether only a change of configuration, code or rights can help. */

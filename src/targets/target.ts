@@ -62,6 +62,8 @@ export type TargetOutcome =
        * these in a row the batch is bisected, and a record that fails alone while others pass is put aside.
        */
       readonly isSuspect?: boolean
+      /** It is there and gets too much (429, a throttle of Lambda): less at once is the answer, not a pause. */
+      readonly isThrottled?: boolean
     }
 
 /** Something that takes batches. */
