@@ -11,7 +11,7 @@ export interface AppendHeader {
   readonly value: Buffer | null
 }
 
-/** A record to append. Its partition follows from its key, as in Kafka's own producer; it cannot be chosen. */
+/** A record to append. Its partition follows from its key, as in Kafka's own producer. */
 export interface AppendRecord {
   readonly topic: string
   /** `null`: the record goes to whatever partition is filled at the moment. */
@@ -21,6 +21,11 @@ export interface AppendRecord {
   readonly headers?: readonly AppendHeader[]
   /** Milliseconds since 1970. Default: now. */
   readonly timestampMs?: number
+  /**
+   * Partition to append to, whatever the key: only for topics whose partitions go with those of another topic (retry
+   * topics), which nobody else writes. Events never choose theirs. Default: by the key.
+   */
+  readonly partition?: number
 }
 
 /** Records of one listener that were acknowledged together. */

@@ -265,7 +265,7 @@ export class Appender {
 
   #place(item: Unrouted, router: TopicRouter): void {
     const { record, listener, timestampMs } = item
-    let partition = this.#partition(record.topic, router.partitionOf(record.key))
+    let partition = this.#partition(record.topic, record.partition ?? router.partitionOf(record.key))
     for (;;) {
       const last = partition.last
       if (last !== undefined && !last.isSealed) {
@@ -276,7 +276,7 @@ export class Appender {
         }
         // The batch is full: a record without a key moves on to another partition.
         router.batchClosed(partition.partition)
-        partition = this.#partition(record.topic, router.partitionOf(record.key))
+        partition = this.#partition(record.topic, record.partition ?? router.partitionOf(record.key))
         this.#schedulePump()
         if (partition.last?.isSealed === false) continue
       }
