@@ -29,6 +29,7 @@ const SETTINGS: ReadonlySet<string> = new Set([
   'ERR_CLIENT_OPTIONS_INVALID',
   'ERR_DISPATCHER_DEAD_LETTER_LOOP',
   'ERR_DISPATCHER_TARGET_INVALID',
+  'ERR_DISPATCHER_TRANSFORM_INVALID',
   'ERR_LAMBDA_DISTRIBUTOR_OPTIONS_INVALID',
   'ERR_LAMBDA_OPTIONS_INVALID'
 ])
@@ -38,6 +39,7 @@ export function exitCodeOf(error: unknown): number {
   if (!PipelineError.is(error)) return EXIT.software
   if (error.code.startsWith('ERR_CONFIG_') || SETTINGS.has(error.code)) return EXIT.config
   if (error.code === 'ERR_CLI_INPUT') return EXIT.data
+  if (error.code === 'ERR_DISPATCHER_REPLAY_INVALID') return EXIT.usage
   if (error.code.startsWith('ERR_CLI_')) return error.code === 'ERR_CLI_USAGE' ? EXIT.usage : EXIT.unavailable
   if (error.code === 'ERR_BROKER_LISTEN_FAILED') return EXIT.unavailable
   if (error.code.startsWith('ERR_BROKER_')) return EXIT.io

@@ -20,6 +20,7 @@ import { addInit } from './commands/init.ts'
 import { addInternalRole } from './commands/internal-role.ts'
 import { addLambda } from './commands/lambda.ts'
 import { addProduce } from './commands/produce.ts'
+import { addReplay } from './commands/replay.ts'
 import { addUp } from './commands/up.ts'
 import { EXIT, exitCodeOf } from './exit-codes.ts'
 
@@ -40,9 +41,8 @@ function createProgram(onExitCode: (code: number) => void): Command {
     .showHelpAfterError('(see comporta --help)')
     .configureHelp({ showGlobalOptions: true })
     .exitOverride()
-  for (const add of [addDemo, addInit, addCheck, addUp, addIngest, addBroker, addProduce, addDispatch, addLambda]) {
-    add(program, action)
-  }
+  const roles = [addUp, addBroker, addProduce, addDispatch, addLambda]
+  for (const add of [addDemo, addInit, addCheck, ...roles, addIngest, addReplay]) add(program, action)
   addInternalRole(program, action)
   for (const command of program.commands) {
     command.exitOverride().showHelpAfterError(`(see comporta ${command.name()} --help)`)

@@ -16,6 +16,11 @@ export const dispatcherErrorCodes = {
     remedy: 'Correct what the message names in `dispatcher.target` of the pipeline file, then start again.',
     retriable: false
   },
+  ERR_DISPATCHER_REPLAY_INVALID: {
+    summary: 'A replay cannot be planned or begun as asked.',
+    remedy: 'Correct what the message names: the topic, the bounds, or the group, which must have no members.',
+    retriable: false
+  },
   ERR_DISPATCHER_TRANSFORM_INVALID: {
     summary: 'The module of `dispatcher.transform` cannot be used.',
     remedy: 'Name a file that can be imported and exports a function `transform`; the message says what is wrong.',

@@ -1,0 +1,229 @@
+/** `comporta replay`: a part of a topic through the dispatcher's path again, under a group of its own. */
+
+import { type Command, InvalidArgumentError } from 'commander'
+
+import type { PipelineConfig } from '../../config/index.ts'
+import { messageOf, PipelineError, systemClock } from '../../core/index.ts'
+import type { Dispatcher, ReplayAdmin, ReplayBound, ReplayPlan } from '../../dispatcher/index.ts'
+import type { Logger } from '../../telemetry/index.ts'
+import { confirmByTyping } from '../confirm.ts'
+import { type CommonOptions, loadPipeline, loggerFor, needSection } from '../context.ts'
+import { EXIT } from '../exit-codes.ts'
+import { connectCluster, dispatcherWithEndpoint } from '../wiring.ts'
+import type { CommandAction } from './action.ts'
+
+interface ReplayOptions extends CommonOptions {
+  readonly from: ReplayBound
+  readonly to: ReplayBound
+  readonly topic?: readonly string[]
+  readonly partition?: readonly number[]
+  readonly group?: string
+  readonly restart?: boolean
+  readonly dryRun?: boolean
+  readonly yes?: boolean
+}
+
+const EXAMPLES = `
+Examples:
+  comporta replay --from 2026-03-01T09:00:00Z --to 2026-03-01T10:00:00Z --dry-run
+  comporta replay --from earliest --to 2026-03-01T10:00:00Z --topic mt-c400 --group audit-again --yes`
+
+/** Adds the command. */
+export function addReplay(program: Command, action: CommandAction): void {
+  program
+    .command('replay')
+    .summary('send a part of the topics to the target again')
+    .description(
+      'Reads the records between two times from the dispatcher’s topics and sends them to its target, by the same ' +
+        'batches, retries and dead letters, under a consumer group of its own: the offsets of the live group are not ' +
+        'touched. What was stopped goes on where it was when it is started again with the same bounds.'
+    )
+    .requiredOption(
+      '--from <time>',
+      'first record: a time (ISO 8601, or milliseconds since 1970), or "earliest"',
+      readBound
+    )
+    .requiredOption('--to <time>', 'end: a time, not itself replayed, or "latest" as of now', readBound)
+    .option('--topic <name>', 'only this topic of the dispatcher; may be given again', collect)
+    .option('--partition <number>', 'only this partition; may be given again', collectPartition)
+    .option('--group <name>', 'group of the replay (default: the dispatcher’s group with "-replay")')
+    .option('--restart', 'begin anew, whatever an earlier run of the group has done')
+    .option('--dry-run', 'show the plan and change nothing')
+    .option('--yes', 'do not ask')
+    .addHelpText('after', EXAMPLES)
+    .action(action(replay))
+}
+
+async function replay(options: ReplayOptions): Promise<number> {
+  const pipeline = await loadPipeline(options)
+  const section = dispatcherWithEndpoint(pipeline) ?? needSection(pipeline, 'dispatcher', options)
+  const groupId = options.group ?? `${section.groupId}-replay`
+  if (groupId === section.groupId) {
+    throw new PipelineError('ERR_CLI_USAGE', `${groupId} is the group of the live records: name another for the replay`)
+  }
+  for (const topic of options.topic ?? []) {
+    if (section.topics.includes(topic)) continue
+    throw new PipelineError('ERR_CLI_USAGE', `${topic} is not one of dispatcher.topics (${section.topics.join(', ')})`)
+  }
+  const logger = loggerFor('replay', options)
+  const { Admin } = await import('../../client/index.ts')
+  const { planReplay } = await import('../../dispatcher/index.ts')
+  const cluster = await connectCluster(pipeline.kafka, 'replay', logger)
+  try {
+    const admin = new Admin(cluster)
+    const plan = await planReplay(admin, {
+      groupId,
+      topics: options.topic ?? section.topics,
+      ...(options.partition === undefined ? {} : { partitions: options.partition }),
+      from: options.from,
+      to: options.to,
+      isRestarted: options.restart === true
+    })
+    if (options.dryRun === true || options.json !== true) printPlan(plan, options)
+    if (options.dryRun === true) return EXIT.ok
+    if (options.yes !== true && !(await confirmByTyping(groupId))) {
+      process.stderr.write('Nothing was changed.\n')
+      return EXIT.failed
+    }
+    return await run(plan, { pipeline, admin, cluster, logger, isJson: options.json === true })
+  } finally {
+    await cluster.close()
+  }
+}
+
+interface Surroundings {
+  readonly pipeline: PipelineConfig
+  readonly admin: ReplayAdmin
+  readonly cluster: Awaited<ReturnType<typeof connectCluster>>
+  readonly logger: Logger
+  readonly isJson: boolean
+}
+
+async function run(plan: ReplayPlan, around: Surroundings): Promise<number> {
+  const { pipeline, admin, cluster, logger } = around
+  const { applyReplay, endsOf, startDispatcher, untilReplayed } = await import('../../dispatcher/index.ts')
+  const { createTarget } = await import('../../targets/index.ts')
+  const live = dispatcherWithEndpoint(pipeline)
+  if (live === undefined) return EXIT.config
+  const topics = [...new Set(plan.partitions.map(({ topic }) => topic))]
+  // A static member's id belongs to the live group; what retention has taken is no reason to jump to the end.
+  const config = {
+    ...live,
+    groupId: plan.groupId,
+    topics,
+    groupInstanceId: undefined,
+    autoOffsetReset: 'earliest' as const
+  }
+  await applyReplay(admin, plan)
+  const target = await createTarget(config.target, { logger, concurrency: config.concurrency })
+  const stop = new AbortController()
+  const onSignal = (): void => {
+    stop.abort()
+    process.once('SIGINT', () => process.exit(EXIT.interrupted))
+    logger.info({}, 'draining; press Ctrl-C again to stop at once')
+  }
+  process.once('SIGINT', onSignal)
+  process.once('SIGTERM', onSignal)
+  let failure: PipelineError | undefined
+  try {
+    const dispatcher = await startDispatcher({ config, cluster, target, logger, endOf: endsOf(plan) })
+    void dispatcher.ended.then(error => {
+      failure = error
+      stop.abort()
+    })
+    const onProgress = progressOf(plan, dispatcher)
+    const isDone = await untilReplayed(admin, plan, { clock: systemClock, signal: stop.signal, onProgress })
+    await dispatcher.drain()
+    if (failure !== undefined) throw failure
+    printEnd(isDone, plan, { dispatcher, isJson: around.isJson })
+    return isDone ? EXIT.ok : EXIT.interrupted
+  } finally {
+    process.off('SIGINT', onSignal)
+    process.off('SIGTERM', onSignal)
+    await target.close()
+  }
+}
+
+/** A line on standard error every two seconds: how far, how fast, how long still. */
+function progressOf(plan: ReplayPlan, dispatcher: Dispatcher): (left: bigint) => void {
+  const startedMs = systemClock.monotonicMs()
+  let shownMs = startedMs
+  return left => {
+    const nowMs = systemClock.monotonicMs()
+    if (nowMs - shownMs < 2000) return
+    shownMs = nowMs
+    const done = Number(plan.offsetCount - left)
+    const perSecond = (done * 1000) / (nowMs - startedMs)
+    const eta = perSecond > 0 ? `, ${Math.ceil(Number(left) / perSecond)} s to go` : ''
+    const share = Math.floor((done * 100) / Math.max(1, Number(plan.offsetCount)))
+    const { deadLettered } = dispatcher.status().totals
+    process.stderr.write(
+      `${share} %: ${count(done)} of ${count(plan.offsetCount)}, ${count(Math.round(perSecond))}/s${eta}, ` +
+        `${count(deadLettered)} dead letters\n`
+    )
+  }
+}
+
+function printPlan(plan: ReplayPlan, options: ReplayOptions): void {
+  if (options.json === true) {
+    const json = (_key: string, value: unknown): unknown => (typeof value === 'bigint' ? value.toString() : value)
+    process.stdout.write(`${JSON.stringify(plan, json)}\n`)
+    return
+  }
+  const rows = plan.partitions.map(each => [
+    `${each.topic}-${each.partition}`,
+    count(each.from),
+    count(each.to),
+    count(each.position < each.to ? each.to - each.position : 0n)
+  ])
+  const header = ['partition', 'from', 'to', 'to replay']
+  const widths = header.map((name, column) => Math.max(name.length, ...rows.map(row => row[column]?.length ?? 0)))
+  const line = (cells: readonly string[]): string =>
+    cells
+      .map((cell, index) => (index === 0 ? cell.padEnd(widths[index] ?? 0) : cell.padStart(widths[index] ?? 0)))
+      .join('  ')
+  const resumed = plan.isResumed ? ', going on where an earlier run ended (--restart begins anew)' : ''
+  process.stdout.write([header, ...rows].map(row => `${line(row)}\n`).join(''))
+  process.stdout.write(`up to ${count(plan.offsetCount)} records as group ${plan.groupId}${resumed}\n`)
+}
+
+function printEnd(
+  isDone: boolean,
+  plan: ReplayPlan,
+  run: { readonly dispatcher: Dispatcher; readonly isJson: boolean }
+): void {
+  const { records, deadLettered, filtered, skipped } = run.dispatcher.status().totals
+  if (run.isJson) {
+    const result = { groupId: plan.groupId, isDone, records, deadLettered, filtered, skipped }
+    process.stdout.write(`${JSON.stringify(result)}\n`)
+    return
+  }
+  const end = isDone ? 'replayed' : 'stopped; the same command goes on from here'
+  process.stdout.write(`${end}: ${count(records)} delivered, ${count(deadLettered)} dead letters\n`)
+}
+
+function count(value: number | bigint): string {
+  return value.toLocaleString('en-US')
+}
+
+function readBound(text: string): ReplayBound {
+  if (text === 'earliest' || text === 'latest') return text
+  if (/^\d{1,16}$/.test(text)) return { timestampMs: BigInt(text) }
+  try {
+    // Without a zone a time means another hour on each machine.
+    if (/(Z|[+-]\d\d:?\d\d)$/.test(text)) return { timestampMs: BigInt(Date.parse(text)) }
+  } catch (error) {
+    throw new InvalidArgumentError(`${messageOf(error)}.`)
+  }
+  throw new InvalidArgumentError('A time is like 2026-03-01T09:00:00Z (with its zone), or milliseconds since 1970.')
+}
+
+function collect(text: string, before: readonly string[] = []): readonly string[] {
+  return [...before, text]
+}
+
+function collectPartition(text: string, before: readonly number[] = []): readonly number[] {
+  const partition = Number(text)
+  if (Number.isInteger(partition) && partition >= 0) return [...before, partition]
+  throw new InvalidArgumentError('A partition is a whole number from 0 on.')
+}
