@@ -4,7 +4,7 @@ import { randomInt } from '../../src/core/index.ts'
 import type { Mood } from './target.ts'
 import { WELL } from './target.ts'
 import { GOOD_NETWORK } from './network.ts'
-import type { SimDispatcher, World } from './world.ts'
+import { PARTITIONS_MAX, type SimDispatcher, type World } from './world.ts'
 
 type Harm = (world: World, pick: (limit: number) => number) => Promise<void> | void
 
@@ -101,7 +101,7 @@ const HARMS: Readonly<Record<string, Harm>> = {
     for (let index = 0; index < 8; index += 1) world.clock.after(pick(3000), () => world.coordinator.shake())
   },
   grow: (world, pick) => {
-    if (world.partitionCount < 8) world.grow(1 + pick(2))
+    if (world.partitionCount < PARTITIONS_MAX) world.grow(1)
   },
   append: (world, pick) => world.append(pick(world.partitionCount), 1 + pick(40)),
   truncate: (world, pick) => world.truncate(pick(world.partitionCount), 1 + pick(4))

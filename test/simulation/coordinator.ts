@@ -153,10 +153,9 @@ export class Coordinator {
   join(request: { memberId: string; epoch: number; holds: readonly string[] }): Promise<JoinAnswer & { id: string }> {
     const member = request.memberId === '' ? this.#add() : this.#members.get(request.memberId)
     if (member === undefined) throw kafkaAnswer('UNKNOWN_MEMBER_ID')
-    // What it held in an older generation may be somebody else's by now.
-    const isCurrent = request.memberId !== '' && request.epoch === member.epoch
+    // It knows itself what it holds, whatever it was last told to; what others hold already is not its own any more.
     member.holds.clear()
-    if (isCurrent) for (const name of request.holds) member.holds.add(name)
+    for (const name of request.holds) if (this.#holderOf(name) === undefined) member.holds.add(name)
     this.#roundSinceMs ??= this.#options.clock.monotonicMs()
     return new Promise(resolve => {
       member.joined = answer => resolve({ ...answer, id: member.id })

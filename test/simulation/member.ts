@@ -57,6 +57,8 @@ export class SimMember implements MemberLike {
   readonly #held = new Map<string, TopicPartition>()
   readonly #stopping = new AbortController()
   #membership = new AbortController()
+  /** Partitions that are being taken over: others may not have them either. */
+  #taking: readonly string[] = []
   #id = ''
   #epoch = -1
   #sequence = 0
@@ -162,7 +164,9 @@ export class SimMember implements MemberLike {
     const { signal } = this.#membership
     const gone = this.heldPartitions().filter(partition => !wanted.has(nameOf(partition)))
     const added = [...wanted].filter(name => !this.#held.has(name)).map(partitionOf)
+    this.#taking = added.map(nameOf)
     if (added.length > 0) await this.#takeOver(added, signal)
+    this.#taking = []
     if (signal.aborted || this.#stopping.signal.aborted || gone.length === 0) return
     this.#state = 'revoking'
     await this.#giveBack(gone)
@@ -245,7 +249,7 @@ export class SimMember implements MemberLike {
         memberId: this.#id,
         epoch: this.#epoch,
         sequence: this.#sequence,
-        holds: [...this.#held.keys()]
+        holds: [...this.#held.keys(), ...this.#taking]
       }
       const answer = await network.call(process, () => coordinator.beat(request))
       if (signal.aborted || this.#state === 'closed') return

@@ -23,6 +23,8 @@ const deadLetterTopic = 't-dead'
 const sessionTimeoutMs = 2000
 const drainMs = 1500
 const tickMs = 100
+/** Most partitions that a world may grow to. */
+export const PARTITIONS_MAX = 8
 /** Longest time that everything may take once all is well again, in virtual milliseconds. */
 const healMaxMs = 300_000
 
@@ -76,7 +78,7 @@ export class World {
     const pick = (limit: number): number => randomInt(this.random, limit)
     this.isCalm = options.isCalm ?? false
     this.protocol = options.protocol ?? (pick(2) === 0 ? 'consumer' : 'classic')
-    this.#timeoutMs = options.timeoutMs ?? 200 + pick(600)
+    this.#timeoutMs = options.timeoutMs ?? (this.isCalm ? 5000 : 200 + pick(600))
     this.#shape = { keyCount: 1 + pick(6), oddRatio: pick(2) * 0.03, holeRatio: 0.2, paddingBytes: 0, ...options.shape }
     const order = options.order ?? 'partition'
     this.config = this.#configure(options, pick)
@@ -87,7 +89,8 @@ export class World {
       {
         order,
         isPartitionOrdered: order === 'partition' && this.#shape.oddRatio === 0,
-        repeatsMax: 3 * concurrency * recordsMax,
+        // What may run ahead of its commits, and batches of which a part is delivered and the rest is tried again.
+        repeatsMax: (3 * concurrency - 1 + (this.#shape.oddRatio > 0 ? PARTITIONS_MAX : 0)) * recordsMax,
         isCalm: this.isCalm,
         drainMs
       },
