@@ -5,7 +5,7 @@ import { test } from 'node:test'
 
 import { runComporta, temporaryFolder } from '../support/comporta.ts'
 
-const commands = ['demo', 'init', 'check', 'up', 'ingest', 'produce', 'dispatch', 'lambda', 'broker']
+const commands = ['demo', 'init', 'check', 'up', 'ingest', 'produce', 'dispatch', 'lambda', 'broker', 'replay']
 
 test('help lists every command, and every command has help with examples', async () => {
   const { stdout, exitCode } = await runComporta(['--help'])
