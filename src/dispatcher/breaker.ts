@@ -40,16 +40,16 @@ export interface BreakerOptions {
    * Longest pause, in milliseconds. Default twelve times `openMs`. A target's own `Retry-After` may ask for more, up to
    * five minutes: what it says may be nonsense, and only a probe finds out that it is back.
    */
-  readonly openMaxMs?: number
+  readonly openMaxMs?: number | undefined
   /**
    * Share of failures in the window that opens it too, above 0 to 1. Default: only failures in a row count. It finds a
    * target that fails half of the time, which hardly ever fails often enough in a row.
    */
   readonly failureRatio?: number | undefined
   /** Length of the window, in milliseconds. Default 30_000. */
-  readonly windowMs?: number
+  readonly windowMs?: number | undefined
   /** Invocations that the window must have before its share counts. Default 20. */
-  readonly samplesMin?: number
+  readonly samplesMin?: number | undefined
 }
 
 /** A breaker as JSON can hold it. */

@@ -1,7 +1,9 @@
 /** What each setting of `dispatcher:` allows on its own, but not together with the others. */
 
 import type { Report } from './common.ts'
-import type { DispatcherConfig } from './dispatcher.ts'
+import type { DispatcherConfig, TargetConfig } from './dispatcher.ts'
+import { checkFlow } from './dispatcher-flow-rules.ts'
+import { checkTopicTarget } from './dispatcher-topic-rules.ts'
 import type { LambdaConfig } from './lambda.ts'
 
 /** Reports settings of the dispatcher that do not go together. */
@@ -23,20 +25,39 @@ export function checkDispatcher(
   if (delays.some((delayMs, tier) => tier > 0 && delayMs <= (delays[tier - 1] ?? 0))) {
     report(['dispatcher', 'retry', 'delays'], 'must ascend: each tier waits longer than the one before it')
   }
-  const { target } = dispatcher
+  checkFlow(dispatcher, report)
+  checkTarget(dispatcher.target, ['dispatcher', 'target'], { dispatcher, lambda, report })
+  for (const [index, { target }] of dispatcher.priorities.entries()) {
+    if (target !== undefined) {
+      checkTarget(target, ['dispatcher', 'priorities', index, 'target'], { dispatcher, lambda, report })
+    }
+  }
+}
+
+function checkTarget(
+  target: TargetConfig,
+  path: readonly PropertyKey[],
+  around: {
+    readonly dispatcher: DispatcherConfig
+    readonly lambda: LambdaConfig | undefined
+    readonly report: Report
+  }
+): void {
+  const { dispatcher, lambda, report } = around
+  if (target.type === 'topic') checkTopicTarget(target, path, around)
   if (target.type === 'lambda' && dispatcher.batch.bytesMax > 6_291_456) {
     report(['dispatcher', 'batch', 'bytesMax'], 'AWS Lambda takes at most 6291456 bytes in one invocation')
   }
   if (target.type === 'lambda' && target.endpoint === undefined && lambda !== undefined) {
     if (!Object.hasOwn(lambda.functions, target.functionName)) {
       const names = Object.keys(lambda.functions).join(', ')
-      report(['dispatcher', 'target', 'functionName'], `is not one of lambda.functions (${names})`)
+      report([...path, 'functionName'], `is not one of lambda.functions (${names})`)
     }
     const functionMs = lambda.functions[target.functionName]?.timeoutMs ?? 0
     if (target.timeoutMs <= functionMs) {
       // The batch would be sent again while the function still works on it: twice, and out of order.
       report(
-        ['dispatcher', 'target', 'timeoutMs'],
+        [...path, 'timeoutMs'],
         `must be more than the ${functionMs} ms that the function ${target.functionName} may take`
       )
     }

@@ -4,8 +4,18 @@ import { z } from 'zod'
 
 import { httpUrl, integer, milliseconds, topicName } from './common.ts'
 import { filtersSchema, transformSchema } from './dispatcher-filter.ts'
+import {
+  adaptiveBatchSchema,
+  adaptiveConcurrencySchema,
+  breakerSchema,
+  flowSchema,
+  prioritiesSchema,
+  progressTimeoutMsSchema,
+  starvationMsSchema
+} from './dispatcher-flow.ts'
 import { batchesPerPartitionMaxSchema, orderSchema } from './dispatcher-order.ts'
 import { deadLettersSchema, retrySchema } from './dispatcher-retry.ts'
+import { isolationLevelSchema, topicTargetSchema } from './dispatcher-topic.ts'
 
 const payload = z
   .strictObject({
@@ -44,6 +54,8 @@ const moduleTarget = z.strictObject({
   timeoutMs: milliseconds(100, 910_000).default(30_000)
 })
 
+const targetSchema = z.discriminatedUnion('type', [lambdaTarget, httpTarget, moduleTarget, topicTargetSchema])
+
 /** `dispatcher:` */
 export const dispatcherSchema = z.strictObject({
   groupId: z
@@ -59,6 +71,7 @@ export const dispatcherSchema = z.strictObject({
     .default(['cooperative-sticky', 'range'])
     .describe('Source: Kafka `partition.assignment.strategy`.'),
   autoOffsetReset: z.enum(['earliest', 'latest']).default('earliest').describe('Source: Kafka `auto.offset.reset`.'),
+  isolationLevel: isolationLevelSchema,
   sessionTimeoutMs: milliseconds(6000, 1_800_000).default(45_000).describe('Source: Kafka `session.timeout.ms`.'),
   heartbeatIntervalMs: milliseconds(100).default(3000).describe('Source: Kafka `heartbeat.interval.ms`.'),
   rebalanceTimeoutMs: milliseconds(1000)
@@ -68,13 +81,14 @@ export const dispatcherSchema = z.strictObject({
     .strictObject({
       recordsMax: integer(1, 10_000).default(500),
       bytesMax: integer(1024, 104_857_600).default(5_242_880).describe('Encoded size of a payload. Lambda takes 6 MB.'),
-      ageMs: milliseconds(0).default(1000).describe('A batch that is not full is sent after this time.')
+      ageMs: milliseconds(0).default(1000).describe('A batch that is not full is sent after this time.'),
+      adaptive: adaptiveBatchSchema
     })
     .prefault({}),
   filters: filtersSchema,
   transform: transformSchema,
   payload,
-  target: z.discriminatedUnion('type', [lambdaTarget, httpTarget, moduleTarget]),
+  target: targetSchema,
   retry: retrySchema,
   order: orderSchema,
   batchesPerPartitionMax: batchesPerPartitionMaxSchema,
@@ -82,12 +96,12 @@ export const dispatcherSchema = z.strictObject({
   bufferBytes: integer(1_048_576, 4_294_967_296)
     .default(67_108_864)
     .describe('Most bytes fetched and not yet delivered, all partitions together.'),
-  breaker: z
-    .strictObject({
-      failuresMax: integer(1, 1000).default(5).describe('Outages in a row that open the breaker.'),
-      openMs: milliseconds(10).default(5000).describe('Pause before one batch probes the target.')
-    })
-    .prefault({}),
+  breaker: breakerSchema,
+  adaptiveConcurrency: adaptiveConcurrencySchema,
+  flow: flowSchema,
+  priorities: prioritiesSchema(targetSchema),
+  starvationMs: starvationMsSchema,
+  progressTimeoutMs: progressTimeoutMsSchema,
   deadLetterTopic: topicName.describe('Where records go that cannot be delivered, with origin and reason.'),
   deadLetters: deadLettersSchema,
   drainMs: milliseconds(0).default(30_000).describe('Longest wait for batches in flight when stopping.')

@@ -76,7 +76,7 @@ export class AdaptiveBases {
     this.#times.clear()
   }
 
-  /** From the nearest size that is known: a larger batch takes longer in proportion at most, a smaller one no longer. */
+  /** From the nearest known size: a larger batch takes longer in proportion at most, a smaller one no longer. */
   #guess(sizeClass: number): number {
     for (let distance = 1; distance < CLASSES; distance += 1) {
       const larger = this.#bases.get(sizeClass + distance)
