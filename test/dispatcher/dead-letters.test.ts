@@ -3,7 +3,7 @@ import { test } from 'node:test'
 
 import type { AppendRecord, DeliveryListener } from '../../src/client/index.ts'
 import { PipelineError, SeededRandom, VirtualClock } from '../../src/core/index.ts'
-import { deadLetterHeaders, DeadLetterWriter } from '../../src/dispatcher/dead-letters.ts'
+import { deadLetterHeaders, DeadLetterWriter, smallerDeadLetter } from '../../src/dispatcher/dead-letters.ts'
 import { Meters } from '../../src/dispatcher/meters.ts'
 import { createMetrics, silentLogger } from '../../src/telemetry/index.ts'
 import { tableOf } from './support.ts'
@@ -14,7 +14,7 @@ interface Taken {
 }
 
 /** A writer on an appender that takes what the test lets it take. */
-function writerOf() {
+function writerOf(options: { tooLarge?: 'reference' | 'wait'; onReference?: () => void } = {}) {
   const clock = new VirtualClock()
   const taken: Taken[] = []
   const state = { room: 1000, isClosed: false, wake: () => undefined as unknown }
@@ -29,7 +29,7 @@ function writerOf() {
     room: () => new Promise<void>(resolve => (state.wake = () => resolve()))
   }
   const random = new SeededRandom(1)
-  const writer = new DeadLetterWriter({ topic: 'dead', appender, clock, random, logger: silentLogger })
+  const writer = new DeadLetterWriter({ topic: 'dead', appender, clock, random, logger: silentLogger, ...options })
   return { clock, taken, state, writer }
 }
 
@@ -126,6 +126,70 @@ test('the headers of the record stay in front of what is told of it', () => {
     'comporta-first-failure-ms': '10',
     'comporta-last-failure-ms': '20'
   })
+})
+
+/** A dead letter as large as its key, value and reason make it. */
+function letter(options: { key?: Buffer; reason?: string } = {}): Omit<AppendRecord, 'topic'> {
+  const table = tableOf(7n, [{ key: options.key ?? 'k', value: '{"n":1}', headers: [{ key: 'a', value: null }] }])
+  const dead = { row: 0, errorClass: 'TypeError', reason: options.reason ?? 'bad', attempts: 3 }
+  const origin = { topic: 't', partition: 2, groupId: 'g', firstFailureMs: 10, lastFailureMs: 20 }
+  return { key: table.key(0), value: table.value(0), headers: deadLetterHeaders(table, dead, origin) }
+}
+
+test('a dead letter that is too large loses its reason first, then its value, and keeps its origin', async () => {
+  let references = 0
+  const { clock, taken, writer } = writerOf({ onReference: () => (references += 1) })
+  let result: boolean | undefined
+  void writer.write([letter()], new AbortController().signal).then(value => (result = value))
+  const tooLarge = new PipelineError('ERR_CLIENT_RECORD_TOO_LARGE', 'too large')
+  const refuse = async (): Promise<Record<string, string | undefined>> => {
+    await clock.advance(1)
+    const { record, listener } = taken.at(-1) ?? assert.fail('nothing was appended')
+    listener.failed(tooLarge, [record])
+    await clock.advance(1)
+    const { headers = [] } = taken.at(-1)?.record ?? {}
+    return Object.fromEntries(headers.map(({ key, value }) => [key, value?.toString()]))
+  }
+  const second = await refuse()
+  assert.equal(second['comporta-error-reason'], '')
+  assert.deepEqual(valuesOf(taken.slice(-1)), ['{"n":1}'])
+  assert.equal(references, 0)
+  const third = await refuse()
+  assert.equal(references, 1)
+  assert.equal(taken.at(-1)?.record.value, null)
+  assert.deepEqual(taken.at(-1)?.record.key, Buffer.from('k'))
+  assert.deepEqual(
+    [third['comporta-origin-topic'], third['comporta-origin-partition'], third['comporta-origin-offset']],
+    ['t', '2', '7']
+  )
+  assert.equal(third['comporta-value-bytes'], '7')
+  assert.equal('a' in third, false)
+  taken.at(-1)?.listener.delivered(delivered(1))
+  await clock.advance(1)
+  assert.equal(result, true)
+})
+
+test('a reference keeps no key that is large itself, and gets no smaller', () => {
+  let record: AppendRecord | undefined = { ...letter({ key: Buffer.alloc(5000, 'k'), reason: '' }), topic: 'dead' }
+  record = smallerDeadLetter(record)
+  assert.equal(record?.key, null)
+  assert.equal(record?.value, null)
+  assert.ok(record !== undefined && smallerDeadLetter(record) === undefined)
+})
+
+test('a partition waits for a dead letter topic that finds a letter too large, where that is wished for', async () => {
+  const { clock, taken, writer } = writerOf({ tooLarge: 'wait' })
+  let result: boolean | undefined
+  void writer.write([letter()], new AbortController().signal).then(value => (result = value))
+  const tooLarge = new PipelineError('ERR_CLIENT_RECORD_TOO_LARGE', 'too large')
+  for (let round = 0; round < 5; round += 1) {
+    await clock.advance(40_000)
+    const { record, listener } = taken.at(-1) ?? assert.fail('nothing was appended')
+    assert.deepEqual(record.value, Buffer.from('{"n":1}'))
+    assert.equal(taken.length, round + 1)
+    listener.failed(tooLarge, [record])
+  }
+  assert.equal(result, undefined)
 })
 
 test('what happens is counted in the metrics', async t => {
