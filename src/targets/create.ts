@@ -2,12 +2,15 @@
 
 import { basename } from 'node:path'
 
-import type { Clock } from '../core/index.ts'
+import type { Cluster } from '../client/index.ts'
+import { type Clock, PipelineError } from '../core/index.ts'
 import type { Logger } from '../telemetry/index.ts'
 import { HttpTarget } from './http-target.ts'
 import { LambdaTarget } from './lambda-target.ts'
 import { loadHandler, ModuleTarget } from './module-target.ts'
 import type { Target } from './target.ts'
+import { TopicTarget } from './topic-target.ts'
+import { loadTopicTransform } from './topic-transform.ts'
 
 /** `dispatcher.target` as the configuration gives it. Structural: `targets` may not import `config`. */
 export type TargetSettings =
@@ -26,6 +29,14 @@ export type TargetSettings =
       readonly timeoutMs: number
     }
   | { readonly type: 'module'; readonly file: string; readonly timeoutMs: number }
+  | {
+      readonly type: 'topic'
+      readonly topic?: string | undefined
+      readonly topicFrom?: { readonly header?: string | undefined; readonly field?: string | undefined } | undefined
+      readonly file?: string | undefined
+      readonly exactlyOnce: boolean
+      readonly timeoutMs: number
+    }
 
 /** What a target needs from its surroundings. */
 export interface TargetDependencies {
@@ -33,6 +44,8 @@ export interface TargetDependencies {
   readonly concurrency?: number
   /** Folder that a relative `file` counts from. Default: the working directory. */
   readonly baseDir?: string
+  /** Where a topic target writes: the cluster that is read from. */
+  readonly cluster?: Cluster
   readonly clock?: Clock
   readonly logger?: Logger
 }
@@ -67,5 +80,28 @@ export async function createTarget(settings: TargetSettings, dependencies: Targe
       const handler = await loadHandler(settings.file, dependencies.baseDir ?? '.')
       return new ModuleTarget({ name: `module:${basename(settings.file)}`, handler, timeoutMs: settings.timeoutMs })
     }
+    case 'topic':
+      return createTopicTarget(settings, dependencies)
   }
+}
+
+async function createTopicTarget(
+  settings: Extract<TargetSettings, { type: 'topic' }>,
+  dependencies: TargetDependencies
+): Promise<Target> {
+  const { cluster, clock, logger, baseDir = '.' } = dependencies
+  if (cluster === undefined) {
+    throw new PipelineError('ERR_DISPATCHER_TARGET_INVALID', 'a topic target needs the cluster that it writes to')
+  }
+  const { topic, topicFrom, file, exactlyOnce, timeoutMs } = settings
+  return new TopicTarget({
+    name: `topic:${topic ?? '*'}`,
+    cluster,
+    route: { topic, topicFrom },
+    timeoutMs,
+    isExactlyOnce: exactlyOnce,
+    ...(file === undefined ? {} : { transform: await loadTopicTransform(file, baseDir) }),
+    ...(clock === undefined ? {} : { clock }),
+    ...(logger === undefined ? {} : { logger })
+  })
 }

@@ -6,6 +6,7 @@ export { functionErrorOutcome, LambdaTarget, type LambdaTargetOptions, serviceEr
 export { type ModuleContext, type ModuleHandler, ModuleTarget, type ModuleTargetOptions } from './module-target.ts'
 export { readReply, readReplyText } from './reply.ts'
 export {
+  type BatchRecords,
   INVALID_REPLY,
   type RecordFailure,
   type Target,
@@ -13,3 +14,12 @@ export {
   type TargetOutcome,
   TOO_LARGE
 } from './target.ts'
+export { isExactlyOnceTarget, type MadeRecords, TopicTarget, type TopicTargetOptions } from './topic-target.ts'
+export {
+  loadTopicTransform,
+  type TopicContext,
+  type TopicInput,
+  type TopicOutput,
+  type TopicRoute,
+  type TopicTransform
+} from './topic-transform.ts'

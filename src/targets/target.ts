@@ -7,6 +7,19 @@
  * target is not able to answer: wait, whatever the records).
  */
 
+import type { AppendHeader } from '../client/index.ts'
+
+/** Records of a batch, by index from 0 in offset order. Bytes are views: read-only, and gone once `invoke` has settled. */
+export interface BatchRecords {
+  readonly count: number
+  offset(index: number): bigint
+  /** Milliseconds since 1970. */
+  timestampMs(index: number): number
+  key(index: number): Buffer | null
+  value(index: number): Buffer | null
+  headers(index: number): AppendHeader[]
+}
+
 /** One batch, encoded. */
 export interface TargetBatch {
   readonly topic: string
@@ -19,6 +32,8 @@ export interface TargetBatch {
   /** The payload, JSON. Not to be kept after `invoke` has settled. */
   readonly body: Buffer
   readonly contentType: string
+  /** The records themselves, for a target that `takesRecords`; the body is empty then. */
+  readonly records?: BatchRecords
   /** 1 for the first try of these records, then 2, 3, … */
   readonly attempt: number
   /** The same for the same records on every try: `group/topic/partition/first-last`, percent-encoded. */
@@ -72,6 +87,8 @@ export interface Target {
   readonly name: string
   /** Largest body it takes, in bytes. */
   readonly bodyBytesMax: number
+  /** Whether it takes records as they are, whatever bytes they have, instead of a payload. Default `false`. */
+  readonly takesRecords?: boolean
   /** Longest wait for an answer, in milliseconds; the dispatcher aborts the signal then. */
   readonly timeoutMs: number
   /** Sends one batch. Does not reject for what a target can do wrong; a rejection counts as a suspect `unavailable`. */

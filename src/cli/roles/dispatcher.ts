@@ -58,7 +58,11 @@ async function startParts(
   config: DispatcherConfig,
   around: { readonly cluster: Cluster; readonly logger: Logger; readonly meter: Meter }
 ): Promise<{ target: Target; dispatcher: Dispatcher }> {
-  const target = await createTarget(config.target, { logger: around.logger, concurrency: config.concurrency })
+  const target = await createTarget(config.target, {
+    logger: around.logger,
+    concurrency: config.concurrency,
+    cluster: around.cluster
+  })
   try {
     return { target, dispatcher: await startDispatcher({ config, target, ...around }) }
   } catch (error) {
