@@ -29,6 +29,7 @@ import type { Target } from '../targets/index.ts'
 import { type Logger, type Meter, noopMeter, silentLogger } from '../telemetry/index.ts'
 import { Assignments } from './assignments.ts'
 import { CommitPump } from './commit-pump.ts'
+import { describeDispatcher, type DispatcherDescription } from './describe.ts'
 import { DeadLetterAside, DeadLetterWriter } from './dead-letters.ts'
 import { Intake } from './intake.ts'
 import { type AppenderLike, type FetcherLike, type KafkaSide, kafkaSideOf, type MemberLike } from './kafka-side.ts'
@@ -76,8 +77,10 @@ export interface Dispatcher {
   drain(deadlineMs?: number): Promise<void>
   /** Stops without waiting for batches in flight: they will be delivered again. Idempotent. */
   close(): Promise<void>
-  /** What it is doing now. */
+  /** What it is doing now, in numbers. */
   status(): DispatcherStatus
+  /** What it is doing now and what keeps it from going on, in full, as JSON can hold it. */
+  describe(): DispatcherDescription
 }
 
 /** Batches that may be delivered before their commit is accepted, for each that may be at the target at once. */
@@ -150,6 +153,7 @@ class DispatcherRuntime implements Dispatcher {
   readonly #pump: CommitPump
   readonly #member: MemberLike
   readonly #assignments: Assignments
+  readonly #targetName: string
   #state: DispatcherState = 'starting'
   #drained: Promise<void> | undefined
   #end: (error: PipelineError | undefined) => void = () => undefined
@@ -157,6 +161,7 @@ class DispatcherRuntime implements Dispatcher {
   constructor(options: RuntimeOptions) {
     const { config, kafka, clock = systemClock, random = systemRandom } = options
     this.#config = config
+    this.#targetName = options.target.name
     this.#clock = clock
     this.#logger = (options.logger ?? silentLogger).child({ group: config.groupId })
     const logger = this.#logger
@@ -220,6 +225,23 @@ class DispatcherRuntime implements Dispatcher {
         committed: this.#assignments.committed(lane),
         end: this.#assignments.end(lane)
       }))
+    })
+  }
+
+  describe(): DispatcherDescription {
+    const assignments = this.#assignments
+    return describeDispatcher({
+      state: this.#state,
+      groupId: this.#config.groupId,
+      member: this.#member,
+      target: this.#targetName,
+      bufferedBytes: this.#intake.totalBytes,
+      slots: this.#slots.describe(),
+      totals: this.#meters.totals,
+      lanes: assignments.lanes,
+      committed: at => assignments.committed(at),
+      end: at => assignments.end(at),
+      isFetchPaused: lane => this.#intake.isPaused(lane)
     })
   }
 

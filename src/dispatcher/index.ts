@@ -1,6 +1,7 @@
 /** `dispatcher`: fetch → batch → invoke → settle → commit; retry, dead letters, breaker, flow control. */
 
 export { Breaker, type BreakerOptions, type BreakerPermit, type BreakerState } from './breaker.ts'
+export type { DispatcherDescription, PartitionDescription } from './describe.ts'
 export { type Dispatcher, type DispatcherOptions, startDispatcher } from './dispatcher.ts'
 export { isJsonValue, JSON_DEPTH_MAX } from './json-check.ts'
 export type { DispatcherTotals } from './meters.ts'
