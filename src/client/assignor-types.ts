@@ -11,6 +11,8 @@ export interface AssignorMember {
   readonly owned: readonly TopicPartition[]
   /** Generation in which it got them, -1 if unknown. */
   readonly generation: number
+  /** What it had last, for assignors that leave it there: the same as owned, unless it gave that back (`sticky`). */
+  readonly previous?: { readonly partitions: readonly TopicPartition[]; readonly generation: number }
 }
 
 /** Partition count of every topic that exists. */

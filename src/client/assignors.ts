@@ -3,8 +3,8 @@
  *
  * The leader of a group runs the assignor that all members know. `range` and
  * `roundrobin` give the same result as Kafka's assignors of that name;
- * `cooperative-sticky` is compatible with Kafka's in what members tell each
- * other, and has its own balancing (see sticky-assignor.ts).
+ * `sticky` and `cooperative-sticky` are compatible with Kafka's in what members
+ * tell each other, and have their own balancing (see sticky-assignor.ts).
  */
 
 import { PipelineError } from '../core/index.ts'
@@ -36,6 +36,7 @@ function assignFreely(name: string, members: readonly AssignorMember[], counts: 
   const sorted = [...members].sort(compareMembers)
   const known: Record<AssignorName, () => GroupAssignment> = {
     'cooperative-sticky': () => assignSticky(sorted, counts),
+    sticky: () => assignSticky(sorted, counts),
     range: () => assignRange(sorted, counts),
     roundrobin: () => assignRoundRobin(sorted, counts)
   }

@@ -1,36 +1,30 @@
 /**
- * The requests of a group member, shaped by the version the coordinator knows.
- *
- * Join and sync may wait for other members for minutes, so they have a
- * connection of their own; heartbeats and commits use a second one and are
- * never stuck behind them.
+ * What members of both protocols ask of the coordinator of their group:
+ * commits and committed offsets, shaped by the version that it knows.
  */
 
 import { PipelineError } from '../core/index.ts'
-import {
-  type Api,
-  heartbeatApi,
-  joinGroupApi,
-  type JoinGroupResponse,
-  leaveGroupApi,
-  offsetCommitApi,
-  offsetFetchApi,
-  syncGroupApi
-} from '../protocol/index.ts'
+import { type Api, offsetCommitApi, offsetFetchApi } from '../protocol/index.ts'
 import type { SendOptions } from './cluster-options.ts'
 import type { Cluster } from './cluster.ts'
-import { CONSUMER_PROTOCOL, encodeSubscription, groupPartitions, type Subscription } from './group-protocol.ts'
-import type { AssignorName, OffsetToCommit, TopicPartition } from './group-types.ts'
+import { groupPartitions } from './group-protocol.ts'
+import type { OffsetToCommit, TopicPartition } from './group-types.ts'
 import { isCoordinatorMoved, KAFKA } from './kafka-error.ts'
 
 /** Who a member is at the moment. */
 export interface MemberIdentity {
   readonly memberId: string
+  /** Generation, or member epoch in the consumer protocol; -1 outside of the group. */
   readonly generation: number
 }
 
+/** Who a member is before it is one. */
+export const NO_IDENTITY: MemberIdentity = { memberId: '', generation: -1 }
+
 /** An offset that the group has committed. */
 export interface CommittedOffset {
+  /** Kafka error code: this partition's own, such as that a transaction is open. */
+  readonly errorCode: number
   /** -1n if there is none. */
   readonly offset: bigint
   readonly metadata: string
@@ -41,108 +35,29 @@ export interface GroupRequestsOptions {
   readonly cluster: Cluster
   readonly groupId: string
   readonly groupInstanceId: string | undefined
-  readonly sessionTimeoutMs: number
   readonly rebalanceTimeoutMs: number
-  readonly assignors: readonly AssignorName[]
 }
 
-/** Extra time for the answer to a join, in milliseconds: it may come only when the rebalance timeout has passed. */
-const joinMarginMs = 5_000
-/** From this version on topics are named by id; names are enough for us. */
+/** From the next version on topics are named by id; names are enough for us. */
 const offsetVersionMax = 9
 const groupListVersion = 8
-const leaveListVersion = 3
+const stableVersion = 7
+/** First version that knows member epochs (KIP-848). */
+const epochVersion = 9
 
 /** Talks to the coordinator of one group. */
-export class GroupRequests {
-  readonly #options: GroupRequestsOptions
-  readonly #joinLane: string
+export class GroupRequests<O extends GroupRequestsOptions = GroupRequestsOptions> {
+  readonly options: O
   readonly #lane: string
 
-  constructor(options: GroupRequestsOptions) {
-    this.#options = options
-    this.#joinLane = options.cluster.newLane('join')
+  constructor(options: O) {
+    this.options = options
     this.#lane = options.cluster.newLane('group')
   }
 
   /** Closes the connections. */
   close(): void {
-    this.closeJoin()
-    this.#options.cluster.closeLane(this.#lane)
-  }
-
-  /** Gives a join or sync up: the coordinator sees the connection end. */
-  closeJoin(): void {
-    this.#options.cluster.closeLane(this.#joinLane)
-  }
-
-  async join(memberId: string, subscription: Subscription, signal: AbortSignal): Promise<JoinGroupResponse> {
-    const { groupId, sessionTimeoutMs, rebalanceTimeoutMs, assignors, groupInstanceId, cluster } = this.#options
-    const answer = await this.#send(
-      joinGroupApi,
-      {
-        groupId,
-        sessionTimeoutMs,
-        rebalanceTimeoutMs,
-        memberId,
-        ...(groupInstanceId === undefined ? {} : { groupInstanceId }),
-        protocolType: CONSUMER_PROTOCOL,
-        protocols: assignors.map(name => ({ name, metadata: encodeSubscription(name, subscription) }))
-      },
-      { lane: this.#joinLane, signal, timeoutMs: Math.max(cluster.requestTimeoutMs, rebalanceTimeoutMs + joinMarginMs) }
-    )
-    this.#observe(answer.errorCode)
-    return answer
-  }
-
-  /** Gives the assignment of this member; the leader brings those of all. */
-  async sync(
-    identity: MemberIdentity,
-    round: {
-      readonly protocolName: string
-      /** What the leader assigns, by member id; empty for everybody else. */
-      readonly assignments: ReadonlyMap<string, Buffer>
-      readonly signal: AbortSignal
-    }
-  ): Promise<{ errorCode: number; assignment: Buffer }> {
-    const { groupId, rebalanceTimeoutMs, cluster } = this.#options
-    const { protocolName, assignments, signal } = round
-    const answer = await this.#send(
-      syncGroupApi,
-      {
-        groupId,
-        generationId: identity.generation,
-        memberId: identity.memberId,
-        ...this.#instance(),
-        protocolType: CONSUMER_PROTOCOL,
-        protocolName,
-        assignments: [...assignments].map(([memberId, assignment]) => ({ memberId, assignment }))
-      },
-      { lane: this.#joinLane, signal, timeoutMs: Math.max(cluster.requestTimeoutMs, rebalanceTimeoutMs + joinMarginMs) }
-    )
-    this.#observe(answer.errorCode)
-    return { errorCode: answer.errorCode, assignment: answer.assignment }
-  }
-
-  /** @returns Kafka error code. */
-  async heartbeat(identity: MemberIdentity): Promise<number> {
-    const { groupId, sessionTimeoutMs, cluster } = this.#options
-    const { memberId, generation: generationId } = identity
-    const message = { groupId, generationId, memberId, ...this.#instance() }
-    const timeoutMs = Math.min(cluster.requestTimeoutMs, sessionTimeoutMs)
-    const { errorCode } = await this.#send(heartbeatApi, message, { timeoutMs })
-    this.#observe(errorCode)
-    return errorCode
-  }
-
-  async leave(memberId: string, timeoutMs: number): Promise<void> {
-    const { groupId, cluster } = this.#options
-    const to = { coordinator: 'group', key: groupId } as const
-    const connection = await cluster.connectionTo({ to, lane: this.#lane, timeoutMs })
-    const version = connection.versionOf(leaveGroupApi)
-    const members = [{ memberId, reason: 'the member is closing' }]
-    const message = version >= leaveListVersion ? { groupId, members } : { groupId, memberId }
-    await connection.send(leaveGroupApi, message, { version, timeoutMs })
+    this.options.cluster.closeLane(this.#lane)
   }
 
   /** @returns Kafka error code of every partition. */
@@ -151,13 +66,13 @@ export class GroupRequests {
     offsets: readonly OffsetToCommit[]
   ): Promise<Map<OffsetToCommit, number>> {
     const byKey = new Map(offsets.map(offset => [`${offset.topic}/${offset.partition}`, offset]))
-    const answer = await this.#send(
+    const answer = await this.send(
       offsetCommitApi,
       {
-        groupId: this.#options.groupId,
+        groupId: this.options.groupId,
         generationIdOrMemberEpoch: identity.generation,
         memberId: identity.memberId,
-        ...this.#instance(),
+        ...this.instance(),
         topics: groupPartitions([...byKey.values()]).map(({ topic, partitions }) => ({
           name: topic,
           partitions: partitions.map(partition => commitPartition(byKey.get(`${topic}/${partition}`), partition))
@@ -170,7 +85,7 @@ export class GroupRequests {
       for (const { partitionIndex, errorCode } of topic.partitions) {
         const offset = byKey.get(`${topic.name}/${partitionIndex}`)
         if (offset !== undefined) codes.set(offset, errorCode)
-        this.#observe(errorCode)
+        this.observe(errorCode)
       }
     }
     for (const offset of byKey.values()) {
@@ -184,52 +99,73 @@ export class GroupRequests {
   }
 
   /**
-   * Committed offsets, waiting out open transactions (KIP-447).
+   * Committed offsets; those that an open transaction may still change are not told (KIP-447).
    *
-   * @returns Kafka error code and, if it is 0, the offsets by `topic/partition`.
+   * @param member - Whose question it is, in the consumer protocol: it is refused when its epoch has passed.
+   * @returns Kafka error code of the group and, if it is 0, the offsets by `topic/partition`.
    */
   async fetchOffsets(
-    partitions: readonly TopicPartition[]
+    partitions: readonly TopicPartition[],
+    member?: MemberIdentity
   ): Promise<{ errorCode: number; offsets: Map<string, CommittedOffset> }> {
-    const { groupId, cluster } = this.#options
+    const { groupId, cluster } = this.options
     const connection = await cluster.connectionTo({ to: { coordinator: 'group', key: groupId }, lane: this.#lane })
     const version = connection.versionOf(offsetFetchApi, offsetVersionMax)
     const topics = groupPartitions(partitions).map(item => ({ name: item.topic, partitionIndexes: item.partitions }))
+    const epoch =
+      version >= epochVersion && member !== undefined
+        ? { memberId: member.memberId, memberEpoch: member.generation }
+        : {}
     const answer = await connection.send(
       offsetFetchApi,
       {
-        ...(version >= groupListVersion ? { groups: [{ groupId, topics }] } : { groupId, topics }),
-        ...(version >= 7 ? { requireStable: true } : {})
+        ...(version >= groupListVersion ? { groups: [{ groupId, ...epoch, topics }] } : { groupId, topics }),
+        ...(version >= stableVersion ? { requireStable: true } : {})
       },
       { version }
     )
     const group = answer.groups[0] ?? answer
     const offsets = new Map<string, CommittedOffset>()
-    let { errorCode } = group
     for (const topic of group.topics) {
-      for (const partition of topic.partitions) {
-        if (partition.errorCode !== KAFKA.NONE) errorCode = partition.errorCode
-        const { committedOffset: offset, metadata } = partition
-        offsets.set(`${topic.name}/${partition.partitionIndex}`, { offset, metadata: metadata ?? '' })
+      for (const { partitionIndex, committedOffset: offset, metadata, errorCode } of topic.partitions) {
+        offsets.set(`${topic.name}/${partitionIndex}`, { errorCode, offset, metadata: metadata ?? '' })
       }
     }
-    this.#observe(errorCode)
-    return { errorCode, offsets }
+    this.observe(group.errorCode)
+    return { errorCode: group.errorCode, offsets }
   }
 
-  #send<Q, QI, S, SI>(api: Api<Q, QI, S, SI>, message: QI, options: Omit<SendOptions, 'to'>): Promise<S> {
-    const to = { coordinator: 'group', key: this.#options.groupId } as const
-    return this.#options.cluster.send(api, message, { to, lane: this.#lane, ...options })
+  /** Sends a request to the coordinator. */
+  send<Q, QI, S, SI>(api: Api<Q, QI, S, SI>, message: QI, options: Omit<SendOptions, 'to'> = {}): Promise<S> {
+    const to = { coordinator: 'group', key: this.options.groupId } as const
+    return this.options.cluster.send(api, message, { to, lane: this.#lane, ...options })
   }
 
-  #instance(): { groupInstanceId?: string } {
-    const { groupInstanceId } = this.#options
+  /** A connection to the coordinator, for a request that is shaped by its version. */
+  connect(timeoutMs?: number): ReturnType<Cluster['connectionTo']> {
+    const to = { coordinator: 'group', key: this.options.groupId } as const
+    return this.options.cluster.connectionTo({
+      to,
+      lane: this.#lane,
+      ...(timeoutMs === undefined ? {} : { timeoutMs })
+    })
+  }
+
+  /** The instance id of a static member, as requests of the classic protocol and commits carry it. */
+  instance(): { groupInstanceId?: string } {
+    const { groupInstanceId } = this.options
     return groupInstanceId === undefined ? {} : { groupInstanceId }
   }
 
-  #observe(errorCode: number): void {
-    if (isCoordinatorMoved(errorCode)) this.#options.cluster.forgetCoordinator('group', this.#options.groupId)
+  /** Looks at the code of an answer: a coordinator that has moved is looked for again. */
+  observe(errorCode: number): void {
+    if (isCoordinatorMoved(errorCode)) this.options.cluster.forgetCoordinator('group', this.options.groupId)
   }
+}
+
+/** Whether a code of OffsetFetch means: ask again. */
+export function isOffsetsRetriable(code: number): boolean {
+  return code === KAFKA.STALE_MEMBER_EPOCH || code === KAFKA.UNSTABLE_OFFSET_COMMIT
 }
 
 function commitPartition(

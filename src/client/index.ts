@@ -39,10 +39,14 @@ export type {
   AssignedPartition,
   AssignorName,
   AutoOffsetReset,
+  CloseOptions,
   GroupListener,
   GroupMemberOptions,
   GroupMemberState,
+  GroupProtocol,
   OffsetToCommit,
+  PartitionStart,
+  RetireOptions,
   TopicPartition
 } from './group-types.ts'
 export { TransactionalAppender } from './transactional-appender.ts'

@@ -49,6 +49,26 @@ export async function listOffsets(
   return questions.flatMap(question => answers.get(question) ?? [])
 }
 
+/**
+ * One round of questions, to the leaders that are known: nothing is waited for. What has no answer yet stays open.
+ *
+ * @throws PipelineError what cannot be retried.
+ */
+export async function listOffsetsOnce(
+  cluster: Cluster,
+  questions: readonly OffsetQuestion[],
+  options: ListOffsetsOptions = {}
+): Promise<{ readonly found: readonly ListedOffset[]; readonly isComplete: boolean }> {
+  const round: Round = { ...options, isLast: false, answers: new Map(), retry: [] }
+  const byLeader = new Map<number, OffsetQuestion[]>()
+  for (const question of questions) {
+    const leaderId = cluster.cachedTopic(question.topic)?.partitions[question.partition]?.leaderId ?? -1
+    if (leaderId >= 0) byLeader.set(leaderId, [...(byLeader.get(leaderId) ?? []), question])
+  }
+  await Promise.all([...byLeader].map(([leaderId, group]) => askLeader(cluster, { leaderId, group }, round)))
+  return { found: [...round.answers.values()], isComplete: round.answers.size === questions.length }
+}
+
 interface Round extends ListOffsetsOptions {
   /** No further round follows: errors are final. */
   readonly isLast: boolean

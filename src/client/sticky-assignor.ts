@@ -70,8 +70,9 @@ class StickyState {
 
   keepHeld(): void {
     const claims = new Map<Slot, { member: number; generation: number; isUnique: boolean }>()
-    for (const [member, { owned, generation }] of this.#members.entries()) {
-      for (const { topic, partition } of owned) {
+    for (const [member, { owned, generation: now, previous }] of this.#members.entries()) {
+      const { partitions, generation } = previous ?? { partitions: owned, generation: now }
+      for (const { topic, partition } of partitions) {
         const slot = this.#byKey.get(`${topic}/${partition}`)
         if (slot === undefined) continue
         const best = claims.get(slot)

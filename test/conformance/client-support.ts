@@ -191,6 +191,7 @@ export class TestMember {
   constructor(t: TestContext, options: Omit<GroupMemberOptions, 'listener'>, watch: Watch = new Watch()) {
     this.watch = watch
     this.member = new GroupMember({
+      groupProtocol: 'classic',
       sessionTimeoutMs: 10_000,
       heartbeatIntervalMs: 100,
       rebalanceTimeoutMs: 20_000,

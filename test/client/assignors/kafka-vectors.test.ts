@@ -67,7 +67,8 @@ test('a subscription has the bytes of a Kafka consumer', () => {
 
 test('the subscription of a Kafka consumer is understood in every version', () => {
   for (const { assignor, version, topics, owned, generation, bytes } of captured<BytesRow>('subscription')) {
-    const read = decodeSubscription({ memberId: 'm', groupInstanceId: null, metadata: Buffer.from(bytes, 'base64') })
+    const metadata = Buffer.from(bytes, 'base64')
+    const read = decodeSubscription({ memberId: 'm', groupInstanceId: null, metadata }, assignor)
     // Before version 2 only the user data of cooperative-sticky tells the generation; before version 1 nothing is held.
     const isTold = version >= 2 || assignor === 'cooperative-sticky'
     assert.deepEqual(read.topics, topics)
