@@ -25,10 +25,14 @@ export interface DeliveryOwner {
   readonly topic: string
   readonly partition: number
   readonly around: LaneSurroundings
+  /** Times that its records were sent before, in an earlier batch. Default 0. */
+  readonly sendsBefore?: number
   /** Ends waits and starts nothing new. */
   readonly stopping: AbortSignal
   /** Ends everything at once. */
   readonly aborting: AbortSignal
+  /** Told when rows of a batch have left that is not done yet. */
+  readonly onProgress?: (delivery: BatchDelivery) => void
 }
 
 /** What a delivery is doing. */
@@ -149,6 +153,7 @@ export class BatchDelivery implements BatchContext {
       slot = undefined
       if (decision === undefined) return false
       if (!(await this.#putAside(decision.deadRows))) return false
+      if (settlement.current !== undefined) this.#owner.onProgress?.(this)
       if (decision.waitMs > 0 && settlement.current !== undefined) {
         this.#state = 'retrying'
         if (!(await this.#pause(decision.waitMs))) break
@@ -292,8 +297,8 @@ export class BatchDelivery implements BatchContext {
       lastOffset,
       body,
       contentType: encoder.contentType,
-      attempt: group.sends + 1,
-      idempotencyKey: `${groupName}/${this.topic}/${this.partition}/${firstOffset}-${lastOffset}`
+      attempt: (this.#owner.sendsBefore ?? 0) + group.sends + 1,
+      idempotencyKey: `${groupName}/${this.topic}/${this.partition}/${rowsName(table, group.rows)}`
     }
   }
 
@@ -353,4 +358,28 @@ export class BatchDelivery implements BatchContext {
 function slotResultOf(outcome: TargetOutcome): SlotResult {
   if (outcome.kind === 'unavailable') return { ...outcome, kind: 'failed' }
   return { kind: 'answered', isRefusal: outcome.kind === 'rejected' }
+}
+
+/**
+ * A name for rows that no other rows of the partition get: the first and the last offset, and where offsets in between
+ * are missing, a hash of those that are there. Else a target that knows the whole could take a part of it for it.
+ */
+export function rowsName(table: RecordTable, rows: readonly number[]): string {
+  const first = table.offset(rows[0] ?? 0)
+  const last = table.offset(rows.at(-1) ?? 0)
+  const range = `${first}-${last}`
+  if (last - first === BigInt(rows.length - 1)) return range
+  // FNV-1a over the distances, twice with different starts: 64 bits in numbers.
+  let low = 0x811c9dc5
+  let high = 0x01000193
+  for (const row of rows) {
+    const distance = Number(table.offset(row) - first)
+    low = Math.imul(low ^ distance, 0x01000193)
+    high = Math.imul(high ^ (distance + Math.floor(distance / 2 ** 32)), 0x85ebca6b)
+  }
+  return `${range}-${hex(low)}${hex(high)}`
+}
+
+function hex(word: number): string {
+  return (word >>> 0).toString(16).padStart(8, '0')
 }

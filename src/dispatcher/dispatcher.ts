@@ -33,8 +33,9 @@ import { describeDispatcher, type DispatcherDescription } from './describe.ts'
 import { DeadLetterAside, DeadLetterWriter } from './dead-letters.ts'
 import { Intake } from './intake.ts'
 import { type AppenderLike, type FetcherLike, type KafkaSide, kafkaSideOf, type MemberLike } from './kafka-side.ts'
-import type { LaneSurroundings, LaneView } from './lane-surroundings.ts'
-import { Lane } from './lane.ts'
+import { KeyedLane } from './keyed-lane.ts'
+import type { AnyLane, LaneSurroundings, LaneView } from './lane-surroundings.ts'
+import { Lane, type LaneOptions } from './lane.ts'
 import { Meters } from './meters.ts'
 import type { EventOrigin } from './payload.ts'
 import { RecordFilter } from './record-filter.ts'
@@ -196,7 +197,7 @@ class DispatcherRuntime implements Dispatcher {
       intake: this.#intake,
       pump: this.#pump,
       listOffsets: questions => kafka.listOffsets(questions),
-      openLane: start => new Lane({ ...start, around: endingAt(around, options.endOf?.(start)) }),
+      openLane: start => openLane(config, { ...start, around: endingAt(around, options.endOf?.(start)) }),
       endOf: options.endOf,
       meters: this.#meters,
       clock,
@@ -293,6 +294,7 @@ class DispatcherRuntime implements Dispatcher {
         attemptsMax: config.retry.attemptsMax,
         backoff: { initialMs: config.retry.initialMs, maxMs: config.retry.maxMs },
         bisect: config.retry.bisect,
+        order: config.order === 'partition' ? 'partition' : 'key',
         ...(config.retry.ageMaxMs === undefined ? {} : { ageMaxMs: config.retry.ageMaxMs })
       },
       slots: this.#slots,
@@ -385,6 +387,12 @@ class DispatcherRuntime implements Dispatcher {
         }
       })
   }
+}
+
+/** A lane for the order that is configured. */
+function openLane({ order, batchesPerPartitionMax }: DispatcherConfig, options: LaneOptions): AnyLane {
+  if (order === 'partition') return new Lane(options)
+  return new KeyedLane({ ...options, order, batchesMax: batchesPerPartitionMax })
 }
 
 /** The surroundings of a lane that ends at an offset. */

@@ -225,6 +225,11 @@ export class Settlement {
     return this.#openCount === 0
   }
 
+  /** Whether a row has not left. */
+  isOpen(row: number): boolean {
+    return this.#open[row] === 1
+  }
+
   /** Rows at the beginning of the batch that have all left. */
   get settledCount(): number {
     return this.#settledCount

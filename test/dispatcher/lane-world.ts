@@ -7,7 +7,9 @@ import assert from 'node:assert/strict'
 
 import { type Random, randomInt, SeededRandom, VirtualClock } from '../../src/core/index.ts'
 import { DeadLetterAside, type DeadLetterWriter } from '../../src/dispatcher/dead-letters.ts'
-import type { LaneSurroundings, LaneView } from '../../src/dispatcher/lane-surroundings.ts'
+import { decodeFinished, METADATA_LENGTH_MAX } from '../../src/dispatcher/finished-ranges.ts'
+import { KeyedLane } from '../../src/dispatcher/keyed-lane.ts'
+import type { AnyLane, LaneSurroundings, LaneView } from '../../src/dispatcher/lane-surroundings.ts'
 import { Lane } from '../../src/dispatcher/lane.ts'
 import { Meters } from '../../src/dispatcher/meters.ts'
 import { SlotQueue } from '../../src/dispatcher/slots.ts'
@@ -24,6 +26,12 @@ export interface WorldOptions {
   readonly recordsMax?: number
   readonly concurrency?: number
   readonly attemptsMax?: number
+  /** Default `partition`. */
+  readonly order?: 'partition' | 'key' | 'none'
+  /** Batches of one partition under way, for orders other than `partition`. */
+  readonly batchesMax?: number
+  /** Different keys of a partition. */
+  readonly keyCount?: number
   readonly target?: Partial<Target>
 }
 
@@ -47,8 +55,10 @@ export class World {
   readonly random: Random
   readonly options: Required<Omit<WorldOptions, 'target'>>
   readonly around: LaneSurroundings
-  readonly lanes = new Map<number, Lane>()
+  readonly lanes = new Map<number, AnyLane>()
   readonly committed: bigint[] = []
+  /** Text that is committed with each offset. */
+  readonly metadata: string[] = []
   /** By partition and offset. */
   readonly fates: Fate[][] = []
   /** Keys by partition and offset. */
@@ -58,6 +68,8 @@ export class World {
   readonly firstDeliveries = new Map<string, number[]>()
   /** Batches at the target, per partition, and the most of them seen at once. */
   readonly atTarget = new Map<number, number>()
+  /** Keys at the target, by partition and key. */
+  readonly keysAtTarget = new Map<string, number>()
   atTargetMax = 0
   /** What the target does; default: takes everything after a moment. */
   mood: (payload: Payload, batch: TargetBatch) => TargetOutcome | Promise<TargetOutcome> = () => ({ kind: 'ok' })
@@ -76,7 +88,10 @@ export class World {
       recordCount: options.recordCount ?? 200,
       recordsMax: options.recordsMax ?? 10,
       concurrency: options.concurrency ?? 2,
-      attemptsMax: options.attemptsMax ?? 3
+      attemptsMax: options.attemptsMax ?? 3,
+      order: options.order ?? 'partition',
+      batchesMax: options.batchesMax ?? 3,
+      keyCount: options.keyCount ?? 4
     }
     const limits = { bytesMax: 100_000, bodyBytesMax: 100_000 }
     const payload = { format: 'json', include: ['offsets', 'keys'], limits, origin: { bootstrapServers: '' } } as const
@@ -92,7 +107,11 @@ export class World {
         ...options.target
       },
       batch: { recordsMax: this.options.recordsMax, bytesMax: 100_000, ageMs: 20 },
-      retry: { attemptsMax: this.options.attemptsMax, backoff: { initialMs: 10, maxMs: 500 } },
+      retry: {
+        attemptsMax: this.options.attemptsMax,
+        backoff: { initialMs: 10, maxMs: 500 },
+        order: this.options.order === 'partition' ? 'partition' : 'key'
+      },
       slots: new SlotQueue({
         concurrency: this.options.concurrency,
         breaker: { failuresMax: 5, openMs: 200 },
@@ -119,18 +138,24 @@ export class World {
     }
     for (let partition = 0; partition < this.options.partitionCount; partition += 1) {
       this.committed.push(0n)
+      this.metadata.push('')
       this.#fed.push(0)
       this.fates.push(
         Array.from({ length: this.options.recordCount }, () => ({ deliveries: 0, deadLetters: 0, skips: 0 }))
       )
-      this.keys.push(Array.from({ length: this.options.recordCount }, () => `k${randomInt(this.random, 4)}`))
+      this.keys.push(
+        Array.from({ length: this.options.recordCount }, () => `k${randomInt(this.random, this.options.keyCount)}`)
+      )
     }
   }
 
   /** Assigns a partition: a new lane from the committed offset. */
   assign(partition: number): void {
     const offset = this.committed[partition] ?? 0n
-    const lane = new Lane({ topic: 't', partition, offset, epoch: 0, around: this.around })
+    const { order, batchesMax } = this.options
+    const metadata = this.metadata[partition] ?? ''
+    const options = { topic: 't', partition, offset, metadata, epoch: 0, around: this.around }
+    const lane = order === 'partition' ? new Lane(options) : new KeyedLane({ ...options, order, batchesMax })
     this.lanes.set(partition, lane)
     this.#fed[partition] = Number(offset)
   }
@@ -178,6 +203,16 @@ export class World {
       if (!this.hasLeft(partition, offset)) this.problems.push(`${partition}@${offset} is committed, but was lost`)
     }
     this.committed[partition] = committable
+    const text = lane.commitMetadata()
+    if (text.length > METADATA_LENGTH_MAX) this.problems.push(`metadata of ${text.length} characters`)
+    const finished = decodeFinished(committable, text)
+    for (let index = 0; index < finished.length; index += 2) {
+      for (let delta = finished[index] ?? 0; delta < (finished[index + 1] ?? 0); delta += 1) {
+        const offset = Number(committable) + delta
+        if (!this.hasLeft(partition, offset)) this.problems.push(`${partition}@${offset} counts as finished`)
+      }
+    }
+    this.metadata[partition] = text
   }
 
   hasLeft(partition: number, offset: number): boolean {
@@ -199,6 +234,7 @@ export class World {
   /** Asserts that nothing went wrong and that each key was first delivered in order. */
   assertSound(): void {
     assert.deepEqual(this.problems, [])
+    if (this.options.order === 'none') return
     for (const [key, offsets] of this.firstDeliveries) {
       assert.deepEqual(
         offsets,
@@ -223,7 +259,7 @@ export class World {
     const { partition } = payload
     const running = (this.atTarget.get(partition) ?? 0) + 1
     this.atTarget.set(partition, running)
-    if (running > 1) this.problems.push(`two batches of partition ${partition} at once`)
+    this.#enter(payload, running)
     this.atTargetMax = Math.max(
       this.atTargetMax,
       [...this.atTarget.values()].reduce((sum, each) => sum + each, 0)
@@ -232,8 +268,29 @@ export class World {
     await new Promise<void>(resolve => this.clock.after(delayMs, resolve))
     const outcome = await this.mood(payload, batch)
     this.atTarget.set(partition, (this.atTarget.get(partition) ?? 1) - 1)
+    this.#exit(payload)
     this.#record(payload, outcome)
     return outcome
+  }
+
+  #enter({ partition, offsets, keys }: Payload, running: number): void {
+    const { order, batchesMax } = this.options
+    if (running > (order === 'partition' ? 1 : batchesMax)) {
+      this.problems.push(`${running} batches of partition ${partition} at once`)
+    }
+    for (const key of new Set(keys)) {
+      const name = `${partition}/${key}`
+      const count = (this.keysAtTarget.get(name) ?? 0) + 1
+      this.keysAtTarget.set(name, count)
+      if (count > 1 && order !== 'none') this.problems.push(`two batches with ${name}, ${offsets.join()}`)
+    }
+  }
+
+  #exit({ partition, keys }: Payload): void {
+    for (const key of new Set(keys)) {
+      const name = `${partition}/${key}`
+      this.keysAtTarget.set(name, (this.keysAtTarget.get(name) ?? 1) - 1)
+    }
   }
 
   /** What the target really did with a batch. */
