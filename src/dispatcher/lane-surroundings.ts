@@ -6,7 +6,7 @@ import type { Target } from '../targets/index.ts'
 import type { Logger } from '../telemetry/index.ts'
 import type { Meters } from './meters.ts'
 import type { RecordTable } from './record-table.ts'
-import type { DeadRow, RetryPolicy } from './settlement.ts'
+import type { DeadRow, RetryPolicy, Settlement } from './settlement.ts'
 import type { SlotQueue } from './slots.ts'
 import type { WorkspacePool } from './workspace.ts'
 
@@ -108,6 +108,8 @@ export interface BatchContext {
   readonly table: RecordTable
   /** When the batch failed first, in epoch milliseconds; `undefined` if it has not. */
   readonly firstFailureMs: number | undefined
+  /** Takes back rows that follow one that is put aside; `leave` says that they are safe. */
+  readonly settlement: Pick<Settlement, 'withdraw' | 'leave'>
 }
 
 /** Where rows go that leave their batch undelivered. */

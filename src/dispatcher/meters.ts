@@ -15,6 +15,8 @@ export interface DispatcherTotals {
   readonly retries: number
   /** Records put into the dead letter topic. */
   readonly deadLettered: number
+  /** Records put into retry topics, each time anew. */
+  readonly parked: number
   /** Records skipped on the target's word. */
   readonly skipped: number
   /** Records that were left out: a filter or a transform did not want them. */
@@ -35,6 +37,7 @@ export class Meters {
     invocations: 0,
     retries: 0,
     deadLettered: 0,
+    parked: 0,
     skipped: 0,
     filtered: 0,
     unavailable: 0,
@@ -46,6 +49,8 @@ export class Meters {
   readonly #batches: Counter
   readonly #retries: Counter
   readonly #deadLetters: Counter
+  readonly #references: Counter
+  readonly #parked: Counter
   readonly #rebalances: Counter
   readonly #invokeMs: Histogram
   readonly #attributes: { readonly group: string }
@@ -56,6 +61,10 @@ export class Meters {
     this.#batches = meter.createCounter('comporta.dispatcher.batches', { description: 'Batches begun' })
     this.#retries = meter.createCounter('comporta.dispatcher.retries', { description: 'Records sent again' })
     this.#deadLetters = meter.createCounter('comporta.dispatcher.dead_letters', { description: 'Records put aside' })
+    this.#references = meter.createCounter('comporta.dispatcher.dead_letter_references', {
+      description: 'Dead letters whose value was too large for their topic'
+    })
+    this.#parked = meter.createCounter('comporta.dispatcher.parked', { description: 'Records put into retry topics' })
     this.#rebalances = meter.createCounter('comporta.dispatcher.rebalances', {
       description: 'Times that partitions came or went'
     })
@@ -114,6 +123,18 @@ export class Meters {
     this.totals.deadLettered += 1
     this.#records.add(1, { ...this.#attributes, result: 'deadLettered' })
     this.#deadLetters.add(1, { ...this.#attributes, class: errorClass })
+  }
+
+  /** A dead letter was too large for its topic: its value was left out. */
+  referenced(): void {
+    this.#references.add(1, this.#attributes)
+  }
+
+  /** A record is safe in a retry topic. */
+  parked(topic: string, tier: number): void {
+    this.totals.parked += 1
+    this.#records.add(1, { ...this.#attributes, result: 'parked' })
+    this.#parked.add(1, { ...this.#attributes, topic, tier })
   }
 
   /** Partitions came or went. */

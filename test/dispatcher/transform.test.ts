@@ -17,7 +17,8 @@ function transformOf(transform: Transform, clock = new VirtualClock()): ModuleTr
 }
 
 function batchOf(records: readonly TestRecord[]) {
-  return { topic: 'trucks', partition: 3, table: tableOf(100n, records), firstFailureMs: undefined }
+  const settlement = { withdraw: () => [], leave: () => undefined }
+  return { topic: 'trucks', partition: 3, table: tableOf(100n, records), firstFailureMs: undefined, settlement }
 }
 
 async function run(transform: Transform, records: readonly TestRecord[]) {
