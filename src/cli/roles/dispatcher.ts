@@ -31,6 +31,7 @@ export async function startDispatcherRole(options: DispatcherRoleOptions, logger
     if (error !== undefined) throw error
   })
   finished.catch(() => undefined) // whoever runs the role awaits it
+  metrics.describeBy(() => dispatcher.describe())
   return {
     finished,
     isEndedByFailure: true,

@@ -17,6 +17,8 @@ export interface RoleMetrics {
   readonly meter: Meter
   /** The address, for people and programs; empty when not served. */
   readonly info: Readonly<Record<string, string>>
+  /** Serves what a function returns as JSON at `GET /describe`. */
+  describeBy(read: () => unknown): void
   close(): Promise<void>
 }
 
@@ -27,11 +29,18 @@ export interface RoleMetrics {
  */
 export async function startRoleMetrics(options: MetricsOptions): Promise<RoleMetrics> {
   // Nobody could read them.
-  if (options.metricsPort === undefined) return { meter: noopMeter, info: {}, close: () => Promise.resolve() }
+  if (options.metricsPort === undefined) {
+    return { meter: noopMeter, info: {}, describeBy: () => undefined, close: () => Promise.resolve() }
+  }
+  let describe: (() => unknown) | undefined
   const metrics = createMetrics()
   const server = createServer((request, response) => {
+    if (request.url === '/describe' && describe !== undefined) {
+      response.writeHead(200, { 'content-type': 'application/json' }).end(`${JSON.stringify(describe())}\n`)
+      return
+    }
     if (request.url !== '/metrics') {
-      response.writeHead(404).end('GET /metrics\n')
+      response.writeHead(404).end(describe === undefined ? 'GET /metrics\n' : 'GET /metrics or /describe\n')
       return
     }
     metrics.prometheusText().then(
@@ -51,6 +60,9 @@ export async function startRoleMetrics(options: MetricsOptions): Promise<RoleMet
   return {
     meter: metrics.meter,
     info: { metrics: `http://127.0.0.1:${port}/metrics` },
+    describeBy: read => {
+      describe = read
+    },
     close: async () => {
       server.close()
       server.closeAllConnections()
