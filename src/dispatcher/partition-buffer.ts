@@ -46,7 +46,7 @@ export interface FilledBatch {
 /** Where `fill` writes. */
 export interface BatchSink {
   readonly table: RecordTable
-  readonly encoder: Pick<PayloadEncoder, 'append'>
+  readonly encoder: Pick<PayloadEncoder, 'append' | 'appendRun'>
   /** Asked for each row before it is encoded. */
   readonly sift?: RowSift | undefined
   /** Most records of the batch, undeliverable ones included. */
@@ -168,6 +168,7 @@ export class PartitionBuffer {
     }
     for (;;) {
       if (sink.table.count >= sink.recordsMax) return this.#stopAfter(chunk)
+      if (!this.#hasPendingRecord && this.#runMisses < RUN_MISSES_MAX && this.#takeRun(sink, filled)) continue
       if (!this.#hasPendingRecord && !this.#cursor.nextRecord()) {
         if (this.#nextBatch()) continue
         return this.#leaveChunk(chunk)
@@ -191,7 +192,39 @@ export class PartitionBuffer {
     if (!this.#cursor.nextBatch()) return false
     this.#isLogAppendTime = isLogAppendTime(this.#cursor.header.attributes)
     this.#tableDelta = undefined
+    this.#runMisses = 0
     return true
+  }
+
+  /** How often in a row the quick way took nothing of the current record batch. */
+  #runMisses = 0
+
+  /** Takes records in one go, if all that is to be done with them is to encode them. Whether there were any. */
+  #takeRun({ table, encoder, sift, recordsMax }: BatchSink, filled: Filling): boolean {
+    if (encoder.appendRun === undefined || sift !== undefined) return false
+    const deltaBase = this.#deltaOf(table)
+    const run = {
+      cursor: this.#cursor,
+      isLogAppendTime: this.#isLogAppendTime,
+      deltaBase,
+      deltaLast: table.count + filled.droppedCount > 0 ? this.#lastDelta : -1,
+      rowsMax: recordsMax
+    }
+    const rowCount = encoder.appendRun(table, run)
+    this.#runMisses = rowCount === 0 ? this.#runMisses + 1 : 0
+    if (rowCount === 0) return false
+    this.#lastDelta = run.deltaLast
+    if (table.count >= recordsMax) this.#position = table.baseOffset + BigInt(run.deltaLast + 1)
+    return true
+  }
+
+  /** Distance of the current record batch from the table's base offset. */
+  #deltaOf(table: RecordTable): number {
+    if (this.#tableDelta === undefined || this.#tableBase !== table.baseOffset) {
+      this.#tableBase = table.baseOffset
+      this.#tableDelta = Number(this.#cursor.baseOffset - table.baseOffset)
+    }
+    return this.#tableDelta
   }
 
   /** Distance of the current record batch from the table's base offset; `undefined` = to be computed. */
@@ -202,11 +235,7 @@ export class PartitionBuffer {
   /** Takes the record under the cursor; `false` if the batch is full. */
   #take(sink: BatchSink, filled: Filling): boolean {
     const { table, encoder, sift } = sink
-    if (this.#tableDelta === undefined || this.#tableBase !== table.baseOffset) {
-      this.#tableBase = table.baseOffset
-      this.#tableDelta = Number(this.#cursor.baseOffset - table.baseOffset)
-    }
-    const delta = this.#tableDelta + this.#cursor.offsetDelta
+    const delta = this.#deltaOf(table) + this.#cursor.offsetDelta
     // The first batch of a fetch may begin before the offset that was asked for.
     if (delta < 0) {
       this.#countedRecords -= 1
@@ -285,6 +314,8 @@ export class PartitionBuffer {
 }
 
 const NOTHING = Buffer.alloc(0)
+/** Where as many records in a row need a closer look, so will the rest of their record batch. */
+const RUN_MISSES_MAX = 2
 
 /**
  * A chunk is a view into an answer that spans many partitions: a partition that stands still would

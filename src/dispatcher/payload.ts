@@ -11,8 +11,10 @@
  * An encoder takes rows until the next one would pass the size limit: what `finish` gives is never larger.
  */
 
-import { ByteOutput, digitCount, jsonStringBytes } from './byte-output.ts'
+import type { RecordCursor } from '../protocol/index.ts'
+import { ByteOutput, jsonStringBytes } from './byte-output.ts'
 import { isJsonValue, isUtf8Range } from './json-check.ts'
+import { KERNEL_COLUMNS, type RecordKernel, recordKernel } from './kernel/record-kernel.ts'
 import { HeaderCursor, type RecordTable } from './record-table.ts'
 
 /** Lists that the `json` payload carries beside `messages`. */
@@ -42,6 +44,19 @@ export interface PayloadLimits {
  */
 export type AppendVerdict = 'added' | 'full' | 'malformed' | 'tooLarge'
 
+/** The records in front of a cursor, to the end of their record batch. */
+export interface RecordRun {
+  /** Moves as records are taken. */
+  readonly cursor: RecordCursor
+  readonly isLogAppendTime: boolean
+  /** Distance of the record batch from the table's base offset. */
+  readonly deltaBase: number
+  /** Distance of the row in front, -1 if there is none. Moves as records are taken. */
+  deltaLast: number
+  /** Rows that the table may have in the end. */
+  readonly rowsMax: number
+}
+
 /** Writes the rows of a table as one payload. */
 export interface PayloadEncoder {
   readonly contentType: string
@@ -53,6 +68,13 @@ export interface PayloadEncoder {
   begin(topic: string, partition: number, isShared: boolean): void
   /** Takes a row if it fits. */
   append(table: RecordTable, row: number): AppendVerdict
+  /**
+   * Adds records to the table and takes them, as many as it can in one go. It stops in front of the first that needs
+   * a closer look, whatever it is: that one is for `append`. Absent where there is no quicker way than `append`.
+   *
+   * @returns How many records it took.
+   */
+  appendRun?(table: RecordTable, run: RecordRun): number
   /** The whole payload, valid until the next `begin` (unless that is told it is shared). */
   finish(table: RecordTable): Buffer
 }
@@ -65,11 +87,15 @@ export interface PayloadOptions {
   readonly limits: PayloadLimits
   /** Origin told in `esm` events. */
   readonly origin: EventOrigin
+  /** Whether the WebAssembly kernel does what it can of `json`. Default true; without it the reference does it all. */
+  readonly isKernelUsed?: boolean
 }
 
 /** Makes an encoder; it is reused batch after batch. */
 export function createPayloadEncoder(options: PayloadOptions): PayloadEncoder {
-  if (options.format === 'json') return new JsonEncoder(options.include, options.limits)
+  if (options.format === 'json') {
+    return new JsonEncoder(options.include, options.limits, options.isKernelUsed === false ? undefined : recordKernel())
+  }
   return new EsmEncoder(options.origin, options.limits)
 }
 
@@ -78,23 +104,37 @@ const CONTENT_TYPE = 'application/json'
 class JsonEncoder implements PayloadEncoder {
   readonly contentType = CONTENT_TYPE
   readonly #limits: PayloadLimits
-  readonly #hasOffsets: boolean
-  readonly #hasTimestamps: boolean
+  readonly #kernel: RecordKernel | undefined
+  readonly #kernelColumns: number
+  readonly #out = new ByteOutput()
+  /** Lists that follow the messages, in the order of the payload. */
+  readonly #columns: Column[] = []
+  readonly #offsets: ByteOutput | undefined
+  readonly #timestamps: ByteOutput | undefined
   readonly #keys: ByteOutput | undefined
   readonly #headers: ByteOutput | undefined
-  readonly #out = new ByteOutput()
   readonly #cursor = new HeaderCursor()
-  #rows = new Int32Array(512)
+  /** Bytes that `finish` will add to what is written: names and brackets. */
+  readonly #tailBytes: number
   #rowCount = 0
-  /** Bytes that `finish` will add for what is only numbered so far, brackets included. */
-  #tailBytes = 0
 
-  constructor(include: readonly PayloadColumn[], limits: PayloadLimits) {
+  constructor(include: readonly PayloadColumn[], limits: PayloadLimits, kernel: RecordKernel | undefined) {
     this.#limits = limits
-    this.#hasOffsets = include.includes('offsets')
-    this.#hasTimestamps = include.includes('timestamps')
-    this.#keys = include.includes('keys') ? new ByteOutput(4096) : undefined
-    this.#headers = include.includes('headers') ? new ByteOutput(4096) : undefined
+    this.#kernel = kernel
+    let kernelColumns = 0
+    const column = (name: PayloadColumn): ByteOutput | undefined => {
+      if (!include.includes(name)) return undefined
+      const out = new ByteOutput(4096)
+      this.#columns.push({ opening: `,"${name}":[`, out })
+      kernelColumns |= KERNEL_COLUMNS[name]
+      return out
+    }
+    this.#offsets = column('offsets')
+    this.#timestamps = column('timestamps')
+    this.#keys = column('keys')
+    this.#headers = column('headers')
+    this.#kernelColumns = kernelColumns
+    this.#tailBytes = this.#columns.reduce((bytes, { opening }) => bytes + opening.length + 1, ']}'.length)
   }
 
   get rowCount(): number {
@@ -102,20 +142,14 @@ class JsonEncoder implements PayloadEncoder {
   }
 
   get capacity(): number {
-    return this.#out.capacity + (this.#keys?.capacity ?? 0) + (this.#headers?.capacity ?? 0)
+    return this.#columns.reduce((bytes, { out }) => bytes + out.capacity, this.#out.capacity)
   }
 
   begin(topic: string, partition: number, isShared: boolean): void {
     const out = this.#out
     out.reset(isShared)
-    this.#keys?.reset(false)
-    this.#headers?.reset(false)
+    for (const column of this.#columns) column.out.reset(false)
     this.#rowCount = 0
-    this.#tailBytes = ']}'.length
-    if (this.#hasOffsets) this.#tailBytes += ',"offsets":[]'.length
-    if (this.#hasTimestamps) this.#tailBytes += ',"timestamps":[]'.length
-    if (this.#keys !== undefined) this.#tailBytes += ',"keys":[]'.length
-    if (this.#headers !== undefined) this.#tailBytes += ',"headers":[]'.length
     out.ascii('{"topic":')
     out.bytes(jsonStringBytes(topic))
     out.ascii(',"partition":')
@@ -130,78 +164,127 @@ class JsonEncoder implements PayloadEncoder {
     const bytesMax = isFirst ? this.#limits.bodyBytesMax : this.#limits.bytesMax
     if (this.#size() + (valueEnd - valueStart) > bytesMax) return isFirst ? 'tooLarge' : 'full'
     const buffer = table.bufferOf(row)
-    if (valueStart >= 0 && !isJsonValue(buffer, valueStart, valueEnd)) return 'malformed'
+    if (valueStart >= 0 && !this.#isJsonValue(buffer, valueStart, valueEnd)) return 'malformed'
 
     const lengthBefore = this.#out.length
-    const keysBefore = this.#keys?.length ?? 0
-    const headersBefore = this.#headers?.length ?? 0
-    const tailBefore = this.#tailBytes
+    for (const column of this.#columns) column.lengthBefore = column.out.length
     if (!isFirst) this.#out.byte(0x2c)
     if (valueStart < 0) this.#out.ascii('null')
     else this.#out.slice(buffer, valueStart, valueEnd)
-    this.#appendColumns(table, row, isFirst)
+    this.#appendColumns(table, row)
     if (this.#size() > bytesMax) {
       this.#out.truncate(lengthBefore)
-      this.#keys?.truncate(keysBefore)
-      this.#headers?.truncate(headersBefore)
-      this.#tailBytes = tailBefore
+      for (const column of this.#columns) column.out.truncate(column.lengthBefore ?? 0)
       return isFirst ? 'tooLarge' : 'full'
     }
-    if (this.#rowCount === this.#rows.length) this.#rows = grown(this.#rows)
-    this.#rows[this.#rowCount] = row
     this.#rowCount += 1
     return 'added'
   }
 
-  finish(table: RecordTable): Buffer {
+  appendRun(table: RecordTable, run: RecordRun): number {
+    const kernel = this.#kernel
+    const offsetBase = table.baseOffsetNumber
+    if (kernel === undefined || offsetBase === undefined) return 0
+    const { cursor } = run
+    const countBefore = table.count
+    let isShare = true
+    for (;;) {
+      const rowsMax = Math.min(cursor.recordsLeft, run.rowsMax - table.count)
+      const start = cursor.nextPosition
+      const bytesLeft = cursor.recordsEnd - start
+      if (rowsMax <= 0 || bytesLeft <= 0) break
+      // Records of a batch are mostly alike: there is no need to look at much more than the share of those asked for.
+      const share = isShare ? Math.ceil((bytesLeft * rowsMax * WINDOW_MARGIN) / cursor.recordsLeft) : bytesLeft
+      const end = start + Math.min(bytesLeft, share)
+      const rowCount = kernel.takeRun({
+        source: cursor.recordBuffer,
+        start,
+        end,
+        rowsMax,
+        offsetBase,
+        deltaBase: run.deltaBase,
+        deltaLast: run.deltaLast,
+        timeBaseMs: cursor.timeBaseMs,
+        isTimeFixed: cursor.isTimeFixed,
+        bytesLeft: this.#limits.bytesMax - this.#size(),
+        columns: this.#kernelColumns,
+        isFirst: this.#rowCount === 0
+      })
+      if (rowCount === 0 && !isShare) break
+      isShare = rowCount > 0
+      if (rowCount === 0) continue
+      this.#takeOver(kernel, rowCount)
+      table.addRun(cursor.recordBuffer, run.isLogAppendTime, kernel)
+      run.deltaLast = kernel.deltaLast
+      cursor.skipTo(kernel.next, rowCount)
+      // With all of them in sight, it stopped for a reason that is for others to see.
+      if (end === cursor.recordsEnd && end - start <= kernel.inputBytesMax) break
+    }
+    return table.count - countBefore
+  }
+
+  /** Takes over the texts of a run. */
+  #takeOver(kernel: RecordKernel, rowCount: number): void {
+    const { memory } = kernel
+    this.#out.slice(memory, kernel.messagesStart, kernel.messagesEnd)
+    this.#offsets?.slice(memory, kernel.offsetsStart, kernel.offsetsEnd)
+    this.#timestamps?.slice(memory, kernel.timestampsStart, kernel.timestampsEnd)
+    this.#keys?.slice(memory, kernel.keysStart, kernel.keysEnd)
+    const headers = this.#headers
+    // A run holds no records with headers if they are wanted.
+    if (headers !== undefined) {
+      for (let index = 0; index < rowCount; index += 1) headers.ascii(headers.length === 0 ? '[]' : ',[]')
+    }
+    this.#rowCount += rowCount
+  }
+
+  finish(): Buffer {
     const out = this.#out
-    out.reserve(this.#tailBytes + (this.#keys?.length ?? 0) + (this.#headers?.length ?? 0))
+    out.reserve(this.#size() - out.length)
     out.byte(0x5d)
-    if (this.#hasOffsets) {
-      out.ascii(',"offsets":[')
-      for (let index = 0; index < this.#rowCount; index += 1) {
-        if (index > 0) out.byte(0x2c)
-        writeOffset(out, table, this.#rows[index] ?? 0)
-      }
+    for (const column of this.#columns) {
+      out.ascii(column.opening)
+      out.bytes(column.out.view())
       out.byte(0x5d)
     }
-    if (this.#hasTimestamps) {
-      out.ascii(',"timestamps":[')
-      for (let index = 0; index < this.#rowCount; index += 1) {
-        if (index > 0) out.byte(0x2c)
-        out.integer(table.timestampMs(this.#rows[index] ?? 0))
-      }
-      out.byte(0x5d)
-    }
-    if (this.#keys !== undefined) writeColumn(out, ',"keys":[', this.#keys)
-    if (this.#headers !== undefined) writeColumn(out, ',"headers":[', this.#headers)
     out.byte(0x7d)
     return out.view()
   }
 
-  #size(): number {
-    return this.#out.length + this.#tailBytes + (this.#keys?.length ?? 0) + (this.#headers?.length ?? 0)
+  #isJsonValue(buffer: Buffer, start: number, end: number): boolean {
+    return this.#kernel?.isJsonValue(buffer, start, end) ?? isJsonValue(buffer, start, end)
   }
 
-  #appendColumns(table: RecordTable, row: number, isFirst: boolean): void {
-    const comma = isFirst ? 0 : 1
-    if (this.#hasOffsets) this.#tailBytes += offsetDigits(table, row) + comma
-    if (this.#hasTimestamps) {
-      const timestampMs = table.timestampMs(row)
-      this.#tailBytes += (timestampMs < 0 ? digitCount(-timestampMs) + 1 : digitCount(timestampMs)) + comma
+  #size(): number {
+    let size = this.#out.length + this.#tailBytes
+    for (const column of this.#columns) size += column.out.length
+    return size
+  }
+
+  #appendColumns(table: RecordTable, row: number): void {
+    const isFirst = this.#rowCount === 0
+    if (!isFirst) for (const column of this.#columns) column.out.byte(0x2c)
+    if (this.#offsets !== undefined) writeOffset(this.#offsets, table, row)
+    this.#timestamps?.integer(table.timestampMs(row))
+    if (this.#keys !== undefined) {
+      writeText(this.#keys, { buffer: table.bufferOf(row), start: table.keyStart(row), end: table.keyEnd(row) })
     }
-    const keys = this.#keys
-    if (keys !== undefined) {
-      if (!isFirst) keys.byte(0x2c)
-      writeText(keys, { buffer: table.bufferOf(row), start: table.keyStart(row), end: table.keyEnd(row) })
-    }
-    const headers = this.#headers
-    if (headers === undefined) return
-    if (!isFirst) headers.byte(0x2c)
+    if (this.#headers === undefined) return
     table.openHeaders(row, this.#cursor)
-    writeHeaders(headers, this.#cursor)
+    writeHeaders(this.#headers, this.#cursor)
   }
 }
+
+/** A list of the payload. */
+interface Column {
+  readonly opening: string
+  readonly out: ByteOutput
+  /** Length before the row that is being added. */
+  lengthBefore?: number
+}
+
+/** How much more than their share of the bytes the records asked for may have. */
+const WINDOW_MARGIN = 1.1
 
 class EsmEncoder implements PayloadEncoder {
   readonly contentType = CONTENT_TYPE
@@ -297,27 +380,10 @@ interface ByteRange {
   readonly end: number
 }
 
-function grown(rows: Int32Array<ArrayBuffer>): Int32Array<ArrayBuffer> {
-  const more = new Int32Array(rows.length * 2)
-  more.set(rows)
-  return more
-}
-
-function offsetDigits(table: RecordTable, row: number): number {
-  const offset = table.offsetNumber(row)
-  return offset === undefined ? table.offset(row).toString().length : digitCount(offset)
-}
-
 function writeOffset(out: ByteOutput, table: RecordTable, row: number): void {
   const offset = table.offsetNumber(row)
   if (offset === undefined) out.ascii(table.offset(row).toString())
   else out.integer(offset)
-}
-
-function writeColumn(out: ByteOutput, name: string, column: ByteOutput): void {
-  out.ascii(name)
-  out.bytes(column.view())
-  out.byte(0x5d)
 }
 
 /** A JSON string if the bytes are UTF-8, else `{"base64":"…"}`; `null` if there are none. */

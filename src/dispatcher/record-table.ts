@@ -25,6 +25,15 @@ export type RecordPlace = Pick<
   | 'timestampMs'
 >
 
+/** Columns that the kernel has written, from index 0 on. */
+export interface KernelRows {
+  readonly rowCount: number
+  readonly deltas: Float64Array
+  readonly times: Float64Array
+  /** Start and end of key and value, start and count of the headers. */
+  readonly places: Int32Array
+}
+
 /** Records of one partition in offset order. */
 export class RecordTable {
   #count = 0
@@ -87,12 +96,7 @@ export class RecordTable {
   #place(place: ContentPlace, isLogAppendTime: boolean): void {
     const row = this.#count
     if (row === this.#source.length) this.#grow()
-    const last = this.#sources.length - 1
-    if (this.#sources[last] !== place.recordBuffer || this.#isLogAppendTime[last] !== isLogAppendTime) {
-      this.#sources.push(place.recordBuffer)
-      this.#isLogAppendTime.push(isLogAppendTime)
-    }
-    this.#source[row] = this.#sources.length - 1
+    this.#source[row] = this.#openSource(place.recordBuffer, isLogAppendTime)
     const places = this.#places
     const at = row * 6
     places[at] = place.keyStart
@@ -112,6 +116,27 @@ export class RecordTable {
       if (cursor.keyEnd < cursor.keyStart || cursor.position > place.recordEnd) return false
     }
     return cursor.position === place.recordEnd
+  }
+
+  /** Adds rows that the kernel has found, their places as it wrote them. */
+  addRun(source: Buffer, isLogAppendTime: boolean, run: KernelRows): void {
+    const row = this.#count
+    const { rowCount } = run
+    while (row + rowCount > this.#source.length) this.#grow()
+    this.#source.fill(this.#openSource(source, isLogAppendTime), row, row + rowCount)
+    this.#offsetDelta.set(run.deltas.subarray(0, rowCount), row)
+    this.#timestampMs.set(run.times.subarray(0, rowCount), row)
+    this.#places.set(run.places.subarray(0, rowCount * 6), row * 6)
+    this.#count = row + rowCount
+  }
+
+  /** Index of the buffer that the next rows lie in. */
+  #openSource(buffer: Buffer, isLogAppendTime: boolean): number {
+    const last = this.#sources.length - 1
+    if (this.#sources[last] === buffer && this.#isLogAppendTime[last] === isLogAppendTime) return last
+    this.#sources.push(buffer)
+    this.#isLogAppendTime.push(isLogAppendTime)
+    return last + 1
   }
 
   /** Takes the last row back. */
@@ -196,6 +221,11 @@ export class RecordTable {
   /** Offset of a row as a number, or `undefined` if a number cannot hold it. */
   offsetNumber(row: number): number | undefined {
     return this.#isBaseSafe ? this.#baseNumber + (this.#offsetDelta[row] ?? 0) : undefined
+  }
+
+  /** Base offset as a number, or `undefined` if numbers cannot hold it and the rows above it. */
+  get baseOffsetNumber(): number | undefined {
+    return this.#isBaseSafe ? this.#baseNumber : undefined
   }
 
   /** Row with this offset, or -1. Binary search: offsets only grow. */

@@ -189,6 +189,37 @@ export class RecordCursor {
     return true
   }
 
+  /** Records of the current batch that were not read. */
+  get recordsLeft(): number {
+    return this.#left
+  }
+
+  /** Index in `recordBuffer` of the next record, its length field included. */
+  get nextPosition(): number {
+    return this.#at
+  }
+
+  /** Where the records of the current batch end in `recordBuffer`. */
+  get recordsEnd(): number {
+    return this.#recordsEnd
+  }
+
+  /** Time that all records of the current batch have, or that theirs are counted from, in milliseconds. */
+  get timeBaseMs(): number {
+    return this.#isTimeFixed ? this.#fixedTimestampMs : this.#baseTimestampMs
+  }
+
+  /** Whether the broker has set the time: then it is the same for all records of the batch. */
+  get isTimeFixed(): boolean {
+    return this.#isTimeFixed
+  }
+
+  /** Goes past records that somebody else has read and found sound, to the one at `position`. */
+  skipTo(position: number, recordCount: number): void {
+    this.#at = position
+    this.#left -= recordCount
+  }
+
   #endBatch(): false {
     if (this.#at < this.#recordsEnd && this.recordBuffer !== NO_RECORDS) {
       this.recordBuffer = NO_RECORDS

@@ -25,7 +25,7 @@ interface LockedPackage {
 
 const manifest = JSON.parse(textOf('package.json')) as Manifest
 const lock = JSON.parse(textOf('package-lock.json')) as { packages: Readonly<Record<string, LockedPackage>> }
-const textFiles = repositoryFiles().filter(file => !/\.(?:bin|gz|png|jpe?g|ico|woff2?|log|index)$/.test(file))
+const textFiles = repositoryFiles().filter(file => !/\.(?:bin|gz|png|jpe?g|ico|woff2?|log|index|wasm)$/.test(file))
 
 test('a subpath export leads to the door of a room that exists', () => {
   for (const [subpath, target] of Object.entries(manifest.exports)) {
