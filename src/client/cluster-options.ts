@@ -79,6 +79,11 @@ export interface ClusterOptions extends ConnectionSettings {
   readonly reconnectBackoffMs?: number
   /** Longest such wait, in milliseconds. Default 1_000. Source: Kafka `reconnect.backoff.max.ms`. */
   readonly reconnectBackoffMaxMs?: number
+  /**
+   * Silence of a broker that owes an answer, in milliseconds, after which any other one is asked in its place, and the
+   * metadata is looked at: a broker that is no longer part of the cluster is given up. Default 3_000.
+   */
+  readonly silenceMs?: number
   readonly meter?: Meter
 }
 

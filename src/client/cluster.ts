@@ -21,7 +21,8 @@ import {
   type Random,
   sleep,
   systemClock,
-  systemRandom
+  systemRandom,
+  type Timer
 } from '../core/index.ts'
 import { type Api, findCoordinatorApi } from '../protocol/index.ts'
 import { type Logger, type Meter, noopMeter, silentLogger } from '../telemetry/index.ts'
@@ -36,6 +37,7 @@ import type {
 } from './cluster-options.ts'
 import type { Connection } from './connection.ts'
 import { ConnectionPool } from './connection-pool.ts'
+import { firstAnswer } from './first-answer.ts'
 import { KAFKA, kafkaError } from './kafka-error.ts'
 import { MetadataCache } from './metadata-cache.ts'
 import { readMetadata } from './metadata-reader.ts'
@@ -60,6 +62,8 @@ export class Cluster {
   #refresh: Promise<void> | undefined
   #refreshedAtMs = Number.NEGATIVE_INFINITY
   #laneCount = 0
+  readonly #silenceMs: number
+  readonly #silenceTimer: Timer
 
   private constructor(options: ClusterOptions) {
     if (options.bootstrapServers.length === 0) {
@@ -72,6 +76,8 @@ export class Cluster {
     this.#requestTimeoutMs = options.requestTimeoutMs ?? 30_000
     this.#metadataMaxAgeMs = options.metadataMaxAgeMs ?? 300_000
     this.#pool = new ConnectionPool(options)
+    this.#silenceMs = options.silenceMs ?? 3_000
+    this.#silenceTimer = this.#clock.every(this.#silenceMs, () => this.#lookAtSilence()).unref()
   }
 
   /**
@@ -141,8 +147,7 @@ export class Cluster {
    * @throws PipelineError of the connection.
    */
   async metadata(topics?: readonly string[]): Promise<ClusterMetadata> {
-    const connection = await this.#connectionTo({ to: 'any' })
-    const answer = await readMetadata(connection, topics)
+    const answer = await this.#askAny(connection => readMetadata(connection, topics))
     this.#cache.apply(answer, this.#clock.monotonicMs())
     // Topics that nobody asked to follow stay out of the cache, so that refreshes stay small.
     this.#cache.forget(answer.topics.map(topic => topic.topic).filter(topic => !this.#followed.has(topic)))
@@ -265,6 +270,7 @@ export class Cluster {
   /** Closes all connections; what is in flight fails with `ERR_CLIENT_CLOSED`. Idempotent. */
   async close(): Promise<void> {
     this.#closing.abort()
+    this.#silenceTimer.cancel()
     this.#pool.close()
     await this.#refresh?.catch(() => undefined)
   }
@@ -273,13 +279,44 @@ export class Cluster {
     type: 'group' | 'transaction',
     key: string
   ): Promise<{ errorCode: number; errorMessage: string | null; nodeId: number }> {
-    const connection = await this.#connectionTo({ to: 'any' })
-    const version = connection.versionOf(findCoordinatorApi)
     const keyType = type === 'group' ? 0 : 1
-    // Version 4 asks for a list of keys (KIP-699); version 0 knows groups only and has no key type.
-    const message = version >= 4 ? { keyType, coordinatorKeys: [key] } : version === 0 ? { key } : { key, keyType }
-    const answer = await connection.send(findCoordinatorApi, message, { version })
+    const answer = await this.#askAny(connection => {
+      const version = connection.versionOf(findCoordinatorApi)
+      // Version 4 asks for a list of keys (KIP-699); version 0 knows groups only and has no key type.
+      const message = version >= 4 ? { keyType, coordinatorKeys: [key] } : version === 0 ? { key } : { key, keyType }
+      return connection.send(findCoordinatorApi, message, { version })
+    })
     return answer.coordinators[0] ?? answer
+  }
+
+  /** Asks a broker; the others too, one by one, while it fails or is silent. */
+  async #askAny<T>(ask: (connection: Connection) => Promise<T>): Promise<T> {
+    const first = await this.#connectionTo({ to: 'any' })
+    const asked = new Set([first.peer])
+    return firstAnswer({
+      clock: this.#clock,
+      silenceMs: this.#silenceMs,
+      ask: attempt => {
+        if (attempt === 0) return ask(first)
+        const [broker] = this.#pool.others(this.#cache.brokers(), asked, 'main')
+        if (broker === undefined || this.#closing.signal.aborted) return undefined
+        asked.add(`${broker.host}:${broker.port}`)
+        return this.#pool.get(broker, 'main').then(ask)
+      }
+    })
+  }
+
+  /**
+   * A broker that hangs keeps its connections open: what waits for its answer would wait for `requestTimeoutMs`, though
+   * the cluster has long given its partitions and groups to others. So when one is silent we look at the metadata, and
+   * give it up if it is no longer there. Long polls are silent too: they cost a look now and then, and nothing else.
+   */
+  #lookAtSilence(): void {
+    const silent = this.#pool.silent(this.#silenceMs)
+    if (silent.length === 0 || this.#cache.brokers().length === 0) return
+    const known = new Set(this.#cache.brokers().map(({ host, port }) => `${host}:${port}`))
+    for (const connection of silent) if (!known.has(connection.peer)) connection.retire()
+    void this.refreshMetadata().catch(() => undefined)
   }
 
   async #runRefresh(): Promise<void> {

@@ -72,10 +72,8 @@ export class ConnectionPool {
   /** A connection to any broker: an open one, else to one of the known brokers, else to a bootstrap server. */
   async any(brokers: readonly BrokerNode[], lane: string): Promise<Connection> {
     const candidates = rotated(brokers, this.#random)
-    for (const broker of candidates) {
-      const open = this.#open.get(`${broker.host}:${broker.port}/${lane}`)
-      if (open?.isOpen === true) return open
-    }
+    const free = this.#leastPending(candidates, lane)
+    if (free !== undefined) return free
     let failure: unknown
     for (const address of [...candidates, ...rotated(this.#bootstrap, this.#random)]) {
       try {
@@ -87,6 +85,28 @@ export class ConnectionPool {
       }
     }
     throw failure
+  }
+
+  /** Addresses of brokers other than those that were asked already: first those with an open connection. */
+  others(brokers: readonly BrokerNode[], asked: ReadonlySet<string>, lane: string): BrokerNode[] {
+    const left = rotated(brokers, this.#random).filter(broker => !asked.has(`${broker.host}:${broker.port}`))
+    const isOpen = (broker: BrokerNode): boolean => this.#open.has(`${broker.host}:${broker.port}/${lane}`)
+    return [...left.filter(isOpen), ...left.filter(broker => !isOpen(broker))]
+  }
+
+  /** Connections on which an answer has been due for at least so long. */
+  silent(silenceMs: number): Connection[] {
+    return [...this.#open.values()].filter(connection => connection.silentMs >= silenceMs)
+  }
+
+  /** The open connection with the fewest requests: one whose broker hangs has some. */
+  #leastPending(brokers: readonly BrokerNode[], lane: string): Connection | undefined {
+    let best: Connection | undefined
+    for (const broker of brokers) {
+      const open = this.#open.get(`${broker.host}:${broker.port}/${lane}`)
+      if (open?.isOpen === true && open.pendingCount < (best?.pendingCount ?? Number.POSITIVE_INFINITY)) best = open
+    }
+    return best
   }
 
   /** Closes idle connections to addresses that are not among the brokers, such as the bootstrap servers' names. */

@@ -149,6 +149,11 @@ export class Connection {
     return this.#pipeline.inFlightCount + this.#pipeline.waitingCount
   }
 
+  /** How long an answer has been due without one coming, in milliseconds; 0 if none is due. */
+  get silentMs(): number {
+    return this.#pipeline.silentMs
+  }
+
   /**
    * Highest version of an API that both sides know.
    *

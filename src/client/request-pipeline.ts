@@ -48,6 +48,8 @@ interface Entry {
   timer: Timer | undefined
   onAbort: (() => void) | undefined
   isSettled: boolean
+  /** When it was handed to the socket. */
+  sentAtMs: number
 }
 
 const noPayload = Buffer.alloc(0)
@@ -60,6 +62,7 @@ export class RequestPipeline {
   #isHeld = false
   #error: PipelineError | undefined
   #receivedCount = 0
+  #receivedAtMs = 0
 
   constructor(options: RequestPipelineOptions) {
     this.#options = options
@@ -75,6 +78,13 @@ export class RequestPipeline {
     return this.#waiting.length
   }
 
+  /** How long an answer has been due without one coming, in milliseconds; 0 if none is due. */
+  get silentMs(): number {
+    const [oldest] = this.#inFlight
+    if (oldest === undefined) return 0
+    return this.#options.clock.monotonicMs() - Math.max(oldest.sentAtMs, this.#receivedAtMs)
+  }
+
   /**
    * Sends a request when there is a place for it and resolves with the payload of its answer (empty without one).
    *
@@ -86,7 +96,7 @@ export class RequestPipeline {
       if (this.#error !== undefined) return reject(this.#error)
       if (request.signal?.aborted === true) return reject(aborted(request))
       if (this.#waiting.length >= this.#options.waitingMax) return reject(this.#overloaded())
-      const entry: Entry = { request, resolve, reject, timer: undefined, onAbort: undefined, isSettled: false }
+      const entry: Entry = { request, resolve, reject, timer: undefined, onAbort: undefined, isSettled: false, sentAtMs: 0 }
       entry.timer = this.#options.clock.after(request.timeoutMs, () => this.#onTimeout(entry))
       if (request.signal !== undefined) {
         entry.onAbort = () => this.#abandon(entry, aborted(request))
@@ -114,6 +124,7 @@ export class RequestPipeline {
   /** Takes the next answer of the stream. */
   receive(payload: Buffer): void {
     this.#receivedCount += 1
+    this.#receivedAtMs = this.#options.clock.monotonicMs()
     const entry = this.#inFlight.shift()
     const correlationId = payload.readInt32BE(0)
     if (entry?.request.correlationId !== correlationId) {
@@ -141,6 +152,7 @@ export class RequestPipeline {
 
   #dispatch(entry: Entry): void {
     const hasResponse = entry.request.hasResponse ?? true
+    entry.sentAtMs = this.#options.clock.monotonicMs()
     if (hasResponse) this.#inFlight.push(entry)
     this.#options.write(entry.request.chunks)
     if (!hasResponse) this.#settle(entry)?.resolve(noPayload)
