@@ -2,13 +2,16 @@
  * Decides which partitions are fetched: the bound on memory.
  *
  * A partition rests when its own buffer is full, when all buffers together are,
- * or when the target is down. It is fetched again once its buffer is half empty
+ * when its target is down, or when an operator says so. It is fetched again once its buffer is half empty
  * and the others have room, or once it has nothing left. Pausing is local: heartbeats and membership go on.
  *
  * Invariant: a partition that rests because the target is down has something
  * buffered. Only a batch can find out that the target is back, so if partitions
  * rested with empty buffers (those that came in a rebalance during the outage
  * would), nobody would ask the target again.
+ *
+ * An operator's pause belongs to the partition and not to its assignment: it
+ * holds again when the partition comes back to this member.
  *
  * What is held beyond the limit is at most what was asked for already when the
  * pause came: one answer per broker.
@@ -42,19 +45,35 @@ export interface IntakeLimits {
   readonly laneBytesMin: number
 }
 
+/** Why a partition rests. */
+export type PauseReason = 'operator' | 'targetDown' | 'partitionBuffer' | 'buffer'
+
+/** An intake as JSON can hold it. */
+export interface IntakeDescription {
+  readonly bufferedBytes: number
+  readonly bytesMax: number
+  /** Most bytes of one partition, with as many as there are now. */
+  readonly partitionBytesMax: number
+  readonly paused: readonly { readonly topic: string; readonly partition: number; readonly reason: PauseReason }[]
+}
+
 /** Steers the fetcher so that buffers stay within their limit. */
 export class Intake<L extends IntakeLane> {
   readonly #fetcher: IntakeFetcher
   readonly #limits: IntakeLimits
   readonly #lanes = new Set<L>()
-  readonly #paused = new Set<L>()
+  readonly #paused = new Map<L, PauseReason>()
+  readonly #heldKeys = new Set<string>()
+  readonly #routeOf: (lane: L) => string
+  readonly #downRoutes = new Set<string>()
   #heldBytes = new Map<L, number>()
   #totalBytes = 0
-  #isTargetDown = false
 
-  constructor(fetcher: IntakeFetcher, limits: IntakeLimits) {
+  /** @param routeOf - Name of the way that a partition's records go. Default: all go the same. */
+  constructor(fetcher: IntakeFetcher, limits: IntakeLimits, routeOf: (lane: L) => string = () => '') {
     this.#fetcher = fetcher
     this.#limits = limits
+    this.#routeOf = routeOf
   }
 
   /** Bytes buffered, all partitions together. */
@@ -72,10 +91,38 @@ export class Intake<L extends IntakeLane> {
     return this.#paused.has(lane)
   }
 
+  /** Why a partition rests; `undefined` if it does not. */
+  reasonOf(lane: L): PauseReason | undefined {
+    return this.#paused.get(lane)
+  }
+
+  /** Whether an operator has paused a partition, be it here or not. */
+  isHeld({ topic, partition }: TopicPartition): boolean {
+    return this.#heldKeys.has(`${topic}-${partition}`)
+  }
+
   /** Begins to steer a partition that is being fetched. */
   add(lane: L): void {
     this.#lanes.add(lane)
     this.#heldBytes.set(lane, 0)
+    if (this.isHeld(lane)) this.#pause(lane, 'operator')
+  }
+
+  /** An operator pauses a partition, here or for when it comes. Idempotent. */
+  hold({ topic, partition }: TopicPartition): void {
+    this.#heldKeys.add(`${topic}-${partition}`)
+    for (const lane of this.#lanes) if (this.isHeld(lane)) this.#pause(lane, 'operator')
+  }
+
+  /** Ends `hold`. Idempotent. */
+  unhold({ topic, partition }: TopicPartition): void {
+    this.#heldKeys.delete(`${topic}-${partition}`)
+    for (const [lane, reason] of this.#paused) {
+      if (reason !== 'operator' || this.isHeld(lane)) continue
+      // Whatever else there is to rest for is found out as for any other.
+      this.#resume(lane)
+      this.changed(lane)
+    }
   }
 
   /** Ends to steer a partition. The fetcher is left as it is. */
@@ -93,39 +140,65 @@ export class Intake<L extends IntakeLane> {
     const bytes = lane.bufferedBytes
     this.#totalBytes += bytes - (this.#heldBytes.get(lane) ?? 0)
     this.#heldBytes.set(lane, bytes)
-    const isAllTaken = this.#isTargetDown || this.#totalBytes >= this.#limits.bytesMax
-    if (bytes >= this.#laneBytesMax() || (isAllTaken && bytes > 0)) this.#pause(lane)
-    else this.#resumeSome()
+    const reason = this.#reasonToRest(lane, bytes)
+    if (reason === undefined) this.#resumeSome()
+    else this.#pause(lane, reason)
   }
 
-  /** The target went down or came back: partitions rest as soon as they have something, or go on. */
-  setTargetDown(isDown: boolean): void {
-    this.#isTargetDown = isDown
-    if (!isDown) this.#resumeSome()
-    else for (const lane of this.#lanes) if (lane.bufferedBytes > 0) this.#pause(lane)
+  /** A target went down or came back: its partitions rest as soon as they have something, or go on. */
+  setTargetDown(isDown: boolean, route = ''): void {
+    if (isDown) this.#downRoutes.add(route)
+    else this.#downRoutes.delete(route)
+    if (!isDown) return this.#resumeSome()
+    for (const lane of this.#lanes) {
+      if (lane.bufferedBytes > 0 && this.#routeOf(lane) === route) this.#pause(lane, 'targetDown')
+    }
+  }
+
+  /** What rests and why. */
+  describe(): IntakeDescription {
+    return {
+      bufferedBytes: this.#totalBytes,
+      bytesMax: this.#limits.bytesMax,
+      partitionBytesMax: Math.floor(this.#laneBytesMax()),
+      paused: [...this.#paused].map(([{ topic, partition }, reason]) => ({ topic, partition, reason }))
+    }
+  }
+
+  #reasonToRest(lane: L, bytes: number): PauseReason | undefined {
+    if (bytes >= this.#laneBytesMax()) return 'partitionBuffer'
+    if (bytes === 0) return undefined
+    if (this.#totalBytes >= this.#limits.bytesMax) return 'buffer'
+    return this.#downRoutes.size > 0 && this.#downRoutes.has(this.#routeOf(lane)) ? 'targetDown' : undefined
   }
 
   #laneBytesMax(): number {
     return Math.max(this.#limits.laneBytesMin, this.#limits.bytesMax / Math.max(2, this.#lanes.size))
   }
 
-  #pause(lane: L): void {
-    if (this.#paused.has(lane)) return
-    this.#paused.add(lane)
-    this.#fetcher.pause(lane.topic, lane.partition)
-    lane.onPause()
+  #pause(lane: L, reason: PauseReason): void {
+    const known = this.#paused.get(lane)
+    if (known === undefined) this.#fetcher.pause(lane.topic, lane.partition)
+    // An operator's word stands over all others; of the others the first is as good as any.
+    if (known === undefined || reason === 'operator') this.#paused.set(lane, reason)
+    if (known === undefined) lane.onPause()
+  }
+
+  #resume(lane: L): void {
+    this.#paused.delete(lane)
+    this.#fetcher.resume(lane.topic, lane.partition)
   }
 
   #resumeSome(): void {
     if (this.#paused.size === 0) return
-    // One that has nothing always goes on: the others may stand still for long (what they send goes to a service that
-    // is down) and must not stop it. It rests again with the first records.
-    const hasRoom = !this.#isTargetDown && this.#totalBytes <= this.#limits.bytesMax * 0.75
+    const hasRoom = this.#totalBytes <= this.#limits.bytesMax * 0.75
     const lowBytes = hasRoom ? this.#laneBytesMax() / 2 : 0
-    for (const lane of this.#paused) {
-      if (lane.bufferedBytes > lowBytes) continue
-      this.#paused.delete(lane)
-      this.#fetcher.resume(lane.topic, lane.partition)
+    for (const [lane, reason] of this.#paused) {
+      if (reason === 'operator') continue
+      // One that has nothing always goes on: the others may stand still for long (what they send goes to a service that
+      // is down) and must not stop it. It rests again with the first records.
+      const isDown = this.#downRoutes.size > 0 && this.#downRoutes.has(this.#routeOf(lane))
+      if (lane.bufferedBytes <= (isDown ? 0 : lowBytes)) this.#resume(lane)
     }
   }
 }

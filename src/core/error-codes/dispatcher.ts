@@ -36,5 +36,18 @@ export const dispatcherErrorCodes = {
     summary: 'The dispatcher has ended because its membership in the consumer group has ended.',
     remedy: 'Look at the cause; restart the dispatcher. Offsets of everything it delivered are committed or fenced.',
     retriable: true
+  },
+  ERR_DISPATCHER_STALLED: {
+    summary: 'A partition with work to do has made no progress for `progressTimeoutMs`, and nothing explains it.',
+    remedy:
+      'Have the process started again: it has left the group, so others serve its partitions. Nothing unfinished was ' +
+      'committed. Report it with the log lines before it.',
+    retriable: true
+  },
+  ERR_DISPATCHER_NOT_CHANGEABLE: {
+    summary: 'A setting was changed that a running dispatcher cannot change.',
+    remedy:
+      'Take the settings that the message names out of the change, or restart the dispatcher. Nothing has changed.',
+    retriable: false
   }
 } as const satisfies Record<`ERR_DISPATCHER_${string}`, ErrorCodeEntry>
