@@ -40,6 +40,8 @@ const heartbeatRetryMs = 200
 const lookUpBackoff = { initialMs: 50, maxMs: 1_000 }
 const leaveEpoch = -1
 const leaveForAMomentEpoch = -2
+/** Longest wait for the answer to whether there are others, in milliseconds. */
+const askTimeoutMs = 1_000
 /** How often a member that retires asks who knows of it, in milliseconds. */
 const noticePollMs = 50
 /** Longest wait for them beyond a heartbeat interval, in milliseconds. */
@@ -138,9 +140,9 @@ export class ConsumerMember implements Membership {
     if (!isLeaving(this.#options.member) || this.work.count === 0 || this.#stopping.signal.aborted) return
     const { clock } = this.#options
     const deadlineMs = clock.monotonicMs() + timeoutMs
-    const others = await this.#others(timeoutMs)
-    // Nobody takes over: then there is nothing to prepare.
-    if (others?.count === 0 || this.#stopping.signal.aborted) return
+    const others = await this.#others(Math.min(timeoutMs, askTimeoutMs))
+    // Nobody takes over, or nobody can be told: then there is nothing to prepare.
+    if (others === 'unreachable' || others?.count === 0 || this.#stopping.signal.aborted) return
     this.#retirement ??= Promise.withResolvers<void>()
     this.#core.unsubscribe()
     this.#heartbeat.attend()
@@ -348,14 +350,14 @@ export class ConsumerMember implements Membership {
       const leftMs = deadlineMs - clock.monotonicMs()
       if (leftMs <= 0 || this.#stopping.signal.aborted) return
       const others = await this.#others(leftMs)
-      if (others?.isInformed === true) return
+      if (others === 'unreachable' || others?.isInformed === true) return
       const waitMs = others === undefined ? deadlineMs - clock.monotonicMs() : noticePollMs
       await sleep(clock, Math.max(0, waitMs), this.#stopping.signal)
     }
   }
 
-  /** How many others there are, and whether all know the newest assignment; `undefined` if nobody tells. */
-  async #others(timeoutMs: number): Promise<{ count: number; isInformed: boolean } | undefined> {
+  /** How many others there are, and whether all know the newest assignment; `undefined` if that is not told. */
+  async #others(timeoutMs: number): Promise<{ count: number; isInformed: boolean } | 'unreachable' | undefined> {
     try {
       const group = await this.#requests.memberEpochs(timeoutMs)
       if (group === undefined) return undefined
@@ -364,7 +366,7 @@ export class ConsumerMember implements Membership {
       return { count: others.length, isInformed }
     } catch (error) {
       this.#options.logger.debug({ reason: messageOf(error) }, 'the group cannot be described')
-      return undefined
+      return 'unreachable'
     }
   }
 

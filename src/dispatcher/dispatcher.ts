@@ -36,6 +36,7 @@ import { type AppenderLike, type FetcherLike, type KafkaSide, kafkaSideOf, type 
 import { KeyedLane } from './keyed-lane.ts'
 import type { AnyLane, LaneSurroundings, LaneView } from './lane-surroundings.ts'
 import { Lane, type LaneOptions } from './lane.ts'
+import { membershipOf } from './membership-options.ts'
 import { Meters } from './meters.ts'
 import type { EventOrigin } from './payload.ts'
 import { RecordFilter } from './record-filter.ts'
@@ -90,6 +91,8 @@ const COMMITS_BEHIND = 2
 const APPENDER_CLOSE_MS = 5000
 /** Longest wait for the group to hear that this member leaves, in milliseconds; after that its session runs out. */
 const LEAVE_MS = 5000
+/** Longest time that the group gets to plan without this member before it stops working, in milliseconds. */
+const RETIRE_MS = 5000
 
 /**
  * Starts a dispatcher: it joins its group in the background and works until it is drained.
@@ -258,6 +261,10 @@ class DispatcherRuntime implements Dispatcher {
 
   async #drain(deadlineMs: number, error?: PipelineError): Promise<void> {
     this.#state = 'draining'
+    // While the group plans without this member, its partitions go on: what others take over is drained one by one.
+    if (deadlineMs > 0 && error === undefined) {
+      await this.#member.retire?.({ timeoutMs: Math.min(deadlineMs / 2, RETIRE_MS) })
+    }
     const fetcherClosed = this.#fetcher.close()
     await this.#assignments.drain(deadlineMs)
     // Leaves the group: `revoked` finds no lanes any more.
@@ -320,12 +327,7 @@ class DispatcherRuntime implements Dispatcher {
     return kafka.createMember({
       groupId: config.groupId,
       topics: config.topics,
-      ...(config.groupInstanceId === undefined ? {} : { groupInstanceId: config.groupInstanceId }),
-      sessionTimeoutMs: config.sessionTimeoutMs,
-      heartbeatIntervalMs: config.heartbeatIntervalMs,
-      rebalanceTimeoutMs: config.rebalanceTimeoutMs,
-      assignors: config.assignors,
-      autoOffsetReset: config.autoOffsetReset,
+      ...membershipOf(config),
       clock,
       random,
       logger: this.#logger,

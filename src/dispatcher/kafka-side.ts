@@ -26,7 +26,8 @@ export type MemberOptions = Omit<GroupMemberOptions, 'cluster'>
 export type MemberLike = Pick<
   GroupMember,
   'memberId' | 'generation' | 'state' | 'start' | 'commitOffsets' | 'heldPartitions' | 'close'
->
+> &
+  Partial<Pick<GroupMember, 'protocol' | 'retire' | 'groupMetadata'>>
 /** Options of a fetcher, without the cluster. */
 export type FetcherLikeOptions = Omit<FetcherOptions, 'cluster'>
 /** The part of the client's `Fetcher` that a dispatcher works with. */

@@ -13,6 +13,17 @@ import {
   progressTimeoutMsSchema,
   starvationMsSchema
 } from './dispatcher-flow.ts'
+import {
+  assignorsSchema,
+  groupInstanceIdSchema,
+  groupProtocolSchema,
+  heartbeatIntervalMsSchema,
+  rebalanceTimeoutMsSchema,
+  serverAssignorSchema,
+  sessionTimeoutMsSchema,
+  staticStopSchema,
+  topicCheckIntervalMsSchema
+} from './dispatcher-group.ts'
 import { batchesPerPartitionMaxSchema, orderSchema } from './dispatcher-order.ts'
 import { deadLettersSchema, retrySchema } from './dispatcher-retry.ts'
 import { isolationLevelSchema, topicTargetSchema } from './dispatcher-topic.ts'
@@ -64,19 +75,17 @@ export const dispatcherSchema = z.strictObject({
     .max(249)
     .describe('One per application, the same on every instance. Source: Kafka `group.id`.'),
   topics: z.array(topicName).min(1),
-  groupInstanceId: z.string().optional().describe('Static membership. Source: Kafka `group.instance.id`.'),
-  assignors: z
-    .array(z.enum(['cooperative-sticky', 'range', 'roundrobin']))
-    .min(1)
-    .default(['cooperative-sticky', 'range'])
-    .describe('Source: Kafka `partition.assignment.strategy`.'),
+  groupProtocol: groupProtocolSchema,
+  groupInstanceId: groupInstanceIdSchema,
+  staticStop: staticStopSchema,
+  assignors: assignorsSchema,
+  serverAssignor: serverAssignorSchema,
   autoOffsetReset: z.enum(['earliest', 'latest']).default('earliest').describe('Source: Kafka `auto.offset.reset`.'),
   isolationLevel: isolationLevelSchema,
-  sessionTimeoutMs: milliseconds(6000, 1_800_000).default(45_000).describe('Source: Kafka `session.timeout.ms`.'),
-  heartbeatIntervalMs: milliseconds(100).default(3000).describe('Source: Kafka `heartbeat.interval.ms`.'),
-  rebalanceTimeoutMs: milliseconds(1000)
-    .default(300_000)
-    .describe('Longest drain of revoked partitions. Source: Kafka `max.poll.interval.ms`.'),
+  sessionTimeoutMs: sessionTimeoutMsSchema,
+  heartbeatIntervalMs: heartbeatIntervalMsSchema,
+  rebalanceTimeoutMs: rebalanceTimeoutMsSchema,
+  topicCheckIntervalMs: topicCheckIntervalMsSchema,
   batch: z
     .strictObject({
       recordsMax: integer(1, 10_000).default(500),
