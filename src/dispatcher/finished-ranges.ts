@@ -46,12 +46,10 @@ export type OffsetRanges = readonly number[]
  * @returns Empty if there are no ranges; `undefined` if they do not fit.
  */
 export function encodeFinished(base: bigint, ranges: OffsetRanges): string | undefined {
-  const end = ranges.at(-1)
-  if (end === undefined) return ''
-  const runBytes = 1 + runsSize(ranges)
-  const bitmapBytes = 1 + Math.ceil(end / 8)
-  if (Math.min(runBytes, bitmapBytes) > BODY_BYTES_MAX) return undefined
-  const body = runBytes <= bitmapBytes ? writeRuns(ranges, runBytes) : writeBitmap(ranges, bitmapBytes)
+  if (ranges.length === 0) return ''
+  const byteCount = bodyBytes(ranges)
+  if (byteCount > BODY_BYTES_MAX) return undefined
+  const body = byteCount === runsBytes(ranges) ? writeRuns(ranges, byteCount) : writeBitmap(ranges, byteCount)
   return `${PREFIX}${base}:${body.toString('base64url')}`
 }
 
@@ -76,8 +74,13 @@ export function varintSize(value: number): number {
   return size
 }
 
-function runsSize(ranges: OffsetRanges): number {
-  let size = 0
+/** Bytes of the shorter body for ranges. */
+export function bodyBytes(ranges: OffsetRanges): number {
+  return Math.min(runsBytes(ranges), 1 + Math.ceil((ranges.at(-1) ?? 0) / 8))
+}
+
+function runsBytes(ranges: OffsetRanges): number {
+  let size = 1
   let at = 0
   for (const offset of ranges) {
     size += varintSize(offset - at)
