@@ -59,6 +59,9 @@ interface Filling {
   droppedCount: number
 }
 
+/** Records that may be left out in one go: each may cost the time of parsing its value. */
+const DROPPED_MAX = 5000
+
 /** Fetched chunks of one partition, in offset order. */
 export class PartitionBuffer {
   // The fetcher has checked the CRC of every batch.
@@ -167,7 +170,7 @@ export class PartitionBuffer {
       if (!this.#nextBatch()) return this.#leaveChunk(chunk)
     }
     for (;;) {
-      if (sink.table.count >= sink.recordsMax) return this.#stopAfter(chunk)
+      if (isFull(sink, filled)) return this.#stopAfter(chunk)
       if (!this.#hasPendingRecord && this.#runMisses < RUN_MISSES_MAX && this.#takeRun(sink, filled)) continue
       if (!this.#hasPendingRecord && !this.#cursor.nextRecord()) {
         if (this.#nextBatch()) continue
@@ -270,7 +273,7 @@ export class PartitionBuffer {
       table.removeLast()
       at.filled.droppedCount += 1
     }
-    if (table.count >= sink.recordsMax) this.#position = table.baseOffset + BigInt(at.delta + 1)
+    if (isFull(sink, at.filled)) this.#position = table.baseOffset + BigInt(at.delta + 1)
     return true
   }
 
@@ -316,6 +319,11 @@ export class PartitionBuffer {
 const NOTHING = Buffer.alloc(0)
 /** Where as many records in a row need a closer look, so will the rest of their record batch. */
 const RUN_MISSES_MAX = 2
+
+/** Whether nothing more may go into a batch. What is left out counts too: other work must get its turn. */
+function isFull({ table, recordsMax }: BatchSink, { droppedCount }: Filling): boolean {
+  return table.count >= recordsMax || droppedCount >= DROPPED_MAX
+}
 
 /**
  * A chunk is a view into an answer that spans many partitions: a partition that stands still would

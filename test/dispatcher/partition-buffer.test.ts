@@ -206,3 +206,26 @@ test('one record per batch is walked as well as many', () => {
   assert.equal(buffer.hasRecords(2), false)
   assert.equal(buffer.hasRecords(1), true)
 })
+
+test('what is left out counts as work: a filter that wants nothing gives others their turn', () => {
+  const buffer = new PartitionBuffer(0n)
+  for (let from = 0; from < 20_000; from += 1000) buffer.push(chunkOf(BigInt(from), numbers(from, 1000)), 0)
+  let asked = 0
+  const sift = {
+    sift: () => {
+      asked += 1
+      return asked % 10_000 === 0 ? ('deliver' as const) : ('drop' as const)
+    }
+  }
+  const sink = { ...sinkOf({ recordsMax: 500 }), sift }
+  const offsets: number[] = []
+  let turns = 0
+  for (let filled = fillNext(buffer, sink); filled !== undefined; filled = fillNext(buffer, sink)) {
+    turns += 1
+    offsets.push(...filled.offsets)
+    assert.ok(asked <= turns * 5001, `${asked} records in ${turns} turns`)
+  }
+  assert.deepEqual(offsets, [9999, 19_999])
+  assert.equal(asked, 20_000)
+  assert.equal(buffer.position, 20_000n)
+})
