@@ -9,6 +9,10 @@
  * A failed commit loses nothing: its offsets are tried again with the newer
  * ones until they are accepted or their partition is given up (`forget`).
  *
+ * A cluster may allow less text beside an offset than Kafka does by default
+ * (`offset.metadata.max.bytes`). Then offsets go without it: a restart repeats
+ * what was finished beyond them, and nothing is lost.
+ *
  * Whatever is delivered and not committed is delivered again if the group goes
  * on without this member. So when `movesMax` batches wait to be committed,
  * `onLate` says so: who delivers must stop until commits go through again.
@@ -19,6 +23,9 @@ import type { OffsetToCommit, TopicPartition } from '../client/index.ts'
 import type { Logger } from '../telemetry/index.ts'
 
 const BACKOFF: BackoffOptions = { initialMs: 50, maxMs: 5000 }
+
+/** Kafka's error code for a text beside an offset that is too long. */
+const OFFSET_METADATA_TOO_LARGE = 12
 
 /** What a commit pump is made from. */
 export interface CommitPumpOptions {
@@ -47,6 +54,8 @@ export class CommitPump {
   #isRunning = false
   #failures = 0
   #isLate = false
+  /** Whether the cluster has refused the text that goes with offsets. */
+  #isTextRefused = false
   /** Moves that the request under way has, and those since. */
   #movesInFlight = 0
   #movesWaiting = 0
@@ -111,9 +120,12 @@ export class CommitPump {
 
   #newest(): Map<string, OffsetToCommit> {
     const { newest } = this.#options
-    if (newest === undefined) return this.#moved
+    if (newest === undefined && !this.#isTextRefused) return this.#moved
     const batch = new Map<string, OffsetToCommit>()
-    for (const [key, noted] of this.#moved) batch.set(key, newest(noted))
+    for (const [key, noted] of this.#moved) {
+      const found = newest?.(noted) ?? noted
+      batch.set(key, this.#isTextRefused ? { ...found, metadata: '' } : found)
+    }
     return batch
   }
 
@@ -132,6 +144,13 @@ export class CommitPump {
   }
 
   async #failed(error: unknown): Promise<void> {
+    if (!this.#isTextRefused && PipelineError.is(error) && error.kafkaCode === OFFSET_METADATA_TOO_LARGE) {
+      this.#isTextRefused = true
+      const message = 'the cluster takes no text of 4096 bytes with an offset (offset.metadata.max.bytes):'
+      this.#options.logger.warn({}, `${message} a restart repeats what is finished beyond the committed offsets`)
+      this.#takeBack()
+      return
+    }
     this.#failures += 1
     const waitMs = backoffMs(BACKOFF, this.#failures, this.#options.random)
     const fields = { failures: this.#failures, code: PipelineError.is(error) ? error.code : undefined, waitMs }
@@ -139,6 +158,10 @@ export class CommitPump {
     if (this.#failures >= 5) this.#options.logger.warn(fields, message)
     else this.#options.logger.debug(fields, message)
     await new Promise<void>(resolve => this.#options.clock.after(waitMs, resolve))
+    this.#takeBack()
+  }
+
+  #takeBack(): void {
     for (const [key, offset] of this.#inFlight) if (!this.#moved.has(key)) this.#moved.set(key, offset)
   }
 }
