@@ -505,7 +505,8 @@ export function takeRun(windowBytes: i32, count: i32): i32 {
     if (!readRecord(recordStart, recordEnd)) break
     const delta = deltaBase + <f64>offsetDelta
     const time = isTimeFixed ? timeBase : timeBase + timeDelta
-    if (delta <= deltaLast || !(time >= 0 && time <= SAFE_MAX)) break
+    // Written so that what is no number at all ends the run as well.
+    if (!(delta > deltaLast && offsetBase + delta <= SAFE_MAX && time >= 0 && time <= SAFE_MAX)) break
     if (headerCount > 0 && (columns & COLUMN_HEADERS) != 0) break
 
     store<u8>(messages, COMMA)
