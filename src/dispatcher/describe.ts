@@ -6,10 +6,12 @@
  */
 
 import type { TopicPartition } from '../client/index.ts'
+import type { FlowDescription } from './flow/flow-control.ts'
+import type { WatchdogDescription } from './flow/watchdog.ts'
+import type { IntakeDescription, PauseReason } from './intake.ts'
 import type { AnyLane, LaneDescription } from './lane-surroundings.ts'
 import type { MemberLike } from './kafka-side.ts'
 import type { DispatcherTotals } from './meters.ts'
-import type { SlotsDescription } from './slots.ts'
 import type { DispatcherState } from './status.ts'
 
 /** One partition. */
@@ -20,8 +22,8 @@ export interface PartitionDescription extends LaneDescription {
   readonly end: string | null
   /** Records between `committed` and `end`; gaps count as records. */
   readonly lag: number | null
-  /** Whether nothing more is fetched for now, because enough is buffered or the target is down. */
-  readonly isFetchPaused: boolean
+  /** Why nothing more is fetched for now; `null` if something is. */
+  readonly fetchPausedBy: PauseReason | null
 }
 
 /** A dispatcher in full. */
@@ -31,7 +33,10 @@ export interface DispatcherDescription {
   readonly member: { readonly id: string; readonly generation: number; readonly state: string }
   readonly target: string
   readonly bufferedBytes: number
-  readonly slots: SlotsDescription
+  /** One for each target: what is sent there, who waits, and what holds it back. */
+  readonly routes: FlowDescription['routes']
+  readonly intake: IntakeDescription
+  readonly watchdog: WatchdogDescription
   readonly totals: DispatcherTotals
   /** Ordered by topic and partition. */
   readonly partitions: readonly PartitionDescription[]
@@ -43,12 +48,12 @@ export interface DescribeInput extends Omit<DispatcherDescription, 'member' | 'p
   readonly lanes: readonly AnyLane[]
   readonly committed: (at: TopicPartition) => bigint | undefined
   readonly end: (at: TopicPartition) => bigint | undefined
-  readonly isFetchPaused: (lane: AnyLane) => boolean
+  readonly fetchPausedBy: (lane: AnyLane) => PauseReason | undefined
 }
 
 /** Makes a description. */
 export function describeDispatcher(input: DescribeInput): DispatcherDescription {
-  const { member, lanes, committed, end, isFetchPaused, totals, ...rest } = input
+  const { member, lanes, committed, end, fetchPausedBy, totals, ...rest } = input
   const partitions = lanes.map(lane => {
     const done = committed(lane)
     const last = end(lane)
@@ -57,7 +62,7 @@ export function describeDispatcher(input: DescribeInput): DispatcherDescription 
       committed: done?.toString() ?? null,
       end: last?.toString() ?? null,
       lag: last === undefined || done === undefined ? null : Math.max(0, Number(last - done)),
-      isFetchPaused: isFetchPaused(lane)
+      fetchPausedBy: fetchPausedBy(lane) ?? null
     }
   })
   partitions.sort((a, b) => (a.topic === b.topic ? a.partition - b.partition : a.topic < b.topic ? -1 : 1))

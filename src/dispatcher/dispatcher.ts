@@ -28,9 +28,15 @@ import {
 import type { Target } from '../targets/index.ts'
 import { type Logger, type Meter, noopMeter, silentLogger } from '../telemetry/index.ts'
 import { Assignments } from './assignments.ts'
+import type { BreakerState } from './breaker.ts'
 import { CommitPump } from './commit-pump.ts'
 import { describeDispatcher, type DispatcherDescription } from './describe.ts'
 import { DeadLetterAside, DeadLetterWriter } from './dead-letters.ts'
+import type { ExactlyOnceSurroundings } from './exactly-once.ts'
+import { committedOffsetOf, exactlyOnceOf } from './exactly-once-parts.ts'
+import { FlowControl, type Route } from './flow/flow-control.ts'
+import type { SettingsChange } from './flow/live-settings.ts'
+import { Watchdog, type WatchedLane } from './flow/watchdog.ts'
 import { Intake } from './intake.ts'
 import { type AppenderLike, type FetcherLike, type KafkaSide, kafkaSideOf, type MemberLike } from './kafka-side.ts'
 import { KeyedLane } from './keyed-lane.ts'
@@ -38,10 +44,9 @@ import type { AnyLane, LaneSurroundings, LaneView } from './lane-surroundings.ts
 import { Lane, type LaneOptions } from './lane.ts'
 import { membershipOf } from './membership-options.ts'
 import { Meters } from './meters.ts'
-import type { EventOrigin } from './payload.ts'
+import type { EventOrigin, PayloadLimits } from './payload.ts'
 import { RecordFilter } from './record-filter.ts'
 import { endSift, filterSift, joinSifts } from './sift.ts'
-import { SlotQueue } from './slots.ts'
 import { type DispatcherState, type DispatcherStatus, readStatus } from './status.ts'
 import { loadTransform, ModuleTransform, type Transform } from './transform.ts'
 import { WorkspacePool } from './workspace.ts'
@@ -55,6 +60,8 @@ export interface DispatcherOptions {
   readonly kafka?: KafkaSide
   /** Where batches go. Stays the caller's: close it after the dispatcher. */
   readonly target: Target
+  /** Targets of classes in `config.priorities` that have their own, by class. Stay the caller's as well. */
+  readonly classTargets?: Readonly<Record<string, Target>>
   /** What `esm` events say of their origin. Default: a self-managed cluster with the brokers that metadata names. */
   readonly origin?: EventOrigin
   /** Sees each record before it is sent. Default: the module that `config.transform` names, if it names one. */
@@ -79,6 +86,24 @@ export interface Dispatcher {
   drain(deadlineMs?: number): Promise<void>
   /** Stops without waiting for batches in flight: they will be delivered again. Idempotent. */
   close(): Promise<void>
+  /**
+   * Changes settings from the next batch on: `batch`, `concurrency`, `adaptiveConcurrency`, `flow`, `breaker`, the shares
+   * of `priorities`, `starvationMs`, `progressTimeoutMs`.
+   *
+   * @returns Paths of the settings that differ now.
+   * @throws PipelineError `ERR_CONFIG_INVALID` with every problem, or `ERR_DISPATCHER_NOT_CHANGEABLE` with the settings
+   *   that need a restart. The old settings stay then.
+   */
+  update(change: SettingsChange): string[]
+  /** Takes a whole configuration, as it was read and checked. Otherwise as `update`. */
+  replaceSettings(config: DispatcherConfig): string[]
+  /**
+   * Sends nothing more of a partition, and fetches nothing, until `resume`; what is at the target may finish. Holds in
+   * this process, also when the partition goes and comes back, and not elsewhere. Idempotent.
+   */
+  pause(topic: string, partition: number): void
+  /** Ends `pause`. Idempotent. */
+  resume(topic: string, partition: number): void
   /** What it is doing now, in numbers. */
   status(): DispatcherStatus
   /** What it is doing now and what keeps it from going on, in full, as JSON can hold it. */
@@ -87,6 +112,8 @@ export interface Dispatcher {
 
 /** Batches that may be delivered before their commit is accepted, for each that may be at the target at once. */
 const COMMITS_BEHIND = 2
+/** Longest wait for transactions that are being ended when stopping, in milliseconds. */
+const TRANSACTIONS_CLOSE_MS = 5000
 /** Longest wait for the dead letter appender when stopping, in milliseconds. */
 const APPENDER_CLOSE_MS = 5000
 /** Longest wait for the group to hear that this member leaves, in milliseconds; after that its session runs out. */
@@ -153,10 +180,12 @@ class DispatcherRuntime implements Dispatcher {
   readonly #appender: AppenderLike
   readonly #fetcher: FetcherLike
   readonly #intake: Intake<LaneView>
-  readonly #slots: SlotQueue
+  readonly #flow: FlowControl
+  readonly #watchdog: Watchdog
   readonly #pump: CommitPump
   readonly #member: MemberLike
   readonly #assignments: Assignments
+  readonly #exactlyOnce: ExactlyOnceSurroundings | undefined
   readonly #targetName: string
   #state: DispatcherState = 'starting'
   #drained: Promise<void> | undefined
@@ -174,35 +203,64 @@ class DispatcherRuntime implements Dispatcher {
     this.#appender = kafka.createAppender({ lingerMs: 5, clock, random, logger })
     const partitionBytesMax = partitionBytes(config)
     this.#fetcher = this.#createFetcher(kafka, { partitionBytesMax, clock, random })
-    this.#intake = new Intake(this.#fetcher, { bytesMax: config.bufferBytes, laneBytesMin: 2 * partitionBytesMax })
-    this.#slots = new SlotQueue({
-      concurrency: config.concurrency,
-      breaker: config.breaker,
+    const { target, classTargets } = options
+    this.#flow = new FlowControl({
+      config,
+      target,
+      classTargets,
       clock,
-      onBreaker: state => this.#onBreaker(state)
+      logger,
+      onBreaker: (route, state) => this.#onBreaker(route, state)
     })
+    this.#intake = new Intake(
+      this.#fetcher,
+      { bytesMax: config.bufferBytes, laneBytesMin: 2 * partitionBytesMax },
+      lane => this.#flow.routeOf(lane.topic).name
+    )
+    const flow = this.#flow
     this.#pump = new CommitPump({
       commitOffsets: offsets => this.#member.commitOffsets(offsets),
       newest: noted => this.#assignments.newest(noted),
       onCommitted: committed => this.#assignments.onCommitted(committed),
-      movesMax: COMMITS_BEHIND * config.concurrency,
+      get movesMax() {
+        return COMMITS_BEHIND * flow.concurrencyMax
+      },
       // What is delivered without being committed comes twice if the group goes on without this member.
-      onLate: isLate => (isLate ? this.#slots.hold() : this.#slots.resume()),
+      onLate: isLate => (isLate ? flow.hold() : flow.resume()),
       clock,
       random,
       logger
     })
     this.#member = this.#createMember(kafka, clock, random)
-    const around = this.#surroundings(options)
+    this.#exactlyOnce = exactlyOnceOf({
+      ...{ config, target, kafka, clock, random, logger, meters: this.#meters },
+      member: () => this.#member,
+      concurrency: () => flow.concurrencyMax,
+      onUnknown: lane => void this.#assignments.resync(lane)
+    })
+    const arounds = new Map(flow.routes.map(route => [route, this.#surroundings(options, route)]))
     this.#assignments = new Assignments({
       settings: config,
       fetcher: this.#fetcher,
       intake: this.#intake,
       pump: this.#pump,
       listOffsets: questions => kafka.listOffsets(questions),
-      openLane: start => openLane(config, { ...start, around: endingAt(around, options.endOf?.(start)) }),
+      committedOffset: committedOffsetOf(this.#exactlyOnce, kafka, config.groupId),
+      isReadCommitted: config.isolationLevel === 'read_committed',
+      openLane: start => {
+        const around = arounds.get(flow.routeOf(start.topic))
+        invariant(around !== undefined, 'every route has its surroundings')
+        return openLane(config, { ...start, around: endingAt(around, options.endOf?.(start)) })
+      },
       endOf: options.endOf,
       meters: this.#meters,
+      clock,
+      logger
+    })
+    this.#watchdog = new Watchdog({
+      timeoutMs: () => flow.settings.config.progressTimeoutMs,
+      lanes: () => this.#assignments.lanes.map(lane => this.#watched(lane)),
+      onStalled: (partitions, timeoutMs) => this.#stalled(partitions, timeoutMs),
       clock,
       logger
     })
@@ -211,7 +269,9 @@ class DispatcherRuntime implements Dispatcher {
 
   start(): void {
     this.#fetcher.start()
+    this.#exactlyOnce?.transactions.start()
     this.#member.start()
+    this.#watchdog.start()
     this.#state = 'running'
   }
 
@@ -220,7 +280,7 @@ class DispatcherRuntime implements Dispatcher {
       state: this.#state,
       memberId: this.#member.memberId,
       generation: this.#member.generation,
-      breaker: this.#slots.breakerState,
+      breaker: this.#flow.breakerState,
       bufferedBytes: this.#intake.totalBytes,
       totals: this.#meters.totals,
       lanes: this.#assignments.lanes.map(lane => ({
@@ -240,13 +300,35 @@ class DispatcherRuntime implements Dispatcher {
       member: this.#member,
       target: this.#targetName,
       bufferedBytes: this.#intake.totalBytes,
-      slots: this.#slots.describe(),
+      routes: this.#flow.describe().routes,
+      intake: this.#intake.describe(),
+      watchdog: this.#watchdog.describe(),
       totals: this.#meters.totals,
       lanes: assignments.lanes,
       committed: at => assignments.committed(at),
       end: at => assignments.end(at),
-      isFetchPaused: lane => this.#intake.isPaused(lane)
+      fetchPausedBy: lane => this.#intake.reasonOf(lane)
     })
+  }
+
+  update(change: SettingsChange): string[] {
+    return this.#flow.update(change)
+  }
+
+  replaceSettings(config: DispatcherConfig): string[] {
+    return this.#flow.replace(config)
+  }
+
+  pause(topic: string, partition: number): void {
+    this.#flow.routeOf(topic).slots.pausePartition(topic, partition)
+    this.#intake.hold({ topic, partition })
+    this.#logger.info({ topic, partition }, 'a partition was paused by an operator')
+  }
+
+  resume(topic: string, partition: number): void {
+    this.#intake.unhold({ topic, partition })
+    this.#flow.routeOf(topic).slots.resumePartition(topic, partition)
+    this.#logger.info({ topic, partition }, 'a partition was resumed by an operator')
   }
 
   drain(deadlineMs = this.#config.drainMs): Promise<void> {
@@ -261,17 +343,19 @@ class DispatcherRuntime implements Dispatcher {
 
   async #drain(deadlineMs: number, error?: PipelineError): Promise<void> {
     this.#state = 'draining'
+    this.#watchdog.close()
     // While the group plans without this member, its partitions go on: what others take over is drained one by one.
     if (deadlineMs > 0 && error === undefined) {
       await this.#member.retire?.({ timeoutMs: Math.min(deadlineMs / 2, RETIRE_MS) })
     }
     const fetcherClosed = this.#fetcher.close()
     await this.#assignments.drain(deadlineMs)
+    await this.#exactlyOnce?.transactions.close(TRANSACTIONS_CLOSE_MS)
     // Leaves the group: `revoked` finds no lanes any more.
     await within(this.#clock, LEAVE_MS, this.#member.close())
     await this.#appender.close(APPENDER_CLOSE_MS)
     await within(this.#clock, LEAVE_MS, fetcherClosed)
-    this.#slots.close()
+    this.#flow.close()
     this.#state = error === undefined ? 'closed' : 'failed'
     this.#end(error)
   }
@@ -280,23 +364,30 @@ class DispatcherRuntime implements Dispatcher {
     return kafka.createFetcher({
       ...options,
       maxBytes: Math.min(16_777_216, Math.max(1_048_576, Math.floor(this.#config.bufferBytes / 16))),
+      isReadCommitted: this.#config.isolationLevel === 'read_committed',
       onRecords: chunk => this.#assignments.onRecords(chunk),
       onPartitionError: failure => this.#assignments.onPartitionError(failure),
       logger: this.#logger
     })
   }
 
-  #surroundings({ config, target, origin, transform, random = systemRandom }: RuntimeOptions): LaneSurroundings {
+  #surroundings(options: RuntimeOptions, { target, slots, batch, health }: Route): LaneSurroundings {
+    const { config, origin, transform, random = systemRandom } = options
     const clock = this.#clock
     const logger = this.#logger
     const appender = this.#appender
-    const limits = { bytesMax: Math.min(config.batch.bytesMax, target.bodyBytesMax), bodyBytesMax: target.bodyBytesMax }
+    const limits: PayloadLimits = {
+      get bytesMax() {
+        return batch.bytesMax
+      },
+      bodyBytesMax: target.bodyBytesMax
+    }
     const payload = { ...config.payload, limits, origin }
     const deadLetters = new DeadLetterWriter({ topic: config.deadLetterTopic, appender, clock, random, logger })
     return {
       groupId: config.groupId,
       target,
-      batch: { ...config.batch, bytesMax: limits.bytesMax },
+      batch,
       retry: {
         attemptsMax: config.retry.attemptsMax,
         backoff: { initialMs: config.retry.initialMs, maxMs: config.retry.maxMs },
@@ -304,12 +395,13 @@ class DispatcherRuntime implements Dispatcher {
         order: config.order === 'partition' ? 'partition' : 'key',
         ...(config.retry.ageMaxMs === undefined ? {} : { ageMaxMs: config.retry.ageMaxMs })
       },
-      slots: this.#slots,
-      workspaces: new WorkspacePool(payload, config.concurrency),
+      slots,
+      workspaces: new WorkspacePool(payload, config.concurrency, target.takesRecords),
       aside: new DeadLetterAside({ groupId: config.groupId, deadLetters, meters: this.#meters, clock }),
       sift: config.filters.length === 0 ? undefined : filterSift(new RecordFilter(config.filters)),
       transform: transform === undefined ? undefined : new ModuleTransform({ transform, clock, random, logger }),
-      health: { answeredSentMs: Number.NEGATIVE_INFINITY },
+      exactlyOnce: this.#exactlyOnce,
+      health,
       meters: this.#meters,
       clock,
       random,
@@ -346,9 +438,27 @@ class DispatcherRuntime implements Dispatcher {
     this.#assignments.assigned(partitions)
   }
 
-  #onBreaker(state: string): void {
-    this.#logger.warn({ breaker: state }, `the breaker of the target is ${state}`)
-    this.#intake.setTargetDown(state !== 'closed')
+  #onBreaker({ name, target }: Route, state: BreakerState): void {
+    this.#logger.warn({ breaker: state, target: target.name }, `the breaker of the target is ${state}`)
+    this.#intake.setTargetDown(state !== 'closed', name)
+  }
+
+  #watched(lane: AnyLane): WatchedLane {
+    const { target, slots } = this.#flow.routeOf(lane.topic)
+    return {
+      lane,
+      isPausedByOperator: this.#intake.isHeld(lane),
+      blockedBy: slots.blockedBy,
+      invocationMs: target.timeoutMs,
+      batchAgeMs: this.#flow.settings.config.batch.ageMs
+    }
+  }
+
+  #stalled(partitions: readonly string[], timeoutMs: number): void {
+    const message =
+      `no progress for ${timeoutMs} ms in ${partitions.join(', ')}, and nothing explains it: ` +
+      'leaving the group, so that others serve its partitions'
+    this.#fail(new PipelineError('ERR_DISPATCHER_STALLED', message, { retriable: true, fields: { partitions } }))
   }
 
   #memberFailed(cause: PipelineError): void {
@@ -378,9 +488,17 @@ class DispatcherRuntime implements Dispatcher {
     observe('comporta.dispatcher.buffered', 'Bytes fetched and not in a batch yet', () => this.#intake.totalBytes)
     observe('comporta.dispatcher.partitions', 'Partitions assigned', () => this.#assignments.count)
     observe('comporta.dispatcher.paused', 'Partitions that rest', () => this.#intake.pausedCount)
-    observe('comporta.dispatcher.breaker_open', '1 while the target is down', () =>
-      this.#slots.breakerState === 'closed' ? 0 : 1
+    observe('comporta.dispatcher.stood_still_ms', 'Longest time without progress that nothing explains', () =>
+      Math.round(this.#watchdog.stoodStillMaxMs)
     )
+    meter
+      .createObservableGauge('comporta.dispatcher.held_up', {
+        description: 'Partitions with work that wait, by reason'
+      })
+      .addCallback(result => {
+        for (const [reason, count] of this.#watchdog.explanations) result.observe(count, { ...attributes, reason })
+      })
+    this.#flow.observe(meter, attributes.group)
     meter
       .createObservableGauge('comporta.dispatcher.lag', { description: 'Records between committed and end' })
       .addCallback(result => {

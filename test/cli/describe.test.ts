@@ -44,7 +44,7 @@ dispatcher:
   const describe = async (): Promise<DispatcherDescription> =>
     (await (await fetch(new URL('/describe', metrics))).json()) as DispatcherDescription
   let said = await describe()
-  while (said.slots.breaker.state !== 'open') said = await describe()
+  while (said.routes[0]?.breaker.state !== 'open') said = await describe()
   assert.equal(said.groupId, 'g')
   assert.equal(said.state, 'running')
   const [partition] = said.partitions

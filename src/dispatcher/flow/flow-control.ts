@@ -76,6 +76,12 @@ export class FlowControl {
     return this.#routeOfTopic.get(topic) ?? this.#shared
   }
 
+  /** What the breakers are doing: the worst of them. */
+  get breakerState(): BreakerState {
+    const states = new Set(this.routes.map(({ slots }) => slots.breakerState))
+    return states.has('open') ? 'open' : states.has('halfOpen') ? 'halfOpen' : 'closed'
+  }
+
   /** Most invocations at once, all targets together, by configuration. */
   get concurrencyMax(): number {
     let sum = 0
