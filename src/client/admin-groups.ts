@@ -18,6 +18,8 @@ import { throwKafkaError } from './kafka-error.ts'
 
 /** OffsetFetch and OffsetCommit name topics by id from version 10 on (KIP-848); names serve all brokers. */
 const offsetVersionMax = 9
+/** First version that can wait for open transactions (KIP-447). */
+const stableVersion = 7
 /** DescribeGroups reports a group that is not there as an error from version 6 on; version 5 says "Dead". */
 const describeVersionMax = 5
 
@@ -81,11 +83,11 @@ export async function deleteGroups(cluster: Cluster, groupIds: readonly string[]
   )
 }
 
-/** All committed offsets, or those of the given partitions. */
+/** All committed offsets, or those of the given partitions; with `isStable` those that no open transaction changes. */
 export async function fetchGroupOffsets(
   cluster: Cluster,
   groupId: string,
-  partitions?: readonly TopicPartition[]
+  { partitions, isStable = false }: { partitions?: readonly TopicPartition[] | undefined; isStable?: boolean } = {}
 ): Promise<GroupOffset[]> {
   const to = { coordinator: 'group', key: groupId } as const
   const topics =
@@ -96,7 +98,8 @@ export async function fetchGroupOffsets(
     const connection = await cluster.connectionTo({ to })
     const version = connection.versionOf(offsetFetchApi, offsetVersionMax)
     // Version 8 asks for several groups at once (KIP-709), in another place of the request.
-    const message = version >= 8 ? { groups: [{ groupId, topics }] } : { groupId, topics }
+    const asked = version >= 8 ? { groups: [{ groupId, topics }] } : { groupId, topics }
+    const message = isStable && version >= stableVersion ? { ...asked, requireStable: true } : asked
     return await connection.send(offsetFetchApi, message, { version })
   }
   const answer = await ask(cluster, request, { codesOf: codesOfOffsets, groupId })

@@ -99,9 +99,16 @@ export class Admin {
     return deleteGroups(this.#cluster, groupIds)
   }
 
-  /** All committed offsets, or those of the given partitions: -1n where nothing is committed. */
-  fetchGroupOffsets(groupId: string, partitions?: readonly TopicPartition[]): Promise<GroupOffset[]> {
-    return fetchGroupOffsets(this.#cluster, groupId, partitions)
+  /**
+   * All committed offsets, or those of the given partitions: -1n where nothing is committed. With `isStable`, a
+   * partition whose offset an open transaction may change has the error UNSTABLE_OFFSET_COMMIT if that lasts.
+   */
+  fetchGroupOffsets(
+    groupId: string,
+    partitions?: readonly TopicPartition[],
+    { isStable = false }: { readonly isStable?: boolean } = {}
+  ): Promise<GroupOffset[]> {
+    return fetchGroupOffsets(this.#cluster, groupId, { partitions, isStable })
   }
 
   /** Sets the offsets of a group without members. */

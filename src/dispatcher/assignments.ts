@@ -12,6 +12,7 @@ import type {
   FetchedChunk,
   FetchPartitionError,
   OffsetToCommit,
+  PartitionStart,
   TopicPartition
 } from '../client/index.ts'
 import { type Clock, messageOf, sleep, within } from '../core/index.ts'
@@ -22,6 +23,7 @@ import type { FetcherLike, KafkaSide } from './kafka-side.ts'
 import type { LaneOptions } from './lane.ts'
 import type { AnyLane, LaneView } from './lane-surroundings.ts'
 import type { Meters } from './meters.ts'
+import type { RetryTiers } from './parking/retry-tiers.ts'
 
 /** Limits of giving partitions back, in milliseconds, and where to go on when an offset is gone. */
 export interface AssignmentSettings {
@@ -37,8 +39,14 @@ export interface AssignmentsOptions {
   readonly intake: Intake<LaneView>
   readonly pump: CommitPump
   readonly listOffsets: KafkaSide['listOffsets']
+  /** The offset that the group has by now, transactions included. Set for exactly-once delivery only. */
+  readonly committedOffset?: ((at: TopicPartition) => Promise<bigint | undefined>) | undefined
+  /** Whether only committed records are read: a partition then ends at its last stable offset. */
+  readonly isReadCommitted?: boolean
   /** Makes the lane of a partition. */
   readonly openLane: (options: Omit<LaneOptions, 'around'>) => AnyLane
+  /** Retry topics: the lanes of a partition's retry partitions come and go with its own. Default: none. */
+  readonly retry?: RetryTiers | undefined
   /** Where reading a partition ends: nothing is fetched from there on. Default: nowhere. */
   readonly endOf?: ((at: TopicPartition) => bigint | undefined) | undefined
   readonly meters: Meters
@@ -48,6 +56,10 @@ export interface AssignmentsOptions {
 
 /** Wait before a partition is fetched again that could not be read, in milliseconds. */
 const REFETCH_MS = 5000
+/** Wait before a committed offset is asked for again that was not settled, in milliseconds. */
+const RESYNC_MS = 500
+/** Wait before retry partitions are looked at again that could not be opened, in milliseconds. */
+const REOPEN_MS = 1000
 /** Longest wait for the last commit of partitions that are given back, in milliseconds. */
 const FINAL_COMMIT_MS = 5000
 
@@ -59,6 +71,8 @@ export class Assignments {
   readonly #owned = new Set<string>()
   readonly #ends = new Map<string, bigint>()
   readonly #committed = new Map<string, bigint>()
+  /** Where partitions with retry partitions began; the value tells one time from the next. */
+  readonly #openings = new Map<string, { readonly start: AssignedPartition }>()
   readonly #stopping = new AbortController()
   #epoch = 0
 
@@ -81,7 +95,7 @@ export class Assignments {
     return this.#committed.get(keyOf(at))
   }
 
-  /** High watermark of a partition as of the last fetch. */
+  /** Where a partition ends for this reader, as of the last fetch. */
   end(at: TopicPartition): bigint | undefined {
     return this.#ends.get(keyOf(at))
   }
@@ -92,28 +106,30 @@ export class Assignments {
     this.#options.meters.rebalanced()
     for (const start of partitions) {
       this.#owned.add(keyOf(start))
-      this.#open(start)
+      this.#begin(start)
     }
   }
 
   /** Gives partitions back in good order. */
   async revoked(partitions: readonly TopicPartition[]): Promise<void> {
-    const { settings, meters, logger } = this.#options
-    for (const partition of partitions) this.#owned.delete(keyOf(partition))
+    const { settings, meters, logger, retry } = this.#options
+    for (const partition of partitions) this.#giveUp(partition)
     const lanes = this.#lanesOf(partitions)
     if (lanes.length === 0) return
     meters.rebalanced()
     // Half of the time that the group gives: the rest is for the commit and for joining again.
     await this.#release(lanes, Math.min(settings.drainMs, settings.rebalanceTimeoutMs / 2))
+    for (const partition of partitions) if (!this.#owned.has(keyOf(partition))) retry?.close(partition)
     logger.info({ partitions: lanes.length }, 'partitions given back')
   }
 
   /** Drops partitions that already belong to others. */
   lost(partitions: readonly TopicPartition[]): void {
-    const { pump, fetcher, intake, meters, logger } = this.#options
-    for (const partition of partitions) this.#owned.delete(keyOf(partition))
+    const { pump, fetcher, intake, meters, logger, retry } = this.#options
+    for (const partition of partitions) this.#giveUp(partition)
     const lanes = this.#lanesOf(partitions)
-    pump.forget(partitions)
+    pump.forget(lanes)
+    for (const partition of partitions) retry?.close(partition)
     for (const lane of lanes) {
       lane.abort()
       fetcher.remove(lane.topic, lane.partition)
@@ -128,6 +144,7 @@ export class Assignments {
   /** Ends all lanes in good order; no partition is opened after this. */
   async drain(deadlineMs: number): Promise<void> {
     this.#stopping.abort()
+    this.#options.retry?.stopAll()
     await this.#release(this.lanes, deadlineMs)
   }
 
@@ -141,7 +158,7 @@ export class Assignments {
     const key = keyOf(chunk)
     const lane = this.#lanes.get(key)
     if (lane === undefined) return
-    this.#ends.set(key, chunk.highWatermark)
+    this.#ends.set(key, this.#options.isReadCommitted === true ? chunk.lastStableOffset : chunk.highWatermark)
     if (chunk.nextOffset === lane.position && chunk.records.length === 0) return
     lane.push(chunk)
     if (this.#isBehindEnd(lane, chunk.nextOffset)) this.#options.fetcher.remove(lane.topic, lane.partition)
@@ -170,6 +187,11 @@ export class Assignments {
   /** A lane's offset, or what goes with it, is to be committed. */
   onMoved(lane: LaneView): void {
     const { topic, partition, committable } = lane
+    if (this.#options.committedOffset !== undefined) {
+      // It was committed with what was made of the records: a second commit could only come too late.
+      this.onCommitted({ topic, partition, offset: committable })
+      return
+    }
     // A lane that is gone has no say, whatever it still hears from the target.
     if (this.#lanes.get(keyOf(lane)) === lane) this.#options.pump.move({ topic, partition, offset: committable })
   }
@@ -188,7 +210,69 @@ export class Assignments {
     if (this.#lanes.has(key)) this.#committed.set(key, committed.offset)
   }
 
-  #open({ topic, partition, offset, metadata }: AssignedPartition): void {
+  /** What a lane has committed is not known: its partition goes on where the group says. */
+  async resync(lane: object): Promise<void> {
+    const { committedOffset, fetcher, intake, logger, clock } = this.#options
+    const found = this.lanes.find(each => each === lane)
+    if (found === undefined || committedOffset === undefined) return
+    const { topic, partition } = found
+    const key = keyOf(found)
+    const start = this.#committed.get(key) ?? found.committable
+    found.abort()
+    fetcher.remove(topic, partition)
+    intake.remove(found)
+    this.#remove(found)
+    const isWanted = (): boolean => this.#owned.has(key) && !this.#lanes.has(key) && !this.#stopping.signal.aborted
+    while (isWanted()) {
+      try {
+        const offset = (await committedOffset({ topic, partition })) ?? start
+        if (isWanted()) this.#open({ topic, partition, offset, metadata: '' })
+        return
+      } catch (error) {
+        logger.warn({ topic, partition }, `the committed offset of a partition cannot be read: ${messageOf(error)}`)
+      }
+      await sleep(clock, RESYNC_MS, this.#stopping.signal)
+    }
+  }
+
+  /** A partition is this member's no more, or no more for long. */
+  #giveUp(partition: TopicPartition): void {
+    this.#owned.delete(keyOf(partition))
+    this.#openings.delete(keyOf(partition))
+    this.#options.retry?.stop(partition)
+  }
+
+  #begin(start: AssignedPartition): void {
+    if (this.#options.retry === undefined) this.#open(start)
+    else void this.#beginWith(this.#options.retry, start)
+  }
+
+  /** Opens the lanes of a partition's retry partitions, and its own once they know which keys wait. */
+  async #beginWith(retry: RetryTiers, start: AssignedPartition): Promise<void> {
+    const key = keyOf(start)
+    const opening = { start }
+    this.#openings.set(key, opening)
+    const isWanted = (): boolean => this.#openings.get(key) === opening && !this.#stopping.signal.aborted
+    while (isWanted()) {
+      try {
+        const { station, starts } = await retry.open(start)
+        if (!isWanted()) return
+        retry.hold(station, starts)
+        for (const each of starts) this.#open(each)
+        await station.ready
+        if (isWanted()) this.#open(start)
+        return
+      } catch (error) {
+        const { logger } = this.#options
+        const fields = { topic: start.topic, partition: start.partition }
+        logger.error(fields, `retry partitions cannot be opened, their origin waits: ${messageOf(error)}`)
+        await retry.ensure([start.topic]).catch((cause: unknown) => logger.error(fields, messageOf(cause)))
+      }
+      await sleep(this.#options.clock, REOPEN_MS, this.#stopping.signal)
+    }
+  }
+
+  #open({ topic, partition, offset, metadata }: PartitionStart): void {
     const { openLane, fetcher, intake } = this.#options
     this.#epoch += 1
     const lane = openLane({ topic, partition, offset, metadata, epoch: this.#epoch })
@@ -226,11 +310,15 @@ export class Assignments {
     this.#committed.delete(key)
   }
 
+  /** Lanes of partitions, and of the retry partitions that go with them. */
   #lanesOf(partitions: readonly TopicPartition[]): AnyLane[] {
+    const { retry } = this.#options
     const lanes: AnyLane[] = []
     for (const partition of partitions) {
-      const lane = this.#lanes.get(keyOf(partition))
-      if (lane !== undefined) lanes.push(lane)
+      for (const each of [partition, ...(retry?.companionsOf(partition) ?? [])]) {
+        const lane = this.#lanes.get(keyOf(each))
+        if (lane !== undefined) lanes.push(lane)
+      }
     }
     return lanes
   }
@@ -250,7 +338,8 @@ export class Assignments {
 
   /** The offset to read is not there (retention, or a new topic of the same name): starts where the group may. */
   async #reset(lane: AnyLane): Promise<void> {
-    const { settings, listOffsets, logger, clock } = this.#options
+    const { settings, listOffsets, logger, clock, retry } = this.#options
+    if (retry !== undefined) return await this.#resetWith(retry, lane)
     const { topic, partition } = lane
     await this.#release([lane], settings.drainMs)
     const key = keyOf(lane)
@@ -270,6 +359,36 @@ export class Assignments {
       }
       await sleep(clock, 1000, this.#stopping.signal)
     }
+  }
+
+  /** As `#reset`, with retry partitions: which keys wait is looked up anew, so all lanes of the origin begin again. */
+  async #resetWith(retry: RetryTiers, lane: AnyLane): Promise<void> {
+    const { settings, listOffsets, logger } = this.#options
+    const origin = retry.originOf(lane) ?? lane
+    const { topic, partition } = origin
+    const lanes = this.#lanesOf([origin])
+    const fields = { topic: lane.topic, partition: lane.partition, from: lane.committable.toString() }
+    logger.error(fields, 'the committed offset does not exist any more, records in between are gone')
+    const began = this.#openings.get(keyOf(origin))?.start
+    this.#openings.delete(keyOf(origin))
+    retry.stop(origin)
+    await this.#release(lanes, settings.drainMs)
+    if (!this.#owned.has(keyOf(origin))) return
+    retry.close(origin)
+    const own = lanes.find(each => keyOf(each) === keyOf(origin))
+    const companions = retry.companionsOf(origin).map(each => {
+      const offset = lanes.find(found => keyOf(found) === keyOf(each))?.committable ?? 0n
+      return { ...each, offset, metadata: '' }
+    })
+    let offset = own?.committable ?? began?.offset ?? 0n
+    // A retry partition begins at what is left of it by itself.
+    if (own === lane) {
+      const at = settings.autoOffsetReset
+      const [listed] = await listOffsets([{ topic, partition, at }]).catch(() => [])
+      offset = listed?.errorCode === 0 ? listed.offset : lane.committable
+    }
+    if (!this.#owned.has(keyOf(origin)) || this.#lanes.has(keyOf(origin))) return
+    this.#begin({ topic, partition, offset, metadata: own?.commitMetadata() ?? began?.metadata ?? '', companions })
   }
 }
 

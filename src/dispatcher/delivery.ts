@@ -13,6 +13,7 @@
 
 import { type Clock, messageOf, sleep } from '../core/index.ts'
 import type { TargetBatch, TargetOutcome } from '../targets/index.ts'
+import { TableRecords } from './batch-records.ts'
 import type { BatchContext, BatchDescription, LaneSurroundings } from './lane-surroundings.ts'
 import type { FilledBatch } from './partition-buffer.ts'
 import type { RecordTable } from './record-table.ts'
@@ -138,7 +139,7 @@ export class BatchDelivery implements BatchContext {
   async #run(firstSlot: Slot): Promise<boolean> {
     const { settlement } = this
     // Rows that cannot be sent are put aside while the others are delivered.
-    const dead = this.#undeliverable()
+    const dead = undeliverableRows(this.#filled)
     if (!(await this.#begin(dead))) {
       firstSlot.release({ kind: 'released' })
       return false
@@ -162,14 +163,6 @@ export class BatchDelivery implements BatchContext {
     slot?.release({ kind: 'released' })
     if (settlement.current === undefined) this.#state = 'puttingAside'
     return (await aside) && settlement.isDone
-  }
-
-  #undeliverable(): DeadRow[] {
-    const { undeliverable, parked } = this.#filled
-    const dead: DeadRow[] = undeliverable.map(({ row, problem }) => ({ row, ...PROBLEMS[problem], attempts: 0 }))
-    const reason = 'an earlier record of its key was put aside'
-    for (const row of parked) dead.push({ row, errorClass: PARKED, reason, attempts: 0 })
-    return dead
   }
 
   /** Settles what is to be sent and encodes it; adds to `dead` what turns out not to be sendable. */
@@ -297,6 +290,7 @@ export class BatchDelivery implements BatchContext {
       lastOffset,
       body,
       contentType: encoder.contentType,
+      ...(this.#owner.around.target.takesRecords === true ? { records: new TableRecords(table, group.rows) } : {}),
       attempt: (this.#owner.sendsBefore ?? 0) + group.sends + 1,
       idempotencyKey: `${groupName}/${this.topic}/${this.partition}/${rowsName(table, group.rows)}`
     }
@@ -354,8 +348,16 @@ export class BatchDelivery implements BatchContext {
   }
 }
 
+/** Rows of a batch that cannot be sent. */
+export function undeliverableRows({ undeliverable, parked }: FilledBatch): DeadRow[] {
+  const dead: DeadRow[] = undeliverable.map(({ row, problem }) => ({ row, ...PROBLEMS[problem], attempts: 0 }))
+  const reason = 'an earlier record of its key was put aside'
+  for (const row of parked) dead.push({ row, errorClass: PARKED, reason, attempts: 0 })
+  return dead
+}
+
 /** What an outcome says of the target's health. */
-function slotResultOf(outcome: TargetOutcome): SlotResult {
+export function slotResultOf(outcome: TargetOutcome): SlotResult {
   if (outcome.kind === 'unavailable') return { ...outcome, kind: 'failed' }
   return { kind: 'answered', isRefusal: outcome.kind === 'rejected' }
 }

@@ -4,6 +4,7 @@ import type { FetchedChunk } from '../client/index.ts'
 import type { Clock, Random } from '../core/index.ts'
 import type { Target } from '../targets/index.ts'
 import type { Logger } from '../telemetry/index.ts'
+import type { ExactlyOnceSurroundings } from './exactly-once.ts'
 import type { Meters } from './meters.ts'
 import type { RecordTable } from './record-table.ts'
 import type { DeadRow, RetryPolicy, Settlement } from './settlement.ts'
@@ -153,6 +154,8 @@ export interface LaneSurroundings {
   readonly aside: Aside
   readonly sift?: RowSift | undefined
   readonly transform?: BatchTransform | undefined
+  /** Set if batches are delivered in transactions. */
+  readonly exactlyOnce?: ExactlyOnceSurroundings | undefined
   /** When the latest invocation was sent that the target has answered: evidence that it is well. */
   readonly health: { answeredSentMs: number }
   readonly meters: Meters

@@ -14,6 +14,8 @@
 
 import type { FetchedChunk } from '../client/index.ts'
 import { BatchDelivery, type DeliveryOwner, type DeliveryState } from './delivery.ts'
+import { ExactlyOnceDelivery } from './exactly-once-delivery.ts'
+import { FinishedBeyond, type PartlyFinished } from './finished-beyond.ts'
 import type { AnyLane, LaneDescription, LaneState, LaneSurroundings } from './lane-surroundings.ts'
 import { OffsetTracker } from './offset-tracker.ts'
 import { type FilledBatch, PartitionBuffer } from './partition-buffer.ts'
@@ -44,11 +46,14 @@ export class Lane implements AnyLane, DeliveryOwner {
   readonly around: LaneSurroundings
   readonly #buffer: PartitionBuffer
   readonly #tracker: OffsetTracker
+  readonly #beyond: FinishedBeyond
+  /** Where the batch under way begins for the tracker. */
+  #range = 0n
   readonly #stopping = new AbortController()
   readonly #aborting = new AbortController()
   #state: 'idle' | 'waiting' | 'ended' = 'idle'
   #wake: (() => void) | undefined
-  #delivery: BatchDelivery | undefined
+  #delivery: BatchDelivery | ExactlyOnceDelivery | undefined
 
   constructor(options: LaneOptions) {
     this.topic = options.topic
@@ -57,6 +62,7 @@ export class Lane implements AnyLane, DeliveryOwner {
     this.around = options.around
     this.#buffer = new PartitionBuffer(options.offset)
     this.#tracker = new OffsetTracker(options.offset, 1)
+    this.#beyond = new FinishedBeyond(options.offset, options.metadata ?? '')
     this.ended = this.#run()
   }
 
@@ -91,9 +97,9 @@ export class Lane implements AnyLane, DeliveryOwner {
     return this.#tracker.committable
   }
 
-  /** Nothing is finished beyond the committable offset: batches follow one another. */
+  /** What is finished beyond the committable offset: parts of a batch of which the rest is tried again. */
   commitMetadata(): string {
-    return ''
+    return this.#beyond.textAt(this.committable)
   }
 
   /** Records of the batch under way. */
@@ -178,27 +184,49 @@ export class Lane implements AnyLane, DeliveryOwner {
       workspaces.release(workspace)
       return
     }
-    const range = this.#tracker.start(filled.nextOffset)
+    this.#range = this.#tracker.start(filled.nextOffset)
     const { count } = workspace.table
-    const delivery = new BatchDelivery(this, workspace, filled)
+    const delivery = this.#newDelivery(workspace, filled)
     this.#delivery = delivery
     meters.batchStarted(count)
-    meters.filtered(filled.droppedCount)
+    meters.filtered(filled.droppedCount - this.#beyond.skippedCount)
     const isDone = await delivery.run(slot)
     meters.batchEnded(count)
     this.#delivery = undefined
     if (this.#aborting.signal.aborted) return
-    const { settledCount } = delivery.settlement
-    const before = this.#tracker.committable
-    if (isDone) this.#tracker.finish(range)
-    else if (settledCount > 0) this.#tracker.advance(range, workspace.table.offset(settledCount))
-    if (this.#tracker.committable > before) this.around.onMoved(this)
+    if (isDone) {
+      this.#tracker.finish(this.#range)
+      this.#beyond.forget(this.committable)
+      this.around.onMoved(this)
+    } else this.#settle(delivery)
     workspaces.release(workspace)
+  }
+
+  /** A part of the batch has left: what comes after a crash or a hand-over need not send it again. */
+  onProgress(delivery: BatchDelivery): void {
+    if (!this.#aborting.signal.aborted) this.#settle(delivery)
+  }
+
+  #settle(delivery: PartlyFinished): void {
+    const before = this.commitMetadata()
+    const { settledCount } = delivery.settlement
+    const from = settledCount === 0 ? this.#range : delivery.table.offset(settledCount)
+    if (from > this.#range) this.#tracker.advance(this.#range, from)
+    const hasMoved = from > this.#range
+    this.#range = from
+    this.#beyond.note(delivery)
+    if (hasMoved || this.commitMetadata() !== before) this.around.onMoved(this)
+  }
+
+  #newDelivery(workspace: Workspace, filled: FilledBatch): BatchDelivery | ExactlyOnceDelivery {
+    const Delivery = this.around.exactlyOnce === undefined ? BatchDelivery : ExactlyOnceDelivery
+    return new Delivery(this, workspace, filled)
   }
 
   #fill(workspace: Workspace): FilledBatch | undefined {
     const { table, encoder, gauge } = workspace
-    const { batch, sift, transform } = this.around
+    const { batch, transform } = this.around
+    const sift = this.#beyond.sift(this.around.sift)
     encoder.begin(this.topic, this.partition, workspace.isShared)
     gauge.begin()
     workspace.isShared = false

@@ -52,6 +52,7 @@ export class Meters {
   readonly #references: Counter
   readonly #parked: Counter
   readonly #rebalances: Counter
+  readonly #transactions: Counter
   readonly #invokeMs: Histogram
   readonly #attributes: { readonly group: string }
 
@@ -67,6 +68,9 @@ export class Meters {
     this.#parked = meter.createCounter('comporta.dispatcher.parked', { description: 'Records put into retry topics' })
     this.#rebalances = meter.createCounter('comporta.dispatcher.rebalances', {
       description: 'Times that partitions came or went'
+    })
+    this.#transactions = meter.createCounter('comporta.dispatcher.transactions', {
+      description: 'Transactions that ended'
     })
     this.#invokeMs = meter.createHistogram('comporta.dispatcher.invoke.duration', {
       description: 'Time from sending a batch to its outcome',
@@ -135,6 +139,11 @@ export class Meters {
     this.totals.parked += 1
     this.#records.add(1, { ...this.#attributes, result: 'parked' })
     this.#parked.add(1, { ...this.#attributes, topic, tier })
+  }
+
+  /** A transaction has ended: `committed`, `aborted`, or `unknown`. */
+  transactionEnded(outcome: string): void {
+    this.#transactions.add(1, { ...this.#attributes, outcome })
   }
 
   /** Partitions came or went. */

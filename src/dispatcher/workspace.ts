@@ -14,6 +14,7 @@ import {
   type PayloadOptions
 } from './payload.ts'
 import { RecordTable } from './record-table.ts'
+import { RecordsEncoder } from './records-encoder.ts'
 
 /** Table and encoder of one batch. */
 export interface Workspace {
@@ -52,17 +53,23 @@ export class SizeGauge {
 export class WorkspacePool {
   readonly #payload: PayloadOptions
   readonly #keptMax: number
+  readonly #takesRecords: boolean
   readonly #free: Workspace[] = []
 
-  /** @param keptMax - Most workspaces kept for later. */
-  constructor(payload: PayloadOptions, keptMax: number) {
+  /**
+   * @param keptMax - Most workspaces kept for later.
+   * @param takesRecords - Whether nothing is encoded, because the target takes records as they are.
+   */
+  constructor(payload: PayloadOptions, keptMax: number, takesRecords = false) {
     this.#payload = payload
     this.#keptMax = keptMax
+    this.#takesRecords = takesRecords
   }
 
   /** Takes a workspace. */
   acquire(): Workspace {
-    const encoder = (): PayloadEncoder => createPayloadEncoder(this.#payload)
+    const encoder = (): PayloadEncoder =>
+      this.#takesRecords ? new RecordsEncoder(this.#payload.limits) : createPayloadEncoder(this.#payload)
     return (
       this.#free.pop() ?? {
         table: new RecordTable(),

@@ -14,7 +14,7 @@ export {
   type TargetOutcome,
   TOO_LARGE
 } from './target.ts'
-export { isExactlyOnceTarget, type MadeRecords, TopicTarget, type TopicTargetOptions } from './topic-target.ts'
+export { appendOutcome, isExactlyOnceTarget, type MadeRecords, TopicTarget, type TopicTargetOptions } from './topic-target.ts'
 export {
   loadTopicTransform,
   type TopicContext,

@@ -36,8 +36,6 @@ export interface TopicTargetOptions {
 export type MadeRecords = { readonly kind: 'made'; readonly records: readonly AppendRecord[] } | TargetOutcome
 
 const OK: TargetOutcome = { kind: 'ok' }
-/** Longest wait that a timer can have. */
-const TIMER_MAX_MS = 0x7fffffff
 
 /** Writes batches to topics. */
 export class TopicTarget implements Target {
@@ -60,8 +58,7 @@ export class TopicTarget implements Target {
     this.name = options.name
     this.isExactlyOnce = options.isExactlyOnce ?? false
     this.#workMs = options.timeoutMs ?? 30_000
-    // A transaction that is being committed must not be given up by a clock: its outcome would not be known.
-    this.timeoutMs = this.isExactlyOnce ? TIMER_MAX_MS : 2 * this.#workMs
+    this.timeoutMs = 2 * this.#workMs
     this.#clock = options.clock ?? systemClock
     this.#loud = new LoudLog(options.logger ?? silentLogger, this.#clock)
   }
