@@ -15,6 +15,7 @@ topics: { t: {} }
 dispatcher:
   groupId: g
   topics: [t]
+  groupProtocol: classic
   assignors: [roundrobin]
   target: { type: http, url: "http://127.0.0.1:1/" }
   deadLetterTopic: dead
@@ -33,6 +34,7 @@ async function refusingBroker(t: TestContext): Promise<Broker> {
     cluster,
     groupId: 'g',
     topics: ['t'],
+    groupProtocol: 'classic',
     assignors: ['range'],
     listener: {
       assigned: () => assigned.resolve(),
