@@ -12,7 +12,8 @@ import { startUsage } from './usage.ts'
 const argument = readArguments()
 const topic = argument('topic')
 const recordCount = Number(argument('records'))
-const order = argument('order')
+// What is none of these, the configuration refuses.
+const order = argument('order') as 'partition' | 'key' | 'none'
 const { client, config, dispatcher: room, targets } = await openDoors(argument('from'))
 
 const cluster = await client.Cluster.connect({ bootstrapServers: [argument('bootstrap')], clientId: 'bench-comporta' })
@@ -30,7 +31,7 @@ const dispatcher = await room.startDispatcher({
     target: settings,
     concurrency: Number(argument('concurrency')),
     deadLetterTopic: `${topic}-dead-letters`,
-    ...(order === 'partition' ? {} : { order })
+    order
   })
 })
 // Done when the group has accepted the end of every partition.
