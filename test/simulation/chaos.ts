@@ -100,7 +100,7 @@ const HARMS: Readonly<Record<string, Harm>> = {
   storm: (world, pick) => {
     for (let index = 0; index < 8; index += 1) world.clock.after(pick(3000), () => world.coordinator.shake())
   },
-  grow: (world, pick) => {
+  grow: world => {
     if (world.partitionCount < PARTITIONS_MAX) world.grow(1)
   },
   append: (world, pick) => world.append(pick(world.partitionCount), 1 + pick(40)),

@@ -179,7 +179,8 @@ export class Coordinator {
     const member = this.#members.get(request.memberId)
     if (member === undefined) throw kafkaAnswer('UNKNOWN_MEMBER_ID')
     const isOld = request.epoch < member.epoch
-    if (isOld) throw kafkaAnswer('ILLEGAL_GENERATION')
+    // With member epochs that is no more than a heartbeat whose answer is on its way.
+    if (isOld) throw kafkaAnswer(this.#options.protocol === 'consumer' ? 'REBALANCE_IN_PROGRESS' : 'ILLEGAL_GENERATION')
     for (const { partition, offset, metadata } of offsets) {
       this.committed.set(partition, { offset, metadata })
       this.#options.onCommitted(partition, { offset, metadata })

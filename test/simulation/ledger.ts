@@ -10,6 +10,8 @@
  *   could not commit it. What is repeated because of one member is bounded.
  */
 
+import { decodeFinished } from '../../src/dispatcher/finished-ranges.ts'
+import type { Committed } from './coordinator.ts'
 import type { PartitionLog, RecordKind } from './logs.ts'
 import type { TenureEnd } from './member.ts'
 
@@ -218,8 +220,8 @@ export class Ledger {
   }
 
   /** The coordinator accepted an offset. */
-  committed(log: PartitionLog, partition: string, offset: number): void {
-    this.note(`committed ${partition} ${offset}`)
+  committed(log: PartitionLog, partition: string, { offset, metadata }: Committed): void {
+    this.note(`committed ${partition} ${offset} ${metadata}`)
     this.counts.commits += 1
     const before = this.#committed.get(partition) ?? 0
     if (offset < before) {
@@ -231,6 +233,13 @@ export class Ledger {
     while (finished < offset && (!log.records.has(finished) || this.#isFinished(partition, finished))) finished += 1
     this.#finished.set(partition, finished)
     if (finished < offset) this.problem(`${partition} ${offset} is committed, but ${finished} is not finished`)
+    const ranges = decodeFinished(BigInt(offset), metadata)
+    for (let index = 0; index < ranges.length; index += 2) {
+      for (let at = offset + (ranges[index] ?? 0); at < offset + (ranges[index + 1] ?? 0); at += 1) {
+        if (!log.records.has(at) || this.#isFinished(partition, at)) continue
+        this.problem(`${partition} ${offset} is committed with ${at} as finished, which it is not`)
+      }
+    }
   }
 
   /** Whether a record was delivered, skipped or put aside. */
@@ -316,4 +325,3 @@ export class Ledger {
     }
   }
 }
-

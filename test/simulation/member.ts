@@ -62,6 +62,8 @@ export class SimMember implements MemberLike {
   #id = ''
   #epoch = -1
   #sequence = 0
+  /** Answers to heartbeats up to this one are out of date. */
+  #staleUpTo = 0
   #state: MemberLike['state'] = 'idle'
   #running: Promise<void> | undefined
   #closing: Promise<void> | undefined
@@ -161,6 +163,7 @@ export class SimMember implements MemberLike {
   }
 
   async #reconcile(wanted: ReadonlySet<string>): Promise<void> {
+    const { protocol } = this.#options
     const { signal } = this.#membership
     const gone = this.heldPartitions().filter(partition => !wanted.has(nameOf(partition)))
     const added = [...wanted].filter(name => !this.#held.has(name)).map(partitionOf)
@@ -170,6 +173,9 @@ export class SimMember implements MemberLike {
     if (signal.aborted || this.#stopping.signal.aborted || gone.length === 0) return
     this.#state = 'revoking'
     await this.#giveBack(gone)
+    // Heartbeats sent before say that these partitions are held: their answers may count on it.
+    this.#staleUpTo = this.#sequence
+    if (protocol === 'consumer') this.#wanted = undefined
     this.#state = 'stable'
     this.#mustJoin = true
     this.#beatSoon()
@@ -204,7 +210,11 @@ export class SimMember implements MemberLike {
     if (partitions.length === 0) return
     const { process, member, observer } = this.#options
     const timeoutMs = (member.rebalanceTimeoutMs ?? 5000) * 0.9
-    const isDone = await within(process.clock, timeoutMs, member.listener.revoked(partitions).then(() => true))
+    const isDone = await within(
+      process.clock,
+      timeoutMs,
+      member.listener.revoked(partitions).then(() => true)
+    )
     for (const partition of partitions) {
       if (!this.#held.delete(nameOf(partition))) continue
       observer.ended(partition, isDone === true ? 'clean' : 'dirty')
@@ -217,6 +227,7 @@ export class SimMember implements MemberLike {
     this.#id = ''
     this.#epoch = -1
     this.#sequence = 0
+    this.#staleUpTo = 0
     this.#wanted = undefined
     this.#mustJoin = true
     if (!this.#stopping.signal.aborted) this.#state = 'joining'
@@ -237,10 +248,10 @@ export class SimMember implements MemberLike {
   async #beat(): Promise<void> {
     const { process, network, coordinator, protocol } = this.#options
     const { signal } = this.#membership
+    const identity = { id: this.#id, epoch: this.#epoch }
     try {
       if (protocol === 'classic') {
         if (this.#epoch < 0 || this.#state === 'joining') return
-        const identity = { id: this.#id, epoch: this.#epoch }
         await network.call(process, () => coordinator.classicBeat(identity.id, identity.epoch))
         return
       }
@@ -256,10 +267,13 @@ export class SimMember implements MemberLike {
       this.#id = answer.memberId
       this.#epoch = answer.epoch
       if (this.#state === 'joining') this.#state = 'stable'
+      if (request.sequence <= this.#staleUpTo) return
       this.#wanted = answer.assigned
       this.#wake()
     } catch (error) {
       if (signal.aborted || this.#state === 'closed') return
+      // A round has closed since this heartbeat was sent: it says nothing about now.
+      if (protocol === 'classic' && identity.epoch !== this.#epoch) return
       if (isCode(error, 'REBALANCE_IN_PROGRESS')) {
         this.#mustJoin = true
         this.#wake()

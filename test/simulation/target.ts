@@ -133,7 +133,9 @@ export class SimTarget {
       if (action === undefined) taken.push(offset)
       else failures.push({ offset: BigInt(offset), action, reason: kind })
     }
-    return failures.length === 0 ? { outcome: { kind: 'ok' }, taken } : { outcome: { kind: 'partial', failures }, taken }
+    return failures.length === 0
+      ? { outcome: { kind: 'ok' }, taken }
+      : { outcome: { kind: 'partial', failures }, taken }
   }
 
   #actionOf(name: string, kind: SimRecord['kind']): RecordFailure['action'] | undefined {

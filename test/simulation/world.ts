@@ -11,13 +11,14 @@ import type { KafkaSide } from '../../src/dispatcher/kafka-side.ts'
 import { dispatcherConfig } from '../dispatcher/support.ts'
 import { Coordinator } from './coordinator.ts'
 import { Ledger } from './ledger.ts'
-import { ClusterLogs, type LogShape } from './logs.ts'
+import { ClusterLogs, type LogShape, type RecordKind } from './logs.ts'
 import { nameOf, SimMember } from './member.ts'
 import { GOOD_NETWORK, Network } from './network.ts'
 import { SimProcess } from './process.ts'
 import { SimAppender, SimFetcher } from './readers.ts'
 import { SimTarget, WELL } from './target.ts'
 
+const ORDERS = ['partition', 'key', 'none'] as const
 const topic = 't'
 const deadLetterTopic = 't-dead'
 const sessionTimeoutMs = 2000
@@ -39,6 +40,8 @@ export interface WorldOptions {
   readonly concurrency?: number
   readonly timeoutMs?: number
   readonly shape?: Partial<LogShape>
+  /** Whether records come in the order of their partition; by default if the target names none for retry. */
+  readonly isPartitionOrdered?: boolean
   /** Nothing goes wrong but what an operator does on purpose: then no record may come twice. */
   readonly isCalm?: boolean
 }
@@ -62,6 +65,7 @@ export class World {
   readonly dispatchers: SimDispatcher[] = []
   readonly config: DispatcherConfig
   readonly protocol: 'consumer' | 'classic'
+  readonly order: 'partition' | 'key' | 'none'
   readonly isCalm: boolean
   readonly readFaults = { fetchError: 0, appendError: 0 }
   /** Share of commits that are refused, 0 to 1. */
@@ -80,7 +84,8 @@ export class World {
     this.protocol = options.protocol ?? (pick(2) === 0 ? 'consumer' : 'classic')
     this.#timeoutMs = options.timeoutMs ?? (this.isCalm ? 5000 : 200 + pick(600))
     this.#shape = { keyCount: 1 + pick(6), oddRatio: pick(2) * 0.03, holeRatio: 0.2, paddingBytes: 0, ...options.shape }
-    const order = options.order ?? 'partition'
+    const order = options.order ?? ORDERS[pick(ORDERS.length)] ?? 'partition'
+    this.order = order
     this.config = this.#configure(options, pick)
     this.network = new Network(this.clock, this.random)
     const { recordsMax } = this.config.batch
@@ -88,9 +93,10 @@ export class World {
     this.ledger = new Ledger(
       {
         order,
-        isPartitionOrdered: order === 'partition' && this.#shape.oddRatio === 0,
-        // What may run ahead of its commits, and batches of which a part is delivered and the rest is tried again.
-        repeatsMax: (3 * concurrency - 1 + (this.#shape.oddRatio > 0 ? PARTITIONS_MAX : 0)) * recordsMax,
+        isPartitionOrdered: options.isPartitionOrdered ?? (order === 'partition' && this.#shape.oddRatio === 0),
+        // Two batches for each slot that may run ahead of their commits, those that are answered together with the last
+        // of them, and those that were begun in the same moment; and batches of which a part is delivered and the rest is tried again.
+        repeatsMax: (4 * concurrency - 1 + (this.#shape.oddRatio > 0 ? PARTITIONS_MAX : 0)) * recordsMax,
         isCalm: this.isCalm,
         drainMs
       },
@@ -125,6 +131,13 @@ export class World {
       log?.append(size, this.random)
       left -= size
     }
+  }
+
+  /** Changes what a record is like. */
+  setKind(partition: number, offset: number, kind: RecordKind): void {
+    const records = this.logs.find(topic, partition)?.records
+    const record = records?.get(offset)
+    if (record !== undefined) records?.set(offset, { ...record, kind })
   }
 
   /** Adds partitions, with some records in each at once. */
@@ -174,6 +187,14 @@ export class World {
     this.ledger.note(`${dispatcher.process.name} drains`)
     await dispatcher.dispatcher.drain()
     this.ledger.note(`${dispatcher.process.name} has drained`)
+  }
+
+  /** Lets time pass, in small steps, until something holds. */
+  async until(holds: () => boolean): Promise<void> {
+    for (let waitedMs = 0; !holds(); waitedMs += 1) {
+      if (waitedMs > healMaxMs) throw new Error('it does not come to that')
+      await this.pass(1)
+    }
   }
 
   /** Lets time pass. */
@@ -227,6 +248,8 @@ export class World {
     const base = dispatcherConfig({ topic, groupId: 'g' })
     return {
       ...base,
+      order: this.order,
+      batchesPerPartitionMax: 1 + pick(4),
       sessionTimeoutMs,
       heartbeatIntervalMs: 300,
       rebalanceTimeoutMs: 5000,
@@ -248,9 +271,9 @@ export class World {
       rebalanceTimeoutMs: this.config.rebalanceTimeoutMs,
       partitions: () => this.logs.all(topic).map(nameOf),
       onRemoved: (memberId, why) => this.#onRemoved(memberId, why),
-      onCommitted: (partition, { offset }) => {
+      onCommitted: (partition, committed) => {
         const log = this.logs.find(topic, Number(partition.slice(topic.length + 1)))
-        if (log !== undefined) this.ledger.committed(log, partition, offset)
+        if (log !== undefined) this.ledger.committed(log, partition, committed)
       }
     })
   }
