@@ -257,13 +257,7 @@ class DispatcherRuntime implements Dispatcher {
       clock,
       logger
     })
-    this.#watchdog = new Watchdog({
-      timeoutMs: () => flow.settings.config.progressTimeoutMs,
-      lanes: () => this.#assignments.lanes.map(lane => this.#watched(lane)),
-      onStalled: (partitions, timeoutMs) => this.#stalled(partitions, timeoutMs),
-      clock,
-      logger
-    })
+    this.#watchdog = this.#createWatchdog()
     this.#observe(options.meter ?? noopMeter)
   }
 
@@ -441,6 +435,17 @@ class DispatcherRuntime implements Dispatcher {
   #onBreaker({ name, target }: Route, state: BreakerState): void {
     this.#logger.warn({ breaker: state, target: target.name }, `the breaker of the target is ${state}`)
     this.#intake.setTargetDown(state !== 'closed', name)
+  }
+
+  #createWatchdog(): Watchdog {
+    const { settings } = this.#flow
+    return new Watchdog({
+      timeoutMs: () => settings.config.progressTimeoutMs,
+      lanes: () => this.#assignments.lanes.map(lane => this.#watched(lane)),
+      onStalled: (partitions, timeoutMs) => this.#stalled(partitions, timeoutMs),
+      clock: this.#clock,
+      logger: this.#logger
+    })
   }
 
   #watched(lane: AnyLane): WatchedLane {
