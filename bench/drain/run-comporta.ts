@@ -11,6 +11,7 @@ import { startUsage } from './usage.ts'
 
 const argument = readArguments()
 const topic = argument('topic')
+const concurrency = Number(argument('concurrency'))
 const recordCount = Number(argument('records'))
 // What is none of these, the configuration refuses.
 const order = argument('order') as 'partition' | 'key' | 'none'
@@ -29,7 +30,9 @@ const dispatcher = await room.startDispatcher({
     // The peers send what a fetch left over after as long.
     batch: { recordsMax: 500, ageMs: 100 },
     target: settings,
-    concurrency: Number(argument('concurrency')),
+    concurrency,
+    // Enough for all that may be under way.
+    batchesPerPartitionMax: Math.max(4, Math.ceil(concurrency / 12)),
     deadLetterTopic: `${topic}-dead-letters`,
     order
   })
