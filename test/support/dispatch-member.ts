@@ -30,7 +30,7 @@ const options = JSON.parse(process.argv[2] ?? '') as MemberProgramOptions
 const config: DispatcherConfig = dispatcherConfig(options.config)
 const logger = createLogger({ level: 'info' })
 const cluster = await Cluster.connect({ bootstrapServers: options.bootstrapServers, clientId: 'member', logger })
-const target = await createTarget(config.target)
+const target = await createTarget(config.target, { cluster })
 const dispatcher = await startDispatcher({ cluster, target, config, logger })
 const draining = new Promise<void>(resolve => process.once('SIGTERM', () => resolve()))
 let isEnded = false
