@@ -167,6 +167,7 @@ export class TransactionState {
 
   /** InitProducerId was answered. */
   initialized(identity: ProducerIdentity, protocol: TransactionProtocol): void {
+    invariant(this.#phase === 'initializing', `nobody asked for a producer id in phase ${this.#phase}`)
     this.#go('ready')
     this.#identity = identity
     this.#protocol = protocol
@@ -251,6 +252,7 @@ export class TransactionState {
    */
   ended(next: ProducerIdentity | undefined): void {
     const wasAborted = this.#phase === 'aborting'
+    invariant(wasAborted || this.#phase === 'committing', `no transaction is being ended in phase ${this.#phase}`)
     if (next !== undefined && this.#protocol === 2) this.#identity = next
     this.#unsettledCommits = 0
     this.#clear()

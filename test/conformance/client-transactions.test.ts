@@ -28,7 +28,11 @@ function append(appender: TransactionalAppender, topic: string, ...values: reado
 }
 
 /** The committed records of a topic once there are as many as expected, in no order. */
-async function committed(t: TestContext, peer: ClientPeer, topic: string, count: number): Promise<string[]> {
+async function committed(
+  t: TestContext,
+  peer: ClientPeer,
+  { topic, count }: { topic: string; count: number }
+): Promise<string[]> {
   const reader = new TestReader(t, peer.cluster, { isReadCommitted: true, maxWaitMs: 50 })
   for (let partition = 0; partition < 3; partition += 1) reader.fetcher.add({ topic, partition, offset: 0n })
   await reader.watch.until(() => reader.records.length >= count)
@@ -68,7 +72,7 @@ for (const protocolMax of PROTOCOLS) {
     }
 
     const expected = ['a', 'c', 'e'].flatMap(round => [1, 2, 3, 4].map(index => `${round}${index}`))
-    assert.deepEqual(await committed(t, peer, topic, expected.length), expected)
+    assert.deepEqual(await committed(t, peer, { topic, count: expected.length }), expected)
     assert.equal(appender.phase, 'ready')
   })
 
@@ -83,7 +87,7 @@ for (const protocolMax of PROTOCOLS) {
     appender.begin()
     append(appender, topic, 'x')
     await appender.commitTransaction()
-    assert.deepEqual(await committed(t, peer, topic, 1), ['x'])
+    assert.deepEqual(await committed(t, peer, { topic, count: 1 }), ['x'])
   })
 
   test(`${name}: offsets count with the commit, not with the abort`, { timeout: 30_000 }, async t => {
@@ -152,7 +156,7 @@ for (const protocolMax of PROTOCOLS) {
     second.begin()
     append(second, topic, 'kept')
     await second.commitTransaction()
-    assert.deepEqual(await committed(t, peer, topic, 1), ['kept'])
+    assert.deepEqual(await committed(t, peer, { topic, count: 1 }), ['kept'])
   })
 
   test(`${name}: a record that is too large fails its transaction only`, { timeout: 30_000 }, async t => {
@@ -169,7 +173,7 @@ for (const protocolMax of PROTOCOLS) {
     appender.begin()
     append(appender, topic, 'other')
     await appender.commitTransaction()
-    assert.deepEqual(await committed(t, peer, topic, 1), ['other'])
+    assert.deepEqual(await committed(t, peer, { topic, count: 1 }), ['other'])
   })
 }
 

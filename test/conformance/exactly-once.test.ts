@@ -120,8 +120,9 @@ async function harm(t: TestContext, { rounds, countPerKey, options = {}, isStati
 }
 
 test('dispatchers are killed and stopped at random: each record is in the output once, in order', async t => {
-  const rounds = isLong ? 30 : 3
-  await harm(t, { rounds, countPerKey: isLong ? 1200 : 150, isStatic: true, options: { groupProtocol: 'classic' } })
+  // A static member that comes back at once goes on where its predecessor was; one that stops makes room at once.
+  const options = { groupProtocol: 'classic', staticStop: 'leave' } as const
+  await harm(t, { rounds: isLong ? 30 : 2, countPerKey: isLong ? 1200 : 80, isStatic: true, options })
 })
 
 test('dynamic members of the new protocol that are killed: each record once, in order', { skip: !isLong }, async t => {
