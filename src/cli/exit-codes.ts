@@ -17,6 +17,8 @@ export const EXIT = {
   software: 70,
   /** The disk or the data folder. */
   io: 74,
+  /** The stop was not complete: some work will be done again. */
+  incomplete: 75,
   /** The pipeline file, the environment, or the version of Node. */
   config: 78,
   /** A second Ctrl-C. */

@@ -47,6 +47,8 @@ export async function runComporta(args: readonly string[], options: CommandOptio
 export interface RunningCommand {
   /** All it has printed to standard output and standard error so far. */
   output(): string
+  /** Sends a signal. */
+  signal(signal: NodeJS.Signals): void
   /** Sends a signal and resolves with the exit code. */
   stop(signal?: NodeJS.Signals): Promise<number | null>
 }
@@ -75,6 +77,7 @@ export async function startComporta(
   await matched.promise
   return {
     output: () => output,
+    signal: signal => void child.kill(signal),
     stop: async (signal = 'SIGINT') => {
       child.kill(signal)
       return await closed

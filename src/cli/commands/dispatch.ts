@@ -3,6 +3,7 @@
 import type { Command } from 'commander'
 
 import { type CommonOptions, loadPipeline, loggerFor, needSection } from '../context.ts'
+import { reloadOnHangup } from '../process/reload.ts'
 import { runAlone } from '../process/role.ts'
 import { dispatcherWithEndpoint } from '../wiring.ts'
 import type { CommandAction } from './action.ts'
@@ -15,7 +16,8 @@ export function addDispatch(program: Command, action: CommandAction): void {
     .summary('run one dispatcher')
     .description(
       'Joins the consumer group of the pipeline file and hands batches to its target. Start as many as you like, up ' +
-        'to the number of partitions. Ctrl-C finishes the batches in flight, commits, and leaves the group.'
+        'to the number of partitions. Ctrl-C finishes the batches in flight, commits, and leaves the group. SIGHUP ' +
+        'reads the pipeline file again: limits of the flow may change while it runs.'
     )
     .option(...metricsPortOption)
     .addHelpText(
@@ -36,5 +38,14 @@ async function dispatch(options: CommonOptions): Promise<number> {
   )
   const text = `dispatching ${section.topics.join(', ')} as ${section.groupId} to ${role.info['target']}. Ctrl-C drains`
   process.stdout.write(options.json === true ? `${JSON.stringify(role.info)}\n` : `${text}\n`)
-  return await runAlone(role, logger, section.drainMs)
+  const endReload = reloadOnHangup({
+    load: async () => await loadPipeline(options),
+    apply: again => role.replaceSettings(dispatcherWithEndpoint(again) ?? needSection(again, 'dispatcher', options)),
+    logger
+  })
+  try {
+    return await runAlone(role, logger, section.drainMs)
+  } finally {
+    endReload()
+  }
 }

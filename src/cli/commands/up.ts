@@ -7,7 +7,9 @@ import { backoffMs, messageOf, PipelineError, sleep, systemClock, systemRandom }
 import type { Logger } from '../../telemetry/index.ts'
 import { type CommonOptions, loadPipeline, loggerFor, logLevelOf } from '../context.ts'
 import { EXIT } from '../exit-codes.ts'
+import { reloadOnHangup } from '../process/reload.ts'
 import { type RoleProcess, type RoleSpec, Supervisor } from '../process/supervisor.ts'
+import type { DispatcherRoleOptions } from '../roles/dispatcher.ts'
 import { connectCluster, dispatcherWithEndpoint, ensureTopics } from '../wiring.ts'
 import type { CommandAction } from './action.ts'
 import { parsePort } from './options.ts'
@@ -25,7 +27,7 @@ export function addUp(program: Command, action: CommandAction): void {
     .description(
       'Starts what the pipeline file names: the embedded broker (where kafka.bootstrapServers is "embedded"), the ' +
         'topics, the Lambda runtime, one dispatcher, and the producer with its sources. Ctrl-C drains from ' +
-        'source to sink.'
+        'source to sink. SIGHUP reads the pipeline file again: limits of the dispatcher may change while it runs.'
     )
     .option(
       '--metrics-port <number>',
@@ -53,6 +55,11 @@ async function up(options: CommonOptions): Promise<number> {
   const keeper = new Keeper(logger, logLevelOf(options), stop.signal)
   try {
     await startParts(pipeline, keeper, { logger, metricsPort: options.metricsPort })
+    reloadOnHangup({
+      load: async () => await loadPipeline(options),
+      apply: again => reconfigure(again, keeper, options.metricsPort),
+      logger
+    })
     process.stdout.write(options.json === true ? `${JSON.stringify(keeper.addresses())}\n` : describeParts(keeper))
     const status = systemClock.every(statusEveryMs, () => logger.info(keeper.totals(), 'status'))
     await keeper.untilStopped()
@@ -95,13 +102,9 @@ async function startParts(
           name: 'lambda',
           options: { ...pipeline.lambda, metricsPort: metricsPort(1) }
         })
-  const dispatcher = dispatcherWithEndpoint(pipeline, lambda?.info['endpoint'])
+  const dispatcher = dispatcherOptions(pipeline, lambda?.info['endpoint'], metricsPort(2))
   if (dispatcher !== undefined) {
-    await keeper.start({
-      role: 'dispatcher',
-      name: 'dispatcher',
-      options: { kafka, dispatcher, metricsPort: metricsPort(2) }
-    })
+    await keeper.start({ role: 'dispatcher', name: 'dispatcher', options: dispatcher })
   }
   if (pipeline.producer !== undefined && pipeline.producer.sources.length > 0) {
     await keeper.start({
@@ -110,6 +113,26 @@ async function startParts(
       options: { kafka, producer: pipeline.producer, metricsPort: metricsPort(3) }
     })
   }
+}
+
+function dispatcherOptions(
+  pipeline: PipelineConfig,
+  lambdaEndpoint: string | undefined,
+  metricsPort: number | undefined
+): DispatcherRoleOptions | undefined {
+  const dispatcher = dispatcherWithEndpoint(pipeline, lambdaEndpoint)
+  return dispatcher === undefined ? undefined : { kafka: pipeline.kafka, dispatcher, metricsPort }
+}
+
+/** Hands over what may change while running: limits of the dispatcher's flow. */
+async function reconfigure(
+  pipeline: PipelineConfig,
+  keeper: Keeper,
+  firstPort: number | undefined
+): Promise<readonly string[]> {
+  const metricsPort = firstPort === undefined || firstPort === 0 ? firstPort : firstPort + 2
+  const dispatcher = dispatcherOptions(pipeline, keeper.addresses()['lambda']?.['endpoint'], metricsPort)
+  return dispatcher === undefined ? [] : await keeper.configure('dispatcher', dispatcher)
 }
 
 /** Keeps parts running: one that crashes is started again, after a pause that grows. */
@@ -132,6 +155,16 @@ class Keeper {
     this.#specs.set(spec.name, spec)
     this.#parts.set(spec.name, part)
     return part
+  }
+
+  /** Hands options over; a part that crashes later is started with them. */
+  async configure(name: string, options: unknown): Promise<readonly string[]> {
+    const part = this.#parts.get(name)
+    const spec = this.#specs.get(name)
+    if (part === undefined || spec === undefined) return []
+    const settings = await part.configure(options)
+    this.#specs.set(name, { ...spec, options })
+    return settings
   }
 
   addresses(): Record<string, Readonly<Record<string, string>>> {

@@ -8,6 +8,8 @@ export type ToRole =
   | { readonly kind: 'start'; readonly role: string; readonly options: unknown; readonly logLevel: string }
   | { readonly kind: 'drain'; readonly deadlineMs: number }
   | { readonly kind: 'flush' }
+  /** Options as for `start`, of which those hold from now on that may change while running. */
+  | { readonly kind: 'configure'; readonly options: unknown }
 
 /** From a role to its parent. */
 export type FromRole =
@@ -15,4 +17,6 @@ export type FromRole =
   | { readonly kind: 'status'; readonly status: RoleStatus }
   | { readonly kind: 'finished' }
   | { readonly kind: 'flushed' }
+  /** Settings that have changed; or, if none may, why not. */
+  | { readonly kind: 'configured'; readonly settings: readonly string[]; readonly problem?: string }
   | { readonly kind: 'failed'; readonly message: string; readonly exitCode: number }

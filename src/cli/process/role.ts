@@ -12,6 +12,12 @@ import type { Logger } from '../../telemetry/index.ts'
 import { EXIT, exitCodeOf } from '../exit-codes.ts'
 import type { FromRole, RoleStatus, ToRole } from './messages.ts'
 
+/** What became of what was in flight when a role was drained. */
+export interface DrainOutcome {
+  /** Whether all of it was finished and is safe: nothing of it will be done again. */
+  readonly isComplete: boolean
+}
+
 /** A role that runs. */
 export interface RunningRole {
   /** What others need to know of it: addresses. */
@@ -27,14 +33,23 @@ export interface RunningRole {
   readonly isEndedByFailure?: boolean
   /** Writes out what is buffered for the audit. */
   flush?(): void
-  /** Finishes what is in flight, then stops. */
-  drain(deadlineMs: number): Promise<void>
+  /**
+   * Takes options as it was started with, of which some may have changed.
+   *
+   * @returns Settings that differ now.
+   * @throws PipelineError if some cannot change while it runs; none has then.
+   */
+  configure?(options: never): readonly string[]
+  /** Finishes what is in flight, then stops. What says nothing of its outcome was complete. */
+  drain(deadlineMs: number): Promise<DrainOutcome | void>
 }
 
 /** Starts a role from options that came with the command line or from a parent. */
 export type RoleStarter = (options: never, logger: Logger) => Promise<RunningRole>
 
 const statusEveryMs = 250
+/** Time for the last commit, for leaving the group and for closing what a role holds, in milliseconds. */
+const DRAIN_MARGIN_MS = 5000
 
 /** Runs a role in this process under the parent's orders; returns when it has stopped. */
 export async function runAsChild(
@@ -42,6 +57,7 @@ export async function runAsChild(
   createRoleLogger: (role: string, level: string) => Logger
 ): Promise<number> {
   process.on('SIGINT', () => undefined)
+  process.on('SIGHUP', () => undefined) // the parent reads the file again
   const start = await nextMessage('start')
   const logger = createRoleLogger(start.role, start.logLevel)
   try {
@@ -73,6 +89,7 @@ async function serveParent(role: RunningRole, logger: Logger): Promise<void> {
     }
   )
   process.on('message', (message: ToRole) => {
+    if (message.kind === 'configure') tell(configured(role, message.options))
     if (message.kind !== 'flush') return
     role.flush?.()
     tell({ kind: 'flushed' })
@@ -90,14 +107,26 @@ async function serveParent(role: RunningRole, logger: Logger): Promise<void> {
   if (isFailed) throw reason.error
 }
 
-async function drainWithin(role: RunningRole, deadlineMs: number, logger: Logger): Promise<void> {
-  const isDrained = await within(
+function configured(role: RunningRole, options: unknown): FromRole {
+  try {
+    // The parent is this same package: it builds the options with the starter's own type.
+    return { kind: 'configured', settings: role.configure?.(options as never) ?? [] }
+  } catch (error) {
+    return { kind: 'configured', settings: [], problem: messageOf(error) }
+  }
+}
+
+/** Whether the role has finished everything. */
+async function drainWithin(role: RunningRole, deadlineMs: number, logger: Logger): Promise<boolean> {
+  const isComplete = await within(
     systemClock,
-    deadlineMs + 5000,
-    role.drain(deadlineMs).then(() => true)
+    deadlineMs + DRAIN_MARGIN_MS,
+    role.drain(deadlineMs).then(outcome => outcome?.isComplete ?? true)
   )
-  if (isDrained !== true)
+  if (isComplete === undefined) {
     logger.warn({ deadlineMs }, 'not drained in time; stopping anyway, uncommitted work is redone')
+  }
+  return isComplete === true
 }
 
 function nextMessage<K extends ToRole['kind']>(kind: K): Promise<Extract<ToRole, { kind: K }>> {
@@ -138,7 +167,7 @@ export async function runAlone(role: RunningRole, logger: Logger, deadlineMs: nu
     () => undefined,
     (error: unknown) => ({ error })
   )
-  await drainWithin(role, deadlineMs, logger)
+  const isComplete = await drainWithin(role, deadlineMs, logger)
   if (failure !== undefined) throw failure.error
-  return EXIT.ok
+  return isComplete ? EXIT.ok : EXIT.incomplete
 }

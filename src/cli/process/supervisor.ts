@@ -36,6 +36,13 @@ export interface RoleProcess {
   readonly finished: Promise<void>
   /** Asks it to write out what is buffered. */
   flush(): Promise<void>
+  /**
+   * Hands over options that may have changed.
+   *
+   * @returns Settings that differ now.
+   * @throws PipelineError `ERR_CLI_ROLE_FAILED` with the reason why it did not take them.
+   */
+  configure(options: unknown): Promise<readonly string[]>
   /** Stops it after it has finished what is in flight. */
   drain(deadlineMs: number): Promise<void>
   /** Kills it with SIGKILL, as a crash would. */
@@ -101,6 +108,7 @@ class Child implements RoleProcess {
   #isStopping = false
   #said: string | undefined
   #onFlushed: (() => void)[] = []
+  #onConfigured: ((message: Extract<FromRole, { kind: 'configured' }>) => void)[] = []
 
   constructor(spec: RoleSpec, options: SupervisorOptions) {
     this.name = spec.name
@@ -149,6 +157,16 @@ class Child implements RoleProcess {
     await within(systemClock, 10_000, Promise.race([flushed, this.exited]))
   }
 
+  async configure(options: unknown): Promise<readonly string[]> {
+    type Answer = Extract<FromRole, { kind: 'configured' }>
+    const answered = new Promise<Answer>(resolve => this.#onConfigured.push(resolve))
+    this.#send({ kind: 'configure', options })
+    const answer = await within(systemClock, 10_000, Promise.race([answered, this.exited]))
+    if (answer === undefined) throw this.failure('did not answer')
+    if (answer.problem === undefined) return answer.settings
+    throw new PipelineError('ERR_CLI_ROLE_FAILED', `${this.name}: ${answer.problem}`)
+  }
+
   async drain(deadlineMs: number): Promise<void> {
     this.#isStopping = true
     this.#send({ kind: 'drain', deadlineMs })
@@ -170,6 +188,7 @@ class Child implements RoleProcess {
     if (message.kind === 'status') this.status = message.status
     if (message.kind === 'ready') this.info = message.info
     if (message.kind === 'failed') this.#said = message.message
+    if (message.kind === 'configured') this.#onConfigured.shift()?.(message)
     if (message.kind === 'flushed') for (const resolve of this.#onFlushed.splice(0)) resolve()
   }
 

@@ -1,7 +1,7 @@
 /** The dispatcher as a role. */
 
 import type { Cluster } from '../../client/index.ts'
-import type { DispatcherConfig, KafkaConfig } from '../../config/index.ts'
+import type { DispatcherConfig, KafkaConfig, TargetConfig } from '../../config/index.ts'
 import { type Dispatcher, startDispatcher } from '../../dispatcher/index.ts'
 import { createTarget, type Target } from '../../targets/index.ts'
 import type { Logger, Meter } from '../../telemetry/index.ts'
@@ -16,11 +16,17 @@ export interface DispatcherRoleOptions extends MetricsOptions {
   readonly dispatcher: DispatcherConfig
 }
 
+/** A dispatcher that runs as a role. */
+export interface RunningDispatcher extends RunningRole {
+  /** Takes a whole section, of which some settings may have changed; see `Dispatcher.replaceSettings`. */
+  replaceSettings(section: DispatcherConfig): readonly string[]
+}
+
 /** Joins the group and starts to deliver. */
-export async function startDispatcherRole(options: DispatcherRoleOptions, logger: Logger): Promise<RunningRole> {
+export async function startDispatcherRole(options: DispatcherRoleOptions, logger: Logger): Promise<RunningDispatcher> {
   const metrics = await startRoleMetrics(options)
   const cluster = await connectCluster(options.kafka, 'dispatcher', logger)
-  const { target, dispatcher } = await startParts(options.dispatcher, { cluster, logger, meter: metrics.meter }).catch(
+  const { targets, dispatcher } = await startParts(options.dispatcher, { cluster, logger, meter: metrics.meter }).catch(
     async (error: unknown) => {
       await cluster.close()
       await metrics.close()
@@ -31,11 +37,12 @@ export async function startDispatcherRole(options: DispatcherRoleOptions, logger
     if (error !== undefined) throw error
   })
   finished.catch(() => undefined) // whoever runs the role awaits it
+  const replaceSettings = (section: DispatcherConfig): readonly string[] => dispatcher.replaceSettings(section)
   metrics.describeBy(() => dispatcher.describe())
   return {
     finished,
     isEndedByFailure: true,
-    info: { groupId: options.dispatcher.groupId, target: target.name, ...metrics.info },
+    info: { groupId: options.dispatcher.groupId, target: targets.map(({ name }) => name).join(', '), ...metrics.info },
     status: (): RoleStatus => {
       const { totals, partitions } = dispatcher.status()
       return {
@@ -45,10 +52,12 @@ export async function startDispatcherRole(options: DispatcherRoleOptions, logger
         lag: partitions.reduce((sum, each) => sum + (each.lag ?? 0), 0)
       }
     },
+    replaceSettings,
+    configure: ({ dispatcher: section }: DispatcherRoleOptions) => replaceSettings(section),
     drain: async deadlineMs => {
       await dispatcher.drain(deadlineMs)
       await dispatcher.close()
-      await target.close()
+      await closeAll(targets)
       await cluster.close()
       await metrics.close()
     }
@@ -58,16 +67,28 @@ export async function startDispatcherRole(options: DispatcherRoleOptions, logger
 async function startParts(
   config: DispatcherConfig,
   around: { readonly cluster: Cluster; readonly logger: Logger; readonly meter: Meter }
-): Promise<{ target: Target; dispatcher: Dispatcher }> {
-  const target = await createTarget(config.target, {
-    logger: around.logger,
-    concurrency: config.concurrency,
-    cluster: around.cluster
-  })
+): Promise<{ targets: readonly Target[]; dispatcher: Dispatcher }> {
+  const { cluster, logger } = around
+  const targets: Target[] = []
+  // As many connections as there are invocations at once, which the dispatcher limits and may change while it runs.
+  const create = async (described: TargetConfig): Promise<Target> => {
+    const target = await createTarget(described, { logger, cluster })
+    targets.push(target)
+    return target
+  }
   try {
-    return { target, dispatcher: await startDispatcher({ config, target, ...around }) }
+    const target = await create(config.target)
+    const classTargets: Record<string, Target> = {}
+    for (const each of config.priorities) {
+      if (each.target !== undefined) classTargets[each.name] = await create(each.target)
+    }
+    return { targets, dispatcher: await startDispatcher({ config, target, classTargets, ...around }) }
   } catch (error) {
-    await target.close()
+    await closeAll(targets)
     throw error
   }
+}
+
+async function closeAll(targets: readonly Target[]): Promise<void> {
+  await Promise.all(targets.map(target => target.close()))
 }
