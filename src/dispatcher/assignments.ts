@@ -157,9 +157,15 @@ export class Assignments {
   onRecords(chunk: FetchedChunk): void {
     const key = keyOf(chunk)
     const lane = this.#lanes.get(key)
-    if (lane === undefined) return
+    if (lane === undefined) {
+      chunk.lease?.release()
+      return
+    }
     this.#ends.set(key, this.#options.isReadCommitted === true ? chunk.lastStableOffset : chunk.highWatermark)
-    if (chunk.nextOffset === lane.position && chunk.records.length === 0) return
+    if (chunk.nextOffset === lane.position && chunk.records.length === 0) {
+      chunk.lease?.release()
+      return
+    }
     lane.push(chunk)
     if (this.#isBehindEnd(lane, chunk.nextOffset)) this.#options.fetcher.remove(lane.topic, lane.partition)
     this.#options.intake.changed(lane)
@@ -182,6 +188,16 @@ export class Assignments {
     this.#options.logger.error(fields, `records cannot be read, their partition waits: ${messageOf(error)}`)
     this.#options.fetcher.remove(lane.topic, lane.partition)
     this.#refetch(lane, lane.position)
+  }
+
+  /** Fetches the partition of a lane from an offset on, whatever was fetched before. */
+  fetchFrom(lane: AnyLane, offset: bigint): void {
+    const { fetcher, intake } = this.#options
+    const { topic, partition } = lane
+    if (this.#lanes.get(keyOf(lane)) !== lane) return
+    fetcher.remove(topic, partition)
+    fetcher.add({ topic, partition, offset })
+    if (intake.isPaused(lane)) fetcher.pause(topic, partition)
   }
 
   /** A lane's offset, or what goes with it, is to be committed. */

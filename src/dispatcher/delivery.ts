@@ -153,6 +153,7 @@ export class BatchDelivery implements BatchContext {
       const decision = await this.#send(group, slot)
       slot = undefined
       if (decision === undefined) return false
+      if (decision.deadRows.length > 0) this.#state = 'puttingAside'
       if (!(await this.#putAside(decision.deadRows))) return false
       if (settlement.current !== undefined) this.#owner.onProgress?.(this)
       if (decision.waitMs > 0 && settlement.current !== undefined) {

@@ -12,6 +12,7 @@ import type { IntakeDescription, PauseReason } from './intake.ts'
 import type { AnyLane, LaneDescription } from './lane-surroundings.ts'
 import type { MemberLike } from './kafka-side.ts'
 import type { DispatcherTotals } from './meters.ts'
+import type { StationDescription } from './parking/station.ts'
 import type { DispatcherState } from './status.ts'
 
 /** One partition. */
@@ -37,6 +38,8 @@ export interface DispatcherDescription {
   readonly routes: FlowDescription['routes']
   readonly intake: IntakeDescription
   readonly watchdog: WatchdogDescription
+  /** One for each partition that has retry topics: how many keys wait. */
+  readonly retries: readonly StationDescription[]
   readonly totals: DispatcherTotals
   /** Ordered by topic and partition. */
   readonly partitions: readonly PartitionDescription[]

@@ -44,6 +44,8 @@ import type { AnyLane, LaneSurroundings, LaneView } from './lane-surroundings.ts
 import { Lane, type LaneOptions } from './lane.ts'
 import { membershipOf } from './membership-options.ts'
 import { Meters } from './meters.ts'
+import { clashOf, originTopics, type Retries, retriesOf, retryTopicsOf } from './parking/create.ts'
+import type { RetryTopics } from './parking/retry-topics.ts'
 import type { EventOrigin, PayloadLimits } from './payload.ts'
 import { RecordFilter } from './record-filter.ts'
 import { endSift, filterSift, joinSifts } from './sift.ts'
@@ -136,6 +138,11 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Dispa
       `the dead letter topic ${config.deadLetterTopic} is one of the topics of group ${config.groupId}: choose another`
     )
   }
+  const clash = clashOf(retryTopicsOf(config), config)
+  if (clash !== undefined) {
+    const message = `the retry topic ${clash} is one of the topics of group ${config.groupId}, or its dead letter topic`
+    throw new PipelineError('ERR_DISPATCHER_DEAD_LETTER_LOOP', message)
+  }
   const metadata = await kafka.metadata([config.deadLetterTopic])
   const found = metadata.topics.find(topic => topic.topic === config.deadLetterTopic)
   if (found === undefined || found.errorCode !== 0) {
@@ -152,6 +159,7 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Dispa
     kafka,
     origin
   })
+  await runtime.prepare()
   runtime.start()
   return runtime
 }
@@ -186,6 +194,9 @@ class DispatcherRuntime implements Dispatcher {
   readonly #member: MemberLike
   readonly #assignments: Assignments
   readonly #exactlyOnce: ExactlyOnceSurroundings | undefined
+  readonly #topics: RetryTopics | undefined
+  readonly #originOf: (topic: string) => string
+  readonly #retries: Retries | undefined
   readonly #targetName: string
   #state: DispatcherState = 'starting'
   #drained: Promise<void> | undefined
@@ -195,6 +206,9 @@ class DispatcherRuntime implements Dispatcher {
     const { config, kafka, clock = systemClock, random = systemRandom } = options
     this.#config = config
     this.#targetName = options.target.name
+    this.#topics = retryTopicsOf(config)
+    const originOf = originTopics(this.#topics, config.topics)
+    this.#originOf = originOf
     this.#clock = clock
     this.#logger = (options.logger ?? silentLogger).child({ group: config.groupId })
     const logger = this.#logger
@@ -215,7 +229,7 @@ class DispatcherRuntime implements Dispatcher {
     this.#intake = new Intake(
       this.#fetcher,
       { bytesMax: config.bufferBytes, laneBytesMin: 2 * partitionBytesMax },
-      lane => this.#flow.routeOf(lane.topic).name
+      lane => this.#flow.routeOf(originOf(lane.topic)).name
     )
     const flow = this.#flow
     this.#pump = new CommitPump({
@@ -239,26 +253,20 @@ class DispatcherRuntime implements Dispatcher {
       onUnknown: lane => void this.#assignments.resync(lane)
     })
     const arounds = new Map(flow.routes.map(route => [route, this.#surroundings(options, route)]))
-    this.#assignments = new Assignments({
-      settings: config,
-      fetcher: this.#fetcher,
-      intake: this.#intake,
-      pump: this.#pump,
-      listOffsets: questions => kafka.listOffsets(questions),
-      committedOffset: committedOffsetOf(this.#exactlyOnce, kafka, config.groupId),
-      isReadCommitted: config.isolationLevel === 'read_committed',
-      openLane: start => {
-        const around = arounds.get(flow.routeOf(start.topic))
-        invariant(around !== undefined, 'every route has its surroundings')
-        return openLane(config, { ...start, around: endingAt(around, options.endOf?.(start)) })
-      },
-      endOf: options.endOf,
-      meters: this.#meters,
-      clock,
-      logger
-    })
+    const aroundOf = (topic: string): LaneSurroundings => {
+      const around = arounds.get(flow.routeOf(originOf(topic)))
+      invariant(around !== undefined, 'every route has its surroundings')
+      return around
+    }
+    this.#retries = this.#createRetries(options, aroundOf)
+    this.#assignments = this.#createAssignments(options, aroundOf)
     this.#watchdog = this.#createWatchdog()
     this.#observe(options.meter ?? noopMeter)
+  }
+
+  /** Sees to the topics that the dispatcher writes and reads itself. */
+  async prepare(): Promise<void> {
+    await this.#retries?.tiers.ensure(this.#config.topics)
   }
 
   start(): void {
@@ -297,6 +305,7 @@ class DispatcherRuntime implements Dispatcher {
       routes: this.#flow.describe().routes,
       intake: this.#intake.describe(),
       watchdog: this.#watchdog.describe(),
+      retries: this.#retries?.tiers.describe() ?? [],
       totals: this.#meters.totals,
       lanes: assignments.lanes,
       committed: at => assignments.committed(at),
@@ -347,7 +356,7 @@ class DispatcherRuntime implements Dispatcher {
     await this.#exactlyOnce?.transactions.close(TRANSACTIONS_CLOSE_MS)
     // Leaves the group: `revoked` finds no lanes any more.
     await within(this.#clock, LEAVE_MS, this.#member.close())
-    await this.#appender.close(APPENDER_CLOSE_MS)
+    await Promise.all([this.#appender.close(APPENDER_CLOSE_MS), this.#retries?.appender.close(APPENDER_CLOSE_MS)])
     await within(this.#clock, LEAVE_MS, fetcherClosed)
     this.#flow.close()
     this.#state = error === undefined ? 'closed' : 'failed'
@@ -359,6 +368,8 @@ class DispatcherRuntime implements Dispatcher {
       ...options,
       maxBytes: Math.min(16_777_216, Math.max(1_048_576, Math.floor(this.#config.bufferBytes / 16))),
       isReadCommitted: this.#config.isolationLevel === 'read_committed',
+      // Kafka's clients check too (`check.crcs`): what a disk or a network has changed must not be delivered.
+      isCrcChecked: true,
       onRecords: chunk => this.#assignments.onRecords(chunk),
       onPartitionError: failure => this.#assignments.onPartitionError(failure),
       logger: this.#logger
@@ -369,7 +380,6 @@ class DispatcherRuntime implements Dispatcher {
     const { config, origin, transform, random = systemRandom } = options
     const clock = this.#clock
     const logger = this.#logger
-    const appender = this.#appender
     const limits: PayloadLimits = {
       get bytesMax() {
         return batch.bytesMax
@@ -377,7 +387,6 @@ class DispatcherRuntime implements Dispatcher {
       bodyBytesMax: target.bodyBytesMax
     }
     const payload = { ...config.payload, limits, origin }
-    const deadLetters = new DeadLetterWriter({ topic: config.deadLetterTopic, appender, clock, random, logger })
     return {
       groupId: config.groupId,
       target,
@@ -391,7 +400,7 @@ class DispatcherRuntime implements Dispatcher {
       },
       slots,
       workspaces: new WorkspacePool(payload, config.concurrency, target.takesRecords),
-      aside: new DeadLetterAside({ groupId: config.groupId, deadLetters, meters: this.#meters, clock }),
+      aside: this.#createDeadLetters(options),
       sift: config.filters.length === 0 ? undefined : filterSift(new RecordFilter(config.filters)),
       transform: transform === undefined ? undefined : new ModuleTransform({ transform, clock, random, logger }),
       exactlyOnce: this.#exactlyOnce,
@@ -408,11 +417,62 @@ class DispatcherRuntime implements Dispatcher {
     }
   }
 
+  #createAssignments(options: RuntimeOptions, aroundOf: (topic: string) => LaneSurroundings): Assignments {
+    const { config, kafka } = options
+    return new Assignments({
+      settings: config,
+      fetcher: this.#fetcher,
+      intake: this.#intake,
+      pump: this.#pump,
+      listOffsets: questions => kafka.listOffsets(questions),
+      committedOffset: committedOffsetOf(this.#exactlyOnce, kafka, config.groupId),
+      isReadCommitted: config.isolationLevel === 'read_committed',
+      openLane: start => {
+        const tiers = this.#retries?.tiers
+        const around = endingAt(aroundOf(start.topic), options.endOf?.(start))
+        const own = tiers?.station(start)?.surroundings(around) ?? around
+        return tiers?.laneOf(start, start.epoch) ?? openLane(config, { ...start, around: own })
+      },
+      retry: this.#retries?.tiers,
+      endOf: options.endOf,
+      meters: this.#meters,
+      clock: this.#clock,
+      logger: this.#logger
+    })
+  }
+
+  #createRetries(options: RuntimeOptions, aroundOf: (topic: string) => LaneSurroundings): Retries | undefined {
+    const { config, kafka, meter = noopMeter, random = systemRandom } = options
+    const deadLetters = this.#createDeadLetters(options)
+    const fetching = {
+      fetchFrom: (lane: AnyLane, offset: bigint) => this.#assignments.fetchFrom(lane, offset),
+      rest: (lane: AnyLane) => this.#fetcher.remove(lane.topic, lane.partition)
+    }
+    const parts = { config, kafka, deadLetters, aroundOf, fetching, meters: this.#meters, meter }
+    return retriesOf(this.#topics, { ...parts, clock: this.#clock, random, logger: this.#logger })
+  }
+
+  #createDeadLetters({ config, random = systemRandom }: RuntimeOptions): DeadLetterAside {
+    const meters = this.#meters
+    const deadLetters = new DeadLetterWriter({
+      topic: config.deadLetterTopic,
+      appender: this.#appender,
+      tooLarge: config.deadLetters.tooLarge,
+      onReference: () => meters.referenced(),
+      clock: this.#clock,
+      random,
+      logger: this.#logger
+    })
+    return new DeadLetterAside({ groupId: config.groupId, deadLetters, meters, clock: this.#clock })
+  }
+
   #createMember(kafka: KafkaSide, clock: Clock, random: Random): MemberLike {
     const config = this.#config
+    const topics = this.#topics
     return kafka.createMember({
       groupId: config.groupId,
       topics: config.topics,
+      ...(topics === undefined ? {} : { companions: (at: TopicPartition) => topics.companionsOf(at) }),
       ...membershipOf(config),
       clock,
       random,
@@ -449,7 +509,7 @@ class DispatcherRuntime implements Dispatcher {
   }
 
   #watched(lane: AnyLane): WatchedLane {
-    const { target, slots } = this.#flow.routeOf(lane.topic)
+    const { target, slots } = this.#flow.routeOf(this.#originOf(lane.topic))
     return {
       lane,
       isPausedByOperator: this.#intake.isHeld(lane),

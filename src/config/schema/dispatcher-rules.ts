@@ -25,6 +25,14 @@ export function checkDispatcher(
   if (delays.some((delayMs, tier) => tier > 0 && delayMs <= (delays[tier - 1] ?? 0))) {
     report(['dispatcher', 'retry', 'delays'], 'must ascend: each tier waits longer than the one before it')
   }
+  if (delays.length > 0 && dispatcher.order === 'partition' && dispatcher.retry.order === 'key') {
+    // What waits in a retry topic is overtaken by the rest of its partition.
+    const choices = 'choose order: key (or retry.order: none, which keeps no order at all)'
+    report(['dispatcher', 'retry', 'delays'], `keep the order of keys, not that of the partition: ${choices}`)
+  }
+  if (delays.length > 0 && dispatcher.target.type === 'topic' && dispatcher.target.exactlyOnce) {
+    report(['dispatcher', 'retry', 'delays'], 'do not go with target.exactlyOnce: retries would not be in its transaction')
+  }
   checkFlow(dispatcher, report)
   checkTarget(dispatcher.target, ['dispatcher', 'target'], { dispatcher, lambda, report })
   for (const [index, { target }] of dispatcher.priorities.entries()) {

@@ -32,6 +32,11 @@ export const dispatcherErrorCodes = {
       'Choose a dead letter topic outside of `dispatcher.topics`, otherwise every bad record comes back for ever.',
     retriable: false
   },
+  ERR_DISPATCHER_RETRY_TOPICS: {
+    summary: 'Retry topics are missing or have fewer partitions than their origin, and cannot be created.',
+    remedy: 'Run the commands that the message names, or allow the dispatcher to create topics (`retry.createTopics`).',
+    retriable: false
+  },
   ERR_DISPATCHER_GROUP_LOST: {
     summary: 'The dispatcher has ended because its membership in the consumer group has ended.',
     remedy: 'Look at the cause; restart the dispatcher. Offsets of everything it delivered are committed or fenced.',
