@@ -22,7 +22,7 @@ import { Appender } from './appender.ts'
 import type { AppendRecord, DeliveryListener } from './appender-types.ts'
 import type { Cluster } from './cluster.ts'
 import type { OffsetToCommit } from './group-types.ts'
-import { asPipelineError, kafkaError } from './kafka-error.ts'
+import { asPipelineError, KAFKA, kafkaError } from './kafka-error.ts'
 import { TransactionRequests } from './transaction-requests.ts'
 import {
   type TransactionPhase,
@@ -314,12 +314,11 @@ export class TransactionalAppender {
       if (!PipelineError.is(answer)) return answer
       const mayRetry = answer.retriable && !this.#closing.signal.aborted
       if (!mayRetry || this.#clock.monotonicMs() >= (deadlineMs ?? Number.POSITIVE_INFINITY)) {
-        // What was not answered may have been done all the same.
-        if (answer.retriable || answer.kafkaCode === undefined) unsettled?.()
-        else this.#judge(request, answer)
+        if (mayHaveHappened(answer)) unsettled?.()
+        else if (!answer.retriable) this.#judge(request, answer)
         throw answer
       }
-      unsettled?.()
+      if (mayHaveHappened(answer)) unsettled?.()
       if (failures % failuresToLog === 0) this.#logTrouble(request, failures, answer)
       const { retryBackoffMs: initialMs = 20, retryBackoffMaxMs: maxMs = 1_000 } = this.#options
       await sleep(this.#clock, backoffMs({ initialMs, maxMs }, failures, this.#random), this.#closing.signal)
@@ -341,7 +340,8 @@ export class TransactionalAppender {
     if (verdict === 'done') return answer
     if (verdict === 'coordinator') this.#requests.forgetCoordinators()
     const what = `${request} of ${this.#options.transactionalId}`
-    if (verdict === 'fenced') {
+    // With the second protocol, whose transaction was aborted for taking too long hears that there is none.
+    if (verdict === 'fenced' || (request === 'EndTxn' && errorCode === KAFKA.INVALID_TXN_STATE)) {
       const message =
         `${what} was answered ${kafkaErrorName(errorCode)} (${errorCode}): another producer has taken over, ` +
         `or the transaction was open for longer than ${this.#transactionTimeoutMs} ms`
@@ -418,6 +418,11 @@ export class TransactionalAppender {
   #phase(): TransactionPhase {
     return this.#state.phase
   }
+}
+
+/** Whether a request that failed may have been done all the same: it was not answered, or its coordinator went away. */
+function mayHaveHappened({ kafkaCode }: PipelineError): boolean {
+  return kafkaCode === undefined || transactionVerdict(kafkaCode, 'EndTxn') === 'coordinator'
 }
 
 function commitUnknown(transactionalId: string, cause: PipelineError): PipelineError {
