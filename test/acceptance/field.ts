@@ -17,6 +17,8 @@ import { CutNetwork } from '../support/cut-network.ts'
 
 const topic = 'field'
 const groupId = 'g'
+/** Protocol of the members, where a test does not say; `ACCEPTANCE_PROTOCOL=consumer` runs all with the other one. */
+const protocol = process.env['ACCEPTANCE_PROTOCOL'] === 'consumer' ? 'consumer' : 'classic'
 
 /** A record that a target took. */
 export interface Delivery {
@@ -109,7 +111,7 @@ export class Field {
     }
     const dispatcher = await startDispatcher({
       cluster,
-      config: { ...dispatcherConfig({ topic, groupId }), groupProtocol: 'classic', ...config },
+      config: { ...dispatcherConfig({ topic, groupId }), groupProtocol: protocol, ...config },
       target: new ModuleTarget({ name, handler, timeoutMs: 60_000 })
     })
     this.#closers.push(async () => {
