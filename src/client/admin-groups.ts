@@ -1,5 +1,6 @@
 /** Administration of groups: list, describe, delete, their offsets. */
 
+import { backoffMs, isRetriable, sleep } from '../core/index.ts'
 import {
   deleteGroupsApi,
   describeGroupsApi,
@@ -23,19 +24,28 @@ const stableVersion = 7
 /** DescribeGroups reports a group that is not there as an error from version 6 on; version 5 says "Dead". */
 const describeVersionMax = 5
 
-/** All groups of all brokers. */
+/** All groups of all brokers. Each broker knows those that it coordinates: if one goes, all are asked again. */
 export async function listGroups(cluster: Cluster): Promise<ListedGroup[]> {
-  const brokers = (await cluster.metadata([])).brokers
-  const lists = await Promise.all(
-    brokers.map(async ({ nodeId }) => {
-      const answer = await ask(cluster, () => cluster.send(listGroupsApi, {}, { to: { nodeId } }), {
-        codesOf: each => [each.errorCode]
-      })
-      throwKafkaError(answer.errorCode, 'ListGroups')
-      return answer.groups
-    })
-  )
-  return lists.flat().map(({ groupId, protocolType, groupState }) => ({ groupId, protocolType, state: groupState }))
+  const deadlineMs = cluster.clock.monotonicMs() + cluster.requestTimeoutMs
+  for (let failures = 1; ; failures += 1) {
+    try {
+      const { brokers } = await cluster.metadata([])
+      const lists = await Promise.all(brokers.map(({ nodeId }) => listGroupsOf(cluster, nodeId)))
+      return lists.flat()
+    } catch (error) {
+      if (!isRetriable(error) || cluster.clock.monotonicMs() >= deadlineMs) throw error
+    }
+    await sleep(cluster.clock, backoffMs({ initialMs: 50, maxMs: 1_000 }, failures, cluster.random))
+  }
+}
+
+async function listGroupsOf(cluster: Cluster, nodeId: number): Promise<ListedGroup[]> {
+  const answer = await ask(cluster, () => cluster.send(listGroupsApi, {}, { to: { nodeId } }), {
+    codesOf: each => [each.errorCode],
+    isReachRetried: false
+  })
+  throwKafkaError(answer.errorCode, 'ListGroups')
+  return answer.groups.map(({ groupId, protocolType, groupState }) => ({ groupId, protocolType, state: groupState }))
 }
 
 /** Groups with their members, in the order they were named. */

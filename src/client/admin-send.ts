@@ -6,7 +6,7 @@
  * answers so, and offsets are set to a value, not moved by one.
  */
 
-import { backoffMs, sleep } from '../core/index.ts'
+import { backoffMs, isRetriable, sleep } from '../core/index.ts'
 import { isKafkaErrorRetriable } from '../protocol/index.ts'
 import type { Cluster } from './cluster.ts'
 import type { TopicPartition } from './group-types.ts'
@@ -20,21 +20,35 @@ export interface AskOptions<T> {
   readonly codesOf: (answer: T) => readonly number[]
   /** The group whose coordinator is asked, if one is. */
   readonly groupId?: string
+  /** `false` where a broker that cannot be reached is for the caller to judge. Default `true`. */
+  readonly isReachRetried?: boolean
 }
 
 /**
- * Asks until no code in the answer is retriable, or `requestTimeoutMs` has passed: the last answer then stands.
+ * Asks until no code in the answer is retriable, or `requestTimeoutMs` has passed: the last answer then stands. A broker
+ * that cannot be reached, or ends before it answers, is retried as well: by then another one may be in its place. What
+ * it did before it ended is done once more, so that creating a topic may find that it exists.
+ *
+ * @throws PipelineError of the connection, if that is the last word.
  */
 export async function ask<T>(cluster: Cluster, request: () => Promise<T>, options: AskOptions<T>): Promise<T> {
   const deadlineMs = cluster.clock.monotonicMs() + cluster.requestTimeoutMs
+  const isLate = (): boolean => cluster.clock.monotonicMs() >= deadlineMs
   for (let failures = 1; ; failures += 1) {
-    const answer = await request()
-    const retriable = options.codesOf(answer).filter(code => code !== KAFKA.NONE && isKafkaErrorRetriable(code))
-    if (retriable.length === 0 || cluster.clock.monotonicMs() >= deadlineMs) return answer
-    if (options.groupId !== undefined && retriable.some(isCoordinatorMoved)) {
-      cluster.forgetCoordinator('group', options.groupId)
+    try {
+      const answer = await request()
+      const retriable = options.codesOf(answer).filter(code => code !== KAFKA.NONE && isKafkaErrorRetriable(code))
+      if (retriable.length === 0 || isLate()) return answer
+      if (options.groupId !== undefined && retriable.some(isCoordinatorMoved)) {
+        cluster.forgetCoordinator('group', options.groupId)
+      }
+      if (retriable.includes(KAFKA.NOT_CONTROLLER) || retriable.some(isStaleMetadata)) await cluster.refreshMetadata()
+    } catch (error) {
+      if (options.isReachRetried === false || !isRetriable(error) || isLate()) throw error
+      if (options.groupId !== undefined) cluster.forgetCoordinator('group', options.groupId)
+      // The next request says what is wrong if nobody can be reached.
+      await cluster.refreshMetadata().catch(() => undefined)
     }
-    if (retriable.includes(KAFKA.NOT_CONTROLLER) || retriable.some(isStaleMetadata)) await cluster.refreshMetadata()
     await sleep(cluster.clock, backoffMs(backoff, failures, cluster.random))
   }
 }

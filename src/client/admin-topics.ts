@@ -1,11 +1,14 @@
 /** Administration of topics: create, delete, grow, offsets, delete records. */
 
+import { backoffMs, isRetriable, sleep } from '../core/index.ts'
 import {
   createPartitionsApi,
   createTopicsApi,
   deleteRecordsApi,
   type DeleteRecordsResponse,
   deleteTopicsApi,
+  type DeleteTopicsResponse,
+  isKafkaErrorRetriable,
   kafkaErrorName
 } from '../protocol/index.ts'
 import { ask, byLeader, byTopic } from './admin-send.ts'
@@ -50,14 +53,16 @@ export async function createTopics(
 
 /** Deletes topics and their records. */
 export async function deleteTopics(cluster: Cluster, topics: readonly string[]): Promise<AdminResult[]> {
-  const connection = await cluster.connectionTo({ to: 'controller' })
-  const version = connection.versionOf(deleteTopicsApi)
   const { requestTimeoutMs: timeoutMs } = cluster
-  // Version 6 names topics one by one, because it can also name them by id (KIP-516).
-  const request =
-    version >= 6 ? { topics: topics.map(name => ({ name })), timeoutMs } : { topicNames: [...topics], timeoutMs }
-  const send = { to: 'controller', versionMax: version } as const
-  const answer = await ask(cluster, () => cluster.send(deleteTopicsApi, request, send), {
+  const send = async (): Promise<DeleteTopicsResponse> => {
+    const connection = await cluster.connectionTo({ to: 'controller' })
+    const version = connection.versionOf(deleteTopicsApi)
+    // Version 6 names topics one by one, because it can also name them by id (KIP-516).
+    const request =
+      version >= 6 ? { topics: topics.map(name => ({ name })), timeoutMs } : { topicNames: [...topics], timeoutMs }
+    return connection.send(deleteTopicsApi, request, { version })
+  }
+  const answer = await ask(cluster, send, {
     // A topic that is gone is what was asked for: asking again would only wait.
     codesOf: each =>
       each.responses.map(topic => topic.errorCode).filter(code => code !== KAFKA.UNKNOWN_TOPIC_OR_PARTITION)
@@ -89,29 +94,47 @@ export type RecordDeletion = TopicPartition & { readonly beforeOffset: bigint }
 /** Where a partition starts after a deletion. */
 export type DeletedRecords = TopicPartition & { readonly logStartOffset: bigint; readonly errorCode: number }
 
-/** Deletes the records of partitions below an offset. */
+/** Deletes the records of partitions below an offset. Partitions that change their leader meanwhile are followed. */
 export async function deleteRecords(cluster: Cluster, requests: readonly RecordDeletion[]): Promise<DeletedRecords[]> {
-  const leaders = await byLeader(cluster, requests)
-  const answers = await Promise.all([...leaders.values()].map(items => deleteRecordsOf(cluster, items)))
-  return answers.flat()
+  const deadlineMs = cluster.clock.monotonicMs() + cluster.requestTimeoutMs
+  const results = new Map<string, DeletedRecords>()
+  let open = requests
+  for (let failures = 1; ; failures += 1) {
+    const isLast = cluster.clock.monotonicMs() >= deadlineMs
+    const leaders = await byLeader(cluster, open)
+    const rounds = [...leaders].map(([nodeId, items]) => deleteRecordsOf(cluster, { nodeId, items, isLast }))
+    for (const result of (await Promise.all(rounds)).flat()) results.set(placeOf(result), result)
+    open = open.filter(request => {
+      const code = results.get(placeOf(request))?.errorCode
+      return code === undefined || (code !== KAFKA.NONE && isKafkaErrorRetriable(code))
+    })
+    if (open.length === 0 || isLast) return requests.flatMap(request => results.get(placeOf(request)) ?? [])
+    await cluster.refreshMetadata().catch(() => undefined)
+    await sleep(cluster.clock, backoffMs({ initialMs: 50, maxMs: 1_000 }, failures, cluster.random))
+  }
 }
 
-/** @param requests - Partitions of one leader. If it loses them, the next leader of the first one is asked. */
-async function deleteRecordsOf(cluster: Cluster, requests: readonly RecordDeletion[]): Promise<DeletedRecords[]> {
-  const [first] = requests
-  if (first === undefined) return []
-  const topics = [...byTopic(requests)].map(([name, items]) => ({
+function placeOf({ topic, partition }: TopicPartition): string {
+  return `${topic}/${partition}`
+}
+
+/** Asks one leader, once. Nothing if it cannot be reached, unless this is the last time. */
+async function deleteRecordsOf(
+  cluster: Cluster,
+  { nodeId, items, isLast }: { nodeId: number; items: readonly RecordDeletion[]; isLast: boolean }
+): Promise<DeletedRecords[]> {
+  const topics = [...byTopic(items)].map(([name, each]) => ({
     name,
-    partitions: items.map(({ partition, beforeOffset }) => ({ partitionIndex: partition, offset: beforeOffset }))
+    partitions: each.map(({ partition, beforeOffset }) => ({ partitionIndex: partition, offset: beforeOffset }))
   }))
   const request = { topics, timeoutMs: cluster.requestTimeoutMs }
-  const send = async (): Promise<DeleteRecordsResponse> => {
-    const nodeId = await cluster.leaderOf(first.topic, first.partition)
-    return cluster.send(deleteRecordsApi, request, { to: { nodeId } })
+  let answer: DeleteRecordsResponse
+  try {
+    answer = await cluster.send(deleteRecordsApi, request, { to: { nodeId } })
+  } catch (error) {
+    if (isLast || !isRetriable(error)) throw error
+    return []
   }
-  const answer = await ask(cluster, send, {
-    codesOf: each => each.topics.flatMap(topic => topic.partitions.map(partition => partition.errorCode))
-  })
   return answer.topics.flatMap(topic =>
     topic.partitions.map(({ partitionIndex, lowWatermark, errorCode }) => ({
       topic: topic.name,
