@@ -30,6 +30,7 @@ import {
   saslHandshakeApi
 } from '../protocol/index.ts'
 import { type Logger, silentLogger } from '../telemetry/index.ts'
+import { AnswerMemory } from './answer-memory.ts'
 import type { ConnectionSettings, SaslOptions, TlsOptions } from './cluster-options.ts'
 import { KAFKA, throwKafkaError } from './kafka-error.ts'
 import { RequestPipeline } from './request-pipeline.ts'
@@ -242,21 +243,28 @@ export class Connection {
   #connect(): Promise<void> {
     const { host, port, tls } = this.#options
     return new Promise((resolve, reject) => {
-      const isTls = tls !== undefined && tls !== false
-      const socket = isTls ? connectTls(tlsOptions(host, port, tls)) : connectPlain({ host, port })
-      this.#socket = socket
-      socket.setNoDelay(true)
-      socket.setKeepAlive(true, keepAliveDelayMs)
-      const assembler = new ResponseAssembler(this.#options.responseBytesMax ?? RESPONSE_BYTES_MAX_DEFAULT, payload =>
-        this.#pipeline.receive(payload)
-      )
-      socket.on('data', (chunk: Buffer) => {
+      const assembler = this.#assembler()
+      const take = (consume: () => void): void => {
         try {
-          if (this.isOpen) assembler.push(chunk)
+          if (this.isOpen) consume()
         } catch (error) {
           this.#end(PipelineError.is(error) ? error : disconnected(this.#peer, error))
         }
-      })
+      }
+      const isTls = tls !== undefined && tls !== false
+      // A plain socket reads into the answers themselves; one of TLS has chunks of its own, as it decrypts them.
+      const onread = {
+        buffer: () => assembler.target(),
+        callback: (byteCount: number, bytes: Uint8Array) => {
+          take(() => assembler.advance(bytes as Buffer, byteCount))
+          return true
+        }
+      }
+      const socket = isTls ? connectTls(tlsOptions(host, port, tls)) : connectPlain({ host, port, onread })
+      this.#socket = socket
+      socket.setNoDelay(true)
+      socket.setKeepAlive(true, keepAliveDelayMs)
+      if (isTls) socket.on('data', (chunk: Buffer) => take(() => assembler.push(chunk)))
       let isReady = false
       const onEnd = (cause: unknown): void => {
         const error = isReady ? disconnected(this.#peer, cause) : connectFailed(this.#peer, messageOf(cause), cause)
@@ -270,6 +278,15 @@ export class Connection {
       socket.on('error', onEnd)
       socket.on('close', () => onEnd(new Error('the broker closed the connection')))
     })
+  }
+
+  #assembler(): ResponseAssembler {
+    const memory = new AnswerMemory()
+    return new ResponseAssembler(
+      this.#options.responseBytesMax ?? RESPONSE_BYTES_MAX_DEFAULT,
+      payload => this.#pipeline.receive(payload),
+      length => memory.take(length)
+    )
   }
 
   /** ApiVersions version 3, or what a broker that knows only older ones (error 35, always in version 0) offers. */

@@ -7,6 +7,7 @@
 
 import { backoffMs, PipelineError, sleep } from '../core/index.ts'
 import { fetchApi, type FetchResponse, type FetchResponsePartitionData, ZERO_UUID } from '../protocol/index.ts'
+import { type Lease, leaseOf } from './answer-memory.ts'
 import { FetchSession, type SessionPartition, type SessionRequest } from './fetch-session.ts'
 import { cutRecords } from './fetched-records.ts'
 import { type FetchPartition, partitionKey } from './fetch-partition.ts'
@@ -138,7 +139,11 @@ export class FetchLoop {
       signal: this.#closing.signal
     })
     if (this.#closing.signal.aborted || !this.#accept(answer)) return
+    // Held here until all partitions have theirs: the first might be through with its part before.
+    const lease = leaseIn(answer)
+    lease?.retain()
     this.#handle(answer, asked)
+    lease?.release()
   }
 
   /** A paused partition that is resumed must not wait for the long poll of the others: then polls are short. */
@@ -227,6 +232,7 @@ export class FetchLoop {
     }
     try {
       const chunks = this.#chunks(state, data, data.records)
+      for (const { lease } of chunks) lease?.retain()
       state.offset = chunks.at(-1)?.nextOffset ?? state.offset
       this.#host.received(state, chunks)
     } catch (error) {
@@ -243,15 +249,25 @@ export class FetchLoop {
       isCrcChecked,
       what: `${state.topic}-${state.partition}`
     })
+    const lease = leaseOf(records)
     return runs.map(run => ({
       topic: state.topic,
       partition: state.partition,
       ...run,
+      ...(lease === undefined ? {} : { lease }),
       highWatermark: data.highWatermark,
       lastStableOffset: data.lastStableOffset < 0n ? data.highWatermark : data.lastStableOffset,
       logStartOffset: data.logStartOffset
     }))
   }
+}
+
+/** The lease of the memory that an answer lies in. */
+function leaseIn(answer: FetchResponse): Lease | undefined {
+  for (const { partitions } of answer.responses) {
+    for (const { records } of partitions) if (records !== null) return leaseOf(records)
+  }
+  return undefined
 }
 
 function sessionPartition(state: FetchPartition, offset: bigint): SessionPartition {

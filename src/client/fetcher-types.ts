@@ -2,6 +2,7 @@
 
 import type { Clock, PipelineError, Random } from '../core/index.ts'
 import type { Logger } from '../telemetry/index.ts'
+import type { Lease } from './answer-memory.ts'
 import type { Cluster } from './cluster.ts'
 
 /**
@@ -18,6 +19,11 @@ export interface FetchedChunk {
    * committed, are already left out; it is empty if nothing else was there. Treat as read-only.
    */
   readonly records: Buffer
+  /**
+   * The records lie in lent memory, and whoever takes the chunk is one of its holders: `release` when the records are
+   * needed no more and their memory is used again. Not to do so costs time, not correctness.
+   */
+  readonly lease?: Lease
   /** Offset from which the fetch goes on: everything below has been handed out, or was not for us. */
   readonly nextOffset: bigint
   readonly highWatermark: bigint

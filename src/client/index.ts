@@ -33,6 +33,7 @@ export type {
   TopicMetadata
 } from './cluster-options.ts'
 export { Fetcher } from './fetcher.ts'
+export type { Lease } from './answer-memory.ts'
 export type { FetchedChunk, FetcherOptions, FetchPartitionError } from './fetcher-types.ts'
 export { GroupMember } from './group-member.ts'
 export type {

@@ -198,7 +198,11 @@ export class Lane implements AnyLane, DeliveryOwner {
       this.#tracker.finish(this.#range)
       this.#beyond.forget(this.committable)
       this.around.onMoved(this)
-    } else this.#settle(delivery)
+    } else {
+      this.#settle(delivery)
+      // What was begun and not ended may still look at the records.
+      workspace.table.abandon()
+    }
     workspaces.release(workspace)
   }
 

@@ -10,7 +10,7 @@
  * are let go when the last record in them has left.
  */
 
-import type { FetchedChunk } from '../client/index.ts'
+import type { FetchedChunk, Lease } from '../client/index.ts'
 import { invariant, PipelineError } from '../core/index.ts'
 import { batchSizeAt, isLogAppendTime, readBatchHeader, RecordCursor } from '../protocol/index.ts'
 import type { RowSift } from './lane-surroundings.ts'
@@ -19,11 +19,15 @@ import type { RecordTable } from './record-table.ts'
 
 interface HeldChunk {
   records: Buffer
+  /** Lent memory that the records lie in. */
+  readonly lease: Lease | undefined
   readonly nextOffset: bigint
   readonly arrivedMs: number
   /** Bytes whose batch headers have been counted. */
   countedBytes: number
 }
+
+type PushedChunk = Pick<FetchedChunk, 'records' | 'nextOffset' | 'lease'>
 
 /** A record that cannot be delivered at all. */
 export interface UndeliverableRow {
@@ -107,15 +111,18 @@ export class PartitionBuffer {
   }
 
   /** Adds a chunk, which begins where the last one ended. */
-  push(chunk: Pick<FetchedChunk, 'records' | 'nextOffset'>, nowMs: number): void {
-    const records = owned(chunk.records)
-    this.#chunks.push({ records, nextOffset: chunk.nextOffset, arrivedMs: nowMs, countedBytes: 0 })
+  push({ records: lent, lease, nextOffset }: PushedChunk, nowMs: number): void {
+    const records = owned(lent)
+    const isLent = records === lent
+    if (!isLent) lease?.release()
+    this.#chunks.push({ records, lease: isLent ? lease : undefined, nextOffset, arrivedMs: nowMs, countedBytes: 0 })
     this.#bytes += records.length
   }
 
   /** Drops everything that is held. */
   clear(): void {
     this.#cursor.reset(NOTHING)
+    for (const { lease } of this.#chunks.slice(this.#head)) lease?.release()
     this.#chunks = []
     this.#head = 0
     this.#bytes = 0
@@ -164,6 +171,7 @@ export class PartitionBuffer {
   #fillFromChunk(sink: BatchSink, filled: Filling): boolean {
     const chunk = this.#chunks[this.#head]
     if (chunk === undefined) return false
+    if (chunk.lease !== undefined) sink.table.hold(chunk.lease)
     if (!this.#isOpen) {
       this.#cursor.reset(chunk.records)
       this.#isOpen = true
@@ -290,6 +298,7 @@ export class PartitionBuffer {
     this.#cursor.reset(NOTHING)
     this.#head += 1
     this.#bytes -= chunk.records.length
+    chunk.lease?.release()
     if (this.#head > 16 && this.#head * 2 > this.#chunks.length) {
       this.#chunks = this.#chunks.slice(this.#head)
       this.#head = 0
@@ -317,6 +326,8 @@ export class PartitionBuffer {
 }
 
 const NOTHING = Buffer.alloc(0)
+/** A partition keeps at most so many times its own bytes alive. */
+const SHARE_MAX = 4
 /** Where as many records in a row need a closer look, so will the rest of their record batch. */
 const RUN_MISSES_MAX = 2
 
@@ -330,7 +341,7 @@ function isFull({ table, recordsMax }: BatchSink, { droppedCount }: Filling): bo
  * keep the bytes of all the others alive. So a small part of a large answer gets memory of its own.
  */
 function owned(records: Buffer): Buffer {
-  if (records.length * 2 >= records.buffer.byteLength) return records
+  if (records.length * SHARE_MAX >= records.buffer.byteLength) return records
   const copy = Buffer.allocUnsafeSlow(records.length)
   records.copy(copy)
   return copy

@@ -7,7 +7,7 @@
  * Offsets are held as distances from the first one: int64 does not fit a number.
  */
 
-import type { AppendHeader } from '../client/index.ts'
+import type { AppendHeader, Lease } from '../client/index.ts'
 import type { RecordCursor } from '../protocol/index.ts'
 import { type ContentPlace, layOut, type RecordContent } from './record-place.ts'
 
@@ -41,6 +41,7 @@ export class RecordTable {
   #baseNumber = 0
   #isBaseSafe = true
   readonly #sources: Buffer[] = []
+  readonly #leases: Lease[] = []
   #isLogAppendTime: boolean[] = []
   #source: Int32Array
   #offsetDelta: Float64Array
@@ -61,8 +62,22 @@ export class RecordTable {
     return this.#count
   }
 
+  /** Keeps lent memory that rows are about to lie in, until the table is emptied. */
+  hold(lease: Lease): void {
+    if (this.#leases.at(-1) === lease) return
+    lease.retain()
+    this.#leases.push(lease)
+  }
+
+  /** Leaves lent memory to those who may still read it, for good. */
+  abandon(): void {
+    this.#leases.length = 0
+  }
+
   /** Empties the table; distances of offsets count from `baseOffset` on. */
   reset(baseOffset: bigint): void {
+    for (const lease of this.#leases) lease.release()
+    this.#leases.length = 0
     this.#count = 0
     this.#sources.length = 0
     this.#isLogAppendTime.length = 0

@@ -82,6 +82,8 @@ export class WorkspacePool {
 
   /** Gives it back. The table must not be read any more. */
   release(workspace: Workspace): void {
+    // A target that takes records may keep them beyond its answer.
+    if (this.#takesRecords || workspace.isShared) workspace.table.abandon()
     // The buffers behind the rows are of no use now: do not keep them alive.
     workspace.table.reset(0n)
     const isUsual = workspace.encoder.capacity <= 2 * this.#payload.limits.bytesMax

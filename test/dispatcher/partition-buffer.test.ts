@@ -192,6 +192,36 @@ test('whatever the chunks, limits and gaps, every record leaves once and in orde
   }
 })
 
+test('lent memory is held by the buffer until the chunk has left, and by the table until it is emptied', () => {
+  const buffer = new PartitionBuffer(0n)
+  const sink = sinkOf({ recordsMax: 2 })
+  let holders = 1
+  const lease = { retain: () => void (holders += 1), release: () => void (holders -= 1) }
+  // Not a part of Node's own pool: a small part of something large is copied.
+  const lent = (from: number, count: number) => {
+    const chunk = chunkOf(BigInt(from), numbers(from, count))
+    const records = Buffer.allocUnsafeSlow(chunk.records.length)
+    chunk.records.copy(records)
+    return { ...chunk, records, lease }
+  }
+  buffer.push(lent(0, 3), 0)
+  fillNext(buffer, sink)
+  assert.equal(holders, 2)
+  const other = sinkOf()
+  fillNext(buffer, other)
+  assert.equal(buffer.isEmpty, true)
+  assert.equal(holders, 2)
+  sink.table.reset(0n)
+  assert.equal(holders, 1)
+  other.table.abandon()
+  other.table.reset(0n)
+  assert.equal(holders, 1) // for good: nobody may write there
+  holders = 1
+  buffer.push(lent(3, 1), 0)
+  buffer.clear()
+  assert.equal(holders, 0)
+})
+
 test('one record per batch is walked as well as many', () => {
   const buffer = new PartitionBuffer(0n)
   const batches = Array.from({ length: 30 }, (_, index) => {
