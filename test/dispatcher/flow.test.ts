@@ -111,6 +111,75 @@ test('a partition that leaves gives its bytes back and is never resumed', () => 
   assert.equal(intake.totalBytes, 100_000)
 })
 
+test('a partition that an operator pauses rests whatever it has, also when it comes again, until it is resumed', () => {
+  const { intake, log, lane, hold } = intakeOf(8 * MIB)
+  const [a, b] = [lane(0), lane(1)]
+  intake.add(a)
+  intake.hold(a)
+  intake.hold(b) // not here yet
+  assert.deepEqual(log, ['pause t-0'])
+  hold(a, 1000)
+  hold(a, 0)
+  intake.setTargetDown(true)
+  intake.setTargetDown(false)
+  intake.add(b)
+  assert.deepEqual(log, ['pause t-0', 'pause t-1'])
+  assert.deepEqual([intake.reasonOf(a), intake.reasonOf(b)], ['operator', 'operator'])
+  intake.remove(a)
+  const again = lane(0)
+  intake.add(again)
+  assert.equal(intake.isPaused(again), true)
+  intake.unhold(again)
+  intake.unhold(b)
+  assert.deepEqual(log.slice(2), ['pause t-0', 'resume t-0', 'resume t-1'])
+})
+
+test('what an operator resumes still rests for a full buffer or a target that is down', () => {
+  const { intake, log, lane, hold } = intakeOf(8 * MIB)
+  const [a, b] = [lane(0), lane(1)]
+  intake.add(a)
+  intake.add(b)
+  intake.hold(a)
+  hold(a, 5 * MIB)
+  intake.unhold(a)
+  assert.equal(intake.reasonOf(a), 'partitionBuffer')
+  hold(b, 1000)
+  intake.setTargetDown(true)
+  intake.hold(b)
+  intake.unhold(b)
+  assert.equal(intake.reasonOf(b), 'targetDown')
+  assert.deepEqual(
+    intake.describe().paused.map(({ partition, reason }) => [partition, reason]),
+    [
+      [0, 'partitionBuffer'],
+      [1, 'targetDown']
+    ]
+  )
+  assert.ok(log.length > 0)
+})
+
+test('a target that is down rests its own partitions and no others', () => {
+  const log: string[] = []
+  const fetcher = {
+    pause: (topic: string) => void log.push(`pause ${topic}`),
+    resume: (topic: string) => void log.push(`resume ${topic}`)
+  }
+  const lanes = ['mails', 'orders'].map(topic => ({
+    topic,
+    partition: 0,
+    bufferedBytes: 1000,
+    onPause: () => undefined
+  }))
+  const intake = new Intake(fetcher, { bytesMax: 8 * MIB, laneBytesMin: MIB }, lane => lane.topic)
+  for (const each of lanes) intake.add(each)
+  for (const each of lanes) intake.changed(each)
+  intake.setTargetDown(true, 'mails')
+  for (const each of lanes) intake.changed(each)
+  assert.deepEqual(log, ['pause mails'])
+  intake.setTargetDown(false, 'mails')
+  assert.deepEqual(log, ['pause mails', 'resume mails'])
+})
+
 interface Request {
   offsets: readonly OffsetToCommit[]
   succeed(): void
