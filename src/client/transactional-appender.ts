@@ -420,9 +420,10 @@ export class TransactionalAppender {
   }
 }
 
-/** Whether a request that failed may have been done all the same: it was not answered, or its coordinator went away. */
+/** Whether a request that failed may have been done all the same: it was not answered, or not clearly. */
 function mayHaveHappened({ kafkaCode }: PipelineError): boolean {
-  return kafkaCode === undefined || transactionVerdict(kafkaCode, 'EndTxn') === 'coordinator'
+  const isUnclear = kafkaCode === undefined || kafkaCode === KAFKA.UNKNOWN_SERVER_ERROR
+  return isUnclear || transactionVerdict(kafkaCode, 'EndTxn') === 'coordinator'
 }
 
 function commitUnknown(transactionalId: string, cause: PipelineError): PipelineError {
