@@ -119,7 +119,7 @@ export class ConsumerMemberState {
 
   /** Whether the coordinator should hear something before the next heartbeat is due. */
   hasNews(owned: readonly TopicIdPartition[]): boolean {
-    return this.#told?.ownedText !== textOf(owned) || this.#told.topicsText !== this.#topics.join()
+    return this.#told?.ownedText !== textOf(this.#listed(owned)) || this.#told.topicsText !== this.#topics.join()
   }
 
   /** What to give back, and what to take over. */
@@ -140,7 +140,8 @@ export class ConsumerMemberState {
   heartbeat(owned: readonly TopicIdPartition[]): HeartbeatToSend {
     const { instanceId, rackId, rebalanceTimeoutMs, serverAssignor } = this.#options
     const isFull = this.#told === undefined
-    const ownedText = textOf(owned)
+    const listed = this.#listed(owned)
+    const ownedText = textOf(listed)
     const topicsText = this.#topics.join()
     return {
       fields: {
@@ -149,7 +150,7 @@ export class ConsumerMemberState {
         instanceId,
         ...(isFull ? { rackId, rebalanceTimeoutMs, serverAssignor } : {}),
         ...(isFull || this.#told?.topicsText !== topicsText ? { subscribedTopicNames: this.#topics } : {}),
-        ...(isFull || this.#told?.ownedText !== ownedText ? { topicPartitions: groupById(owned) } : {})
+        ...(isFull || this.#told?.ownedText !== ownedText ? { topicPartitions: groupById(listed) } : {})
       },
       membership: this.#membership,
       ownedText,
@@ -184,6 +185,16 @@ export class ConsumerMemberState {
     this.#epoch = 0
     this.#target.clear()
     this.#told = undefined
+  }
+
+  /**
+   * What a heartbeat lists: what is owned, and what may be at any moment while the heartbeat is on its way. A list
+   * without the latter could give a partition to somebody else that is just being taken over here.
+   */
+  #listed(owned: readonly TopicIdPartition[]): TopicIdPartition[] {
+    const listed = new Map(this.#target)
+    for (const partition of owned) listed.set(keyOf(partition), partition)
+    return [...listed.values()]
   }
 
   #verdict(code: number): Exclude<HeartbeatOutcome['kind'], 'member'> {

@@ -44,8 +44,11 @@ const leaveForAMomentEpoch = -2
 const askTimeoutMs = 1_000
 /** How often a member that retires asks who knows of it, in milliseconds. */
 const noticePollMs = 50
-/** Longest wait for them beyond a heartbeat interval, in milliseconds. */
-const noticeMarginMs = 250
+/**
+ * Longest wait for them beyond a heartbeat interval, in milliseconds: coordinators make an assignment once a second at
+ * most (`group.consumer.assignment.interval.ms`).
+ */
+const noticeMarginMs = 1_250
 /** Time beyond the session timeout after which an instance id counts as another running member's, in milliseconds. */
 const unreleasedMarginMs = 10_000
 /** The member, its epoch or its group is not there any more. */
@@ -362,7 +365,10 @@ export class ConsumerMember implements Membership {
       const group = await this.#requests.memberEpochs(timeoutMs)
       if (group === undefined) return undefined
       const others = group.members.filter(({ memberId }) => memberId !== this.#core.memberId)
-      const isInformed = others.every(({ memberEpoch }) => memberEpoch >= group.assignmentEpoch)
+      const { groupEpoch, assignmentEpoch } = group
+      // A coordinator may take what is not subscribed to any more away before it has planned who gets it.
+      const isInformed =
+        assignmentEpoch >= groupEpoch && others.every(({ memberEpoch }) => memberEpoch >= assignmentEpoch)
       return { count: others.length, isInformed }
     } catch (error) {
       this.#options.logger.debug({ reason: messageOf(error) }, 'the group cannot be described')

@@ -18,6 +18,15 @@ export interface GroupMemberEpoch {
   readonly memberEpoch: number
 }
 
+/** How far a group is. */
+export interface GroupEpochs {
+  /** Grows when members or topics change. */
+  readonly groupEpoch: number
+  /** Group epoch of the newest assignment: lower while a new one is due. */
+  readonly assignmentEpoch: number
+  readonly members: readonly GroupMemberEpoch[]
+}
+
 /** Talks to the coordinator of one consumer group. */
 export class ConsumerRequests extends GroupRequests {
   /** Says and asks in one: the only request of the protocol. */
@@ -29,12 +38,10 @@ export class ConsumerRequests extends GroupRequests {
   }
 
   /** The epochs of all members; `undefined` if the coordinator does not tell. */
-  async memberEpochs(
-    timeoutMs: number
-  ): Promise<{ readonly assignmentEpoch: number; readonly members: readonly GroupMemberEpoch[] } | undefined> {
+  async memberEpochs(timeoutMs: number): Promise<GroupEpochs | undefined> {
     const answer = await this.send(consumerGroupDescribeApi, { groupIds: [this.options.groupId] }, { timeoutMs })
     const [group] = answer.groups
     if (group?.errorCode !== KAFKA.NONE) return undefined
-    return { assignmentEpoch: group.assignmentEpoch, members: group.members }
+    return group
   }
 }

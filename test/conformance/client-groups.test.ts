@@ -30,11 +30,13 @@ test('cooperative members share the partitions evenly, and only those that move 
 
   const first = new TestMember(t, options, watch)
   await watch.until(() => first.held.size === 6)
+  // In several calls, if the leaders of the partitions of a new topic are not all known yet.
+  first.calls.length = 0
   const second = new TestMember(t, options, watch)
   await watch.until(() => isShared([first, second], 6))
 
   assert.equal(first.member.assignor, 'cooperative-sticky')
-  assert.deepEqual(first.calls, ['assigned 0,1,2,3,4,5', 'revoking 0,1,2', 'revoked 0,1,2'])
+  assert.deepEqual(first.calls, ['revoking 0,1,2', 'revoked 0,1,2'])
   assert.deepEqual(second.calls, ['assigned 0,1,2'])
   await first.member.close()
   await watch.until(() => second.held.size === 6)
