@@ -45,6 +45,8 @@ export interface StationOfLane {
   putForeign(entries: readonly RetryEntry[], tier: RetryTier, signal: AbortSignal): Promise<boolean>
   /** The lane knows all keys that wait in its partition. */
   scanned(stage: number): void
+  /** Resolves once all lanes do, or the partition is given back. */
+  readonly ready: Promise<void>
 }
 
 /** Fetching as a retry lane steers it. */
@@ -213,8 +215,10 @@ export class RetryLane implements AnyLane {
       while (this.#isScanning && !this.#stopping.signal.aborted) await this.#sleep(undefined)
       if (!this.#stopping.signal.aborted) {
         station.scanned(tier.stage)
-        if (isRead) this.#fetchFrom(start.offset)
+        // What waits in a later stage decides what may be sent from this one.
+        await station.ready
       }
+      if (isRead && !this.#stopping.signal.aborted) this.#fetchFrom(start.offset)
       while (await this.#untilDue()) {
         // Needs no room in flight: batches that wait for keys to be done hold theirs meanwhile, and this is how they are.
         const { topic, partition } = station
