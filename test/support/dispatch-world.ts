@@ -31,6 +31,8 @@ export interface GroupPlan {
   readonly groupId: string
   readonly order: 'partition' | 'key'
   readonly members: number
+  /** Settings of its dispatchers, on top of ours. */
+  readonly config?: Partial<MemberProgramOptions['config']>
 }
 
 /** What becomes of the records. */
@@ -39,8 +41,6 @@ export interface WorldPlan {
   /** Records per second. */
   readonly rate: number
   readonly partitions: number
-  /** Settings of every dispatcher, on top of ours. */
-  readonly config?: Partial<MemberProgramOptions['config']>
 }
 
 /** What the audit says, and what it cannot know. */
@@ -187,8 +187,8 @@ export class DispatchWorld {
         concurrency: 12,
         breaker: { openMs: 200 },
         retry: { initialMs: 50, maxMs: 500 },
-        ...(group.order === 'partition' ? {} : { order: group.order }),
-        ...this.#plan.config
+        order: group.order,
+        ...group.config
       }
     })
     this.members.push(member)
