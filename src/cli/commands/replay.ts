@@ -106,16 +106,18 @@ async function run(plan: ReplayPlan, around: Surroundings): Promise<number> {
   const live = dispatcherWithEndpoint(pipeline)
   if (live === undefined) return EXIT.config
   const topics = [...new Set(plan.partitions.map(({ topic }) => topic))]
-  // A static member's id belongs to the live group; what retention has taken is no reason to jump to the end.
+  // A static member's id and transactional ids belong to the live group; what retention has taken is no reason to jump
+  // to the end.
   const config = {
     ...live,
     groupId: plan.groupId,
     topics,
     groupInstanceId: undefined,
+    target: live.target.type === 'topic' ? { ...live.target, transactionalIdPrefix: undefined } : live.target,
     autoOffsetReset: 'earliest' as const
   }
   await applyReplay(admin, plan)
-  const target = await createTarget(config.target, { logger, concurrency: config.concurrency })
+  const target = await createTarget(config.target, { logger, concurrency: config.concurrency, cluster })
   const stop = new AbortController()
   const onSignal = (): void => {
     stop.abort()
