@@ -66,8 +66,8 @@ export class AnswerMemory {
   readonly #free: Buffer[] = []
   #freeBytes = 0
 
-  /** @param freeBytesMax - Most bytes kept while nobody needs them. Default 8 MiB. */
-  constructor(freeBytesMax = 8_388_608) {
+  /** @param freeBytesMax - Most bytes kept while nobody needs them. Default 4 MiB. */
+  constructor(freeBytesMax = 4_194_304) {
     this.#freeBytesMax = freeBytesMax
   }
 

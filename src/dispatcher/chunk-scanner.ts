@@ -13,6 +13,8 @@ import type { FetchedChunk } from '../client/index.ts'
 import { invariant, PipelineError } from '../core/index.ts'
 import { isLogAppendTime, RecordCursor } from '../protocol/index.ts'
 
+type PushedChunk = Pick<FetchedChunk, 'records' | 'nextOffset' | 'lease'>
+
 interface WaitingChunk {
   readonly records: Buffer
   readonly nextOffset: bigint
@@ -75,8 +77,10 @@ export class ChunkScanner {
   }
 
   /** Adds a chunk, which begins where the last one ended. */
-  push({ records, nextOffset }: Pick<FetchedChunk, 'records' | 'nextOffset'>, nowMs: number): void {
+  push({ records, nextOffset, lease }: PushedChunk, nowMs: number): void {
     const chunk = { records: withMemoryOfItsOwn(records), nextOffset, arrivedMs: nowMs }
+    // Lent memory that is kept is not given back: windows hold on to records for long, and the collector takes it.
+    if (chunk.records !== records) lease?.release()
     this.#chunks.push(chunk)
     this.#waitingBytes += chunk.records.length
   }

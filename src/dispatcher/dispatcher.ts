@@ -32,6 +32,7 @@ import type { BreakerState } from './breaker.ts'
 import { CommitPump } from './commit-pump.ts'
 import { describeDispatcher, type DispatcherDescription } from './describe.ts'
 import { DeadLetterAside, DeadLetterWriter } from './dead-letters.ts'
+import type { DrainReport } from './drain-report.ts'
 import type { ExactlyOnceSurroundings } from './exactly-once.ts'
 import { committedOffsetOf, exactlyOnceOf } from './exactly-once-parts.ts'
 import { FlowControl, type Route } from './flow/flow-control.ts'
@@ -46,6 +47,7 @@ import { membershipOf } from './membership-options.ts'
 import { Meters } from './meters.ts'
 import { clashOf, originTopics, type Retries, retriesOf, retryTopicsOf } from './parking/create.ts'
 import type { RetryTopics } from './parking/retry-topics.ts'
+import { SHARED_PARTITIONS_MAX } from './partition-buffer.ts'
 import type { EventOrigin, PayloadLimits } from './payload.ts'
 import { RecordFilter } from './record-filter.ts'
 import { endSift, filterSift, joinSifts } from './sift.ts'
@@ -85,7 +87,7 @@ export interface Dispatcher {
    *
    * @param deadlineMs - Longest wait for batches in flight, in milliseconds. Default `drainMs` of the configuration.
    */
-  drain(deadlineMs?: number): Promise<void>
+  drain(deadlineMs?: number): Promise<DrainReport>
   /** Stops without waiting for batches in flight: they will be delivered again. Idempotent. */
   close(): Promise<void>
   /**
@@ -199,7 +201,7 @@ class DispatcherRuntime implements Dispatcher {
   readonly #retries: Retries | undefined
   readonly #targetName: string
   #state: DispatcherState = 'starting'
-  #drained: Promise<void> | undefined
+  #drained: Promise<DrainReport> | undefined
   #end: (error: PipelineError | undefined) => void = () => undefined
 
   constructor(options: RuntimeOptions) {
@@ -334,17 +336,18 @@ class DispatcherRuntime implements Dispatcher {
     this.#logger.info({ topic, partition }, 'a partition was resumed by an operator')
   }
 
-  drain(deadlineMs = this.#config.drainMs): Promise<void> {
+  drain(deadlineMs = this.#config.drainMs): Promise<DrainReport> {
     this.#drained ??= this.#drain(deadlineMs)
     return this.#drained
   }
 
-  close(): Promise<void> {
+  async close(): Promise<void> {
     this.#assignments.abort()
-    return this.drain(0)
+    await this.drain(0)
   }
 
-  async #drain(deadlineMs: number, error?: PipelineError): Promise<void> {
+  async #drain(deadlineMs: number, error?: PipelineError): Promise<DrainReport> {
+    const unfinishedBefore = this.#assignments.unfinishedCount
     this.#state = 'draining'
     this.#watchdog.close()
     // While the group plans without this member, its partitions go on: what others take over is drained one by one.
@@ -361,12 +364,15 @@ class DispatcherRuntime implements Dispatcher {
     this.#flow.close()
     this.#state = error === undefined ? 'closed' : 'failed'
     this.#end(error)
+    const unfinishedPartitions = this.#assignments.unfinishedCount - unfinishedBefore
+    return { isComplete: unfinishedPartitions === 0, unfinishedPartitions }
   }
 
   #createFetcher(kafka: KafkaSide, options: { partitionBytesMax: number; clock: Clock; random: Random }): FetcherLike {
     return kafka.createFetcher({
       ...options,
-      maxBytes: Math.min(16_777_216, Math.max(1_048_576, Math.floor(this.#config.bufferBytes / 16))),
+      // No more than a partition may keep alive beside its own records: an answer is shared, not copied.
+      maxBytes: SHARED_PARTITIONS_MAX * options.partitionBytesMax,
       isReadCommitted: this.#config.isolationLevel === 'read_committed',
       // Kafka's clients check too (`check.crcs`): what a disk or a network has changed must not be delivered.
       isCrcChecked: true,
@@ -590,5 +596,5 @@ function endingAt(around: LaneSurroundings, end: bigint | undefined): LaneSurrou
  * when a pause comes is little.
  */
 function partitionBytes({ bufferBytes }: DispatcherConfig): number {
-  return Math.min(1_048_576, Math.max(65_536, Math.floor(bufferBytes / 128)))
+  return Math.min(1_048_576, Math.max(131_072, Math.floor(bufferBytes / 64)))
 }

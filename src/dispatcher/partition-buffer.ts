@@ -326,8 +326,11 @@ export class PartitionBuffer {
 }
 
 const NOTHING = Buffer.alloc(0)
-/** A partition keeps at most so many times its own bytes alive. */
-const SHARE_MAX = 4
+/**
+ * A partition that holds a part of an answer keeps at most so many times its own bytes alive. Fetches are made so that
+ * answers have room for as many partitions.
+ */
+export const SHARED_PARTITIONS_MAX = 4
 /** Where as many records in a row need a closer look, so will the rest of their record batch. */
 const RUN_MISSES_MAX = 2
 
@@ -341,7 +344,7 @@ function isFull({ table, recordsMax }: BatchSink, { droppedCount }: Filling): bo
  * keep the bytes of all the others alive. So a small part of a large answer gets memory of its own.
  */
 function owned(records: Buffer): Buffer {
-  if (records.length * SHARE_MAX >= records.buffer.byteLength) return records
+  if (records.length * SHARED_PARTITIONS_MAX >= records.buffer.byteLength) return records
   const copy = Buffer.allocUnsafeSlow(records.length)
   records.copy(copy)
   return copy

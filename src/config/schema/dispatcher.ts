@@ -103,7 +103,7 @@ export const dispatcherSchema = z.strictObject({
   batchesPerPartitionMax: batchesPerPartitionMaxSchema,
   concurrency: integer(1, 1000).default(10).describe('Most batches at the target at once, all partitions together.'),
   bufferBytes: integer(1_048_576, 4_294_967_296)
-    .default(67_108_864)
+    .default(16_777_216)
     .describe('Most bytes fetched and not yet delivered, all partitions together.'),
   breaker: breakerSchema,
   adaptiveConcurrency: adaptiveConcurrencySchema,
