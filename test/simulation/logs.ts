@@ -62,15 +62,16 @@ export class PartitionLog {
     return this.#end
   }
 
-  /** Appends one batch, and maybe a hole behind it. */
-  append(count: number, random: Random): void {
+  /** Appends one batch, and maybe a hole behind it. @param keys - Default: drawn. */
+  append(count: number, random: Random, keys?: readonly string[]): void {
     const base = this.#end
     const { keyCount, oddRatio, holeRatio, paddingBytes } = this.#shape
     const padding = 'x'.repeat(paddingBytes)
     const built = Array.from({ length: count }, (_, index) => {
       const isOdd = random.next() < oddRatio
       const kind = isOdd ? (ODD_KINDS[randomInt(random, ODD_KINDS.length)] ?? 'plain') : 'plain'
-      const key = random.next() < 0.05 ? null : `k${randomInt(random, keyCount)}`
+      const drawn = random.next() < 0.05 ? null : `k${randomInt(random, keyCount)}`
+      const key = keys?.[index] ?? drawn
       this.records.set(base + index, { offset: base + index, key, kind })
       const value = JSON.stringify({ o: base + index, kind, padding })
       return { key, value: kind === 'malformed' ? value.slice(0, -1) : value }
