@@ -1,7 +1,8 @@
 /**
  * What exactly once costs: a topic copied to another one by a topic target, at least once and exactly once.
  *
- *     npm run bench:exactly-once -- [--records 300000] [--runs 3] [--batch 500] [--concurrency 12] [--bootstrap host:port]
+ *     npm run bench:exactly-once -- [--records 300000] [--runs 3] [--batch 500] [--concurrency 12]
+ *         [--bootstrap host:port]
  *
  * 12 partitions each, records of ~200 bytes, no module (a plain copy). Runs alternate, each with a group and an output
  * of its own. The time is that from the start of the dispatcher to the last committed offset. Without `--bootstrap` an

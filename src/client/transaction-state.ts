@@ -206,7 +206,7 @@ export class TransactionState {
     }
   }
 
-  /** Whether the coordinator has to be told of a group before its offsets are committed. Offsets are about to be sent. */
+  /** Offsets are about to be sent: whether the coordinator has to be told of their group before. */
   addingGroup(groupId: string): boolean {
     invariant(this.#phase === 'open', `offsets cannot be sent in phase ${this.#phase}`)
     this.#isStarted = true

@@ -188,7 +188,8 @@ export class TransactionalAppender {
   /**
    * Aborts the open transaction: nothing of it counts.
    *
-   * @throws PipelineError `ERR_CLIENT_PRODUCER_FENCED` and others that end this producer, `ERR_CLIENT_TRANSACTION_STATE`.
+   * @throws PipelineError `ERR_CLIENT_PRODUCER_FENCED` and others that end this producer,
+   *   `ERR_CLIENT_TRANSACTION_STATE`.
    */
   async abortTransaction(): Promise<void> {
     if (this.#state.phase === 'open') this.#state.fail('abortable')
@@ -427,6 +428,7 @@ function mayHaveHappened({ kafkaCode }: PipelineError): boolean {
 }
 
 function commitUnknown(transactionalId: string, cause: PipelineError): PipelineError {
-  const message = `whether the transaction of ${transactionalId} was committed can no longer be learned: ${cause.message}`
+  const what = `whether the transaction of ${transactionalId} was committed can no longer be learned`
+  const message = `${what}: ${cause.message}`
   return new PipelineError('ERR_CLIENT_TRANSACTION_UNKNOWN', message, { cause })
 }

@@ -237,6 +237,7 @@ export class ExactlyOnceDelivery implements BatchContext {
     const { topic, partition, table } = this
     const firstOffset = table.offset(rows[0] ?? 0)
     const lastOffset = table.offset(lastRow)
+    const groupName = encodeURIComponent(this.#owner.around.groupId)
     return {
       topic,
       partition,
@@ -247,7 +248,7 @@ export class ExactlyOnceDelivery implements BatchContext {
       contentType: this.#workspace.encoder.contentType,
       records: new TableRecords(table, rows),
       attempt: sends + 1,
-      idempotencyKey: `${encodeURIComponent(this.#owner.around.groupId)}/${topic}/${partition}/${firstOffset}-${lastOffset}`
+      idempotencyKey: `${groupName}/${topic}/${partition}/${firstOffset}-${lastOffset}`
     }
   }
 
@@ -267,7 +268,7 @@ export class ExactlyOnceDelivery implements BatchContext {
     return outcome
   }
 
-  /** Writes dead letters with the offset behind them, again and again. `false` if the lane stopped or aborted before. */
+  /** Writes dead letters with the offset behind them, as often as it takes. `false` if the lane ended before. */
   async #putAside(rows: readonly DeadRow[]): Promise<boolean> {
     this.#state = 'puttingAside'
     const { meters } = this.#owner.around

@@ -1,4 +1,4 @@
-/** The state of a transactional producer: its table of answers, every short course of events, and a random coordinator. */
+/** The state of a transactional producer: its table of answers, every short course of events, a random coordinator. */
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

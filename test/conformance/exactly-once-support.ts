@@ -1,4 +1,4 @@
-/** What tests of topic targets share: an input topic, an output topic, dispatchers between them, and what was written. */
+/** What tests of topic targets share: an input topic, an output topic, dispatchers between them, what was written. */
 
 import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'

@@ -1,4 +1,4 @@
-/** Topic targets: what is written and committed, at least once and exactly once, and what becomes of records that fail. */
+/** Topic targets: what is written and committed, at least once and exactly once; what becomes of records that fail. */
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

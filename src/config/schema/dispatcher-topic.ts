@@ -30,12 +30,14 @@ export const topicTargetSchema = z.strictObject({
     .max(200)
     .optional()
     .describe(
-      'Beginning of the transactional ids of this instance; no other may have the same. Default: group id and `groupInstanceId`, or a random text. Source: Kafka `transactional.id`.'
+      'Beginning of the transactional ids of this instance; no other may have the same. Default: group id and ' +
+        '`groupInstanceId`, or a random text. Source: Kafka `transactional.id`.'
     ),
   transactionTimeoutMs: milliseconds(1000, 900_000)
     .default(10_000)
     .describe(
-      'After this time the cluster aborts a transaction whose producer is gone; readers of committed records wait as long. Source: Kafka `transaction.timeout.ms`.'
+      'After this time the cluster aborts a transaction whose producer is gone; readers of committed records wait as ' +
+        'long. Source: Kafka `transaction.timeout.ms`.'
     ),
   timeoutMs: milliseconds(100, 910_000).default(30_000).describe('Longest wait for the module.')
 })
