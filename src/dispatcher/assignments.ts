@@ -74,6 +74,7 @@ export class Assignments {
   /** Where partitions with retry partitions began; the value tells one time from the next. */
   readonly #openings = new Map<string, { readonly start: AssignedPartition }>()
   readonly #stopping = new AbortController()
+  #unfinishedCount = 0
   #epoch = 0
 
   constructor(options: AssignmentsOptions) {
@@ -98,6 +99,11 @@ export class Assignments {
   /** Where a partition ends for this reader, as of the last fetch. */
   end(at: TopicPartition): bigint | undefined {
     return this.#ends.get(keyOf(at))
+  }
+
+  /** Lanes so far that ended with a batch cut off at the target, or without their last commit. */
+  get unfinishedCount(): number {
+    return this.#unfinishedCount
   }
 
   /** Opens the lanes of new partitions. */
@@ -131,6 +137,7 @@ export class Assignments {
     pump.forget(lanes)
     for (const partition of partitions) retry?.close(partition)
     for (const lane of lanes) {
+      if (lane.inFlightRecords > 0) this.#unfinishedCount += 1
       lane.abort()
       fetcher.remove(lane.topic, lane.partition)
       intake.remove(lane)
@@ -312,8 +319,15 @@ export class Assignments {
       intake.remove(lane)
     }
     await within(clock, deadlineMs, Promise.all(lanes.map(lane => lane.ended)))
-    for (const lane of lanes) if (lane.state !== 'ended') lane.abort()
+    const unfinished = new Set<AnyLane>()
+    for (const lane of lanes) {
+      if (lane.state === 'ended') continue
+      lane.abort()
+      unfinished.add(lane)
+    }
     await within(clock, FINAL_COMMIT_MS, pump.flush())
+    for (const lane of lanes) if (lane.committable > (this.committed(lane) ?? lane.committable)) unfinished.add(lane)
+    this.#unfinishedCount += unfinished.size
     pump.forget(lanes)
     for (const lane of lanes) this.#remove(lane)
   }

@@ -3,6 +3,7 @@
 export { Breaker, type BreakerOptions, type BreakerPermit, type BreakerState } from './breaker.ts'
 export type { DispatcherDescription, PartitionDescription } from './describe.ts'
 export { type Dispatcher, type DispatcherOptions, startDispatcher } from './dispatcher.ts'
+export type { DrainReport } from './drain-report.ts'
 export type { SettingsChange } from './flow/live-settings.ts'
 export { isJsonValue, JSON_DEPTH_MAX } from './json-check.ts'
 export type { DispatcherTotals } from './meters.ts'

@@ -139,7 +139,7 @@ test('a dispatcher that drains lets its batch finish and commits it', async t =>
   const drained = dispatcher.drain()
   assert.equal(dispatcher.status().state, 'draining')
   answer.resolve()
-  await drained
+  assert.deepEqual(await drained, { isComplete: true, unfinishedPartitions: 0 })
   // While the group is asked who could take over, the next batch may have begun.
   assert.ok(target.calls.length <= 2)
   assert.equal(await bench.committed(), 10n * BigInt(target.calls.length))
@@ -152,7 +152,7 @@ test('a batch that does not finish within the drain is not committed and comes a
   const stuck = new LedgerTarget(() => new Promise(() => undefined))
   const dispatcher = await bench.dispatch(stuck)
   await until(() => stuck.calls.length === 1, 'the batch is at the target')
-  await dispatcher.drain(50)
+  assert.deepEqual(await dispatcher.drain(50), { isComplete: false, unfinishedPartitions: 1 })
   assert.equal(await bench.committed(), -1n)
   const target = new LedgerTarget()
   await bench.dispatch(target)

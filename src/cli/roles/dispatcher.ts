@@ -55,11 +55,16 @@ export async function startDispatcherRole(options: DispatcherRoleOptions, logger
     replaceSettings,
     configure: ({ dispatcher: section }: DispatcherRoleOptions) => replaceSettings(section),
     drain: async deadlineMs => {
-      await dispatcher.drain(deadlineMs)
+      const { isComplete, unfinishedPartitions } = await dispatcher.drain(deadlineMs)
+      if (!isComplete) {
+        const message = 'not all was finished in time: what these partitions had at the target comes again'
+        logger.warn({ partitions: unfinishedPartitions, deadlineMs }, message)
+      }
       await dispatcher.close()
       await closeAll(targets)
       await cluster.close()
       await metrics.close()
+      return { isComplete }
     }
   }
 }
