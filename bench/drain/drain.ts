@@ -4,7 +4,7 @@
  *     npm run bench:drain -- [--records 3000000] [--runs 3] [--kafka | --bootstrap host:port] [--json]
  *         [--only comporta,kafkajs,platformatic,java] [--from dist,source] [--order partition,key,none]
  *         [--sink-delay 0,120] [--delayed-records 300000] [--concurrency 12] [--delayed-concurrency 48]
- *         [--payload concat|parse] [--keys 5000] [--no-check] [--cpu-prof DIR]
+ *         [--payload concat|parse] [--keys 5000] [--check-records 60000 | --no-check] [--cpu-prof DIR]
  *
  * Broker, sink and each run are processes of their own on this machine. The topic has 12 partitions and ~200 B JSON
  * records; every program sends batches of 500 as one POST and commits what is done once a second. In partition order
@@ -37,7 +37,6 @@ import { choosePrograms, JAVA_HEAP_MB, type Program, type RunArguments } from '.
 import { printTable, type Sample, type Scenario, summarize } from './report.ts'
 
 const PARTITIONS = 12
-const CHECK_RECORDS = 60_000
 
 const { values: options } = parseArgs({
   allowNegative: true,
@@ -56,6 +55,7 @@ const { values: options } = parseArgs({
     kafka: { type: 'boolean', default: false },
     bootstrap: { type: 'string' },
     check: { type: 'boolean', default: true },
+    'check-records': { type: 'string', default: '60000' },
     'cpu-prof': { type: 'string' },
     json: { type: 'boolean', default: false }
   }
@@ -146,12 +146,13 @@ async function drain(program: Program, run: Omit<RunArguments, 'group' | 'bootst
 }
 
 async function checkPrograms(): Promise<void> {
-  const topic = await fill('check', CHECK_RECORDS)
+  const records = Number(options['check-records'])
+  const topic = await fill('check', records)
   await askSink('/settings?check=1')
   for (const program of programs) {
-    const { seen } = await drain(program, { topic, records: CHECK_RECORDS, concurrency: Number(options.concurrency) })
+    const { seen } = await drain(program, { topic, records, concurrency: Number(options.concurrency) })
     const { distinct, duplicates, outOfOrder } = seen
-    if (distinct !== CHECK_RECORDS || duplicates !== 0 || (outOfOrder !== 0 && !program.name.includes('none'))) {
+    if (distinct !== records || duplicates !== 0 || (outOfOrder !== 0 && !program.name.includes('none'))) {
       throw new Error(`${program.name} brought ${distinct} records, ${duplicates} again, ${outOfOrder} out of order`)
     }
     process.stderr.write(`${program.name} brings every record once, and each key in order\n`)
