@@ -1,18 +1,22 @@
 /** Walks through every way in which a small world can go: each choice is taken each way, depth first. */
 
-/** Choices of one run: those of the path given, and the first option from there on. */
+import { type Random, randomInt } from '../../src/core/index.ts'
+
+/** Choices of one run: those of the path given; from there on the first option, or one by chance. */
 export class Choices {
   readonly #path: readonly number[]
+  readonly #random: Random | undefined
   /** What was chosen, of how many. */
   readonly taken: { readonly pick: number; readonly count: number }[] = []
 
-  constructor(path: readonly number[]) {
+  constructor(path: readonly number[], random?: Random) {
     this.#path = path
+    this.#random = random
   }
 
   /** Chooses one of `count` options. */
   pick(count: number): number {
-    const pick = this.#path[this.taken.length] ?? 0
+    const pick = this.#path[this.taken.length] ?? (this.#random === undefined ? 0 : randomInt(this.#random, count))
     this.taken.push({ pick, count })
     return pick
   }
@@ -46,4 +50,9 @@ export async function explore(
     path = nextPath(choices)
   }
   return { paths, isComplete: path === undefined }
+}
+
+/** Runs some paths by chance: for a case with more of them than there is time. */
+export async function sample(run: (choices: Choices) => Promise<void>, count: number, random: Random): Promise<void> {
+  for (let index = 0; index < count; index += 1) await run(new Choices([], random))
 }

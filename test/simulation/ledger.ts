@@ -82,6 +82,7 @@ export class Ledger {
   /** Below this everything is finished, by partition. */
   readonly #finished = new Map<string, number>()
   readonly #committed = new Map<string, number>()
+  readonly #committedMost = new Map<string, number>()
   /** Partitions whose committed offset went back because a commit came late. */
   readonly #wentBack = new Set<string>()
   readonly #tenures = new Map<string, Tenure>()
@@ -229,6 +230,7 @@ export class Ledger {
       if (this.#rules.isCalm) this.problem(`${partition} went back from ${before} to ${offset}`)
     }
     this.#committed.set(partition, offset)
+    this.#committedMost.set(partition, Math.max(offset, this.committedMost(partition)))
     let finished = this.#finished.get(partition) ?? 0
     while (finished < offset && (!log.records.has(finished) || this.#isFinished(partition, finished))) finished += 1
     this.#finished.set(partition, finished)
@@ -256,8 +258,13 @@ export class Ledger {
       const fate = this.#fateOf(partition, offset)
       if (kind === 'malformed' && fate.deadLetters === 0) this.problem(`${partition}@${offset} is malformed, but gone`)
     }
-    const committed = this.#committed.get(partition) ?? 0
+    const committed = this.committedMost(partition)
     if (committed < log.end) this.problem(`${partition} is committed to ${committed} of ${log.end} only`)
+  }
+
+  /** The highest offset that was ever accepted: a commit that comes late may have set a lower one after it. */
+  committedMost(partition: string): number {
+    return this.#committedMost.get(partition) ?? 0
   }
 
   /** Most records that were repeated because of one member. */

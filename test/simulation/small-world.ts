@@ -134,7 +134,7 @@ export class SmallWorld {
 
   /** Answers everything well until nothing is left to do, and judges. */
   async finish(): Promise<void> {
-    for (let round = 0; round < 50; round += 1) {
+    for (let round = 0; round < 12; round += 1) {
       await this.settle()
       for (const { invocation, answer } of this.#invocations.splice(0)) this.#take(invocation, { kind: 'ok' }, answer)
       for (const pending of this.#commits.splice(0)) this.#accept(pending)

@@ -241,7 +241,7 @@ export class World {
   }
 
   #isDone(): boolean {
-    return this.logs.all(topic).every(log => (this.coordinator.committed.get(nameOf(log))?.offset ?? 0) >= log.end)
+    return this.logs.all(topic).every(log => this.ledger.committedMost(nameOf(log)) >= log.end)
   }
 
   #configure(options: WorldOptions, pick: (limit: number) => number): DispatcherConfig {
