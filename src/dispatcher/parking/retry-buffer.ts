@@ -56,10 +56,13 @@ export class RetryBuffer {
   #entries: RetryEntry[] = []
   /** How much those who write are ahead of us, as far as seen. */
   #aheadMs = 0
+  readonly #isDone: (offset: bigint) => boolean
 
-  constructor(position: bigint, delayMs: number) {
+  /** @param isDone - Whether a record was done before, and is to be passed over. Default: none was. */
+  constructor(position: bigint, delayMs: number, isDone: (offset: bigint) => boolean = () => false) {
     this.#read = position
     this.#delayMs = delayMs
+    this.#isDone = isDone
   }
 
   /** Bytes held. */
@@ -144,10 +147,11 @@ export class RetryBuffer {
 
   #add(offset: bigint, now: Instant): void {
     const cursor = this.#cursor
+    this.#read = offset + 1n
+    if (this.#isDone(offset)) return
     const all = headersOf(cursor)
     const read = readHistory(all)
     const { history, headers } = read ?? { history: undefined, headers: all }
-    this.#read = offset + 1n
     const bytes = cursor.recordEnd - cursor.recordStart
     this.#entryBytes += bytes
     const { timestampMs } = cursor

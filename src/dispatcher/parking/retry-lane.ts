@@ -22,6 +22,7 @@
 import type { FetchedChunk, PartitionStart } from '../../client/index.ts'
 import { BatchDelivery, type DeliveryOwner } from '../delivery.ts'
 import type { AnyLane, LaneDescription, LaneState, LaneSurroundings } from '../lane-surroundings.ts'
+import { decodeFinished, encodeFinished } from '../finished-ranges.ts'
 import { laneStateOf } from '../lane.ts'
 import type { FilledBatch, UndeliverableRow } from '../partition-buffer.ts'
 import { layOut } from '../record-place.ts'
@@ -95,6 +96,8 @@ export class RetryLane implements AnyLane {
   #scanPosition: bigint
   #isScanning: boolean
   #committable: bigint
+  /** Offsets that are done and not below the committable one: records leave in the order of their origin. */
+  readonly #beyond = new Set<bigint>()
   #isEnded = false
   #isResting = false
   #isWaiting = false
@@ -109,7 +112,8 @@ export class RetryLane implements AnyLane {
     this.epoch = options.epoch
     this.#options = options
     this.#around = around
-    this.#buffer = new RetryBuffer(start.offset, tier.delayMs)
+    this.#buffer = new RetryBuffer(start.offset, tier.delayMs, offset => this.#beyond.has(offset))
+    for (const offset of finishedBefore(start)) this.#beyond.add(offset)
     this.#committable = start.offset
     this.#scanPosition = start.offset
     this.#isScanning = start.offset < options.end
@@ -133,9 +137,16 @@ export class RetryLane implements AnyLane {
     return this.#committable
   }
 
-  /** Nothing is remembered beyond the offset. */
+  /** What is done beyond the committable offset: a batch that was stopped half way. */
   commitMetadata(): string {
-    return ''
+    if (this.#beyond.size === 0) return ''
+    const ranges: number[] = []
+    for (const offset of [...this.#beyond].toSorted((a, b) => Number(a - b))) {
+      const distance = Number(offset - this.#committable)
+      if (ranges.at(-1) === distance) ranges[ranges.length - 1] = distance + 1
+      else ranges.push(distance, distance + 1)
+    }
+    return encodeFinished(this.#committable, ranges) ?? ''
   }
 
   /** Bytes fetched and not done yet. */
@@ -240,7 +251,7 @@ export class RetryLane implements AnyLane {
   /** Enters the keys of a chunk into the book, and what was moved here without a commit where it came from. */
   #scan(chunk: FetchedChunk): void {
     const { station, tier, end } = this.#options
-    const buffer = new RetryBuffer(this.#scanPosition, tier.delayMs)
+    const buffer = new RetryBuffer(this.#scanPosition, tier.delayMs, offset => this.#beyond.has(offset))
     buffer.push(chunk)
     try {
       for (const entry of buffer.peek(Number.POSITIVE_INFINITY, this.#now())) {
@@ -446,6 +457,7 @@ export class RetryLane implements AnyLane {
     const { station, tier } = this.#options
     const done = new Set(entries)
     for (const entry of entries) if (this.#isOurs(entry)) station.book.leave(this.#nameOf(entry), tier.stage)
+    for (const { offset } of entries) this.#beyond.add(offset)
     this.#buffer.remove(entry => done.has(entry))
     this.#around.onTaken(this)
     this.#advance()
@@ -453,8 +465,13 @@ export class RetryLane implements AnyLane {
 
   #advance(): void {
     const { position } = this.#buffer
-    if (position <= this.#committable || this.#isScanning) return
+    if (this.#isScanning) return
+    if (position <= this.#committable) {
+      if (this.#stopping.signal.aborted && this.#beyond.size > 0) this.#around.onMoved(this)
+      return
+    }
     this.#committable = position
+    for (const offset of this.#beyond) if (offset < position) this.#beyond.delete(offset)
     this.#options.station.book.committed(this.#options.tier.stage, position)
     this.#around.onMoved(this)
   }
@@ -475,6 +492,16 @@ export class RetryLane implements AnyLane {
     const { clock } = this.#around
     return { wallMs: clock.now(), monotonicMs: clock.monotonicMs() }
   }
+}
+
+/** Offsets that were done before, though the committed one is below them. */
+function finishedBefore({ offset, metadata }: PartitionStart): bigint[] {
+  const ranges = decodeFinished(offset, metadata)
+  const finished: bigint[] = []
+  for (let index = 0; index < ranges.length; index += 2) {
+    for (let at = ranges[index] ?? 0; at < (ranges[index + 1] ?? 0); at += 1) finished.push(offset + BigInt(at))
+  }
+  return finished
 }
 
 function originOf(entry: RetryEntry): bigint {

@@ -80,7 +80,8 @@ export class RetryTiers {
       const committed = origin.companions?.[index]
       const { earliest, latest } = ends[index] ?? { earliest: 0n, latest: 0n }
       const offset = committed === undefined || committed.offset < earliest ? earliest : committed.offset
-      return { topic: tier.topic, partition: origin.partition, offset, metadata: '', tier, end: latest }
+      const metadata = committed?.offset === offset ? committed.metadata : ''
+      return { topic: tier.topic, partition: origin.partition, offset, metadata, tier, end: latest }
     })
     return { station: new Station({ origin, tiers, keysMax, parking }), starts }
   }

@@ -334,10 +334,15 @@ export class RetryWorld {
   /** Appends in order; an append may land after the process has died, or have no acknowledgement that anybody hears. */
   #appender(process: SimProcess): ReturnType<KafkaSide['createAppender']> {
     let freeMs = 0
+    // What a process had not sent yet dies with it; what was sent before lands, and in order.
+    let isCutOff = false
     return {
       append: (record, listener) => {
         freeMs = Math.max(freeMs, this.clock.monotonicMs()) + randomInt(this.random, 3)
-        this.clock.after(freeMs - this.clock.monotonicMs(), () => this.#land(process, record, listener))
+        this.clock.after(freeMs - this.clock.monotonicMs(), () => {
+          isCutOff ||= process.state === 'dead' && this.random.next() < 0.5
+          if (!isCutOff) this.#land(process, record, listener)
+        })
         return true
       },
       room: () => Promise.resolve(),
@@ -347,8 +352,6 @@ export class RetryWorld {
   }
 
   #land(process: SimProcess, record: AppendRecord, listener: DeliveryListener): void {
-    // What a process had not sent yet dies with it.
-    if (process.state === 'dead' && this.random.next() < 0.5) return
     const { topic: name, partition = 0, key, value, headers = [], timestampMs = 0 } = record
     if (name === deadTopic) {
       const text = (header: string): string => headers.find(each => each.key === header)?.value?.toString() ?? ''
