@@ -5,7 +5,7 @@
  * | --- | --- |
  * | is paused by an operator | `operator` |
  * | says what blocks it | that |
- * | waits for leave | what holds its slots back: `breaker`, `commitsLate`, `rate`, `paused`; `busy` while others are at work |
+ * | waits for leave | what holds its slots back: `breaker`, `commitsLate`, `rate`, `paused`; `busy` while others work |
  * | is at the target, or waits to try again | nothing beyond the time that its own limits allow |
  * | puts records aside | `deadLetters` |
  */
@@ -112,9 +112,12 @@ export class Watchdog {
       this.#timer = clock.every(intervalOf(wanted), () => this.#look()).unref()
     }
     const all = lanes()
-    const isAnyAtWork = all.some(({ lane }) => lane.state === 'invoking' || lane.state === 'retrying')
+    const atWork: AtWork = {
+      isInvoking: all.some(({ lane }) => lane.state === 'invoking'),
+      isRetrying: all.some(({ lane }) => lane.state === 'retrying')
+    }
     const { stalled, lateMs } = this.#watch.look(
-      all.map(each => watched(each, isAnyAtWork)),
+      all.map(each => watched(each, atWork)),
       clock.monotonicMs()
     )
     if (lateMs > 0) {
@@ -130,30 +133,36 @@ export class Watchdog {
   }
 }
 
-function watched({ lane, ...around }: WatchedLane, isAnyAtWork: boolean): WatchedPartition {
+/** Whether any partition is at the target, or waits to try again. */
+interface AtWork {
+  readonly isInvoking: boolean
+  readonly isRetrying: boolean
+}
+
+function watched({ lane, ...around }: WatchedLane, atWork: AtWork): WatchedPartition {
   const now = lane.describe()
   const invocations = now.batches.map(batch => `${batch.firstOffset}:${batch.invocations}`).join()
   return {
     key: `${lane.topic}-${lane.partition}`,
     mark: `${now.epoch}/${now.position}/${now.committable}/${invocations}`,
     hasWork: now.bufferedBytes > 0 || now.batches.length > 0,
-    explainedBy: explanationOf(now, { ...around, isAnyAtWork }),
+    explainedBy: explanationOf(now, { ...around, ...atWork }),
     allowanceMs: allowanceOf(now, around)
   }
 }
 
-function explanationOf(
-  lane: LaneDescription,
-  around: Omit<WatchedLane, 'lane'> & { readonly isAnyAtWork: boolean }
-): string | undefined {
+function explanationOf(lane: LaneDescription, around: Omit<WatchedLane, 'lane'> & AtWork): string | undefined {
   if (around.isPausedByOperator) return 'operator'
   if (lane.blockedBy !== null) return lane.blockedBy
   if (lane.batches.some(({ state }) => state === 'puttingAside')) return 'deadLetters'
-  const isWaiting = lane.state === 'waiting' || lane.batches.some(({ state }) => state === 'waiting')
-  if (!isWaiting || lane.batches.some(({ state }) => state === 'invoking')) return undefined
-  const { blockedBy, isAnyAtWork } = around
+  if (lane.batches.some(({ state }) => state === 'invoking')) return undefined
+  // A batch that is sent again is `retrying` until it has leave.
+  const isWaiting = lane.state === 'waiting' || lane.batches.some(({ state }) => state !== 'invoking')
+  if (!isWaiting) return undefined
+  const { blockedBy, isInvoking, isRetrying } = around
   // Others are at work: they are watched themselves, and their turn ends. If none is, leave was lost somewhere.
-  if (blockedBy === 'concurrency' || blockedBy === 'inFlight') return isAnyAtWork ? 'busy' : undefined
+  if (blockedBy === 'concurrency') return isInvoking ? 'busy' : undefined
+  if (blockedBy === 'inFlight') return isInvoking || isRetrying ? 'busy' : undefined
   return blockedBy
 }
 
