@@ -40,9 +40,8 @@ import type { SettingsChange } from './flow/live-settings.ts'
 import { Watchdog, type WatchedLane } from './flow/watchdog.ts'
 import { Intake } from './intake.ts'
 import { type AppenderLike, type FetcherLike, type KafkaSide, kafkaSideOf, type MemberLike } from './kafka-side.ts'
-import { KeyedLane } from './keyed-lane.ts'
 import type { AnyLane, LaneSurroundings, LaneView } from './lane-surroundings.ts'
-import { Lane, type LaneOptions } from './lane.ts'
+import { openLane } from './open-lane.ts'
 import { membershipOf } from './membership-options.ts'
 import { Meters } from './meters.ts'
 import { clashOf, originTopics, type Retries, retriesOf, retryTopicsOf } from './parking/create.ts'
@@ -352,7 +351,9 @@ class DispatcherRuntime implements Dispatcher {
     this.#watchdog.close()
     // While the group plans without this member, its partitions go on: what others take over is drained one by one.
     if (deadlineMs > 0 && error === undefined) {
-      await this.#member.retire?.({ timeoutMs: Math.min(deadlineMs / 2, RETIRE_MS) })
+      const timeoutMs = Math.min(deadlineMs / 2, RETIRE_MS)
+      // Bounded here as well: without a coordinator to ask the member would look for one first.
+      await within(this.#clock, timeoutMs, this.#member.retire?.({ timeoutMs }) ?? Promise.resolve())
     }
     const fetcherClosed = this.#fetcher.close()
     await this.#assignments.drain(deadlineMs)
@@ -578,12 +579,6 @@ class DispatcherRuntime implements Dispatcher {
         }
       })
   }
-}
-
-/** A lane for the order that is configured. */
-function openLane({ order, batchesPerPartitionMax }: DispatcherConfig, options: LaneOptions): AnyLane {
-  if (order === 'partition') return new Lane(options)
-  return new KeyedLane({ ...options, order, batchesMax: batchesPerPartitionMax })
 }
 
 /** The surroundings of a lane that ends at an offset. */

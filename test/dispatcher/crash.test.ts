@@ -16,7 +16,10 @@ import { dispatcherConfig } from './support.ts'
 interface Delivery {
   readonly partition: number
   readonly offsets: readonly number[]
+  readonly messages: readonly { readonly n: number }[]
 }
+
+const KEY_COUNT = 50
 
 /** An HTTP service that takes batches, a little slowly, and keeps what it took. */
 async function startService(t: TestContext): Promise<{ url: string; deliveries: Delivery[] }> {
@@ -47,76 +50,93 @@ async function until(condition: () => boolean | Promise<boolean>): Promise<void>
   }
 }
 
-test('kill -9 loses nothing, repeats at most what was in flight, and the other dispatcher takes over', async t => {
-  const recordCount = 4000
-  const partitionCount = 6
-  const config = { 'group.initial.rebalance.delay.ms': '0', 'group.min.session.timeout.ms': '500' }
-  const broker = await startBroker({ config })
-  t.after(() => broker.close())
-  const service = await startService(t)
-  const cluster = await Cluster.connect({ bootstrapServers: [broker.bootstrapServers] })
-  t.after(() => cluster.close())
-  const admin = new Admin(cluster)
-  await admin.createTopics([
-    { topic: 'trucks', partitionCount },
-    { topic: 'trucks-dead', partitionCount: 1 }
-  ])
-  const appender = new Appender({ cluster })
-  const listener = { delivered: () => undefined, failed: (error: unknown) => assert.fail(String(error)) }
-  for (let index = 0; index < recordCount; index += 1) {
-    const record = { topic: 'trucks', key: Buffer.from(`k${index % 50}`), value: Buffer.from(`{"n":${index}}`) }
-    while (!appender.append(record, listener)) await appender.room()
-  }
-  await appender.close()
-
-  const start = () => {
-    const file = path.join(import.meta.dirname, 'dispatcher-process.ts')
-    const args = [file, broker.bootstrapServers, 'trucks', 'g', service.url]
-    const child = spawn(process.execPath, args, { stdio: ['pipe', 'inherit', 'inherit'] })
-    t.after(() => child.kill('SIGKILL'))
-    return child
-  }
-  const recordsSeen = (): number => service.deliveries.reduce((sum, { offsets }) => sum + offsets.length, 0)
-  const victim = start()
-  await until(() => recordsSeen() > 200)
-  const survivor = start()
-  await until(() => recordsSeen() > 1000)
-  victim.kill('SIGKILL')
-
-  const ends = await admin.listOffsets(
-    Array.from({ length: partitionCount }, (_, partition) => ({ topic: 'trucks', partition, at: 'latest' as const }))
-  )
-  await until(async () => {
-    const committed = await admin.fetchGroupOffsets('g')
-    return ends.every(
-      ({ partition, offset }) =>
-        offset === 0n || committed.find(found => found.partition === partition)?.offset === offset
-    )
-  })
-  survivor.stdin.end()
-  await new Promise(resolve => survivor.once('exit', resolve))
-
-  const seen = new Map<string, number>()
-  const newest = new Map<number, number>()
-  for (const { partition, offsets } of service.deliveries) {
-    for (const offset of offsets) {
-      const name = `${partition}@${offset}`
-      const count = seen.get(name) ?? 0
-      seen.set(name, count + 1)
-      // The first delivery of each record comes in order, whatever was repeated in between.
-      if (count > 0) continue
-      assert.equal(offset, (newest.get(partition) ?? -1) + 1, `partition ${partition}`)
-      newest.set(partition, offset)
+for (const order of ['partition', 'key'] as const) {
+  test(`kill -9 loses nothing and repeats at most what was in flight; order by ${order} holds`, async t => {
+    const recordCount = order === 'partition' ? 4000 : 3000
+    const partitionCount = 6
+    const config = {
+      'group.consumer.heartbeat.interval.ms': '200',
+      'group.consumer.min.heartbeat.interval.ms': '200',
+      'group.consumer.min.session.timeout.ms': '1000',
+      'group.consumer.session.timeout.ms': '1000'
     }
-  }
-  assert.equal(seen.size, recordCount)
-  const duplicates = recordsSeen() - recordCount
-  // At most 4 batches of 20 in flight, and twice as many that may run ahead of their commit.
-  assert.ok(duplicates <= 240, `${duplicates} duplicates`)
-})
+    const broker = await startBroker({ config })
+    t.after(() => broker.close())
+    const service = await startService(t)
+    const cluster = await Cluster.connect({ bootstrapServers: [broker.bootstrapServers] })
+    t.after(() => cluster.close())
+    const admin = new Admin(cluster)
+    await admin.createTopics([
+      { topic: 'trucks', partitionCount },
+      { topic: 'trucks-dead', partitionCount: 1 }
+    ])
+    const appender = new Appender({ cluster })
+    const listener = { delivered: () => undefined, failed: (error: unknown) => assert.fail(String(error)) }
+    for (let index = 0; index < recordCount; index += 1) {
+      const record = {
+        topic: 'trucks',
+        key: Buffer.from(`k${index % KEY_COUNT}`),
+        value: Buffer.from(`{"n":${index}}`)
+      }
+      while (!appender.append(record, listener)) await appender.room()
+    }
+    await appender.close()
+
+    const start = () => {
+      const file = path.join(import.meta.dirname, 'dispatcher-process.ts')
+      const args = [file, broker.bootstrapServers, 'trucks', 'g', service.url, order]
+      const child = spawn(process.execPath, args, { stdio: ['pipe', 'inherit', 'inherit'] })
+      t.after(() => child.kill('SIGKILL'))
+      return child
+    }
+    const recordsSeen = (): number => service.deliveries.reduce((sum, { offsets }) => sum + offsets.length, 0)
+    const victim = start()
+    await until(() => recordsSeen() > 200)
+    const survivor = start()
+    await until(() => recordsSeen() > 1000)
+    victim.kill('SIGKILL')
+
+    const ends = await admin.listOffsets(
+      Array.from({ length: partitionCount }, (_, partition) => ({ topic: 'trucks', partition, at: 'latest' as const }))
+    )
+    await until(async () => {
+      const committed = await admin.fetchGroupOffsets('g')
+      return ends.every(
+        ({ partition, offset }) =>
+          offset === 0n || committed.find(found => found.partition === partition)?.offset === offset
+      )
+    })
+    survivor.stdin.end()
+    await new Promise(resolve => survivor.once('exit', resolve))
+
+    const seen = new Map<string, number>()
+    const newest = new Map<string, number>()
+    for (const { partition, offsets, messages } of service.deliveries) {
+      for (const [index, offset] of offsets.entries()) {
+        const name = `${partition}@${offset}`
+        const count = seen.get(name) ?? 0
+        seen.set(name, count + 1)
+        // The first delivery of each record comes in order, whatever was repeated in between.
+        if (count > 0) continue
+        const what = order === 'partition' ? `partition ${partition}` : `key ${(messages[index]?.n ?? 0) % KEY_COUNT}`
+        assert.ok(offset > (newest.get(what) ?? -1), `${what}: ${offset} after ${newest.get(what)}`)
+        newest.set(what, offset)
+      }
+    }
+    assert.equal(seen.size, recordCount)
+    const duplicates = recordsSeen() - recordCount
+    // At most 4 batches of 20 in flight, and twice as many that may run ahead of their commit.
+    assert.ok(duplicates <= 240, `${duplicates} duplicates`)
+  })
+}
 
 test('a dispatcher whose broker is gone still stops in bounded time', async t => {
-  const config = { 'group.initial.rebalance.delay.ms': '0', 'group.min.session.timeout.ms': '500' }
+  const config = {
+    'group.consumer.heartbeat.interval.ms': '200',
+    'group.consumer.min.heartbeat.interval.ms': '200',
+    'group.consumer.min.session.timeout.ms': '1000',
+    'group.consumer.session.timeout.ms': '1000'
+  }
   const broker = await startBroker({ config })
   t.after(() => broker.close())
   const cluster = await Cluster.connect({ bootstrapServers: [broker.bootstrapServers] })
