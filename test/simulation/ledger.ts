@@ -37,6 +37,8 @@ export interface Invocation {
   readonly sentMs: number
   /** The sender does not wait for its answer any more. */
   isGivenUp: boolean
+  /** Since when; -1 as long as it waits. */
+  givenUpMs: number
   /** The target works on it, or it is on its way. */
   isRunning: boolean
   /** Offsets that the sender was told of as delivered. */
@@ -61,6 +63,8 @@ export interface LedgerRules {
   readonly isCalm: boolean
   /** Time that a member gives to what is at the target before it gives a partition back, in milliseconds. */
   readonly drainMs: number
+  /** Longest wait for an answer of the target, in milliseconds. */
+  readonly timeoutMs: number
 }
 
 /** Numbers of a run. */
@@ -135,9 +139,10 @@ export class Ledger {
     for (const invocation of this.#running) {
       if (invocation.tenure !== tenure || how !== 'clean') continue
       tenure.end = 'dirty'
-      if (invocation.isGivenUp && invocation.sentMs + this.#rules.drainMs <= this.#nowMs()) continue
-      // Given up long ago (its time was over), or waited for in vain.
-      if (!invocation.isGivenUp) this.problem(`${owner} gives ${partition} back while its batch is at the target`)
+      // Given up because its time was over, or that of the partition; anything else was not waited for.
+      const waitedMs = invocation.givenUpMs - invocation.sentMs
+      if (waitedMs >= Math.min(this.#rules.drainMs, this.#rules.timeoutMs)) continue
+      this.problem(`${owner} gives ${partition} back without waiting for #${invocation.id}`)
     }
   }
 
@@ -171,6 +176,7 @@ export class Ledger {
       keys,
       sentMs: this.#nowMs(),
       isGivenUp: false,
+      givenUpMs: -1,
       isRunning: true,
       told: new Set()
     }
@@ -178,6 +184,12 @@ export class Ledger {
     for (const other of this.#running) if (other.partition === partition) this.#checkTogether(invocation, other)
     this.#running.add(invocation)
     return invocation
+  }
+
+  /** The sender gives up waiting for the answer. */
+  givenUp(invocation: Invocation): void {
+    invocation.isGivenUp = true
+    invocation.givenUpMs = this.#nowMs()
   }
 
   /** The target is done with a batch, or it never arrived. */
@@ -195,7 +207,10 @@ export class Ledger {
       this.counts.deliveries += 1
       fate.deliveries.push(invocation)
       if (fate.deliveries.length === 1) this.#checkOrder(invocation, offset)
-      else this.counts.duplicates += 1
+      else {
+        this.counts.duplicates += 1
+        if (this.#rules.isCalm) this.problem(`${partition}@${offset} comes twice although nothing went wrong`)
+      }
     }
   }
 

@@ -86,7 +86,7 @@ export class SmallWorld {
     this.#options = options
     const { order, recordsMax, concurrency, keys } = options
     const repeatsMax = (4 * concurrency - 1) * recordsMax + keys.length
-    const rules = { order, isPartitionOrdered: false, repeatsMax, isCalm: false, drainMs }
+    const rules = { order, isPartitionOrdered: false, repeatsMax, isCalm: false, drainMs, timeoutMs: 600_000 }
     this.ledger = new Ledger(rules, () => this.clock.monotonicMs())
     this.#log = new PartitionLog('t', 0, { keyCount: 1, oddRatio: 0, holeRatio: 0, paddingBytes: 0 })
     const random = new SeededRandom(1)
@@ -298,7 +298,7 @@ export class SmallWorld {
   #invoke(actor: Actor, batch: TargetBatch, signal: AbortSignal): Promise<TargetOutcome> {
     const payload = JSON.parse(batch.body.toString('utf8')) as { offsets: number[]; keys: (string | null)[] }
     const invocation = this.ledger.sent(actor.process.name, name, payload)
-    signal.addEventListener('abort', () => (invocation.isGivenUp = true), { once: true })
+    signal.addEventListener('abort', () => this.ledger.givenUp(invocation), { once: true })
     return new Promise(resolve => this.#invocations.push({ invocation, answer: resolve }))
   }
 

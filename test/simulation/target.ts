@@ -61,7 +61,7 @@ export class SimTarget {
     const { clock, random, ledger } = this.#options
     const payload = JSON.parse(batch.body.toString('utf8')) as Payload
     const invocation = ledger.sent(process.name, nameOf(payload), payload)
-    signal.addEventListener('abort', () => (invocation.isGivenUp = true), { once: true })
+    signal.addEventListener('abort', () => ledger.givenUp(invocation), { once: true })
     const { moods, latencyMaxMs } = this.health
     const mood = moods[randomInt(random, moods.length)] ?? 'well'
     const wayMs = 1 + randomInt(random, 5)

@@ -98,7 +98,8 @@ export class World {
         // of them, and those that were begun in the same moment; and batches of which a part is delivered and the rest is tried again.
         repeatsMax: (4 * concurrency - 1 + (this.#shape.oddRatio > 0 ? PARTITIONS_MAX : 0)) * recordsMax,
         isCalm: this.isCalm,
-        drainMs
+        drainMs,
+        timeoutMs: this.#timeoutMs
       },
       () => this.clock.monotonicMs()
     )

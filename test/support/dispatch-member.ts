@@ -13,6 +13,8 @@ import { createLogger } from '../../src/telemetry/index.ts'
 /** What the process is told. */
 export interface MemberProgramOptions {
   readonly bootstrapServers: readonly string[]
+  /** How brokers, and whoever stands before them, know it. Default `member`. */
+  readonly clientId?: string
   readonly config: Parameters<typeof dispatcherConfig>[0]
 }
 
@@ -29,7 +31,8 @@ const tickMs = 20
 const options = JSON.parse(process.argv[2] ?? '') as MemberProgramOptions
 const config: DispatcherConfig = dispatcherConfig(options.config)
 const logger = createLogger({ level: 'info' })
-const cluster = await Cluster.connect({ bootstrapServers: options.bootstrapServers, clientId: 'member', logger })
+const { bootstrapServers, clientId = 'member' } = options
+const cluster = await Cluster.connect({ bootstrapServers, clientId, logger })
 const target = await createTarget(config.target, { cluster })
 const dispatcher = await startDispatcher({ cluster, target, config, logger })
 const draining = new Promise<void>(resolve => process.once('SIGTERM', () => resolve()))

@@ -41,6 +41,8 @@ export interface WorldPlan {
   /** Records per second. */
   readonly rate: number
   readonly partitions: number
+  /** Replicas of each partition. Default 3. */
+  readonly replicas?: number
 }
 
 /** What the audit says, and what it cannot know. */
@@ -108,9 +110,16 @@ export class MemberProcess {
   }
 }
 
+/** A cluster that the world runs on. */
+export interface AnyCluster {
+  /** `host:port[,host:port…]`. */
+  readonly bootstrapServers: string
+  close(): Promise<void>
+}
+
 /** Everything, until its test ends. */
-export class DispatchWorld {
-  readonly cluster: KafkaCluster
+export class DispatchWorld<C extends AnyCluster = KafkaCluster> {
+  readonly cluster: C
   readonly members: MemberProcess[] = []
   readonly #plan: WorldPlan
   readonly #client: Cluster
@@ -132,7 +141,7 @@ export class DispatchWorld {
   #partitionOrderBroken = 0
   #load: Promise<void> | undefined
 
-  private constructor(parts: { plan: WorldPlan; cluster: KafkaCluster; client: Cluster; server: Server }) {
+  private constructor(parts: { plan: WorldPlan; cluster: C; client: Cluster; server: Server }) {
     this.cluster = parts.cluster
     this.#plan = parts.plan
     this.#client = parts.client
@@ -145,6 +154,11 @@ export class DispatchWorld {
   /** Starts brokers, sink, load and members, and waits until the members have shared the partitions out. */
   static async start(t: TestContext, plan: WorldPlan): Promise<DispatchWorld> {
     const cluster = await startKafkaCluster({ overrides: { 'auto.create.topics.enable': 'false' } })
+    return await DispatchWorld.over(t, plan, cluster)
+  }
+
+  /** The same on a cluster that runs already; it ends with the test. */
+  static async over<C extends AnyCluster>(t: TestContext, plan: WorldPlan, cluster: C): Promise<DispatchWorld<C>> {
     t.after(() => cluster.close())
     const client = await Cluster.connect({ bootstrapServers: cluster.bootstrapServers.split(','), clientId: 'world' })
     t.after(() => client.close())
@@ -176,6 +190,7 @@ export class DispatchWorld {
     const index = this.#plan.groups.indexOf(group)
     const member = new MemberProcess(group, {
       bootstrapServers: this.cluster.bootstrapServers.split(','),
+      clientId: `member-${this.members.length}`,
       config: {
         groupId: group.groupId,
         topics: [topic],
@@ -300,8 +315,8 @@ export class DispatchWorld {
   async #createTopics(): Promise<void> {
     const { partitions } = this.#plan
     const results = await this.admin.createTopics([
-      { topic, partitionCount: partitions, replicationFactor: 3 },
-      { topic: deadLetterTopic, partitionCount: 1, replicationFactor: 3 }
+      { topic, partitionCount: partitions, replicationFactor: this.#plan.replicas ?? 3 },
+      { topic: deadLetterTopic, partitionCount: 1, replicationFactor: this.#plan.replicas ?? 3 }
     ])
     for (const { errorCode } of results) if (errorCode !== 0) throw new Error(`creating topics failed: ${errorCode}`)
   }
