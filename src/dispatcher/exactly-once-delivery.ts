@@ -32,7 +32,10 @@ import type { Slot } from './slots.ts'
 import type { Workspace } from './workspace.ts'
 
 const ASIDE_BACKOFF = { initialMs: 200, maxMs: 30_000 }
+/** Wait before a batch is tried again whose offset the group did not take, in milliseconds. */
+const MEMBER_WAIT_MS = 50
 const OK: TargetOutcome = { kind: 'ok' }
+const AGAIN: Decision = { waitMs: 0, deadRows: [], retriedCount: 0, deliveredCount: 0, skippedCount: 0 }
 
 /** One batch on its way. */
 export class ExactlyOnceDelivery implements BatchContext {
@@ -194,10 +197,15 @@ export class ExactlyOnceDelivery implements BatchContext {
       return undefined
     }
     const { outcome, isMember } = result
+    if (isMember) {
+      // A group in a rebalance says nothing of the target nor of the records, and is soon over it.
+      slot.release({ kind: 'released' })
+      this.#state = 'retrying'
+      return (await sleep(this.#clock, MEMBER_WAIT_MS, this.#owner.stopping)) ? AGAIN : undefined
+    }
     const nowMs = this.#clock.monotonicMs()
     meters.invoked(outcome.kind, nowMs - sentMs)
-    // A group that goes through a rebalance says nothing of the target.
-    slot.release(isMember ? { kind: 'released' } : slotResultOf(outcome))
+    slot.release(slotResultOf(outcome))
     if (outcome.kind !== 'ok') {
       this.#firstFailureMs ??= this.#clock.now()
       this.#logFailure(group, outcome)

@@ -107,7 +107,9 @@ export class ExactlyOnce {
       this.#options.logger.error(fields, `${outcome.error.message}: the committed offset will tell`)
     }
     await this.#tidy(place)
-    this.#release(place)
+    // A producer that had to go may have left its transaction open: its successor ends it, needed or not.
+    if (place.appender === undefined && !this.#isClosed) void this.#takeOver(place)
+    else this.#release(place)
     this.#options.onEnded(outcome.kind)
     if (outcome.kind === 'unknown') this.#options.onUnknown(work.owner)
     return outcome
@@ -155,7 +157,7 @@ export class ExactlyOnce {
     } catch (cause) {
       const error = asError(cause)
       if (error.code === 'ERR_CLIENT_TRANSACTION_UNKNOWN') return { kind: 'unknown', error }
-      // If the abort fails, the producer has ended: `tidy` makes room for a new one, which ends the transaction.
+      // If the abort fails, the producer has ended, and its successor ends the transaction.
       await appender.abortTransaction().catch(() => undefined)
       return aborted(error)
     }
@@ -169,7 +171,7 @@ export class ExactlyOnce {
     return place.appender
   }
 
-  /** A producer that cannot begin another transaction is replaced by the next one who needs it. */
+  /** A producer that cannot begin another transaction goes. */
   async #tidy(place: Place): Promise<void> {
     const { appender } = place
     if (appender === undefined || appender.phase === 'ready') return

@@ -8,16 +8,15 @@ import { Admin, Cluster, Fetcher, TransactionalAppender } from '../../src/client
 import { PipelineError } from '../../src/core/index.ts'
 import { KAFKA_ERRORS, RecordCursor } from '../../src/protocol/index.ts'
 
-const REQUESTS = {
-  1: ['InitProducerId', 'AddPartitionsToTxn', 'Produce', 'EndTxn'],
-  2: ['InitProducerId', 'Produce', 'EndTxn']
-} as const
-const FAULTS: readonly Fault[] = [
-  'close',
-  'closeAfter',
+const lost: readonly Fault[] = ['close', 'closeAfter']
+const refused: readonly Fault[] = [
   { errorCode: KAFKA_ERRORS.NOT_COORDINATOR.code },
   { errorCode: KAFKA_ERRORS.CONCURRENT_TRANSACTIONS.code }
 ]
+const FAULTS: Readonly<Record<1 | 2, Readonly<Record<string, readonly Fault[]>>>> = {
+  1: { InitProducerId: lost, AddPartitionsToTxn: [...lost, ...refused], Produce: lost, EndTxn: [...lost, ...refused] },
+  2: { InitProducerId: refused, Produce: lost, EndTxn: [...lost, ...refused] }
+}
 
 async function world(t: TestContext): Promise<{ broker: Broker; cluster: Cluster }> {
   const broker = await startBroker()
@@ -52,8 +51,8 @@ async function committed(cluster: Cluster, topic: string, last: string): Promise
 for (const protocolMax of [1, 2] as const) {
   test(`protocol ${protocolMax}: a request or an answer that is lost changes nothing`, { timeout: 60_000 }, async t => {
     const { broker, cluster } = await world(t)
-    for (const api of REQUESTS[protocolMax]) {
-      for (const fault of FAULTS) {
+    for (const [api, faults] of Object.entries(FAULTS[protocolMax])) {
+      for (const fault of faults) {
         const name = `${api}-${typeof fault === 'object' ? JSON.stringify(fault).replaceAll(/\W+/g, '-') : fault}`
         const topic = `t-${name}`
         await new Admin(cluster).createTopics([{ topic, partitionCount: 1 }])
