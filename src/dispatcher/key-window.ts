@@ -65,9 +65,11 @@ export class KeyWindow {
   #passed = 0
   /** Bytes that the distances between neighbours take as varints. */
   #gapBytes = 0
-  /** By key: rows in flight, and the walk in which they were taken. */
+  /** By key: rows in flight, and the walks in which they were taken, one was left behind, one was seen. */
   #keyInFlight = new Uint32Array(this.#keyTable.capacity)
   #keyTaken = new Float64Array(this.#keyTable.capacity)
+  #keyLeft = new Float64Array(this.#keyTable.capacity)
+  #keySeen = new Float64Array(this.#keyTable.capacity)
   #walk = 0
   #walkSeq = 0
   readonly #carried: OffsetRanges
@@ -181,7 +183,7 @@ export class KeyWindow {
 
   /**
    * The next row that may be taken; -1 if there is none so far: rows that are added later are looked at by a further
-   * call. A walk that takes rows takes or finishes each that it is given, or ends with the first that it does not.
+   * call. A walk that takes rows takes, finishes or leaves each that it is given, or ends with it.
    */
   next(): number {
     const states = this.#states
@@ -198,6 +200,20 @@ export class KeyWindow {
     }
     this.#walkSeq = this.#tail
     return -1
+  }
+
+  /** Whether the key of a row is new to this walk. A row without a key has none that could be. */
+  see(seq: number): boolean {
+    const key = this.#keys[seq & this.#mask] ?? NO_KEY
+    if (key === NO_KEY || this.#keySeen[key] === this.#walk) return false
+    this.#keySeen[key] = this.#walk
+    return true
+  }
+
+  /** A row stays behind: so does every later one of its key, for this walk. */
+  leave(seq: number): void {
+    const key = this.#keys[seq & this.#mask] ?? NO_KEY
+    if (key !== NO_KEY) this.#keyLeft[key] = this.#walk
   }
 
   /** A row goes into the batch of this walk. */
@@ -274,6 +290,7 @@ export class KeyWindow {
   }
 
   #isFree(key: number): boolean {
+    if (this.#keyLeft[key] === this.#walk) return false
     return this.#keyInFlight[key] === 0 || this.#keyTaken[key] === this.#walk
   }
 
@@ -284,9 +301,9 @@ export class KeyWindow {
       const inFlight = new Uint32Array(capacity)
       inFlight.set(this.#keyInFlight)
       this.#keyInFlight = inFlight
-      const taken = new Float64Array(capacity)
-      taken.set(this.#keyTaken)
-      this.#keyTaken = taken
+      this.#keyTaken = grown(this.#keyTaken, capacity)
+      this.#keyLeft = grown(this.#keyLeft, capacity)
+      this.#keySeen = grown(this.#keySeen, capacity)
     }
     return key
   }
@@ -331,4 +348,10 @@ export class KeyWindow {
     this.#keys = keys
     this.#states = states
   }
+}
+
+function grown(column: Float64Array<ArrayBuffer>, length: number): Float64Array<ArrayBuffer> {
+  const more = new Float64Array(length)
+  more.set(column)
+  return more
 }

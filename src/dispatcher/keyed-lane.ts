@@ -7,6 +7,10 @@
  *                      └───────── finished, record by record ────────────────┘
  * ```
  *
+ * A batch that took one record of every key would leave none for the next. So
+ * while there is enough for several batches, each takes its share of the keys
+ * and goes deeper into their records: then as many are under way as there may be.
+ *
  * The window (`KeyWindow`) says which records may go; this class reads records
  * into it, makes batches and sees them through. A record that is done frees its
  * key at once, whatever becomes of its batch; a record that is tried again holds
@@ -46,13 +50,15 @@ interface UnderWay {
   readonly seqs: Float64Array
 }
 
-/** Rows of the window that may go, as far as a batch wants to know. */
+/** Rows of the window that may go, up to what all batches take that may still be begun. */
 interface Outlook {
   readonly count: number
+  /** Their values, in bytes. */
+  readonly bytes: number
+  /** Their keys. */
+  readonly keyCount: number
   /** When the first of them came, in milliseconds. */
   readonly oldestMs: number
-  /** Whether they fill a batch, or no more can come. */
-  readonly isFull: boolean
 }
 
 /** Bytes beyond a multiple of what waits that may be held before memory is given back. */
@@ -221,20 +227,25 @@ export class KeyedLane implements AnyLane, DeliveryOwner {
   #dueInMs(): number | undefined {
     const { batch, clock } = this.around
     const before = { committable: this.#window.committable, position: this.#scanner.passed }
-    const { count, oldestMs, isFull } = this.#look()
+    const { count, bytes, oldestMs } = this.#look()
     // Records that were finished by an earlier assignment have been passed over, and their bytes are free.
     if (this.#window.committable > before.committable) this.around.onMoved(this)
     this.#compact()
     if (this.#scanner.passed > before.position) this.around.onTaken(this)
     if (count === 0) return undefined
+    const isFull = count >= batch.recordsMax || bytes >= batch.bytesMax || this.#blockedBy !== null
     return isFull || this.around.isPaused(this) ? 0 : oldestMs + batch.ageMs - clock.monotonicMs()
   }
 
-  /** Counts the rows that may go, up to a full batch; reads more records where there are too few. */
+  /** Counts the rows that may go; reads more records where there are too few. */
   #look(): Outlook {
     const { batch } = this.around
+    const batchCount = this.#order === 'none' ? 1 : Math.max(1, this.#batchesMax - this.#underWay.size)
+    const countMax = batchCount * batch.recordsMax
+    const bytesMax = batchCount * batch.bytesMax
     let count = 0
     let bytes = 0
+    let keyCount = 0
     let oldestMs = 0
     this.#blockedBy = null
     this.#window.walk()
@@ -242,9 +253,18 @@ export class KeyedLane implements AnyLane, DeliveryOwner {
       if (count === 0) oldestMs = this.#records.arrivedMs(seq)
       count += 1
       bytes += this.#records.valueBytes(seq)
-      if (count >= batch.recordsMax || bytes >= batch.bytesMax) return { count, oldestMs, isFull: true }
+      if (this.#window.see(seq)) keyCount += 1
+      if (count >= countMax || bytes >= bytesMax) break
     }
-    return { count, oldestMs, isFull: this.#blockedBy !== null }
+    return { count, bytes, keyCount, oldestMs }
+  }
+
+  /** Most keys of the next batch: its share, if there is enough for several. */
+  #keysMax(): number {
+    const { batch } = this.around
+    const { count, bytes, keyCount } = this.#look()
+    const batchCount = Math.floor(Math.max(count / batch.recordsMax, bytes / batch.bytesMax))
+    return batchCount < 2 ? Number.POSITIVE_INFINITY : Math.ceil(keyCount / batchCount)
   }
 
   /** The next row of the walk, out of the window or newly read into it; -1 if there is none. */
@@ -349,8 +369,20 @@ export class KeyedLane implements AnyLane, DeliveryOwner {
     const parked: number[] = []
     const seqs: number[] = []
     let droppedCount = 0
+    const keysMax = this.#keysMax()
+    let keyCount = 0
     this.#window.walk()
-    for (let seq = this.#nextFree(); seq >= 0 && seqs.length < batch.recordsMax; seq = this.#nextFree()) {
+    for (;;) {
+      // A share of the keys is taken from what was looked at: reading on for them alone could go far.
+      const seq = keysMax === Number.POSITIVE_INFINITY ? this.#nextFree() : this.#window.next()
+      if (seq < 0 || seqs.length >= batch.recordsMax) break
+      if (this.#window.see(seq)) {
+        keyCount += 1
+        if (keyCount > keysMax) {
+          this.#window.leave(seq)
+          continue
+        }
+      }
       const verdict = this.#append(seq, filling)
       if (verdict === 'full') break
       this.#records.release(seq)

@@ -36,13 +36,27 @@ class Pair {
     return this.rows.filter(({ key, state }) => state === 'waiting' && (key === undefined || !locked.has(key)))
   }
 
-  form(rowsMax: number): ModelRow[] {
-    const expected = this.free().slice(0, rowsMax)
+  /** The first rows that may go, of the first so many keys. */
+  expected(rowsMax: number, keysMax: number): ModelRow[] {
+    const free = this.free()
+    const keys = [...new Set(free.flatMap(({ key }) => (key === undefined ? [] : [key])))].slice(0, keysMax)
+    return free.filter(({ key }) => key === undefined || keys.includes(key)).slice(0, rowsMax)
+  }
+
+  form(rowsMax: number, keysMax = Number.POSITIVE_INFINITY): ModelRow[] {
+    const expected = this.expected(rowsMax, keysMax)
     const batch: ModelRow[] = []
+    let keyCount = 0
     this.window.walk()
     while (batch.length < rowsMax) {
       const seq = this.window.next()
       if (seq < 0) break
+      if (this.window.see(seq)) keyCount += 1
+      const isNew = !batch.some(({ key }) => key === this.rows.find(found => found.seq === seq)?.key)
+      if (keyCount > keysMax && isNew && this.rows.find(found => found.seq === seq)?.key !== undefined) {
+        this.window.leave(seq)
+        continue
+      }
       this.window.take(seq)
       const row = this.rows.find(found => found.seq === seq)
       assert.ok(row !== undefined)
@@ -109,7 +123,8 @@ test('the window does what its rule says, whatever the order of things', t => {
         pair.passed += randomInt(random, 20)
         pair.window.pass(pair.passed)
       } else if (roll < 0.7) {
-        if (pair.batches.length < batchesMax) pair.form(1 + randomInt(random, 10))
+        const keysMax = random.next() < 0.5 ? 1 + randomInt(random, 4) : Number.POSITIVE_INFINITY
+        if (pair.batches.length < batchesMax) pair.form(1 + randomInt(random, 10), keysMax)
       } else {
         const row = some(random, pair.inFlight)
         if (row !== undefined) pair.finish(row)

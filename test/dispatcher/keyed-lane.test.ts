@@ -60,6 +60,21 @@ test('order key: a key whose target hangs holds up its own records only', async 
   assert.equal(world.isDone, true)
 })
 
+test('with enough to do, few keys are shared among as many batches as there may be', async () => {
+  const options = { partitionCount: 1, recordCount: 400, keyCount: 6, recordsMax: 20, batchesMax: 3, concurrency: 5 }
+  const world = new World({ seed: 4, order: 'key', ...options })
+  assignAll(world)
+  for (let count = 0; count < 60; count += 1) world.feed(0)
+  await world.clock.advance(5)
+  // The first of them alone would have taken all six keys.
+  assert.equal(world.atTargetMax, 3)
+  await run(world)
+  world.assertSound()
+  assert.equal(world.isDone, true)
+  const { batches } = world.around.meters.totals
+  assert.ok(batches <= 40, `${batches} batches where 20 would do`)
+})
+
 test('a record that is tried again frees the other keys of its batch at once', async () => {
   const world = new World({ seed: 3, order: 'key', partitionCount: 1, keyCount: 5, recordCount: 100, recordsMax: 100 })
   const bad = world.keys[0]?.[0] ?? ''
