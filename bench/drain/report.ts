@@ -52,10 +52,7 @@ export function printTable({ delayMs, records, concurrency, summaries }: Scenari
   const [first] = summaries
   for (const summary of summaries) {
     const { name, recordsPerSecond, cpuSecondsPerMillion, peakRssMb } = summary
-    const against =
-      first === undefined || first === summary
-        ? ''
-        : `, ${(median(first.recordsPerSecond) / median(recordsPerSecond)).toFixed(2)} × slower than ${first.name}`
+    const against = first === undefined || first === summary ? '' : `, ${compare(first, summary)}`
     console.log(`${name.padEnd(20)} ${spread(recordsPerSecond)} records/s${against}`)
     const sink = spread(summary.sinkCpuSecondsPerMillion, 2)
     const broker = spread(summary.brokerCpuSecondsPerMillion, 2)
@@ -64,4 +61,10 @@ export function printTable({ delayMs, records, concurrency, summaries }: Scenari
     )
     console.log(`${''.padEnd(20)} peak ${spread(peakRssMb)} MB`)
   }
+}
+
+function compare(first: Summary, other: Summary): string {
+  const ratio = median(other.recordsPerSecond) / median(first.recordsPerSecond)
+  if (ratio >= 1) return `${ratio.toFixed(2)} × as fast as ${first.name}`
+  return `${first.name} is ${(1 / ratio).toFixed(2)} × as fast`
 }
