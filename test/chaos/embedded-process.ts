@@ -1,0 +1,19 @@
+/** An embedded broker to be killed: `embedded-process.ts DATA_DIR ADVERTISED_PORT`. Prints the port it listens on. */
+
+import { startBroker } from '../../src/broker/index.ts'
+
+const [, , dataDir, advertisedPort] = process.argv
+if (dataDir === undefined || advertisedPort === undefined) {
+  throw new Error('usage: embedded-process.ts DATA_DIR ADVERTISED_PORT')
+}
+const config = {
+  'group.initial.rebalance.delay.ms': '0',
+  'group.min.session.timeout.ms': '1000',
+  'group.consumer.min.session.timeout.ms': '1000',
+  'group.consumer.session.timeout.ms': '2000',
+  'group.consumer.min.heartbeat.interval.ms': '50',
+  'group.consumer.heartbeat.interval.ms': '200'
+}
+const broker = await startBroker({ dataDir, advertisedPort: Number(advertisedPort), config })
+process.once('SIGTERM', () => void broker.close().then(() => process.exit(0)))
+console.log(broker.port)
