@@ -108,7 +108,7 @@ function play(events: readonly string[]): { state: TransactionState; phases: Tra
   return { state, phases }
 }
 
-test('every course of up to seven events keeps to the table, and nothing that failed is committed', () => {
+test('every course of up to six events keeps to the table, and nothing that failed is committed', () => {
   const names = Object.keys(EVENTS)
   let playedCount = 0
   const explore = (events: readonly string[]): void => {
@@ -126,10 +126,10 @@ test('every course of up to seven events keeps to the table, and nothing that fa
     if (state.phase !== 'open') assert.equal(state.admits('other', 1), false)
     if (before === 'fatal') assert.equal(phase, 'fatal')
     if (before === 'aborting' && phase !== 'fatal' && phase !== 'aborting') assert.equal(phase, 'initializing')
-    if (events.length < 7) for (const name of names) explore([...events, name])
+    if (events.length < 6) for (const name of names) explore([...events, name])
   }
   explore(['initialize', 'initialized'])
-  assert.ok(playedCount > 1000, `${playedCount}`)
+  assert.ok(playedCount > 500, `${playedCount}`)
 })
 
 /** A coordinator, and a producer of the same id that may take over at any time. */
