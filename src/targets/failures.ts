@@ -7,7 +7,7 @@ import type { TargetOutcome } from './target.ts'
 
 /**
  * Errors that come before the target has seen anything: the records cannot be the cause.
- * Source: Node's system errors, undici's `UND_ERR_*` codes.
+ * Source: Node's system errors, `ERR_HTTP_…` of `http1/`.
  */
 const NOT_REACHED: ReadonlySet<string> = new Set([
   'ECONNREFUSED',
@@ -18,7 +18,8 @@ const NOT_REACHED: ReadonlySet<string> = new Set([
   'EHOSTDOWN',
   'EADDRNOTAVAIL',
   'EMFILE',
-  'UND_ERR_CONNECT_TIMEOUT',
+  'ERR_HTTP_CONNECT_TIMEOUT',
+  'ERR_HTTP_NOT_CONNECTED',
   'CERT_HAS_EXPIRED',
   'DEPTH_ZERO_SELF_SIGNED_CERT',
   'SELF_SIGNED_CERT_IN_CHAIN',
