@@ -452,7 +452,8 @@ export class ConsumerMember implements Membership {
 
   async #refused(code: number, what: string, identity: MemberIdentity): Promise<PipelineError> {
     const isCurrent = identity === this.#identity
-    if (code === KAFKA.STALE_MEMBER_EPOCH || (fencingCodes.has(code) && !isCurrent)) {
+    const isMoving = code === KAFKA.STALE_MEMBER_EPOCH || code === KAFKA.REBALANCE_IN_PROGRESS
+    if (isMoving || (fencingCodes.has(code) && !isCurrent)) {
       // The group has moved on, and this member with it: the next heartbeat tells the epoch in which to try again.
       if (isCurrent) this.#heartbeat.hurry()
       const message = `${what}: the member epoch changes`

@@ -12,7 +12,7 @@
  * per broker, plus what is held for paused partitions, one answer's part each.
  */
 
-import { backoffMs, messageOf, PipelineError, sleep } from '../core/index.ts'
+import { backoffMs, type Clock, messageOf, PipelineError, type Random, sleep } from '../core/index.ts'
 import { ZERO_UUID } from '../protocol/index.ts'
 import { FetchLoop, type FetchLoopHost } from './fetch-loop.ts'
 import { type FetchPartition, partitionKey } from './fetch-partition.ts'
@@ -98,6 +98,14 @@ export class Fetcher {
     this.#options.cluster.closeLane(this.#lane)
   }
 
+  get #clock(): Clock {
+    return this.#options.clock ?? this.#options.cluster.clock
+  }
+
+  get #random(): Random {
+    return this.#options.random ?? this.#options.cluster.random
+  }
+
   /** Gives every partition its broker; looks leaders up where they are not known. Runs once at a time. */
   #route(): void {
     if (!this.#isStarted || this.#closing.signal.aborted || this.#routing !== undefined) return
@@ -122,7 +130,7 @@ export class Fetcher {
         this.#log('looking for leaders failed', error)
       }
       if (this.#assignBrokers()) return
-      await sleep(cluster.clock, backoffMs({ initialMs, maxMs }, failures, cluster.random), this.#closing.signal)
+      await sleep(this.#clock, backoffMs({ initialMs, maxMs }, failures, this.#random), this.#closing.signal)
     }
   }
 
@@ -217,10 +225,10 @@ export class Fetcher {
       this.#stop(state, error)
       return
     }
-    const { cluster, retryBackoffMs: initialMs = 100, retryBackoffMaxMs: maxMs = 1_000 } = this.#options
+    const { retryBackoffMs: initialMs = 100, retryBackoffMaxMs: maxMs = 1_000 } = this.#options
     state.failureCount += 1
-    state.restUntilMs =
-      cluster.clock.monotonicMs() + backoffMs({ initialMs, maxMs }, state.failureCount, cluster.random)
+    // By the clock that the loops judge by.
+    state.restUntilMs = this.#clock.monotonicMs() + backoffMs({ initialMs, maxMs }, state.failureCount, this.#random)
     if (isStaleMetadata(code)) this.#lookAgain(state)
     this.#report(state, error, true)
   }

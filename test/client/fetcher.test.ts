@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { Cluster } from '../../src/client/index.ts'
+import { VirtualClock } from '../../src/core/index.ts'
 import {
   fetchApi,
   type FetchRequest,
@@ -114,6 +115,25 @@ test('when the leader moves, reading goes on at the new one from the same offset
     reader.errors.map(({ error, willRetry }) => [error.kafkaCode, willRetry]),
     [[6, true]]
   )
+})
+
+// Symptom: a fetcher with a clock of its own asked for a partition that had failed at once, or never again. Cause: how
+// long it rests was reckoned by the cluster's clock, whether that is over by the fetcher's. Reach: fetchers that are
+// given another clock than their cluster.
+test('a partition that failed rests by the clock of its fetcher', { timeout: 10_000 }, async t => {
+  const clock = new VirtualClock()
+  let answers = 0
+  const setup = await setUp(t, () => {
+    answers += 1
+    return answers === 1 ? failed(0, 9) : answers === 2 ? records({ 0: 0n }) : undefined
+  })
+  const reader = new TestReader(t, setup.cluster, { clock })
+  reader.fetcher.add({ topic: 't', partition: 0, offset: 0n })
+  await reader.watch.until(() => reader.errors.length === 1)
+  await clock.advance(50)
+  assert.equal(answers, 1, 'it rests for 100 ms, a fifth more or less')
+  await clock.advance(100)
+  await reader.watch.until(() => reader.records.length === 1)
 })
 
 test('when the connection to the leader ends, reading goes on from the same offset', async t => {
