@@ -118,8 +118,8 @@ export class Bench {
   }
 
   /** The offset that the group has committed, as the broker tells it. */
-  async committed(partition = 0): Promise<bigint> {
-    const [found] = await this.admin.fetchGroupOffsets(this.groupId, [{ topic: this.topic, partition }])
+  async committed(partition = 0, topic = this.topic): Promise<bigint> {
+    const [found] = await this.admin.fetchGroupOffsets(this.groupId, [{ topic, partition }])
     return found?.offset ?? -1n
   }
 
@@ -130,11 +130,14 @@ export class Bench {
   }
 
   /** Waits until the group has committed the end of every partition. */
-  async untilDrained(partitionCount = 1): Promise<void> {
-    for (let partition = 0; partition < partitionCount; partition += 1) {
+  async untilDrained(
+    partitionCount = 1,
+    { topic, partition: first } = { topic: this.topic, partition: 0 }
+  ): Promise<void> {
+    for (let partition = first; partition < first + partitionCount; partition += 1) {
       const isDrained = async (): Promise<boolean> => {
-        const end = await this.end(partition)
-        return end === 0n || (await this.committed(partition)) === end
+        const end = await this.end(partition, topic)
+        return end === 0n || (await this.committed(partition, topic)) === end
       }
       await until(isDrained, `the end of partition ${partition} is committed`)
     }

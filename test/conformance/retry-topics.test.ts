@@ -14,7 +14,7 @@ function retrying(bench: Bench, retry: Partial<DispatcherConfig['retry']>): Part
   return {
     order: 'key',
     batch: { ...batch, recordsMax: 5 },
-    retry: { ...base, attemptsMax: 1, initialMs: 1, maxMs: 5, delays: [300, 600], ...retry }
+    retry: { ...base, attemptsMax: 1, initialMs: 1, maxMs: 5, delays: [100, 200], ...retry }
   }
 }
 
@@ -55,7 +55,7 @@ test('a record that fails waits in a retry topic, later ones of its key wait beh
   await dispatcher.drain()
   assert.deepEqual(taken, ['b1', 'b2', 'b3', 'a1', 'a2', 'a3'])
   assert.equal(await bench.committed(), 6n)
-  const tier = `${bench.topic}.${bench.groupId}.retry-300ms`
+  const tier = `${bench.topic}.${bench.groupId}.retry-100ms`
   const [found] = await bench.admin.fetchGroupOffsets(bench.groupId, [{ topic: tier, partition: 0 }])
   assert.equal(found?.offset, 3n, 'the retry partition is committed by the same group')
   assert.equal(dispatcher.status().totals.parked, 3)
@@ -80,7 +80,7 @@ test('a record goes from tier to tier, one attempt in each, and ends as a dead l
   assert.equal(letter.headers['comporta-error-class'], 'RetriesExhausted')
   const waitedMs =
     Number(letter.headers['comporta-last-failure-ms']) - Number(letter.headers['comporta-first-failure-ms'])
-  assert.ok(waitedMs >= 850, `first and last failure are ${waitedMs} ms apart`)
+  assert.ok(waitedMs >= 280, `first and last failure are ${waitedMs} ms apart`)
   assert.equal('comporta-retry' in letter.headers, false)
 })
 
@@ -93,7 +93,7 @@ test('a batch that is refused whole is bisected: only the bad record waits', asy
     if (isRefusing && keyed(payload).some(({ n }) => n === 3)) throw new TypeError('no threes')
     taken.push(...keyed(payload).map(({ n }) => n))
   })
-  const dispatcher = await bench.dispatch(target, retrying(bench, { delays: [500] }))
+  const dispatcher = await bench.dispatch(target, retrying(bench, { delays: [200] }))
   await until(() => taken.length === 9, 'the others are delivered')
   isRefusing = false
   await until(() => taken.length === 10, 'the bad one is delivered')
@@ -113,7 +113,7 @@ test('a retried record is delivered with the coordinates, the time and the heade
     return undefined
   })
   const payload: DispatcherConfig['payload'] = { format: 'json', include: ['offsets', 'timestamps', 'keys', 'headers'] }
-  const dispatcher = await bench.dispatch(target, { ...retrying(bench, { delays: [200] }), payload })
+  const dispatcher = await bench.dispatch(target, { ...retrying(bench, { delays: [80] }), payload })
   await until(() => calls.length === 2, 'it is sent again')
   await dispatcher.drain()
   const [first, second] = calls as (Payload & { timestamps: number[]; headers: unknown[] })[]
@@ -129,7 +129,7 @@ test('after a restart a key that waits is known, and its later records go on wai
   const bench = await Bench.open(t)
   await bench.append([record('a', 1), record('b', 1)])
   const first = refusing(({ key }) => key === 'a')
-  const options = retrying(bench, { delays: [1500] })
+  const options = retrying(bench, { delays: [900] })
   const dispatcher = await bench.dispatch(first.target, options)
   await until(() => dispatcher.status().totals.parked === 1, 'a1 waits')
   await until(() => first.taken.length === 1, 'b1 is delivered')
@@ -153,7 +153,7 @@ test('retry.order none lets later records of a key overtake one that waits', asy
     taken.push(...payload.offsets.filter(offset => offset !== refused))
     return refused === undefined ? undefined : { failures: [{ offset: refused, action: 'retry', reason: 'not yet' }] }
   })
-  const dispatcher = await bench.dispatch(target, retrying(bench, { delays: [300], order: 'none' }))
+  const dispatcher = await bench.dispatch(target, retrying(bench, { delays: [100], order: 'none' }))
   await until(() => taken.length === 2, 'both are delivered')
   await dispatcher.drain()
   assert.deepEqual(taken, [1, 0])
@@ -168,13 +168,13 @@ test('retry topics have as many partitions as their origin, and are named with a
     assert.equal(error.code, 'ERR_DISPATCHER_RETRY_TOPICS')
     assert.match(
       error.message,
-      new RegExp(`--create --topic '${bench.topic}.${bench.groupId}.retry-300ms' --partitions 3`)
+      new RegExp(`--create --topic '${bench.topic}.${bench.groupId}.retry-100ms' --partitions 3`)
     )
     return true
   })
   const dispatcher = await bench.dispatch(target, retrying(bench, {}))
   await dispatcher.drain()
-  const { topics } = await bench.admin.describeTopics([`${bench.topic}.${bench.groupId}.retry-600ms`])
+  const { topics } = await bench.admin.describeTopics([`${bench.topic}.${bench.groupId}.retry-200ms`])
   assert.equal(topics[0]?.partitions.length, 3)
 })
 
@@ -183,7 +183,7 @@ test('as many keys wait as may: their partition takes no new work, says so, and 
   await bench.append(Array.from({ length: 60 }, (_, index) => record(`k${index}`, index)))
   let isRefusing = true
   const { target, taken } = refusing(() => isRefusing)
-  const options = retrying(bench, { delays: [700], parkedKeysMax: 7 })
+  const options = retrying(bench, { delays: [60], parkedKeysMax: 7 })
   const dispatcher = await bench.dispatch(target, options)
   await until(() => dispatcher.describe().retries.some(({ waitingForRoom }) => waitingForRoom > 0), 'it is full')
   const [station] = dispatcher.describe().retries
