@@ -229,7 +229,7 @@ class DispatcherRuntime implements Dispatcher {
     })
     this.#intake = new Intake(
       this.#fetcher,
-      { bytesMax: config.bufferBytes, laneBytesMin: 2 * partitionBytesMax },
+      { bytesMax: config.bufferBytes, laneBytesMin: 2 * partitionBytesMax, answerBytesMax: partitionBytesMax },
       lane => this.#flow.routeOf(originOf(lane.topic)).name
     )
     const flow = this.#flow

@@ -13,8 +13,11 @@
  * An operator's pause belongs to the partition and not to its assignment: it
  * holds again when the partition comes back to this member.
  *
- * What is held beyond the limit is at most what was asked for already when the
- * pause came: one answer per broker.
+ * When a pause comes, each partition may have been asked for once more, and a
+ * partition that has nothing goes on in any case. So room for one answer of
+ * every partition is kept free, up to half of the limit: buffers stay within it
+ * as long as all these answers fit into that half. With more partitions what is
+ * held is at most half of the limit and one answer of each.
  *
  * A partition that rests gets nothing more, so it must not wait for a batch to
  * fill: bytes are given back only with the last record of a fetched chunk, and
@@ -41,6 +44,8 @@ export interface IntakeLane extends TopicPartition {
 export interface IntakeLimits {
   /** Most bytes buffered, all partitions together. */
   readonly bytesMax: number
+  /** Most bytes of one answer for one partition; room is kept free for them. Default 0. */
+  readonly answerBytesMax?: number
   /** Bytes that each partition may hold at least, whatever the number of partitions. */
   readonly laneBytesMin: number
 }
@@ -168,12 +173,18 @@ export class Intake<L extends IntakeLane> {
   #reasonToRest(lane: L, bytes: number): PauseReason | undefined {
     if (bytes >= this.#laneBytesMax()) return 'partitionBuffer'
     if (bytes === 0) return undefined
-    if (this.#totalBytes >= this.#limits.bytesMax) return 'buffer'
+    if (this.#totalBytes >= this.#bytesMax()) return 'buffer'
     return this.#downRoutes.size > 0 && this.#downRoutes.has(this.#routeOf(lane)) ? 'targetDown' : undefined
   }
 
+  /** The limit, less what may be on its way. */
+  #bytesMax(): number {
+    const { bytesMax, answerBytesMax = 0 } = this.#limits
+    return bytesMax - Math.min(bytesMax / 2, answerBytesMax * this.#lanes.size)
+  }
+
   #laneBytesMax(): number {
-    return Math.max(this.#limits.laneBytesMin, this.#limits.bytesMax / Math.max(2, this.#lanes.size))
+    return Math.max(this.#limits.laneBytesMin, this.#bytesMax() / Math.max(2, this.#lanes.size))
   }
 
   #pause(lane: L, reason: PauseReason): void {
@@ -191,7 +202,7 @@ export class Intake<L extends IntakeLane> {
 
   #resumeSome(): void {
     if (this.#paused.size === 0) return
-    const hasRoom = this.#totalBytes <= this.#limits.bytesMax * 0.75
+    const hasRoom = this.#totalBytes <= this.#bytesMax() * 0.75
     const lowBytes = hasRoom ? this.#laneBytesMax() / 2 : 0
     for (const [lane, reason] of this.#paused) {
       if (reason === 'operator') continue
