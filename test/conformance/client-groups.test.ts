@@ -69,7 +69,7 @@ test('the next owner starts where the last one committed while it was giving bac
   assert.deepEqual([...second.held.values()], [{ ...at(name, 0, 40n), metadata: 'm' }])
 })
 
-for (const assignor of ['range', 'roundrobin'] as const) {
+for (const assignor of ['range', 'roundrobin', 'sticky'] as const) {
   test(`with ${assignor}, members give everything back before they join again`, async t => {
     const { cluster, server, topic } = await clientForTest(t)
     const options = {
