@@ -6,7 +6,7 @@
  */
 
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
 
 import { randomInt, SeededRandom, systemClock } from '../../src/core/index.ts'
 import { DispatchWorld, type GroupPlan, type MemberProcess, type WorldVerdict } from '../support/dispatch-world.ts'
@@ -38,7 +38,9 @@ const plan = { groups, partitions: 6, replicas: 1 }
  */
 const REPEATS_MAX = (4 * concurrency - 1) * recordsMax
 
-function assertKept(verdict: WorldVerdict, membersLost: number): void {
+function assertKept(world: World, verdict: WorldVerdict, killedCount: number): void {
+  // A busy machine may cost a member its session without anybody's harm.
+  const membersLost = world.members.reduce((sum, { timesLost }) => sum + timesLost, killedCount)
   const { lost, outOfOrder, unexpected, deadLettered, partitionOrderBroken, duplicates } = verdict
   assert.deepEqual(
     {
@@ -130,12 +132,12 @@ const harms: Readonly<Record<string, (world: World, pick: (limit: number) => num
   }
 }
 
-async function start(t: Parameters<typeof DispatchWorld.over>[0], rate: number): Promise<World> {
-  return await DispatchWorld.over(t, { ...plan, rate }, await EmbeddedCluster.start())
+async function start(t: TestContext, rate: number, sessionTimeoutMs = 6000): Promise<World> {
+  return await DispatchWorld.over(t, { ...plan, rate }, await EmbeddedCluster.start(sessionTimeoutMs))
 }
 
 test('members killed, a broker killed, the target down: nothing lost, order kept, repeats bounded', async t => {
-  const world = await start(t, 1500)
+  const world = await start(t, 1500, 2000)
   await world.untilFlowed(500)
   let membersLost = 0
   for (const name of ['a member is killed', 'the broker is killed', 'the target is down'] as const) {
@@ -145,7 +147,7 @@ test('members killed, a broker killed, the target down: nothing lost, order kept
   }
   const verdict = await world.settle()
   t.diagnostic(`${verdict.produced} records, repeats ${JSON.stringify(verdict.duplicatesOf)}`)
-  assertKept(verdict, membersLost)
+  assertKept(world, verdict, membersLost)
 })
 
 for (const [name, harm] of Object.entries(harms)) {
@@ -160,7 +162,7 @@ for (const [name, harm] of Object.entries(harms)) {
     }
     const verdict = await world.settle()
     t.diagnostic(`${verdict.produced} records, repeats ${JSON.stringify(verdict.duplicatesOf)}`)
-    assertKept(verdict, membersLost)
+    assertKept(world, verdict, membersLost)
   })
 }
 
@@ -182,5 +184,5 @@ test(`${steps} harms, one after the other (TEST_SEED=${seed})`, { skip: skipLong
   }
   const verdict = await world.settle()
   t.diagnostic(`${verdict.produced} records, repeats ${JSON.stringify(verdict.duplicatesOf)}`)
-  assertKept(verdict, membersLost)
+  assertKept(world, verdict, membersLost)
 })

@@ -13,14 +13,17 @@ import { CutNetwork } from '../support/cut-network.ts'
 export class EmbeddedCluster {
   readonly network: CutNetwork
   readonly #dir = mkdtempSync(join(tmpdir(), 'comporta-embedded-'))
+  readonly #sessionTimeoutMs: number
   #child: ChildProcess | undefined
 
-  private constructor(network: CutNetwork) {
+  private constructor(network: CutNetwork, sessionTimeoutMs: number) {
     this.network = network
+    this.#sessionTimeoutMs = sessionTimeoutMs
   }
 
-  static async start(): Promise<EmbeddedCluster> {
-    const cluster = new EmbeddedCluster(await CutNetwork.listen())
+  /** @param sessionTimeoutMs - Of members of the consumer protocol. */
+  static async start(sessionTimeoutMs: number): Promise<EmbeddedCluster> {
+    const cluster = new EmbeddedCluster(await CutNetwork.listen(), sessionTimeoutMs)
     await cluster.startBroker()
     return cluster
   }
@@ -32,7 +35,12 @@ export class EmbeddedCluster {
   /** Starts the broker on its data; clients find it where it was. */
   async startBroker(): Promise<void> {
     const file = join(import.meta.dirname, 'embedded-process.ts')
-    const child = spawnBound(process.execPath, [file, this.#dir, String(this.network.port)])
+    const child = spawnBound(process.execPath, [
+      file,
+      this.#dir,
+      String(this.network.port),
+      String(this.#sessionTimeoutMs)
+    ])
     this.#child = child
     const { stdout, stderr } = child
     if (stdout === null || stderr === null) throw new Error('a bound child has pipes')

@@ -61,6 +61,8 @@ export class MemberProcess {
   readonly #child: ChildProcess
   #line: MemberLine = { state: 'starting', partitions: 0, records: 0 }
   readonly #log: string[] = []
+  /** How often it said that the group went on without it: its repeats are not those of a planned hand-over. */
+  timesLost = 0
   #isEnding = false
 
   constructor(group: GroupPlan, options: MemberProgramOptions) {
@@ -74,6 +76,7 @@ export class MemberProcess {
     // Written by dispatch-member.ts.
     createInterface({ input: stdout }).on('line', text => (this.#line = JSON.parse(text) as MemberLine))
     createInterface({ input: stderr }).on('line', text => {
+      if (text.includes('partitions lost')) this.timesLost += 1
       this.#log.push(text)
       if (this.#log.length > 60) this.#log.shift()
     })
