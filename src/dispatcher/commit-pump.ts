@@ -2,9 +2,10 @@
  * Commits offsets of all partitions, one request at a time.
  *
  * While a commit is under way, newer offsets replace older ones; when it is
- * answered, whatever has moved goes in the next. So commits are as frequent as
- * the coordinator is quick, no offset waits for a timer, and a crash repeats
- * little more than what was in flight.
+ * answered, whatever has moved goes in the next. The first offset after a rest
+ * goes at once; under load a commit follows the one before after `intervalMs`,
+ * or once a third of the moves wait that may: a request for each batch would
+ * cost more than the batch. So a crash repeats little more than what was in flight.
  *
  * A failed commit loses nothing: its offsets are tried again with the newer
  * ones until they are accepted or their partition is given up (`forget`).
@@ -35,6 +36,8 @@ export interface CommitPumpOptions {
   readonly newest?: (noted: OffsetToCommit) => OffsetToCommit
   /** Told when an offset was accepted. */
   readonly onCommitted: (committed: OffsetToCommit) => void
+  /** Least time from one request to the next, in milliseconds, unless many moves wait. Default 0. */
+  readonly intervalMs?: number
   /** Most moves of offsets that may wait to be accepted before commits count as late. At least 1. */
   readonly movesMax: number
   /** Told when commits are late, and when they no longer are. */
@@ -60,6 +63,8 @@ export class CommitPump {
   #movesInFlight = 0
   #movesWaiting = 0
   #idleWaiters: (() => void)[] = []
+  /** Ends the pause between two requests. */
+  #endPause: (() => void) | undefined
 
   constructor(options: CommitPumpOptions) {
     this.#options = options
@@ -76,6 +81,7 @@ export class CommitPump {
     this.#moved.set(key, offset)
     this.#movesWaiting += 1
     this.#checkLate()
+    if (this.#isUrgent()) this.#endPause?.()
     if (this.#isRunning) return
     this.#isRunning = true
     void this.#run()
@@ -88,15 +94,21 @@ export class CommitPump {
       this.#inFlight.delete(keyOf(partition))
     }
     if (this.#moved.size === 0 && this.#inFlight.size === 0) this.#nothingWaits()
+    if (this.#moved.size === 0) this.#endPause?.()
   }
 
   /** Resolves when everything noted has been accepted or given up. */
   async flush(): Promise<void> {
-    while (this.#isRunning) await new Promise<void>(resolve => this.#idleWaiters.push(resolve))
+    while (this.#isRunning) {
+      const isIdle = new Promise<void>(resolve => this.#idleWaiters.push(resolve))
+      this.#endPause?.()
+      await isIdle
+    }
   }
 
   async #run(): Promise<void> {
     while (this.#moved.size > 0) {
+      const startMs = this.#options.clock.monotonicMs()
       this.#movesInFlight += this.#movesWaiting
       this.#movesWaiting = 0
       const batch = this.#newest()
@@ -109,6 +121,7 @@ export class CommitPump {
         this.#checkLate()
         for (const committed of this.#inFlight.values()) this.#options.onCommitted(committed)
         this.#inFlight.clear()
+        await this.#pause(startMs)
       } catch (error) {
         await this.#failed(error)
       }
@@ -116,6 +129,26 @@ export class CommitPump {
     this.#isRunning = false
     this.#nothingWaits()
     for (const wake of this.#idleWaiters.splice(0)) wake()
+  }
+
+  /** Whether what waits should not wait for the interval. */
+  #isUrgent(): boolean {
+    return this.#movesWaiting * 3 >= this.#options.movesMax || this.#idleWaiters.length > 0
+  }
+
+  /** Waits until the interval that began at `startMs` is over, or something is urgent. */
+  async #pause(startMs: number): Promise<void> {
+    const { intervalMs = 0, clock } = this.#options
+    const leftMs = startMs + intervalMs - clock.monotonicMs()
+    if (leftMs <= 0 || this.#isUrgent()) return
+    await new Promise<void>(resolve => {
+      const timer = clock.after(Math.ceil(leftMs), resolve)
+      this.#endPause = () => {
+        timer.cancel()
+        resolve()
+      }
+    })
+    this.#endPause = undefined
   }
 
   #newest(): Map<string, OffsetToCommit> {

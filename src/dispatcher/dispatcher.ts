@@ -115,6 +115,8 @@ export interface Dispatcher {
 
 /** Batches that may be delivered before their commit is accepted, for each that may be at the target at once. */
 const COMMITS_BEHIND = 2
+/** Least time between two commits, in milliseconds, while few batches wait for one. */
+const COMMIT_INTERVAL_MS = 10
 /** Longest wait for transactions that are being ended when stopping, in milliseconds. */
 const TRANSACTIONS_CLOSE_MS = 5000
 /** Longest wait for the dead letter appender when stopping, in milliseconds. */
@@ -236,6 +238,7 @@ class DispatcherRuntime implements Dispatcher {
     this.#pump = new CommitPump({
       commitOffsets: offsets => this.#member.commitOffsets(offsets),
       newest: noted => this.#assignments.newest(noted),
+      intervalMs: COMMIT_INTERVAL_MS,
       onCommitted: committed => this.#assignments.onCommitted(committed),
       get movesMax() {
         return COMMITS_BEHIND * flow.concurrencyMax
