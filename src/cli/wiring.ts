@@ -3,7 +3,7 @@
 import { readFile } from 'node:fs/promises'
 
 import type { Cluster, ClusterOptions, OauthToken, SaslOptions, TlsOptions } from '../client/index.ts'
-import type { DispatcherConfig, KafkaConfig, PipelineConfig } from '../config/index.ts'
+import type { DispatcherConfig, KafkaConfig, PipelineConfig, TargetConfig } from '../config/index.ts'
 import { messageOf, PipelineError } from '../core/index.ts'
 import type { Logger } from '../telemetry/index.ts'
 
@@ -73,12 +73,20 @@ async function mskToken(region: string): Promise<OauthToken> {
  */
 export function dispatcherWithEndpoint(pipeline: PipelineConfig, endpoint?: string): DispatcherConfig | undefined {
   const { dispatcher, lambda } = pipeline
-  if (dispatcher?.target.type !== 'lambda' || lambda === undefined) return dispatcher
-  if (dispatcher.target.endpoint !== undefined) return dispatcher
+  if (dispatcher === undefined || lambda === undefined) return dispatcher
   const address = endpoint ?? `http://${lambda.host}:${lambda.port}`
-  const taken = lambda.functions[dispatcher.target.functionName]?.concurrency ?? dispatcher.concurrency
-  const concurrency = Math.min(dispatcher.concurrency, taken)
-  return { ...dispatcher, concurrency, target: { ...dispatcher.target, endpoint: address } }
+  type Sender = { readonly target: TargetConfig; readonly concurrency: number }
+  const settle = ({ target, concurrency }: Sender): Sender => {
+    if (target.type !== 'lambda' || target.endpoint !== undefined) return { target, concurrency }
+    const taken = lambda.functions[target.functionName]?.concurrency ?? concurrency
+    return { target: { ...target, endpoint: address }, concurrency: Math.min(concurrency, taken) }
+  }
+  // A class with a target of its own has a limit of its own.
+  const priorities = dispatcher.priorities.map(each => {
+    const { target, concurrency = dispatcher.concurrency } = each
+    return target === undefined ? each : { ...each, ...settle({ target, concurrency }) }
+  })
+  return { ...dispatcher, ...settle(dispatcher), priorities }
 }
 
 /** Creates the topics of the pipeline file that do not exist yet, and its dead letter topics. Returns the created. */
