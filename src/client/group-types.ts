@@ -101,6 +101,8 @@ export interface GroupMemberOptions {
   readonly serverAssignor?: string
   /** Where to start without a committed offset. Partitions added later always start at earliest. Default `earliest`. */
   readonly autoOffsetReset?: AutoOffsetReset
+  /** Whether the latest offset is the last stable one, as for readers of committed records. Default `false`. */
+  readonly isReadCommitted?: boolean
   /**
    * Classic protocol: how often the leader looks at the topics for new partitions, in milliseconds. In the consumer
    * protocol the coordinator tells. Default 5_000.

@@ -105,11 +105,13 @@ export class GroupWork {
    * @throws PipelineError of `findStartOffsets`, and `ERR_CLIENT_LISTENER_FAILED`.
    */
   async takeOver(added: readonly TopicPartition[], ended: AbortSignal): Promise<void> {
-    const { cluster, autoOffsetReset = 'earliest', companions = () => [] } = this.#options.member
+    const { member } = this.#options
+    const { cluster, autoOffsetReset = 'earliest', isReadCommitted = false, companions = () => [] } = member
     const signal = AbortSignal.any([ended, this.#membership.signal])
     await findStartOffsets(added, {
       cluster,
       autoOffsetReset,
+      isReadCommitted,
       companions,
       fetchOffsets: partitions => this.#fetchOffsets(partitions),
       initialCounts: this.#initialCounts ?? new Map(),

@@ -27,6 +27,8 @@ export interface StartOffsetsOptions {
   /** Asks for committed offsets. An error of the whole group rejects; one of a partition is in its entry. */
   readonly fetchOffsets: (partitions: readonly TopicPartition[]) => Promise<ReadonlyMap<string, CommittedOffset>>
   readonly autoOffsetReset: AutoOffsetReset
+  /** Whether the latest offset is the last stable one. */
+  readonly isReadCommitted: boolean
   /** Partition counts when the member started. */
   readonly initialCounts: ReadonlyMap<string, number>
   readonly companions: (partition: TopicPartition) => readonly TopicPartition[]
@@ -144,7 +146,7 @@ class Search {
   }
 
   async #list(missing: readonly TopicPartition[]): Promise<void> {
-    const { cluster, signal } = this.#options
+    const { cluster, signal, isReadCommitted } = this.#options
     const sources = new Set(this.#open.map(({ at }) => keyOf(at)))
     const committedTexts = await this.#committedTexts(missing.filter(at => sources.has(keyOf(at))))
     const questions: OffsetQuestion[] = []
@@ -154,7 +156,7 @@ class Search {
       else if (this.#isUnknown(at)) this.#learn(at, 0n)
       else questions.push({ ...at, at: 'earliest' })
     }
-    const { found, isComplete } = await listOffsetsOnce(cluster, questions, { signal })
+    const { found, isComplete } = await listOffsetsOnce(cluster, questions, { signal, isReadCommitted })
     for (const { topic, partition, offset, errorCode } of found) {
       if (errorCode !== KAFKA.NONE) throw kafkaError(errorCode, `ListOffsets of ${topic}-${partition}`)
       this.#learn({ topic, partition }, offset)

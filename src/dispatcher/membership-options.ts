@@ -16,6 +16,7 @@ export function membershipOf(config: DispatcherConfig): Omit<MemberOptions, 'gro
     topicCheckIntervalMs: config.topicCheckIntervalMs,
     assignors: config.assignors,
     ...(serverAssignor === undefined ? {} : { serverAssignor }),
-    autoOffsetReset: config.autoOffsetReset
+    autoOffsetReset: config.autoOffsetReset,
+    isReadCommitted: config.isolationLevel === 'read_committed'
   }
 }

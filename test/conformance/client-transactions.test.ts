@@ -177,6 +177,31 @@ for (const protocolMax of PROTOCOLS) {
   })
 }
 
+test('a group that reads committed records and starts at the latest starts in front of an open transaction', async t => {
+  const peer = await clientForTest(t)
+  const topic = await peer.topic(1)
+  const appender = await appenderForTest(t, peer)
+  for (const value of ['a', 'b']) {
+    appender.begin()
+    const delivered = new Promise<void>((resolve, reject) => {
+      const listener = { delivered: () => resolve(), failed: reject }
+      appender.append({ topic, key: null, value: Buffer.from(value) }, listener)
+    })
+    await delivered
+    if (value === 'a') await appender.commitTransaction()
+  }
+  const options = { cluster: peer.cluster, topics: [topic], autoOffsetReset: 'latest' } as const
+  for (const isReadCommitted of [true, false]) {
+    const groupId = peer.server.uniqueName('group')
+    const member = new TestMember(t, { ...options, groupId, isReadCommitted }, new Watch())
+    await member.watch.until(() => member.held.has(0))
+    // 0 is the record of the first transaction, 1 its marker, 2 the record of the open one.
+    assert.equal(member.held.get(0)?.offset, isReadCommitted ? 2n : 3n)
+    await member.member.close()
+  }
+  await appender.abortTransaction()
+})
+
 test('what the state does not allow is refused', { timeout: 30_000 }, async t => {
   const peer = await clientForTest(t)
   const topic = await peer.topic(1)
