@@ -95,8 +95,8 @@ export class World {
         order,
         isPartitionOrdered: options.isPartitionOrdered ?? (order === 'partition' && this.#shape.oddRatio === 0),
         // Two batches for each slot that may run ahead of their commits, those that are answered together with the last
-        // of them, and those that were begun in the same moment; and batches of which a part is delivered and the rest is tried again.
-        repeatsMax: (4 * concurrency - 1 + (this.#shape.oddRatio > 0 ? PARTITIONS_MAX : 0)) * recordsMax,
+        // of them, and those that were begun in the same moment. What is taken in part counts as well.
+        repeatsMax: (4 * concurrency - 1) * recordsMax,
         isCalm: this.isCalm,
         drainMs,
         timeoutMs: this.#timeoutMs
