@@ -6,11 +6,11 @@
  */
 
 import { constants, gunzipSync, gzipSync, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
-import { lz4Compress } from '@platformatic/wasm-utils'
 import { messageOf, PipelineError } from '../core/index.ts'
 import { tooLarge } from './decompression-output.ts'
 import { lz4Decompress } from './lz4.ts'
 import { snappyCompress, snappyDecompress } from './snappy.ts'
+import { wasmCompression } from './wasm-compression.ts'
 
 /** Names of Kafka's compression codecs, by their number in a batch's attributes. */
 export const COMPRESSION_NAMES = ['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const
@@ -50,7 +50,7 @@ export function compress(name: CompressionName, buffer: Buffer): Buffer {
       return snappyCompress(buffer)
     case 'lz4':
       // The library cannot take an empty input after its memory has grown: the empty frame is written by hand.
-      return buffer.length === 0 ? LZ4_EMPTY_FRAME : lz4Compress(buffer)
+      return buffer.length === 0 ? LZ4_EMPTY_FRAME : wasmCompression().lz4Compress(buffer)
   }
 }
 

@@ -11,8 +11,8 @@
  * Source: google/snappy format_description.txt, snappy-java SnappyOutputStream.
  */
 
-import { snappyCompress as compressRaw } from '@platformatic/wasm-utils'
 import { OutputBuffer, putCopy, putLiterals } from './decompression-output.ts'
+import { wasmCompression } from './wasm-compression.ts'
 
 const XERIAL_MAGIC = Buffer.from([0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0])
 const XERIAL_HEADER = Buffer.concat([XERIAL_MAGIC, Buffer.from([0, 0, 0, 1, 0, 0, 0, 1])])
@@ -20,9 +20,10 @@ const XERIAL_BLOCK_BYTES = 32_768
 
 /** Compresses into xerial framing. */
 export function snappyCompress(input: Buffer): Buffer {
+  const { snappyCompress: snappyCompressRaw } = wasmCompression()
   const parts: Buffer[] = [XERIAL_HEADER]
   for (let at = 0; at < input.length; at += XERIAL_BLOCK_BYTES) {
-    const block = compressRaw(input.subarray(at, at + XERIAL_BLOCK_BYTES))
+    const block = snappyCompressRaw(input.subarray(at, at + XERIAL_BLOCK_BYTES))
     const length = Buffer.allocUnsafe(4)
     length.writeInt32BE(block.length, 0)
     parts.push(length, block)

@@ -24,7 +24,8 @@ export const ROOM_IMPORTS: Readonly<Record<string, readonly string[]>> = {
 /** Rooms without input and output of their own, and the modules of Node that they may use. */
 export const PURE_ROOMS: Readonly<Record<string, readonly string[]>> = {
   core: ['node:crypto', 'node:timers/promises', 'node:util'],
-  protocol: ['node:buffer', 'node:crypto', 'node:util', 'node:zlib']
+  // node:module: a package that is large and seldom needed is loaded with its first use.
+  protocol: ['node:buffer', 'node:crypto', 'node:module', 'node:util', 'node:zlib']
 }
 
 /** The only places that may reach for the time, timers, randomness and the environment of the process. */
