@@ -147,21 +147,25 @@ export class DeadLetterWriter {
    */
   async write(records: readonly Omit<AppendRecord, 'topic'>[], signal: AbortSignal): Promise<boolean> {
     const letters = records.map(record => ({ ...record, topic: this.#options.topic }))
-    return await this.#writer.write(letters, { signal, tooLarge: record => this.#smaller(record) })
+    return await this.#writer.write(letters, { signal, tooLarge: record => shrinkDeadLetter(record, this.#options) })
   }
+}
 
-  #smaller(record: AppendRecord): AppendRecord {
-    const { tooLarge = 'reference', onReference, logger } = this.#options
-    const smaller = tooLarge === 'wait' ? undefined : smallerDeadLetter(record)
-    if (smaller === undefined) return record
-    if (smaller.headers?.at(-1)?.key === VALUE_BYTES_HEADER) {
-      const origin = Object.fromEntries(
-        (smaller.headers ?? []).map(({ key, value }) => [key.replace('comporta-', ''), value?.toString() ?? ''])
-      )
-      const text = 'a dead letter is too large for its topic: its value is left out, it lies where the origin says'
-      logger.error({ topic: record.topic, ...origin }, text)
-      onReference?.()
-    }
-    return smaller
+/** What is tried instead of a dead letter that its topic finds too large: itself, if it may not or cannot be smaller. */
+export function shrinkDeadLetter(
+  record: AppendRecord,
+  options: Pick<DeadLetterWriterOptions, 'tooLarge' | 'onReference' | 'logger'>
+): AppendRecord {
+  const { tooLarge = 'reference', onReference, logger } = options
+  const smaller = tooLarge === 'wait' ? undefined : smallerDeadLetter(record)
+  if (smaller === undefined) return record
+  if (smaller.headers?.at(-1)?.key === VALUE_BYTES_HEADER) {
+    const origin = Object.fromEntries(
+      (smaller.headers ?? []).map(({ key, value }) => [key.replace('comporta-', ''), value?.toString() ?? ''])
+    )
+    const text = 'a dead letter is too large for its topic: its value is left out, it lies where the origin says'
+    logger.error({ topic: record.topic, ...origin }, text)
+    onReference?.()
   }
+  return smaller
 }

@@ -17,10 +17,10 @@
  */
 
 import type { AppendRecord } from '../client/index.ts'
-import { backoffMs, type Clock, invariant, messageOf, sleep } from '../core/index.ts'
+import { backoffMs, type Clock, invariant, messageOf, type PipelineError, sleep } from '../core/index.ts'
 import { appendOutcome, type TargetBatch, type TargetOutcome, TOO_LARGE } from '../targets/index.ts'
 import { TableRecords } from './batch-records.ts'
-import { deadLetterHeaders, smallerDeadLetter } from './dead-letters.ts'
+import { deadLetterHeaders, shrinkDeadLetter } from './dead-letters.ts'
 import { type DeliveryOwner, type DeliveryState, slotResultOf, undeliverableRows } from './delivery.ts'
 import type { ExactlyOnceSurroundings, TransactionOutcome } from './exactly-once.ts'
 import type { BatchContext, BatchDescription } from './lane-surroundings.ts'
@@ -280,8 +280,17 @@ export class ExactlyOnceDelivery implements BatchContext {
   async #putAside(rows: readonly DeadRow[]): Promise<boolean> {
     this.#state = 'puttingAside'
     const { meters } = this.#owner.around
-    const lastRow = rows.at(-1)?.row ?? 0
-    if (!(await this.#commitPersistently(this.#deadLetters(rows), this.#offsetBehind(lastRow)))) return false
+    const letters = this.#deadLetters(rows)
+    const offset = this.#offsetBehind(rows.at(-1)?.row ?? 0)
+    if (rows.length > 1) {
+      const outcome = await this.#unlessAborted(this.#transaction(letters, offset))
+      if (outcome === undefined || outcome.kind === 'unknown') return false
+      if (outcome.kind === 'aborted') {
+        // One after the other: if one is too large, only that one is made smaller.
+        for (const row of rows) if (!(await this.#putAside([row]))) return false
+        return true
+      }
+    } else if (!(await this.#commitPersistently(letters, offset))) return false
     this.#pending = this.#pending.slice(rows.length)
     for (const { row, errorClass } of rows) {
       this.settlement.leave(row)
@@ -305,9 +314,10 @@ export class ExactlyOnceDelivery implements BatchContext {
       if (outcome === undefined || outcome.kind === 'unknown') return false
       if (outcome.kind === 'committed') return true
       const { error } = outcome
-      const failed = appendOutcome(error)
-      if (failed.kind === 'rejected' && failed.errorClass === TOO_LARGE && this.#around.tooLarge === 'reference') {
-        left = left.map(record => smallerDeadLetter(record) ?? record)
+      const shrunk = isTooLarge(error) ? this.#shrink(left) : left
+      if (shrunk.some((record, index) => record !== left[index])) {
+        left = shrunk
+        continue
       }
       const waitMs = backoffMs(ASIDE_BACKOFF, failures, random)
       const { topic, partition } = this
@@ -317,6 +327,12 @@ export class ExactlyOnceDelivery implements BatchContext {
       else logger.error(fields, message)
       if (!(await sleep(this.#clock, waitMs, this.#owner.stopping))) return false
     }
+  }
+
+  #shrink(letters: readonly AppendRecord[]): AppendRecord[] {
+    const { meters, logger } = this.#owner.around
+    const { tooLarge } = this.#around
+    return letters.map(letter => shrinkDeadLetter(letter, { tooLarge, logger, onReference: () => meters.referenced() }))
   }
 
   #deadLetters(rows: readonly DeadRow[]): AppendRecord[] {
@@ -353,4 +369,9 @@ export class ExactlyOnceDelivery implements BatchContext {
     const fields = { topic, partition, firstOffset, records: group.rows.length, outcome: outcome.kind, reason }
     this.#owner.around.logger.warn(fields, 'a batch was not delivered, its transaction was aborted or never begun')
   }
+}
+
+function isTooLarge(error: PipelineError): boolean {
+  const outcome = appendOutcome(error)
+  return outcome.kind === 'rejected' && outcome.errorClass === TOO_LARGE
 }

@@ -131,6 +131,31 @@ for (const isExactlyOnce of [false, true]) {
   })
 }
 
+test('exactly once: a dead letter that is too large for its topic becomes a reference, the others stay whole', async t => {
+  const topics = await TopicBench.open(t)
+  const deadLetterTopic = topics.bench.given.uniqueName('small')
+  const configs = { 'max.message.bytes': '2500' }
+  await topics.bench.admin.createTopics([{ topic: deadLetterTopic, partitionCount: 1, configs }])
+  const inputs = numbered(4)
+  inputs[2] = { key: 'large', value: JSON.stringify({ n: 'x'.repeat(5000) }) }
+  await topics.bench.append(inputs)
+  const refuse = () => {
+    throw new RangeError('none of them')
+  }
+  const retry = { ...topics.config().retry, attemptsMax: 1, bisect: false }
+  const dispatcher = await topics.dispatch(topics.target(refuse), { deadLetterTopic, retry })
+  await topics.bench.untilDrained()
+  await dispatcher.drain()
+
+  const letters = await topics.written(deadLetterTopic, 1)
+  assert.deepEqual(
+    letters.map(({ value }) => value),
+    [inputs[0]?.value, inputs[1]?.value, null, inputs[3]?.value]
+  )
+  const bytes = letters.map(({ headers }) => headers['comporta-value-bytes'])
+  assert.deepEqual(bytes, [undefined, undefined, '5008', undefined])
+})
+
 test('exactly once: batches of several partitions are written and committed together with their offsets', async t => {
   const topics = await TopicBench.open(t, { partitionCount: 3 })
   await topics.bench.append(counted(12, 20))
