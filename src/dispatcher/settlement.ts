@@ -31,7 +31,7 @@ export interface RetryPolicy {
   readonly backoff: BackoffOptions
   /** Longest wait that a target may ask for, in milliseconds. Default 300_000. */
   readonly retryAfterMaxMs?: number
-  /** Age, counted from its first failure, at which what is left of a batch expires, outages included. Default: never. */
+  /** Age since its first failure at which what is left of a batch expires, outages included. Default: never. */
   readonly ageMaxMs?: number
   /** Whether a batch that is refused for good is halved until the bad record is alone. Default `true`. */
   readonly bisect?: boolean

@@ -1,4 +1,4 @@
-/** A process with retry topics that is killed without a word, again and again: keys keep their order, nothing is lost. */
+/** A process with retry topics that is killed again and again: keys keep their order, nothing is lost. */
 
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'

@@ -161,7 +161,7 @@ test('retry.order none lets later records of a key overtake one that waits', asy
   assert.deepEqual(taken, [1, 0])
 })
 
-test('retry topics have as many partitions as their origin, and are named with a command where they may not be made', async t => {
+test('retry topics are as wide as their origin, and named with a command where they may not be made', async t => {
   const bench = await Bench.open(t, 3)
   const config = bench.config(retrying(bench, { createTopics: false }))
   const { target } = refusing(() => false)

@@ -134,7 +134,8 @@ function endOf(outcome: TargetOutcome, hasEvidence: boolean): { end: string; sen
 const FINAL = new Set(['TargetVerdict', 'PayloadTooLarge'])
 
 function judge(row: Row, outcome: TargetOutcome): void {
-  const text = `${row.what}: ${JSON.stringify(outcome, (_, value: unknown) => (typeof value === 'bigint' ? Number(value) : value))}`
+  const plain = (_: string, value: unknown): unknown => (typeof value === 'bigint' ? Number(value) : value)
+  const text = `${row.what}: ${JSON.stringify(outcome, plain)}`
   assert.equal(wordsOf(outcome), row.outcome, text)
   const { end, sends, errorClass = '' } = endOf(outcome, false)
   const aside = `${FINAL.has(errorClass) ? 'dead letter' : 'put aside'} after ${sends}`

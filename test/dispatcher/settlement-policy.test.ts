@@ -67,7 +67,7 @@ test('without bisection crashes are waited for, whatever their number', () => {
   assert.deepEqual(rows(), [0, 1])
 })
 
-test('without bisection a batch that is too large is halved all the same, and its halves have attempts of their own', () => {
+test('without bisection a batch that is too large is halved all the same, with attempts of their own', () => {
   const { rows, apply } = settle(['a', 'b', 'c', 'd'], { bisect: false })
   apply(TOO_LARGE)
   assert.deepEqual(rows(), [0, 1])

@@ -13,14 +13,16 @@ export const retrySchema = z
     attemptsMax: integer(1, 10_000)
       .default(5)
       .describe(
-        'Attempts in place before a record that its target refuses is put aside: into the first retry topic, or the dead letter topic. Outages do not count.'
+        'Attempts in place before a record that its target refuses is put aside: into the first retry topic, or the ' +
+          'dead letter topic. Outages do not count.'
       ),
     initialMs: milliseconds(1).default(200).describe('Wait after the first failure.'),
     maxMs: milliseconds(1).default(30_000).describe('Longest wait between two attempts.'),
     ageMaxMs: milliseconds(1, 2_592_000_000)
       .optional()
       .describe(
-        'Time since its first failure after which a record goes to the dead letter topic, outages included. Default: never.'
+        'Time since its first failure after which a record goes to the dead letter topic, outages included. ' +
+          'Default: never.'
       ),
     bisect: z
       .boolean()
@@ -31,7 +33,8 @@ export const retrySchema = z
       .max(8)
       .default([])
       .describe(
-        'Delays in milliseconds, ascending: one retry topic each. A record that fails in place waits in the first, then in the next, and ends in the dead letter topic. Default: none.'
+        'Delays in milliseconds, ascending: one retry topic each. A record that fails in place waits in the first, ' +
+          'then in the next, and ends in the dead letter topic. Default: none.'
       ),
     order: z
       .enum(['key', 'none'])
@@ -56,7 +59,8 @@ export const deadLettersSchema = z
       .enum(['reference', 'wait'])
       .default('reference')
       .describe(
-        'A dead letter that its topic finds too large. `reference`: its coordinates are kept, its value is left out. `wait`: its partition waits until the topic takes it.'
+        'A dead letter that its topic finds too large. `reference`: its coordinates are kept, its value is left out. ' +
+          '`wait`: its partition waits until the topic takes it.'
       )
   })
   .prefault({})

@@ -31,7 +31,7 @@ export function checkDispatcher(
     report(['dispatcher', 'retry', 'delays'], `keep the order of keys, not that of the partition: ${choices}`)
   }
   if (delays.length > 0 && dispatcher.target.type === 'topic' && dispatcher.target.exactlyOnce) {
-    report(['dispatcher', 'retry', 'delays'], 'do not go with target.exactlyOnce: retries would not be in its transaction')
+    report(['dispatcher', 'retry', 'delays'], 'do not go with target.exactlyOnce: its transactions have no retries')
   }
   checkFlow(dispatcher, report)
   checkTarget(dispatcher.target, ['dispatcher', 'target'], { dispatcher, lambda, report })

@@ -231,7 +231,7 @@ export class RetryLane implements AnyLane {
       }
       if (isRead && !this.#stopping.signal.aborted) this.#fetchFrom(start.offset)
       while (await this.#untilDue()) {
-        // Needs no room in flight: batches that wait for keys to be done hold theirs meanwhile, and this is how they are.
+        // Needs no room in flight: batches that wait until keys are done hold theirs, and this is how keys get done.
         const { topic, partition } = station
         const asker = { topic, partition, isUnderWay: true }
         this.#isWaiting = true

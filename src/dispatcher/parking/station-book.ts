@@ -139,7 +139,10 @@ export class StationBook {
     if (offset > (this.#lastMove[stage] ?? -1n)) this.#lastMove[stage] = offset
   }
 
-  /** Whether the record at an offset of a stage is in a later one already. The timestamp tells another topic of the same name. */
+  /**
+   * Whether the record at an offset of a stage is in a later one already. Its timestamp tells it from the record of
+   * another topic of the same name.
+   */
   isMoved(stage: number, offset: bigint, timestampMs: number): boolean {
     return this.#moves[stage]?.get(offset)?.timestampMs === timestampMs
   }

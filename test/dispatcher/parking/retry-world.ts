@@ -1,6 +1,6 @@
 /**
- * A world for retry topics: one topic, its tiers and its dead letter topic as plain logs, a target with moods, and whole
- * dispatchers that are killed and started again. Virtual clock, one seed.
+ * A world for retry topics: one topic, its tiers and its dead letter topic as plain logs, a target with moods, and
+ * whole dispatchers that are killed and started again. Virtual clock, one seed.
  *
  * Judged: no loss, order of the first deliveries of each key, commits only above what is safe, nothing left at the end.
  */
