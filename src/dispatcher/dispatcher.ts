@@ -90,8 +90,8 @@ export interface Dispatcher {
   /** Stops without waiting for batches in flight: they will be delivered again. Idempotent. */
   close(): Promise<void>
   /**
-   * Changes settings from the next batch on: `batch`, `concurrency`, `adaptiveConcurrency`, `flow`, `breaker`, the shares
-   * of `priorities`, `starvationMs`, `progressTimeoutMs`.
+   * Changes settings from the next batch on: `batch`, `concurrency`, `adaptiveConcurrency`, `flow`, `breaker`, shares
+   * and limits of `priorities`, `starvationMs`, `progressTimeoutMs`. `null` goes back to the default.
    *
    * @returns Paths of the settings that differ now.
    * @throws PipelineError `ERR_CONFIG_INVALID` with every problem, or `ERR_DISPATCHER_NOT_CHANGEABLE` with the settings
@@ -409,7 +409,7 @@ class DispatcherRuntime implements Dispatcher {
         ...(config.retry.ageMaxMs === undefined ? {} : { ageMaxMs: config.retry.ageMaxMs })
       },
       slots,
-      workspaces: new WorkspacePool(payload, config.concurrency, target.takesRecords),
+      workspaces: new WorkspacePool(payload, () => this.#flow.concurrencyMax, target.takesRecords),
       aside: this.#createDeadLetters(options),
       sift: config.filters.length === 0 ? undefined : filterSift(new RecordFilter(config.filters)),
       transform: transform === undefined ? undefined : new ModuleTransform({ transform, clock, random, logger }),

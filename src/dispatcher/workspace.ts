@@ -52,17 +52,17 @@ export class SizeGauge {
 /** Lends workspaces. */
 export class WorkspacePool {
   readonly #payload: PayloadOptions
-  readonly #keptMax: number
+  readonly #keptMax: () => number
   readonly #takesRecords: boolean
   readonly #free: Workspace[] = []
 
   /**
-   * @param keptMax - Most workspaces kept for later.
+   * @param keptMax - Most workspaces kept for later; a function is asked each time, as it may change.
    * @param takesRecords - Whether nothing is encoded, because the target takes records as they are.
    */
-  constructor(payload: PayloadOptions, keptMax: number, takesRecords = false) {
+  constructor(payload: PayloadOptions, keptMax: number | (() => number), takesRecords = false) {
     this.#payload = payload
-    this.#keptMax = keptMax
+    this.#keptMax = typeof keptMax === 'number' ? () => keptMax : keptMax
     this.#takesRecords = takesRecords
   }
 
@@ -87,6 +87,6 @@ export class WorkspacePool {
     // The buffers behind the rows are of no use now: do not keep them alive.
     workspace.table.reset(0n)
     const isUsual = workspace.encoder.capacity <= 2 * this.#payload.limits.bytesMax
-    if (isUsual && this.#free.length < this.#keptMax) this.#free.push(workspace)
+    if (isUsual && this.#free.length < this.#keptMax()) this.#free.push(workspace)
   }
 }

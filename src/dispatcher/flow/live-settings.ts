@@ -10,13 +10,13 @@
 import { dispatcherConfig, type DispatcherConfig, type DispatcherInput } from '../../config/index.ts'
 import { PipelineError } from '../../core/index.ts'
 
-/** Settings to change; what is left out stays. A list replaces the list that was there. */
+/** Settings to change; what is left out stays, `null` goes back to the default. A list replaces the whole list. */
 export type SettingsChange = {
   readonly [Name in keyof DispatcherInput]?: DispatcherInput[Name] extends readonly unknown[] | undefined
     ? DispatcherInput[Name]
     : Changed<DispatcherInput[Name]>
 }
-type Changed<T> = T extends object ? { readonly [Name in keyof T]?: Changed<T[Name]> } : T
+type Changed<T> = T extends object ? { readonly [Name in keyof T]?: Changed<T[Name]> | null } : T
 
 /** Settings that hold from the next batch on. Of `priorities` only `share` and `concurrency` of each class. */
 const LIVE: readonly RegExp[] = [
@@ -76,7 +76,10 @@ export class LiveSettings {
 function merged(base: unknown, change: unknown): unknown {
   if (!isPlain(base) || !isPlain(change)) return change === undefined ? base : change
   const result: Record<string, unknown> = { ...base }
-  for (const [name, value] of Object.entries(change)) result[name] = merged(base[name], value)
+  for (const [name, value] of Object.entries(change)) {
+    if (value === null) delete result[name]
+    else result[name] = merged(base[name], value)
+  }
   return result
 }
 

@@ -52,6 +52,13 @@ test('limits change, and what was not named stays', () => {
   assert.equal(breaker.failuresMax, 5)
 })
 
+test('null goes back to the default, which may be none', () => {
+  const { settings } = settingsOf()
+  settings.update({ flow: { rate: { recordsPerSecond: 1000 } }, breaker: { failuresMax: 9 } })
+  settings.update({ flow: { rate: { recordsPerSecond: null } }, breaker: { failuresMax: null } })
+  assert.deepEqual([settings.config.flow.rate, settings.config.breaker.failuresMax], [{ burstMs: 100 }, 5])
+})
+
 test('a change that is no change tells nobody', () => {
   const { settings, changes, config } = settingsOf()
   assert.deepEqual(settings.update({ concurrency: 10 }), [])
