@@ -84,6 +84,8 @@ const skipLong = isLongRun ? false : 'takes long: JVM_TESTS=long runs it'
 
 /** Most deliveries that may repeat when a member ends with what it had under way: batches at once, of 100 records. */
 const IN_FLIGHT_MAX = 12 * 100
+/** Most deliveries of a member without a commit: two more for each batch at once. */
+const UNCOMMITTED_MAX = 3 * IN_FLIGHT_MAX
 
 test('members that are killed or frozen repeat at most what they had under way', { skip: skipLong }, async t => {
   const world = await DispatchWorld.start(t, { groups: [byPartition, byKey], rate: 1000, partitions: 6 })
@@ -135,6 +137,33 @@ test('a target that is slow, down or both while leaders move gets everything onc
   const verdict = await world.settle()
   assertKept(verdict)
   assert.equal(verdict.duplicates, 0)
+})
+
+test('members without a network repeat what was not committed at most', { skip: skipLong }, async t => {
+  const world = await DispatchWorld.start(t, { groups: [byPartition, byKey], rate: 500, partitions: 6 })
+  await world.untilFlowed(500)
+  // All members lose what they send and are sent for less than their session, then for longer: the group is gone.
+  for (const records of [1000, 5000]) {
+    const made = world.acknowledged
+    world.cluster.treat('*', 'swallow')
+    await world.until('records that nobody gets', () => world.acknowledged > made + records)
+    world.cluster.treat('*', 'pass')
+    await world.untilShared()
+    await world.untilFlowed(500)
+    t.diagnostic(`all were cut off for ${records} records`)
+  }
+  // One member of each group is cut off, and the others take its partitions over; the target is slow.
+  world.sinkDelayMs = 300
+  const lonely = [byPartition, byKey].map(group => runningOf(world, group)[0]).filter(member => member !== undefined)
+  for (const member of lonely) world.cluster.treat(member.clientId, 'cut')
+  await world.untilFlowed(3000)
+  for (const member of lonely) world.cluster.treat(member.clientId, 'pass')
+  world.sinkDelayMs = 0
+  await world.untilShared()
+  const verdict = await world.settle()
+  t.diagnostic(`${verdict.produced} records, duplicates ${JSON.stringify(verdict.duplicatesOf)}`)
+  assertKept(verdict)
+  assert.ok(verdict.duplicates <= 4 * 3 * UNCOMMITTED_MAX)
 })
 
 test('harm at random loses nothing and keeps the order', { skip: skipLong, timeout: 600_000 }, async t => {

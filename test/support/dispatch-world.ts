@@ -58,6 +58,8 @@ export interface WorldVerdict extends AuditReport {
 /** One dispatcher process. */
 export class MemberProcess {
   readonly group: GroupPlan
+  /** As the brokers know it. */
+  readonly clientId: string
   readonly #child: ChildProcess
   #line: MemberLine = { state: 'starting', partitions: 0, records: 0 }
   readonly #log: string[] = []
@@ -67,6 +69,7 @@ export class MemberProcess {
 
   constructor(group: GroupPlan, options: MemberProgramOptions) {
     this.group = group
+    this.clientId = options.clientId ?? ''
     this.#child = spawnBound(process.execPath, [
       join(import.meta.dirname, 'dispatch-member.ts'),
       JSON.stringify(options)
@@ -117,6 +120,8 @@ export class MemberProcess {
 export interface AnyCluster {
   /** `host:port[,host:port…]`. */
   readonly bootstrapServers: string
+  /** The addresses for members, if those are others. */
+  readonly outerServers?: string
   close(): Promise<void>
 }
 
@@ -156,7 +161,7 @@ export class DispatchWorld<C extends AnyCluster = KafkaCluster> {
 
   /** Starts brokers, sink, load and members, and waits until the members have shared the partitions out. */
   static async start(t: TestContext, plan: WorldPlan): Promise<DispatchWorld> {
-    const cluster = await startKafkaCluster({ overrides: { 'auto.create.topics.enable': 'false' } })
+    const cluster = await startKafkaCluster({ hasNetwork: true, overrides: { 'auto.create.topics.enable': 'false' } })
     return await DispatchWorld.over(t, plan, cluster)
   }
 
@@ -192,7 +197,7 @@ export class DispatchWorld<C extends AnyCluster = KafkaCluster> {
     const port = typeof address === 'object' && address !== null ? address.port : 0
     const index = this.#plan.groups.indexOf(group)
     const member = new MemberProcess(group, {
-      bootstrapServers: this.cluster.bootstrapServers.split(','),
+      bootstrapServers: (this.cluster.outerServers ?? this.cluster.bootstrapServers).split(','),
       clientId: `member-${this.members.length}`,
       config: {
         groupId: group.groupId,

@@ -19,6 +19,7 @@ import {
   type Tail,
   untilServing
 } from './kafka-jvm.ts'
+import { CutNetwork, type Treatment } from './cut-network.ts'
 import { freePorts } from './ports.ts'
 
 const startTimeoutMs = 90_000
@@ -32,10 +33,16 @@ export interface KafkaClusterOptions {
   readonly heapMb?: number
   /** More lines for each `server.properties`; they win over ours. */
   readonly overrides?: Readonly<Record<string, string>>
+  /** Whether there is a network in front of the brokers, for clients that come in by `outerServers`. Default false. */
+  readonly hasNetwork?: boolean
 }
 
 /** The brokers together. */
 export interface KafkaCluster {
+  /** All brokers as those see them that come through the network; else the same as `bootstrapServers`. */
+  readonly outerServers: string
+  /** Treats a client that came in by `outerServers` in some way from now on, at every broker; `*` = all others. */
+  treat(clientId: string, treatment: Treatment): void
   /** All brokers, comma separated. */
   readonly bootstrapServers: string
   readonly nodes: readonly KafkaNode[]
@@ -120,18 +127,29 @@ export async function startKafkaCluster(options: KafkaClusterOptions = {}): Prom
 async function startOnce(options: KafkaClusterOptions): Promise<KafkaCluster> {
   const count = options.brokers ?? 3
   const dir = await mkdtemp(join(tmpdir(), 'comporta-cluster-'))
-  const ports = await freePorts(2 * count)
-  const controllers = ports.slice(count).map((port, index) => `${index + 1}@127.0.0.1:${port}`)
+  const ports = await freePorts(3 * count)
+  const controllers = ports.slice(count, 2 * count).map((port, index) => `${index + 1}@127.0.0.1:${port}`)
   const nodes: KafkaNode[] = []
   const settings: Record<string, string>[] = []
+  const outerAddresses: string[] = []
+  const networks: CutNetwork[] = []
   for (let index = 0; index < count; index += 1) {
     const id = index + 1
     const port = ports[index] ?? 0
+    const network = options.hasNetwork === true ? await CutNetwork.listen() : undefined
+    if (network !== undefined) networks.push(network)
+    const outer = outerSettings(network, {
+      port,
+      controller: ports[count + index] ?? 0,
+      inner: ports[2 * count + index] ?? 0
+    })
+    outerAddresses.push(outer.address)
     const own = {
       ...serverSettings(join(dir, `data-${id}`), port, ports[count + index] ?? 0),
       ...clusterSettings(count),
       'node.id': String(id),
       'controller.quorum.voters': controllers.join(','),
+      ...outer.settings,
       ...options.overrides
     }
     settings.push(own)
@@ -140,6 +158,7 @@ async function startOnce(options: KafkaClusterOptions): Promise<KafkaCluster> {
     nodes.push(new KafkaNode({ id, port, properties, heapMb: options.heapMb ?? 256 }))
   }
   const close = async (): Promise<void> => {
+    await Promise.all(networks.map(network => network.close()))
     await Promise.all(nodes.map(node => node.kill()))
     await rm(dir, { recursive: true, force: true })
   }
@@ -150,7 +169,28 @@ async function startOnce(options: KafkaClusterOptions): Promise<KafkaCluster> {
     await close()
     throw error
   }
-  return { bootstrapServers: nodes.map(node => node.address).join(','), nodes, close }
+  const treat = (clientId: string, treatment: Treatment): void => {
+    for (const network of networks) network.treat(clientId, treatment)
+  }
+  const bootstrapServers = nodes.map(node => node.address).join(',')
+  return { bootstrapServers, outerServers: outerAddresses.join(','), treat, nodes, close }
+}
+
+/** A listener behind the network: clients that come in by it are told its address, and go on through it. */
+function outerSettings(
+  network: CutNetwork | undefined,
+  { port, controller, inner }: { port: number; controller: number; inner: number }
+): { address: string; settings: Record<string, string> } {
+  if (network === undefined) return { address: `127.0.0.1:${port}`, settings: {} }
+  network.leadTo(inner)
+  const address = `127.0.0.1:${network.port}`
+  const settings = {
+    listeners: `PLAINTEXT://127.0.0.1:${port},OUTER://127.0.0.1:${inner},CONTROLLER://127.0.0.1:${controller}`,
+    'advertised.listeners': `PLAINTEXT://127.0.0.1:${port},OUTER://${address}`,
+    'inter.broker.listener.name': 'PLAINTEXT',
+    'listener.security.protocol.map': 'CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,OUTER:PLAINTEXT'
+  }
+  return { address, settings }
 }
 
 /** Formats the first broker's folder with Kafka's tool, and the others' as copies of it: a JVM each would take seconds. */
