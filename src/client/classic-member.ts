@@ -36,6 +36,7 @@ import { Heartbeat } from './heartbeat.ts'
 import { asPipelineError, KAFKA, kafkaError } from './kafka-error.ts'
 import {
   HEARTBEAT_RETRY_MS,
+  heartbeatTimeoutMs,
   instanceFenced,
   isLeaving,
   LEAVE_TIMEOUT_MS,
@@ -391,7 +392,7 @@ export class ClassicMember implements Membership {
   async #beat(): Promise<boolean> {
     const identity = this.#identity
     try {
-      const errorCode = await this.#requests.heartbeat(identity)
+      const errorCode = await this.#requests.heartbeat(identity, heartbeatTimeoutMs(this.#options))
       if (identity !== this.#identity || !this.#heartbeat.isRunning) return true
       if (errorCode === KAFKA.NONE) return true
       if (errorCode === KAFKA.REBALANCE_IN_PROGRESS) {
@@ -402,6 +403,7 @@ export class ClassicMember implements Membership {
       else if (errorCode === KAFKA.FENCED_INSTANCE_ID) await this.#fail(instanceFenced(this.#options.member))
       else this.#options.logger.warn({ errorCode }, 'a heartbeat was refused')
     } catch (error) {
+      this.#requests.suspect()
       this.#options.logger.warn({ reason: messageOf(error) }, 'a heartbeat failed')
     }
     return false

@@ -91,11 +91,10 @@ export class ClassicRequests extends GroupRequests<ClassicRequestsOptions> {
   }
 
   /** @returns Kafka error code. */
-  async heartbeat(identity: MemberIdentity): Promise<number> {
-    const { groupId, sessionTimeoutMs, cluster } = this.options
+  async heartbeat(identity: MemberIdentity, timeoutMs: number): Promise<number> {
+    const { groupId } = this.options
     const { memberId, generation: generationId } = identity
     const message = { groupId, generationId, memberId, ...this.instance() }
-    const timeoutMs = Math.min(cluster.requestTimeoutMs, sessionTimeoutMs)
     const { errorCode } = await this.send(heartbeatApi, message, { timeoutMs })
     this.observe(errorCode)
     return errorCode

@@ -27,6 +27,7 @@ import { GroupWork } from './group-work.ts'
 import { Heartbeat } from './heartbeat.ts'
 import { asPipelineError, KAFKA, kafkaError } from './kafka-error.ts'
 import {
+  heartbeatTimeoutMs,
   instanceFenced,
   isLeaving,
   LEAVE_TIMEOUT_MS,
@@ -185,15 +186,15 @@ export class ConsumerMember implements Membership {
   }
 
   async #beat(): Promise<boolean> {
-    const { member, sessionTimeoutMs, logger } = this.#options
+    const { logger } = this.#options
     const sent = this.#core.heartbeat(this.#owned())
     try {
-      const timeoutMs = Math.min(member.cluster.requestTimeoutMs, sessionTimeoutMs)
-      const answer = await this.#requests.heartbeat(sent.fields, timeoutMs)
+      const answer = await this.#requests.heartbeat(sent.fields, heartbeatTimeoutMs(this.#options))
       if (this.#state === 'failed' || this.#state === 'closed') return false
       return await this.#act(this.#core.answered(sent, answer), answer)
     } catch (cause) {
       this.#core.unanswered()
+      this.#requests.suspect()
       const error = asPipelineError(cause, 'ConsumerGroupHeartbeat')
       if (!this.#heartbeat.isRunning) return false
       if (error.code === 'ERR_CLIENT_VERSION_UNSUPPORTED') await this.#unsupported(error)

@@ -157,9 +157,14 @@ export class GroupRequests<O extends GroupRequestsOptions = GroupRequestsOptions
     return groupInstanceId === undefined ? {} : { groupInstanceId }
   }
 
+  /** No answer came: the coordinator may hang, or be another broker by now. The next request looks for it again. */
+  suspect(): void {
+    this.options.cluster.forgetCoordinator('group', this.options.groupId)
+  }
+
   /** Looks at the code of an answer: a coordinator that has moved is looked for again. */
   observe(errorCode: number): void {
-    if (isCoordinatorMoved(errorCode)) this.options.cluster.forgetCoordinator('group', this.options.groupId)
+    if (isCoordinatorMoved(errorCode)) this.suspect()
   }
 }
 

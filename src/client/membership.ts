@@ -12,6 +12,14 @@ export const HEARTBEAT_RETRY_MS = 500
 /** Longest wait for the answer to a goodbye, in milliseconds. */
 export const LEAVE_TIMEOUT_MS = 5_000
 
+/**
+ * Longest wait for the answer to a heartbeat, in milliseconds: a coordinator that hangs must be given up while the
+ * session still has time for another one.
+ */
+export function heartbeatTimeoutMs({ member, sessionTimeoutMs }: MembershipOptions): number {
+  return Math.min(member.cluster.requestTimeoutMs, sessionTimeoutMs / 3)
+}
+
 /** A member of a group, in one protocol. */
 export interface Membership {
   readonly protocol: Exclude<GroupProtocol, 'auto'>
