@@ -7,7 +7,8 @@
  *
  * Memory comes back only by `release`, as often as there was a `retain`. Whoever forgets one does no harm: the garbage
  * collector takes the memory as any other, and the next answer gets new one. Whoever releases and goes on reading sees
- * other records: so each holder has a reference of its own, from before it is handed the bytes until after its last look.
+ * other records: so each holder has a reference of its own, from before it is handed the bytes until after its last
+ * look.
  *
  * Limits: at most `freeBytesMax` are kept for later.
  */
