@@ -14,7 +14,11 @@ const at = (key: string, mark: string, more: Partial<WatchedPartition> = {}): Wa
 })
 
 /** Looks each second until the time is over. */
-function lookUntil(watch: ProgressWatch, fromMs: number, toMs: number, partition: WatchedPartition): string[] {
+function lookUntil(
+  watch: ProgressWatch,
+  [fromMs, toMs]: readonly [number, number],
+  partition: WatchedPartition
+): string[] {
   const stalled: string[] = []
   for (let nowMs = fromMs; nowMs <= toMs; nowMs += 1000) stalled.push(...watch.look([partition], nowMs).stalled)
   return stalled
@@ -22,7 +26,7 @@ function lookUntil(watch: ProgressWatch, fromMs: number, toMs: number, partition
 
 test('a partition with work that nothing explains is stalled after the limit, not before', () => {
   const watch = new ProgressWatch(10_000, 1000)
-  assert.deepEqual(lookUntil(watch, 0, 9000, at('t-0', 'a')), [])
+  assert.deepEqual(lookUntil(watch, [0, 9000], at('t-0', 'a')), [])
   assert.deepEqual(watch.look([at('t-0', 'a')], 10_000).stalled, ['t-0'])
 })
 
@@ -33,23 +37,23 @@ test('progress, an explanation, or nothing to do begin the count anew', () => {
     at('t-0', 'a', { hasWork: false })
   ]) {
     const watch = new ProgressWatch(10_000, 1000)
-    lookUntil(watch, 0, 9000, at('t-0', 'a'))
+    lookUntil(watch, [0, 9000], at('t-0', 'a'))
     watch.look([between], 10_000)
     const mark = between.mark
-    assert.deepEqual(lookUntil(watch, 11_000, 19_000, at('t-0', mark)), [])
+    assert.deepEqual(lookUntil(watch, [11_000, 19_000], at('t-0', mark)), [])
   }
 })
 
 test('an outage of hours explains itself all the time', () => {
   const watch = new ProgressWatch(10_000, 1000)
-  assert.deepEqual(lookUntil(watch, 0, 7_200_000, at('t-0', 'a', { explainedBy: 'breaker' })), [])
+  assert.deepEqual(lookUntil(watch, [0, 7_200_000], at('t-0', 'a', { explainedBy: 'breaker' })), [])
   assert.deepEqual([...watch.explanations], [['breaker', 1]])
   assert.equal(watch.stoodStillMaxMs, 0)
 })
 
 test('what an invocation may take is added to the limit', () => {
   const watch = new ProgressWatch(10_000, 1000)
-  assert.deepEqual(lookUntil(watch, 0, 69_000, at('t-0', 'a', { allowanceMs: 60_000 })), [])
+  assert.deepEqual(lookUntil(watch, [0, 69_000], at('t-0', 'a', { allowanceMs: 60_000 })), [])
   assert.deepEqual(watch.look([at('t-0', 'a', { allowanceMs: 60_000 })], 70_000).stalled, ['t-0'])
 })
 
@@ -65,7 +69,7 @@ test('one partition that stands still among others that do not is found', () => 
 // SIGSTOP, a machine that slept, a blocked event loop: when it goes on, the partitions have had no time to get on.
 test('time that the process did not live through is not held against it, and is told', () => {
   const watch = new ProgressWatch(10_000, 1000)
-  lookUntil(watch, 0, 3000, at('t-0', 'a'))
+  lookUntil(watch, [0, 3000], at('t-0', 'a'))
   const verdict = watch.look([at('t-0', 'a')], 3_603_000)
   assert.deepEqual(verdict, { stalled: [], lateMs: 3_599_000 })
   assert.equal(watch.stoodStillMaxMs, 4000)
