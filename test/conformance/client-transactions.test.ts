@@ -177,7 +177,7 @@ for (const protocolMax of PROTOCOLS) {
   })
 }
 
-test('a group that reads committed records and starts at the latest starts in front of an open transaction', async t => {
+test('a group that reads committed records and starts at the latest starts before an open transaction', async t => {
   const peer = await clientForTest(t)
   const topic = await peer.topic(1)
   const appender = await appenderForTest(t, peer)

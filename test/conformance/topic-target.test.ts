@@ -131,7 +131,7 @@ for (const isExactlyOnce of [false, true]) {
   })
 }
 
-test('exactly once: a dead letter that is too large for its topic becomes a reference, the others stay whole', async t => {
+test('exactly once: a dead letter too large for its topic becomes a reference, the others stay whole', async t => {
   const topics = await TopicBench.open(t)
   const deadLetterTopic = topics.bench.given.uniqueName('small')
   const configs = { 'max.message.bytes': '2500' }

@@ -53,8 +53,8 @@ test('a Java consumer of committed records reads each output once, in order, and
   const dispatcher = await startDispatcher({ config, cluster, target })
   t.after(() => dispatcher.close())
 
-  const args = `--topic out --from-beginning --isolation-level read_committed --max-messages ${COUNT} --timeout-ms 30000`
-  const read = await tool('kafka-console-consumer', args)
+  const args = `--topic out --from-beginning --max-messages ${COUNT} --timeout-ms 30000`
+  const read = await tool('kafka-console-consumer', `${args} --isolation-level read_committed`)
   await dispatcher.drain()
 
   const expected = Array.from({ length: COUNT }, (_, n) => String(n))
