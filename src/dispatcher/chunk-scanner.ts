@@ -9,7 +9,7 @@
  * `position` has been taken or was not for us.
  */
 
-import type { FetchedChunk } from '../client/index.ts'
+import type { FetchedChunk, Lease } from '../client/index.ts'
 import { invariant, PipelineError } from '../core/index.ts'
 import { isLogAppendTime, RecordCursor } from '../protocol/index.ts'
 
@@ -17,6 +17,8 @@ type PushedChunk = Pick<FetchedChunk, 'records' | 'nextOffset' | 'lease'>
 
 interface WaitingChunk {
   readonly records: Buffer
+  /** Lent memory that the records lie in; held until the chunk is walked over. */
+  readonly lease: Lease | undefined
   readonly nextOffset: bigint
   readonly arrivedMs: number
 }
@@ -77,17 +79,26 @@ export class ChunkScanner {
   }
 
   /** Adds a chunk, which begins where the last one ended. */
-  push({ records, nextOffset, lease }: PushedChunk, nowMs: number): void {
-    const chunk = { records: withMemoryOfItsOwn(records), nextOffset, arrivedMs: nowMs }
-    // Lent memory that is kept is not given back: windows hold on to records for long, and the collector takes it.
-    if (chunk.records !== records) lease?.release()
-    this.#chunks.push(chunk)
-    this.#waitingBytes += chunk.records.length
+  push({ records: lent, nextOffset, lease }: PushedChunk, nowMs: number): void {
+    const records = withMemoryOfItsOwn(lent)
+    const isLent = records === lent
+    if (!isLent) lease?.release()
+    this.#chunks.push({ records, lease: isLent ? lease : undefined, nextOffset, arrivedMs: nowMs })
+    this.#waitingBytes += records.length
+  }
+
+  /** Lent memory that the record under the cursor lies in: whoever keeps the record holds it as well. */
+  get lease(): Lease | undefined {
+    const open = this.#open
+    // A compressed batch is unpacked into memory of its own.
+    return open !== undefined && this.cursor.recordBuffer === open.records ? open.lease : undefined
   }
 
   /** Drops what was not walked over. */
   clear(): void {
     this.cursor.reset(NOTHING)
+    this.#open?.lease?.release()
+    for (const { lease } of this.#chunks) lease?.release()
     this.#chunks = []
     this.#open = undefined
     this.#waitingBytes = 0
@@ -151,6 +162,7 @@ export class ChunkScanner {
     this.#passed = next
     this.#open = undefined
     this.cursor.reset(NOTHING)
+    chunk.lease?.release()
   }
 }
 

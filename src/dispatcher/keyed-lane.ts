@@ -61,6 +61,8 @@ interface Outlook {
   readonly oldestMs: number
 }
 
+/** Most records that are left out while one batch is filled: each may cost the time of parsing its value. */
+const DROPPED_MAX = 5000
 /** Bytes beyond a multiple of what waits that may be held before memory is given back. */
 const SLACK_BYTES = 1_048_576
 /** That multiple. */
@@ -156,7 +158,10 @@ export class KeyedLane implements AnyLane, DeliveryOwner {
 
   /** Takes a fetched chunk. */
   push(chunk: FetchedChunk): void {
-    if (this.#stopping.signal.aborted) return
+    if (this.#stopping.signal.aborted) {
+      chunk.lease?.release()
+      return
+    }
     this.#scanner.push(chunk, this.around.clock.monotonicMs())
     this.#wake?.()
   }
@@ -330,8 +335,10 @@ export class KeyedLane implements AnyLane, DeliveryOwner {
     const { count } = workspace.table
     meters.batchStarted(count)
     try {
-      await underWay.delivery.run(slot)
+      const isDone = await underWay.delivery.run(slot)
       this.#settle(underWay)
+      // What was begun and not ended may still look at the records.
+      if (!isDone) workspace.table.abandon()
       if (!this.#aborting.signal.aborted) workspaces.release(workspace)
     } catch (error) {
       this.around.onFatal(this, error)
@@ -375,7 +382,8 @@ export class KeyedLane implements AnyLane, DeliveryOwner {
     for (;;) {
       // A share of the keys is taken from what was looked at: reading on for them alone could go far.
       const seq = keysMax === Number.POSITIVE_INFINITY ? this.#nextFree() : this.#window.next()
-      if (seq < 0 || seqs.length >= batch.recordsMax) break
+      // What is left out counts too: other work must get its turn.
+      if (seq < 0 || seqs.length >= batch.recordsMax || droppedCount >= DROPPED_MAX) break
       if (this.#window.see(seq)) {
         keyCount += 1
         if (keyCount > keysMax) {
@@ -407,6 +415,8 @@ export class KeyedLane implements AnyLane, DeliveryOwner {
     const { table, encoder, gauge } = workspace
     const records = this.#records
     const row = table.count
+    const lease = records.leaseOf(seq)
+    if (lease !== undefined) table.hold(lease)
     const isSound = table.add(records.placeOf(seq), this.#window.deltaOf(seq) - base, records.isLogAppendTime(seq))
     if (!isSound) return 'malformed'
     const sifted = this.around.sift?.sift(table, row) ?? 'deliver'

@@ -7,11 +7,14 @@
  * a lot of memory that nobody needs: `compact` gives them memory of their own.
  */
 
+import type { Lease } from '../client/index.ts'
 import type { RecordPlace } from './record-table.ts'
 
 /** A buffer with rows that wait. */
 interface Source {
   buffer: Buffer
+  /** Lent memory that the buffer lies in; held as long as rows in it wait. */
+  lease: Lease | undefined
   isLogAppendTime: boolean
   arrivedMs: number
   /** Rows in it that wait, and their bytes. */
@@ -29,6 +32,7 @@ const WIDTH = 8
 /** Where a record is read that is to be kept. */
 export interface ArrivingRecord {
   readonly cursor: RecordPlace & { readonly recordStart: number }
+  readonly lease: Lease | undefined
   readonly isLogAppendTime: boolean
   readonly arrivedMs: number
 }
@@ -67,10 +71,11 @@ export class WindowRecords {
   }
 
   /** Keeps a row. Rows from `first` on are in use. */
-  add(seq: number, first: number, { cursor, isLogAppendTime, arrivedMs }: ArrivingRecord): void {
+  add(seq: number, first: number, record: ArrivingRecord): void {
+    const { cursor } = record
     if (seq - first > this.#mask) this.#grow(first, seq)
     const row = seq & this.#mask
-    const id = this.#sourceOf(cursor.recordBuffer, isLogAppendTime, arrivedMs)
+    const id = this.#sourceOf(record)
     this.#count(this.#sources[id], cursor.recordEnd - cursor.recordStart)
     this.#source[row] = id
     this.#timestampMs[row] = cursor.timestampMs
@@ -95,6 +100,11 @@ export class WindowRecords {
   /** When a row came, in milliseconds. */
   arrivedMs(seq: number): number {
     return this.#sources[this.#source[seq & this.#mask] ?? -1]?.arrivedMs ?? 0
+  }
+
+  /** Lent memory that a row lies in. */
+  leaseOf(seq: number): Lease | undefined {
+    return this.#sources[this.#source[seq & this.#mask] ?? -1]?.lease
   }
 
   /** Whether the broker has set the time of a row. */
@@ -134,12 +144,15 @@ export class WindowRecords {
     if (source.rows > 0) return
     this.#bytes -= source.buffer.length
     source.buffer = NOTHING
+    source.lease?.release()
+    source.lease = undefined
     this.#freeSources.push(id)
     if (this.#last === id) this.#last = -1
   }
 
   /** Drops everything. */
   clear(): void {
+    for (const { lease } of this.#sources) lease?.release()
     this.#sources.length = 0
     this.#freeSources.length = 0
     this.#last = -1
@@ -157,7 +170,8 @@ export class WindowRecords {
     for (const [id, source] of this.#sources.entries()) {
       if (source.rows === 0 || source.rowBytes * COMPACT_RATIO > source.buffer.length) continue
       const buffer = Buffer.allocUnsafeSlow(source.rowBytes)
-      moved.set(id, { to: this.#newSource({ ...source, buffer, rows: 0, rowBytes: 0 }), buffer, at: 0 })
+      const own = { ...source, buffer, lease: undefined, rows: 0, rowBytes: 0 }
+      moved.set(id, { to: this.#newSource(own), buffer, at: 0 })
     }
     for (const seq of waiting) {
       const row = seq & this.#mask
@@ -192,10 +206,12 @@ export class WindowRecords {
     for (const column of [4, 6, 7]) places[at + column] = (places[at + column] ?? 0) + distance
   }
 
-  #sourceOf(buffer: Buffer, isLogAppendTime: boolean, arrivedMs: number): number {
+  #sourceOf({ cursor, lease, isLogAppendTime, arrivedMs }: ArrivingRecord): number {
+    const buffer = cursor.recordBuffer
     const last = this.#sources[this.#last]
     if (last !== undefined && last.buffer === buffer && last.isLogAppendTime === isLogAppendTime) return this.#last
-    this.#last = this.#newSource({ buffer, isLogAppendTime, arrivedMs, rows: 0, rowBytes: 0 })
+    lease?.retain()
+    this.#last = this.#newSource({ buffer, lease, isLogAppendTime, arrivedMs, rows: 0, rowBytes: 0 })
     return this.#last
   }
 

@@ -27,6 +27,7 @@ for (const order of ['key', 'none'] as const) {
     assert.equal(world.around.meters.totals.records, 500)
     assert.equal(world.atTargetMax, 3)
     assert.equal(world.lanes.get(0)?.bufferedBytes, 0)
+    assert.equal(world.lentCount, 0)
     assert.equal(world.lanes.get(0)?.commitMetadata(), '')
   })
 }
@@ -139,6 +140,7 @@ test('a partition that is taken away and given back goes on behind what each key
     world.assertSound()
     assert.equal(world.isDone, true, `round ${round}`)
     assert.equal(world.duplicateCount, 0)
+    assert.equal(world.deadLetterCount, 0)
   }
   assert.ok(handovers > 10)
 })

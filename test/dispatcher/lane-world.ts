@@ -5,6 +5,7 @@
 
 import assert from 'node:assert/strict'
 
+import type { FetchedChunk } from '../../src/client/index.ts'
 import { type Random, randomInt, SeededRandom, VirtualClock } from '../../src/core/index.ts'
 import { DeadLetterAside, type DeadLetterWriter } from '../../src/dispatcher/dead-letters.ts'
 import { decodeFinished, METADATA_LENGTH_MAX } from '../../src/dispatcher/finished-ranges.ts'
@@ -76,6 +77,8 @@ export class World {
   /** Longest time an invocation takes, in milliseconds. */
   latencyMaxMs = 50
   isDeadLetterTopicDown = false
+  /** Chunks whose memory has not been given back. */
+  lentCount = 0
   /** Whether partitions rest: nothing more comes. */
   isPaused = false
   #fed: number[] = []
@@ -170,8 +173,28 @@ export class World {
       const value = kind === 'malformed' ? '{"id":' : JSON.stringify({ id: from + index, poison: kind })
       return { key: this.keys[partition]?.[from + index] ?? '', value }
     })
-    this.lanes.get(partition)?.push(chunkOf(BigInt(from), records, { topic: 't', partition }))
+    this.lanes.get(partition)?.push(this.#lent(chunkOf(BigInt(from), records, { topic: 't', partition })))
     this.#fed[partition] = from + count
+  }
+
+  /** A chunk in lent memory, which is written over once nobody holds it: whoever still reads it reads nonsense. */
+  #lent(chunk: FetchedChunk): FetchedChunk {
+    const records = Buffer.allocUnsafeSlow(chunk.records.length)
+    chunk.records.copy(records)
+    let holders = 1
+    this.lentCount += 1
+    const retain = (): void => {
+      assert.ok(holders > 0, 'memory is held that was given back')
+      holders += 1
+    }
+    const release = (): void => {
+      holders -= 1
+      assert.ok(holders >= 0, 'memory is given back twice')
+      if (holders > 0) return
+      records.fill(0xff)
+      this.lentCount -= 1
+    }
+    return { ...chunk, records, lease: { retain, release } }
   }
 
   /** Takes a partition back in good order. */
