@@ -21,6 +21,13 @@ interface Delivery {
 
 const KEY_COUNT = 50
 
+const SHORT_SESSIONS = {
+  'group.consumer.heartbeat.interval.ms': '200',
+  'group.consumer.min.heartbeat.interval.ms': '200',
+  'group.consumer.min.session.timeout.ms': '1000',
+  'group.consumer.session.timeout.ms': '1000'
+}
+
 /** An HTTP service that takes batches, a little slowly, and keeps what it took. */
 async function startService(t: TestContext): Promise<{ url: string; deliveries: Delivery[] }> {
   const deliveries: Delivery[] = []
@@ -50,17 +57,30 @@ async function until(condition: () => boolean | Promise<boolean>): Promise<void>
   }
 }
 
+/** How many different records there are, once their first deliveries are found to come in order. */
+function recordsInOrder(deliveries: readonly Delivery[], order: 'partition' | 'key'): number {
+  const seen = new Map<string, number>()
+  const newest = new Map<string, number>()
+  for (const { partition, offsets, messages } of deliveries) {
+    for (const [index, offset] of offsets.entries()) {
+      const name = `${partition}@${offset}`
+      const count = seen.get(name) ?? 0
+      seen.set(name, count + 1)
+      // The first delivery of each record comes in order, whatever was repeated in between.
+      if (count > 0) continue
+      const what = order === 'partition' ? `partition ${partition}` : `key ${(messages[index]?.n ?? 0) % KEY_COUNT}`
+      assert.ok(offset > (newest.get(what) ?? -1), `${what}: ${offset} after ${newest.get(what)}`)
+      newest.set(what, offset)
+    }
+  }
+  return seen.size
+}
+
 for (const order of ['partition', 'key'] as const) {
   test(`kill -9 loses nothing and repeats at most what was in flight; order by ${order} holds`, async t => {
     const recordCount = order === 'partition' ? 4000 : 3000
     const partitionCount = 6
-    const config = {
-      'group.consumer.heartbeat.interval.ms': '200',
-      'group.consumer.min.heartbeat.interval.ms': '200',
-      'group.consumer.min.session.timeout.ms': '1000',
-      'group.consumer.session.timeout.ms': '1000'
-    }
-    const broker = await startBroker({ config })
+    const broker = await startBroker({ config: SHORT_SESSIONS })
     t.after(() => broker.close())
     const service = await startService(t)
     const cluster = await Cluster.connect({ bootstrapServers: [broker.bootstrapServers] })
@@ -109,21 +129,7 @@ for (const order of ['partition', 'key'] as const) {
     survivor.stdin.end()
     await new Promise(resolve => survivor.once('exit', resolve))
 
-    const seen = new Map<string, number>()
-    const newest = new Map<string, number>()
-    for (const { partition, offsets, messages } of service.deliveries) {
-      for (const [index, offset] of offsets.entries()) {
-        const name = `${partition}@${offset}`
-        const count = seen.get(name) ?? 0
-        seen.set(name, count + 1)
-        // The first delivery of each record comes in order, whatever was repeated in between.
-        if (count > 0) continue
-        const what = order === 'partition' ? `partition ${partition}` : `key ${(messages[index]?.n ?? 0) % KEY_COUNT}`
-        assert.ok(offset > (newest.get(what) ?? -1), `${what}: ${offset} after ${newest.get(what)}`)
-        newest.set(what, offset)
-      }
-    }
-    assert.equal(seen.size, recordCount)
+    assert.equal(recordsInOrder(service.deliveries, order), recordCount)
     const duplicates = recordsSeen() - recordCount
     // At most 4 batches of 20 in flight, and twice as many that may run ahead of their commit.
     assert.ok(duplicates <= 240, `${duplicates} duplicates`)
@@ -131,13 +137,7 @@ for (const order of ['partition', 'key'] as const) {
 }
 
 test('a dispatcher whose broker is gone still stops in bounded time', async t => {
-  const config = {
-    'group.consumer.heartbeat.interval.ms': '200',
-    'group.consumer.min.heartbeat.interval.ms': '200',
-    'group.consumer.min.session.timeout.ms': '1000',
-    'group.consumer.session.timeout.ms': '1000'
-  }
-  const broker = await startBroker({ config })
+  const broker = await startBroker({ config: SHORT_SESSIONS })
   t.after(() => broker.close())
   const cluster = await Cluster.connect({ bootstrapServers: [broker.bootstrapServers] })
   t.after(() => cluster.close())
