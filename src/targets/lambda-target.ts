@@ -6,7 +6,9 @@
  * the Lambda service answers and one for what the function died of.
  */
 
-import { InvokeCommand, type InvokeCommandOutput, LambdaClient } from '@aws-sdk/client-lambda'
+import { createRequire } from 'node:module'
+
+import type { InvokeCommandOutput, LambdaClient } from '@aws-sdk/client-lambda'
 
 import { type Clock, messageOf, systemClock } from '../core/index.ts'
 import { type Logger, silentLogger } from '../telemetry/index.ts'
@@ -14,6 +16,16 @@ import { networkOutcome, retryAfterMs } from './failures.ts'
 import { LoudLog } from './loud-log.ts'
 import { readReplyText } from './reply.ts'
 import { INVALID_REPLY, type Target, type TargetBatch, type TargetOutcome, TOO_LARGE } from './target.ts'
+
+type AwsSdk = typeof import('@aws-sdk/client-lambda')
+
+const require = createRequire(import.meta.url)
+
+/** AWS's SDK, loaded by the first target that needs it: 8 MB that programs with another target do without. */
+function awsSdk(): AwsSdk {
+  // What the package is, its types say.
+  return require('@aws-sdk/client-lambda') as AwsSdk
+}
 
 /** What a Lambda target is made from. */
 export interface LambdaTargetOptions {
@@ -45,6 +57,7 @@ export class LambdaTarget implements Target {
   readonly bodyBytesMax: number = LAMBDA_BODY_BYTES_MAX
   readonly timeoutMs: number
   readonly #client: LambdaClient
+  readonly #sdk = awsSdk()
   readonly #functionName: string
   readonly #qualifier: string | undefined
   readonly #clock: Clock
@@ -59,7 +72,7 @@ export class LambdaTarget implements Target {
     this.#loud = new LoudLog(options.logger ?? silentLogger, this.#clock)
     const agent = { maxSockets: options.connectionsMax ?? 1000, keepAlive: true }
     const isLocal = options.endpoint !== undefined && isLoopback(options.endpoint)
-    this.#client = new LambdaClient({
+    this.#client = new this.#sdk.LambdaClient({
       maxAttempts: 1,
       requestHandler: { connectionTimeout: 10_000, httpAgent: agent, httpsAgent: agent },
       ...(options.endpoint === undefined ? {} : { endpoint: options.endpoint }),
@@ -70,7 +83,7 @@ export class LambdaTarget implements Target {
   }
 
   async invoke(batch: TargetBatch, signal: AbortSignal): Promise<TargetOutcome> {
-    const command = new InvokeCommand({
+    const command = new this.#sdk.InvokeCommand({
       FunctionName: this.#functionName,
       InvocationType: 'RequestResponse',
       Payload: batch.body,
