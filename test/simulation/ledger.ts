@@ -50,6 +50,8 @@ interface Fate {
   deadLetters: number
   skips: number
   isGone: boolean
+  /** Places in retry topics, in order. */
+  readonly parkings: string[]
 }
 
 /** What the rules depend on. */
@@ -230,13 +232,20 @@ export class Ledger {
     }
   }
 
+  /** A retry topic has a record. */
+  parked(partition: string, offset: number, place: string): void {
+    this.note(`${partition}@${offset} waits at ${place}`)
+    this.#fateOf(partition, offset).parkings.push(place)
+  }
+
   /** Retention has deleted a record that nobody may have seen. */
   deleted(partition: string, offset: number): void {
     this.#fateOf(partition, offset).isGone = true
   }
 
   /** The coordinator accepted an offset. */
-  committed(log: PartitionLog, partition: string, { offset, metadata }: Committed): void {
+  committed(log: PartitionLog, place: string, { offset, metadata }: Committed): void {
+    const partition = place
     this.note(`committed ${partition} ${offset} ${metadata}`)
     this.counts.commits += 1
     const before = this.#committed.get(partition) ?? 0
@@ -247,16 +256,27 @@ export class Ledger {
     this.#committed.set(partition, offset)
     this.#committedMost.set(partition, Math.max(offset, this.committedMost(partition)))
     let finished = this.#finished.get(partition) ?? 0
-    while (finished < offset && (!log.records.has(finished) || this.#isFinished(partition, finished))) finished += 1
+    while (finished < offset && this.#hasLeft(log, partition, finished)) finished += 1
     this.#finished.set(partition, finished)
     if (finished < offset) this.problem(`${partition} ${offset} is committed, but ${finished} is not finished`)
     const ranges = decodeFinished(BigInt(offset), metadata)
     for (let index = 0; index < ranges.length; index += 2) {
       for (let at = offset + (ranges[index] ?? 0); at < offset + (ranges[index + 1] ?? 0); at += 1) {
-        if (!log.records.has(at) || this.#isFinished(partition, at)) continue
+        if (this.#hasLeft(log, partition, at)) continue
         this.problem(`${partition} ${offset} is committed with ${at} as finished, which it is not`)
       }
     }
+  }
+
+  /** Whether an offset need not be read again: its record is finished, or safe in a later stage. */
+  #hasLeft(log: PartitionLog, place: string, offset: number): boolean {
+    const record = log.records.get(offset)
+    if (record === undefined) return true
+    const { origin = offset } = record
+    const partition = `t-${log.partition}`
+    if (this.#isFinished(partition, origin)) return true
+    const { parkings } = this.#fateOf(partition, origin)
+    return record.origin === undefined ? parkings.length > 0 : parkings.at(-1) !== `${place}@${offset}`
   }
 
   /** Whether a record was delivered, skipped or put aside. */
@@ -268,7 +288,8 @@ export class Ledger {
 
   /** Judges a log at the end. */
   checkEnd(log: PartitionLog, partition: string): void {
-    for (const [offset, { kind }] of log.records) {
+    for (const [offset, { kind, origin }] of log.records) {
+      if (origin !== undefined) continue
       if (!this.#isFinished(partition, offset)) this.problem(`${partition}@${offset} is lost`)
       const fate = this.#fateOf(partition, offset)
       if (kind === 'malformed' && fate.deadLetters === 0) this.problem(`${partition}@${offset} is malformed, but gone`)
@@ -292,7 +313,7 @@ export class Ledger {
     if (ofPartition === undefined) this.#fates.set(partition, (ofPartition = new Map()))
     let fate = ofPartition.get(offset)
     if (fate === undefined) {
-      ofPartition.set(offset, (fate = { deliveries: [], deadLetters: 0, skips: 0, isGone: false }))
+      ofPartition.set(offset, (fate = { deliveries: [], deadLetters: 0, skips: 0, isGone: false, parkings: [] }))
     }
     return fate
   }
@@ -330,6 +351,8 @@ export class Ledger {
     const before = this.#fateOf(partition, offset).deliveries.findLast(({ told }) => told.has(offset))
     // If it arrived, nobody knows: whoever has it must send it again.
     if (before === undefined) return
+    // A member that went away may have left one copy more in a retry topic.
+    if (this.#fateOf(partition, offset).parkings.length > 1 && !this.#rules.isCalm) return
     if (this.#rules.isCalm) this.problem(`${partition}@${offset} comes twice although nothing went wrong`)
     const isFirstGone = before.tenure.isZombie || before.tenure.end === 'killed' || before.tenure.end === 'lost'
     const isUncommitted = before.tenure !== tenure && (this.#committed.get(partition) ?? 0) <= offset

@@ -3,6 +3,7 @@
  * control batches), growth, more partitions, and a start that retention moves.
  */
 
+import type { AppendHeader } from '../../src/client/index.ts'
 import { type Random, randomInt } from '../../src/core/index.ts'
 import { recordBatch } from '../dispatcher/support.ts'
 
@@ -14,6 +15,8 @@ export interface SimRecord {
   readonly offset: number
   readonly key: string | null
   readonly kind: RecordKind
+  /** In a retry topic: the offset that it came from. */
+  readonly origin?: number
 }
 
 interface LogBatch {
@@ -79,6 +82,22 @@ export class PartitionLog {
     const hole = random.next() < holeRatio ? 1 + randomInt(random, 5) : 0
     this.#end = base + count + hole
     this.#batches.push({ base, next: this.#end, bytes: recordBatch(BigInt(base), built) })
+  }
+
+  /** Appends one record as it was given: of a retry topic. @returns Its offset. */
+  appendGiven(given: {
+    key: Buffer | null
+    value: Buffer | null
+    headers: AppendHeader[]
+    timestampMs: number
+  }): number {
+    const base = this.#end
+    // Not parsed as JSON: a malformed record may follow its key here.
+    const origin = Number(/"o":(\d+)/.exec(given.value?.toString('utf8') ?? '')?.[1] ?? -1)
+    this.records.set(base, { offset: base, key: given.key?.toString('utf8') ?? null, kind: 'plain', origin })
+    this.#end = base + 1
+    this.#batches.push({ base, next: this.#end, bytes: recordBatch(BigInt(base), [given]) })
+    return base
   }
 
   /** Retention: whole batches at the beginning are deleted. @returns The records that are gone. */

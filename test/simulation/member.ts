@@ -108,7 +108,7 @@ export class SimMember implements MemberLike {
     const { signal } = this.#membership
     for (;;) {
       for (const offset of offsets) {
-        if (signal.aborted || !this.#held.has(nameOf(offset)) || this.#epoch < 0) throw stale()
+        if (signal.aborted || !this.#mayCommit(offset) || this.#epoch < 0) throw stale()
       }
       const identity = { memberId: this.#id, epoch: this.#epoch }
       const entries = offsets.map(({ topic, partition, offset, metadata = '' }) => {
@@ -128,6 +128,15 @@ export class SimMember implements MemberLike {
         await sleep(process.clock, RETRY_MS, signal)
       }
     }
+  }
+
+  /** A retry partition goes with its origin, which has the same number. */
+  #mayCommit(at: TopicPartition): boolean {
+    const { companions = () => [] } = this.#options.member
+    for (const held of this.#held.values()) {
+      if (nameOf(held) === nameOf(at) || companions(held).some(each => nameOf(each) === nameOf(at))) return true
+    }
+    return false
   }
 
   close(): Promise<void> {
@@ -184,14 +193,19 @@ export class SimMember implements MemberLike {
   async #takeOver(added: readonly TopicPartition[], signal: AbortSignal): Promise<void> {
     const { process, network, coordinator, logs, member, observer } = this.#options
     let starts: AssignedPartition[] | undefined
+    const startOf = ({ topic, partition }: TopicPartition): AssignedPartition => {
+      const found = coordinator.committed.get(nameOf({ topic, partition }))
+      const offset = BigInt(found?.offset ?? logs.find(topic, partition)?.start ?? 0)
+      return { topic, partition, offset, metadata: found?.metadata ?? '' }
+    }
     while (starts === undefined) {
       if (signal.aborted || this.#stopping.signal.aborted) return
       try {
         starts = await network.call(process, () =>
-          added.map(({ topic, partition }) => {
-            const found = coordinator.committed.get(nameOf({ topic, partition }))
-            const offset = BigInt(found?.offset ?? logs.find(topic, partition)?.start ?? 0)
-            return { topic, partition, offset, metadata: found?.metadata ?? '' }
+          added.map(partition => {
+            const { companions } = member
+            if (companions === undefined) return startOf(partition)
+            return { ...startOf(partition), companions: companions(partition).map(startOf) }
           })
         )
       } catch {

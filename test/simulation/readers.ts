@@ -151,15 +151,25 @@ export class SimFetcher implements FetcherLike {
 /** Most records that wait for their verdict. */
 const APPENDS_MAX = 50
 
-/** Appends records one call at a time; a failed call may or may not have arrived. */
+/** Wait before a record is appended again that may not be given up, in milliseconds. */
+const APPEND_AGAIN_MS = 20
+
+/**
+ * Appends records one call at a time; a failed call may or may not have arrived. One that gives nothing up appends in
+ * order and each record once, as an idempotent producer does.
+ */
 export class SimAppender implements AppenderLike {
   readonly #around: ReaderSurroundings
   readonly #onAppended: (record: AppendRecord) => void
+  readonly #isPatient: boolean
+  /** The last append of a patient one. */
+  #last: Promise<void> = Promise.resolve()
   #open = 0
   #isClosed = false
   #waits: (() => void)[] = []
 
-  constructor(around: ReaderSurroundings, onAppended: (record: AppendRecord) => void) {
+  constructor(around: ReaderSurroundings, onAppended: (record: AppendRecord) => void, isPatient: boolean) {
+    this.#isPatient = isPatient
     this.#around = around
     this.#onAppended = onAppended
   }
@@ -168,7 +178,8 @@ export class SimAppender implements AppenderLike {
     if (this.#isClosed) throw new PipelineError('ERR_CLIENT_CLOSED', 'the appender is closed')
     if (this.#open >= APPENDS_MAX) return false
     this.#open += 1
-    void this.#send(record, listener)
+    if (this.#isPatient) this.#last = this.#last.then(() => this.#sendAgain(record, listener))
+    else void this.#send(record, listener)
     return true
   }
 
@@ -185,6 +196,33 @@ export class SimAppender implements AppenderLike {
     await this.flush()
   }
 
+  async #sendAgain(record: AppendRecord, listener: DeliveryListener): Promise<void> {
+    const { process, network, random, faults } = this.#around
+    let isAppended = false
+    for (;;) {
+      try {
+        await network.call(process, () => {
+          if (random.next() < faults.appendError) throw new PipelineError('ERR_CLIENT_KAFKA', 'not enough replicas')
+          if (!isAppended) this.#onAppended(record)
+          isAppended = true
+        })
+        break
+      } catch {
+        if (this.#isClosed) break
+        await sleep(process.clock, APPEND_AGAIN_MS)
+      }
+    }
+    const { topic, partition = 0 } = record
+    if (!this.#isClosed) listener.delivered({ topic, partition, baseOffset: 0n, recordCount: 1 })
+    else listener.failed(new PipelineError('ERR_CLIENT_CLOSED', 'the appender is closed'), [record])
+    this.#settled()
+  }
+
+  #settled(): void {
+    this.#open -= 1
+    for (const wake of this.#waits.splice(0)) wake()
+  }
+
   async #send(record: AppendRecord, listener: DeliveryListener): Promise<void> {
     const { process, network, random, faults } = this.#around
     try {
@@ -197,7 +235,6 @@ export class SimAppender implements AppenderLike {
       const error = PipelineError.is(cause) ? cause : new PipelineError('ERR_CLIENT_KAFKA', 'failed', { cause })
       listener.failed(error, [record])
     }
-    this.#open -= 1
-    for (const wake of this.#waits.splice(0)) wake()
+    this.#settled()
   }
 }

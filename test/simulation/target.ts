@@ -23,6 +23,8 @@ export const WELL: TargetHealth = { latencyMaxMs: 20, moods: ['well'] }
 interface Payload {
   readonly topic: string
   readonly partition: number
+  readonly messages: readonly { readonly o: number }[]
+  /** As the dispatcher counts: of a retry topic, if that is where a record waits. */
   readonly offsets: number[]
   readonly keys: (string | null)[]
 }
@@ -33,6 +35,11 @@ export interface SimTargetOptions {
   readonly random: Random
   readonly ledger: Ledger
   readonly logs: ClusterLogs
+}
+
+/** The partition that records come from: retry topics have the numbers of their origin. */
+function originOf({ partition }: Payload): string {
+  return nameOf({ topic: 't', partition })
 }
 
 /** A service that all processes send to. */
@@ -60,7 +67,8 @@ export class SimTarget {
   #invoke(process: SimProcess, batch: TargetBatch, signal: AbortSignal): Promise<TargetOutcome> {
     const { clock, random, ledger } = this.#options
     const payload = JSON.parse(batch.body.toString('utf8')) as Payload
-    const invocation = ledger.sent(process.name, nameOf(payload), payload)
+    const origins = { offsets: payload.messages.map(({ o }) => o), keys: payload.keys }
+    const invocation = ledger.sent(process.name, originOf(payload), origins)
     signal.addEventListener('abort', () => ledger.givenUp(invocation), { once: true })
     const { moods, latencyMaxMs } = this.health
     const mood = moods[randomInt(random, moods.length)] ?? 'well'
@@ -102,7 +110,8 @@ export class SimTarget {
     if (isTaken) ledger.delivered(invocation, taken)
     if (isTaken && outcome.kind === 'partial') {
       for (const { action, offset } of outcome.failures) {
-        if (action === 'skip') ledger.skipped(nameOf(payload), Number(offset))
+        if (action !== 'skip') continue
+        ledger.skipped(originOf(payload), payload.messages[payload.offsets.indexOf(Number(offset))]?.o ?? -1)
       }
     }
     ledger.over(invocation)
@@ -116,8 +125,8 @@ export class SimTarget {
   }
 
   /** What the records ask for. */
-  #judge({ topic, partition, offsets, keys }: Payload): { outcome: TargetOutcome; taken: readonly number[] } {
-    const records = offsets.map(offset => this.#record(topic, partition, offset))
+  #judge({ partition, offsets, messages, keys }: Payload): { outcome: TargetOutcome; taken: readonly number[] } {
+    const records = messages.map(({ o }) => this.#record('t', partition, o))
     if (records.some(record => record?.kind === 'rejected')) {
       return { outcome: { kind: 'rejected', reason: 'bad', errorClass: 'TypeError' }, taken: [] }
     }
@@ -128,9 +137,9 @@ export class SimTarget {
       const kind = records[index]?.kind ?? 'plain'
       const key = keys[index] ?? null
       const isFollower = key !== null && failedKeys.has(key)
-      const action = isFollower ? 'retry' : this.#actionOf(`${topic}-${partition}@${offset}`, kind)
+      const action = isFollower ? 'retry' : this.#actionOf(`${partition}@${messages[index]?.o}`, kind)
       if (action === 'retry' && key !== null) failedKeys.add(key)
-      if (action === undefined) taken.push(offset)
+      if (action === undefined) taken.push(messages[index]?.o ?? -1)
       else failures.push({ offset: BigInt(offset), action, reason: kind })
     }
     return failures.length === 0

@@ -8,6 +8,7 @@ import type { AppendRecord } from '../../src/client/index.ts'
 import { randomInt, SeededRandom, VirtualClock } from '../../src/core/index.ts'
 import { type Dispatcher, startDispatcher } from '../../src/dispatcher/index.ts'
 import type { KafkaSide } from '../../src/dispatcher/kafka-side.ts'
+import { RetryTopics } from '../../src/dispatcher/parking/retry-topics.ts'
 import { dispatcherConfig } from '../dispatcher/support.ts'
 import { Coordinator } from './coordinator.ts'
 import { Ledger } from './ledger.ts'
@@ -73,6 +74,7 @@ export class World {
   /** Most bytes that a dispatcher had buffered. */
   bufferedMost = 0
   readonly #shape: LogShape
+  readonly #retryTopics: RetryTopics
   readonly #timeoutMs: number
   readonly #members: { process: SimProcess; member: SimMember }[] = []
   #started = 0
@@ -103,7 +105,9 @@ export class World {
       },
       () => this.clock.monotonicMs()
     )
-    this.logs.grow(topic, options.partitions ?? 1 + pick(6), this.#shape)
+    this.#retryTopics = new RetryTopics(this.config.groupId, this.config.retry.delays)
+    const partitionCount = options.partitions ?? 1 + pick(6)
+    for (const name of this.#topics) this.logs.grow(name, partitionCount, this.#shape)
     this.coordinator = this.#createCoordinator()
     this.coordinator.refuseCommits = () => this.commitError > 0 && this.random.next() < this.commitError
     this.target = new SimTarget({ clock: this.clock, random: this.random, ledger: this.ledger, logs: this.logs })
@@ -118,6 +122,11 @@ export class World {
 
   get frozen(): SimDispatcher[] {
     return this.dispatchers.filter(({ process }) => process.state === 'frozen')
+  }
+
+  /** Origins and their retry topics. */
+  get #topics(): string[] {
+    return [topic, ...this.#retryTopics.tiersOf(topic).map(tier => tier.topic)]
   }
 
   get partitionCount(): number {
@@ -144,7 +153,7 @@ export class World {
   /** Adds partitions, with some records in each at once. */
   grow(count: number): void {
     const before = this.partitionCount
-    this.logs.grow(topic, before + count, this.#shape)
+    for (const name of this.#topics) this.logs.grow(name, before + count, this.#shape)
     for (let partition = before; partition < before + count; partition += 1) this.append(partition, 20)
   }
 
@@ -231,7 +240,7 @@ export class World {
   async finish(): Promise<void> {
     const startMs = this.clock.monotonicMs()
     while (!this.#isDone() && this.clock.monotonicMs() - startMs < healMaxMs) await this.pass(1000)
-    for (const log of this.logs.all(topic)) this.ledger.checkEnd(log, nameOf(log))
+    for (const name of this.#topics) for (const log of this.logs.all(name)) this.ledger.checkEnd(log, nameOf(log))
     const drains = Promise.all(this.running.map(each => this.drain(each)))
     let isDrained = false
     void drains.then(() => (isDrained = true))
@@ -242,7 +251,8 @@ export class World {
   }
 
   #isDone(): boolean {
-    return this.logs.all(topic).every(log => this.ledger.committedMost(nameOf(log)) >= log.end)
+    const all = this.#topics.flatMap(name => this.logs.all(name))
+    return all.every(log => this.ledger.committedMost(nameOf(log)) >= log.end)
   }
 
   #configure(options: WorldOptions, pick: (limit: number) => number): DispatcherConfig {
@@ -257,11 +267,17 @@ export class World {
       drainMs,
       batch: { ...base.batch, recordsMax: options.recordsMax ?? 1 + pick(20), ageMs: pick(60) },
       payload: { format: 'json', include: ['offsets', 'keys'] },
-      retry: { ...base.retry, attemptsMax: 3, initialMs: 20, maxMs: 400 },
+      retry: { ...base.retry, attemptsMax: 3, initialMs: 20, maxMs: 400, delays: this.#delays(pick) },
       breaker: { failuresMax: 3 + pick(4), openMs: 50 + pick(400) },
       concurrency: options.concurrency ?? 1 + pick(4),
       deadLetterTopic
     }
+  }
+
+  /** Retry topics go with keys; half of those seeds have some. Planned hand-overs repeat nothing with them either. */
+  #delays(pick: (limit: number) => number): number[] {
+    if (this.order !== 'key' || pick(2) === 0) return []
+    return pick(2) === 0 ? [100 + pick(400)] : [100 + pick(400), 600 + pick(2000)]
   }
 
   #createCoordinator(): Coordinator {
@@ -273,7 +289,8 @@ export class World {
       partitions: () => this.logs.all(topic).map(nameOf),
       onRemoved: (memberId, why) => this.#onRemoved(memberId, why),
       onCommitted: (partition, committed) => {
-        const log = this.logs.find(topic, Number(partition.slice(topic.length + 1)))
+        const at = partition.lastIndexOf('-')
+        const log = this.logs.find(partition.slice(0, at), Number(partition.slice(at + 1)))
         if (log !== undefined) this.ledger.committed(log, partition, committed)
       }
     })
@@ -304,7 +321,9 @@ export class World {
         return made
       },
       createFetcher: options => new SimFetcher(around, options),
-      createAppender: () => new SimAppender(around, record => this.#onAppended(record)),
+      createAppender: ({ deliveryTimeoutMs = 0 }) => {
+        return new SimAppender(around, record => this.#onAppended(record), deliveryTimeoutMs > 1_000_000)
+      },
       listOffsets: questions =>
         network.call(process, () =>
           questions.map(({ topic: name, partition, at }) => {
@@ -323,7 +342,15 @@ export class World {
     }
   }
 
-  #onAppended({ headers = [] }: AppendRecord): void {
+  #onAppended(record: AppendRecord): void {
+    const { topic: name, headers = [], key, value, timestampMs = this.clock.now() } = record
+    if (name !== deadLetterTopic) {
+      const log = this.logs.find(name, record.partition ?? -1)
+      const offset = log?.appendGiven({ key, value, headers: [...headers], timestampMs }) ?? -1
+      const origin = log?.records.get(offset)?.origin ?? -1
+      this.ledger.parked(`${topic}-${record.partition}`, origin, `${name}-${record.partition}@${offset}`)
+      return
+    }
     const text = (name: string): string => headers.find(({ key }) => key === name)?.value?.toString() ?? ''
     const origin = { topic: text('comporta-origin-topic'), partition: Number(text('comporta-origin-partition')) }
     const offset = Number(text('comporta-origin-offset'))
