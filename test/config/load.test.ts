@@ -104,6 +104,19 @@ dispatcher:
   assert.deepEqual(placesOf(text), ['1:1 name', '6:3 dispatcher.deadLetterTopic', '7:3 dispatcher.heartbeatIntervalMs'])
 })
 
+test('retry topics keep the order of keys, not that of a partition, and wait longer from one to the next', () => {
+  const dispatcher = (rest: string): string =>
+    `${minimal}dispatcher: { groupId: g, topics: [a], deadLetterTopic: dead, target: { type: http, url: "http://x" }, ${rest} }\n`
+  assert.match(
+    problemsOf(dispatcher('retry: { delays: [1000] }'))[0]?.message ?? '',
+    /keep the order of keys.*choose order: key \(or retry.order: none/
+  )
+  assert.match(problemsOf(dispatcher('order: key, retry: { delays: [1000, 1000] }'))[0]?.message ?? '', /must ascend/)
+  for (const rest of ['order: key, retry: { delays: [1000, 2000] }', 'retry: { delays: [1000], order: none }']) {
+    assert.deepEqual(problemsOf(dispatcher(rest)), [])
+  }
+})
+
 test('one value of a field cannot go to two topics', () => {
   const route = 'route: { field: f, topics: { a: [1, x], b: ["1"] } }'
   const [problem] = problemsOf(`${minimal}producer: { ${route}, deadLetterTopic: dead }\n`)

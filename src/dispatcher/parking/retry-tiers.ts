@@ -39,6 +39,10 @@ export class RetryTiers {
   readonly #stations = new Map<string, Station>()
   readonly #starts = new Map<string, { readonly start: TierStart; readonly station: Station }>()
 
+  /** Partitions that the retry topics of a topic have at least. */
+  readonly #widths = new Map<string, number>()
+  #ensuring: Promise<void> = Promise.resolve()
+
   constructor(options: RetryTiersOptions) {
     this.#options = options
   }
@@ -75,6 +79,8 @@ export class RetryTiers {
   async open(origin: AssignedPartition): Promise<{ station: Station; starts: TierStart[] }> {
     const { topics, parking, keysMax } = this.#options
     const tiers = topics.tiersOf(origin.topic)
+    // Asking for the ends of a partition that is not there yet takes as long as a request may.
+    if (origin.partition >= (this.#widths.get(origin.topic) ?? 0)) await this.ensure([origin.topic])
     const ends = await this.#ends(origin)
     const starts = tiers.map((tier, index): TierStart => {
       const committed = origin.companions?.[index]
@@ -130,6 +136,13 @@ export class RetryTiers {
    * @throws PipelineError `ERR_DISPATCHER_RETRY_TOPICS` that names the commands, if that is not allowed.
    */
   async ensure(origins: readonly string[]): Promise<void> {
+    // One at a time: partitions that come together want the same.
+    const turn = this.#ensuring.then(() => this.#ensure(origins))
+    this.#ensuring = turn.catch(() => undefined)
+    await turn
+  }
+
+  async #ensure(origins: readonly string[]): Promise<void> {
     const { topics, kafka, mayCreate } = this.#options
     const names = origins.flatMap(origin => [origin, ...topics.tiersOf(origin).map(tier => tier.topic)])
     const found = new Map((await kafka.metadata(names)).topics.map(topic => [topic.topic, topic]))
@@ -145,6 +158,7 @@ export class RetryTiers {
         if (has < partitionCount) wanted.push({ topic, partitionCount, has })
       }
     }
+    if (wanted.length === 0) for (const origin of origins) this.#widths.set(origin, countOf(origin))
     if (wanted.length === 0 || kafka.createTopics === undefined || kafka.createPartitions === undefined) return
     if (!mayCreate) throw missing(wanted, 'retry.createTopics is off')
     const missingTopics = wanted.filter(({ has }) => has === 0)
@@ -160,7 +174,10 @@ export class RetryTiers {
     ]
     // Another member may have been first: it wants the same.
     const failed = results.filter(({ errorCode, errorName }) => errorCode !== 0 && !BY_ANOTHER.has(errorName))
-    if (failed.length === 0) return
+    if (failed.length === 0) {
+      for (const origin of origins) this.#widths.set(origin, countOf(origin))
+      return
+    }
     const refused = new Set(failed.map(({ name }) => name))
     const reasons = failed.map(({ name, errorName, errorMessage }) => `${name}: ${errorName} ${errorMessage ?? ''}`)
     const left = wanted.filter(({ topic }) => refused.has(topic))
