@@ -139,7 +139,7 @@ export class GroupMember {
     if (this.#closing === undefined) await this.#membership?.retire({ timeoutMs })
   }
 
-  /** Gives all partitions back through `revoked`, then leaves the group; a static member keeps its place. Idempotent. */
+  /** Gives all partitions back through `revoked`, then leaves; a static member keeps its place. Idempotent. */
   close({ reason = 'the member is closing' }: CloseOptions = {}): Promise<void> {
     this.#closing ??= this.#close(reason)
     return this.#closing

@@ -69,7 +69,7 @@ function userDataOf(assignor: AssignorName, { generation, previous }: Subscripti
   return writer.toBuffer()
 }
 
-/** What a sticky member had before. Bytes that are not understood say nothing, as in Kafka: they decide nothing else. */
+/** What a sticky member had before. Bytes that are not understood say nothing, as in Kafka. */
 function stickyPrevious(data: Buffer | null): { partitions: TopicPartition[]; generation: number } {
   try {
     if (data !== null && data.length > 0) return readStickyData(data)

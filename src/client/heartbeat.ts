@@ -29,7 +29,7 @@ export interface HeartbeatOptions {
   readonly intervalMs: number
   /** Wait after a failed heartbeat, in milliseconds; the session goes on running out meanwhile. */
   readonly retryMs: number
-  /** Sends one heartbeat; resolves with whether the coordinator answered. Must not reject. Never called twice at once. */
+  /** Sends one heartbeat; resolves with whether the coordinator answered. Must not reject. One at a time. */
   readonly beat: () => Promise<boolean>
 }
 

@@ -1,6 +1,6 @@
 /**
  * Symptom: after a partition had left and come back, records were delivered twice.
- * Cause: a commit that was retried all the while was sent again for the partition's second stay, and set its offset back.
+ * Cause: a commit that was retried all the while was sent again for the partition's second stay, with the old offset.
  * Reach: a partition that is revoked and given back within one membership while a commit for it waits.
  */
 

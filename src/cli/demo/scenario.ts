@@ -70,6 +70,7 @@ producer:
 dispatcher:
   groupId: ${options.groupId}
   topics: [${topics.heavy}, ${topics.light}]
+  groupProtocol: classic # Members decide how soon a dead one is missed; by KIP-848 the broker does (45 s).
   sessionTimeoutMs: 6000
   heartbeatIntervalMs: 1000
   batch: { recordsMax: 500, ageMs: 500 }

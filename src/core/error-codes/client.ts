@@ -118,7 +118,7 @@ export const clientErrorCodes = {
   },
   ERR_CLIENT_INSTANCE_IN_USE: {
     summary: 'Another member of the group holds this group instance id and has not left.',
-    remedy: 'Give every running member its own groupInstanceId; after a crash the id is free when the session has ended.',
+    remedy: 'Give every running member its own groupInstanceId; after a crash it is free when the session has ended.',
     retriable: false
   },
   ERR_CLIENT_LISTENER_FAILED: {

@@ -1,4 +1,4 @@
-/** The eager `sticky` assignor: user data as Kafka's StickyAssignor writes it (StickyData.java), and what it leads to. */
+/** The eager `sticky` assignor: user data as Kafka's StickyAssignor writes it (StickyData.java), and what it does. */
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
