@@ -6,6 +6,7 @@
  */
 
 import type { TopicPartition } from '../client/index.ts'
+import type { ProducerDescription } from './exactly-once.ts'
 import type { FlowDescription } from './flow/flow-control.ts'
 import type { WatchdogDescription } from './flow/watchdog.ts'
 import type { IntakeDescription, PauseReason } from './intake.ts'
@@ -40,6 +41,8 @@ export interface DispatcherDescription {
   readonly watchdog: WatchdogDescription
   /** One for each partition that has retry topics: how many keys wait. */
   readonly retries: readonly StationDescription[]
+  /** Transactional producers; empty without exactly-once delivery. */
+  readonly producers: readonly ProducerDescription[]
   readonly totals: DispatcherTotals
   /** Ordered by topic and partition. */
   readonly partitions: readonly PartitionDescription[]

@@ -309,6 +309,7 @@ class DispatcherRuntime implements Dispatcher {
       routes: this.#flow.describe().routes,
       intake: this.#intake.describe(),
       watchdog: this.#watchdog.describe(),
+      producers: this.#exactlyOnce?.transactions.describe() ?? [],
       retries: this.#retries?.tiers.describe() ?? [],
       totals: this.#meters.totals,
       lanes: assignments.lanes,

@@ -66,10 +66,21 @@ export type TransactionOutcome =
   | { readonly kind: 'aborted'; readonly error: PipelineError; readonly isMember: boolean }
   | { readonly kind: 'unknown'; readonly error: PipelineError }
 
+/** One transactional producer, as JSON can hold it. */
+export interface ProducerDescription {
+  readonly transactionalId: string
+  /** `null` if it was not needed yet, or its predecessor had to go. */
+  readonly phase: TransactionalAppenderLike['phase'] | null
+  /** How long its transaction has been under way, in milliseconds; `null` if there is none. */
+  readonly ageMs: number | null
+}
+
 interface Place {
   readonly transactionalId: string
   appender: TransactionalAppenderLike | undefined
   isBusy: boolean
+  /** Since when it is busy, in milliseconds of the monotonic clock. */
+  busySinceMs: number
 }
 
 const COMMITTED: TransactionOutcome = { kind: 'committed' }
@@ -115,6 +126,16 @@ export class ExactlyOnce {
     return outcome
   }
 
+  /** What the producers are doing. */
+  describe(): ProducerDescription[] {
+    const nowMs = this.#options.clock.monotonicMs()
+    return this.#places.map(({ transactionalId, appender, isBusy, busySinceMs }) => ({
+      transactionalId,
+      phase: appender?.phase ?? null,
+      ageMs: isBusy ? nowMs - busySinceMs : null
+    }))
+  }
+
   /** Waits for transactions under way, for at most `deadlineMs`, and closes the producers. Idempotent. */
   async close(deadlineMs: number): Promise<void> {
     this.#isClosed = true
@@ -125,7 +146,7 @@ export class ExactlyOnce {
 
   #newPlace(): Place {
     const transactionalId = `${this.#options.transactionalIdPrefix}-${this.#places.length}`
-    const place: Place = { transactionalId, appender: undefined, isBusy: false }
+    const place: Place = { transactionalId, appender: undefined, isBusy: false, busySinceMs: 0 }
     this.#places.push(place)
     return place
   }
@@ -135,7 +156,7 @@ export class ExactlyOnce {
   }
 
   async #takeOver(place: Place): Promise<void> {
-    place.isBusy = true
+    this.#take(place)
     // A failure here is met again by the first transaction, which reports it.
     await this.#started(place).catch(() => undefined)
     await this.#tidy(place)
@@ -191,15 +212,18 @@ export class ExactlyOnce {
       const isFull = this.#places.length >= this.#options.concurrency()
       const place =
         idle.find(({ appender }) => appender !== undefined) ?? idle[0] ?? (isFull ? undefined : this.#newPlace())
-      if (place !== undefined) {
-        place.isBusy = true
-        return place
-      }
+      if (place !== undefined) return this.#take(place)
       await new Promise<void>(resolve => {
         this.#waits.push(resolve)
         signal.addEventListener('abort', () => resolve(), { once: true })
       })
     }
+  }
+
+  #take(place: Place): Place {
+    place.isBusy = true
+    place.busySinceMs = this.#options.clock.monotonicMs()
+    return place
   }
 
   #release(place: Place): void {

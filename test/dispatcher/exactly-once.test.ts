@@ -79,6 +79,11 @@ for (const fault of ['close', 'closeAfter'] as const) {
     while (dispatcher.status().partitions[0]?.committed !== BigInt(COUNT)) {
       await new Promise<void>(resolve => setImmediate(resolve))
     }
+    const { producers } = dispatcher.describe()
+    assert.deepEqual(
+      producers.map(({ transactionalId, phase }) => [transactionalId, phase]),
+      [['p-0', 'ready']]
+    )
     await dispatcher.drain()
 
     assert.deepEqual(
