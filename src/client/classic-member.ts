@@ -50,7 +50,8 @@ const backoff = { initialMs: 100, maxMs: 1_000 }
 /** How long a member that is to join again waits for partitions that it is just taking over. */
 const takeOverGraceMs = 500
 const topicCheckIntervalDefaultMs = 5_000
-const assignorsDefault: readonly AssignorName[] = ['cooperative-sticky', 'range']
+/** Assignors of a member that does not say. */
+export const ASSIGNORS_DEFAULT: readonly AssignorName[] = ['cooperative-sticky', 'range']
 /** Codes of join, sync and heartbeat that mean: try again. */
 const retriableCodes: ReadonlySet<number> = new Set([
   KAFKA.COORDINATOR_LOAD_IN_PROGRESS,
@@ -90,7 +91,7 @@ export class ClassicMember implements Membership {
 
   constructor(options: MembershipOptions) {
     const { member, clock, random, logger, sessionTimeoutMs, rebalanceTimeoutMs, heartbeatIntervalMs } = options
-    const { cluster, groupId, groupInstanceId, assignors = assignorsDefault } = member
+    const { cluster, groupId, groupInstanceId, assignors = ASSIGNORS_DEFAULT } = member
     this.#options = options
     this.#requests = new ClassicRequests({
       cluster,

@@ -5,13 +5,14 @@
  * production (ConsumerGroupHeartbeat since version 1, feature `group.version`
  * since level 1), the member joins by it, which makes a classic group of
  * compatible members a consumer group; a group that refuses is joined by the
- * classic protocol. See classic-member.ts and consumer-member.ts for the two.
+ * classic protocol, and so is any group if a setting asks for what only that
+ * protocol can do. See classic-member.ts and consumer-member.ts for the two.
  */
 
 import { backoffMs, type Clock, PipelineError, type Random, sleep } from '../core/index.ts'
 import { apiVersionsApi, consumerGroupHeartbeatApi } from '../protocol/index.ts'
 import type { Logger } from '../telemetry/index.ts'
-import { ClassicMember } from './classic-member.ts'
+import { ASSIGNORS_DEFAULT, ClassicMember } from './classic-member.ts'
 import { ConsumerMember } from './consumer-member.ts'
 import type {
   CloseOptions,
@@ -153,6 +154,12 @@ export class GroupMember {
 
   async #choose(): Promise<void> {
     const { clock, random, logger } = this.#parts
+    const reason = classicReason(this.#options)
+    if (reason !== undefined) {
+      logger.info({ reason }, 'the group is joined by the classic protocol')
+      this.#join('classic')
+      return
+    }
     for (let failures = 1; !this.#stopping.signal.aborted; failures++) {
       try {
         const hasConsumer = await this.#hasConsumerProtocol()
@@ -199,6 +206,17 @@ export class GroupMember {
       }
     })
   }
+}
+
+/** Why only the classic protocol does what was asked for, if so. */
+function classicReason({ sessionTimeoutMs, assignors }: GroupMemberOptions): string | undefined {
+  if (sessionTimeoutMs !== undefined && sessionTimeoutMs !== sessionTimeoutDefaultMs) {
+    return `sessionTimeoutMs is ${sessionTimeoutMs}: by the consumer protocol the broker decides`
+  }
+  if (assignors !== undefined && assignors.join() !== ASSIGNORS_DEFAULT.join()) {
+    return `assignors are ${assignors.join(', ')}: by the consumer protocol the broker assigns`
+  }
+  return undefined
 }
 
 function checkOptions(options: GroupMemberOptions, sessionTimeoutMs: number, heartbeatIntervalMs: number): void {

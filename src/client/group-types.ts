@@ -38,7 +38,8 @@ export type AssignorName = 'cooperative-sticky' | 'sticky' | 'range' | 'roundrob
 
 /**
  * Which protocol a member speaks: `classic` (JoinGroup, every Kafka), `consumer` (KIP-848, Kafka 4), `auto` = consumer
- * where the cluster has it and the group allows it. Source: Kafka `group.protocol`.
+ * where the cluster has it, the group allows it, and `sessionTimeoutMs` and `assignors`, which only the classic one
+ * knows, are not set to anything but their defaults. Source: Kafka `group.protocol`.
  */
 export type GroupProtocol = 'auto' | 'consumer' | 'classic'
 

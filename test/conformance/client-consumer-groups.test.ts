@@ -303,6 +303,10 @@ test('a classic group becomes a consumer group when a member of auto joins, and 
   await watch.until(() => isShared([old, young], 6))
 
   assert.deepEqual([old.member.protocol, young.member.protocol], ['classic', 'consumer'])
+  const asked = new TestMember(t, { ...settings, groupProtocol: 'auto', assignors: ['cooperative-sticky'] }, watch)
+  await watch.until(() => isShared([old, young, asked], 6))
+  assert.equal(asked.member.protocol, 'classic', 'an assignor of the members is asked for')
+  await asked.member.close()
   const to = { coordinator: 'group', key: groupId } as const
   const described = await peer.cluster.send(consumerGroupDescribeApi, { groupIds: [groupId] }, { to })
   assert.equal(described.groups[0]?.members.length, 2)

@@ -192,7 +192,8 @@ export class TestMember {
     this.watch = watch
     this.member = new GroupMember({
       groupProtocol: 'classic',
-      sessionTimeoutMs: 10_000,
+      // Only the classic protocol knows it: it would decide what `auto` does.
+      ...(options.groupProtocol === 'auto' ? {} : { sessionTimeoutMs: 10_000 }),
       heartbeatIntervalMs: 100,
       rebalanceTimeoutMs: 20_000,
       topicCheckIntervalMs: 200,

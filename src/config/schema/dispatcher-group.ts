@@ -10,7 +10,8 @@ export const groupProtocolSchema = z
   .default('auto')
   .describe(
     '`consumer`: KIP-848, Kafka 4. `classic`: every Kafka. `auto`: consumer where the cluster has it and the group ' +
-      'allows it. Source: Kafka `group.protocol`.'
+      'allows it, unless `sessionTimeoutMs` or `assignors`, which only `classic` knows, are set. ' +
+      'Source: Kafka `group.protocol`.'
   )
 
 /** `dispatcher.groupInstanceId:` */
