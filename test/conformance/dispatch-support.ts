@@ -144,7 +144,7 @@ export class Bench {
   }
 
   /** The first dead letters, read by a dispatcher of their own. */
-  async deadLetters(count: number): Promise<DeadLetter[]> {
+  async deadLetters(count: number, topic = this.deadLetterTopic): Promise<DeadLetter[]> {
     const letters: DeadLetter[] = []
     const target = new ModuleTarget({
       name: 'letters',
@@ -155,7 +155,7 @@ export class Bench {
     })
     const dispatcher = await this.dispatch(target, {
       groupId: `${this.groupId}-letters`,
-      topics: [this.deadLetterTopic],
+      topics: [topic],
       deadLetterTopic: `${this.deadLetterTopic}-again`,
       payload: { format: 'esm', include: [] }
     })

@@ -1,4 +1,9 @@
-/** Delayed retry topics on whatever cluster is under test: order of keys, tiers, restarts, dead letters. */
+/**
+ * Delayed retry topics on whatever cluster is under test: order of keys, tiers, restarts, dead letters.
+ *
+ * What is asked for in spring-kafka#4504 and #920 (delayed retries that keep the order of keys), spring-kafka#2699,
+ * nest#14664 and parallel-consumer#196 (delayed retries and dead letters for consumers of batches).
+ */
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
