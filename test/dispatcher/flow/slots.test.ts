@@ -288,6 +288,37 @@ test('throttles lower an adaptive limit and do not open the breaker before it is
   assert.ok(limit >= 4 && limit <= 8, `limit ${limit}`)
 })
 
+test('switched on, it sends what the service works on at once, and as much is done as without a limit', async () => {
+  const doneWith = async (mode: 'off' | 'on'): Promise<{ done: number; waitedMs: number; limit: number }> => {
+    const { clock, slots } = worldOf({ concurrency: 32, adaptiveConcurrency: { mode, min: 1 } })
+    const freeAtMs = [0, 0, 0, 0] // four workers
+    let done = 0
+    let waitedMs = 0
+    const work = async (partition: number): Promise<void> => {
+      for (;;) {
+        const slot = await slots.acquire(never, { topic: 't', partition })
+        slot?.charge({ records: 100, bytes: 100 })
+        const nowMs = clock.monotonicMs()
+        const startMs = Math.max(nowMs, Math.min(...freeAtMs))
+        freeAtMs[freeAtMs.indexOf(Math.min(...freeAtMs))] = startMs + 50
+        await new Promise<void>(resolve => clock.after(startMs + 50 - nowMs, resolve))
+        slot?.release({ kind: 'answered' })
+        slot?.end()
+        done += 1
+        waitedMs += startMs - nowMs
+      }
+    }
+    for (let partition = 0; partition < 32; partition += 1) void work(partition)
+    await clock.advance(20_000)
+    return { done, waitedMs: waitedMs / done, limit: slots.describe().concurrency.limit }
+  }
+  const off = await doneWith('off')
+  const on = await doneWith('on')
+  assert.ok(on.limit >= 4 && on.limit <= 9, `limit ${on.limit} for four workers`)
+  assert.ok(on.done > off.done * 0.95, `${on.done} batches, ${off.done} without`)
+  assert.ok(on.waitedMs < off.waitedMs / 4, `${on.waitedMs} ms in the line of the service, ${off.waitedMs} without`)
+})
+
 test('a dry run sends as much as before and tells the log what it would do', async () => {
   const { clock, slots, lines } = worldOf({
     concurrency: 16,
