@@ -76,6 +76,37 @@ test('with enough to do, few keys are shared among as many batches as there may 
   assert.ok(batches <= 40, `${batches} batches where 20 would do`)
 })
 
+test('when no more fits beside the committed offset, a partition takes nothing new, says so, and goes on later', async () => {
+  const timeoutMs = 1_000_000
+  const options = { partitionCount: 1, recordCount: 30_000, keyCount: 50, recordsMax: 500, target: { timeoutMs } }
+  const world = new World({ seed: 5, order: 'key', concurrency: 5, ...options })
+  let release: () => void = () => undefined
+  const released = new Promise<void>(resolve => (release = resolve))
+  world.mood = async ({ offsets }) => {
+    if (offsets.includes(0)) await released
+    return { kind: 'ok' }
+  }
+  world.latencyMaxMs = 5
+  assignAll(world)
+  for (let count = 0; count < 3000; count += 1) {
+    world.feed(0)
+    if (count % 10 === 0) await world.clock.advance(10)
+  }
+  await world.clock.advance(1000)
+  const lane = world.lanes.get(0)
+  // A bitmap in base64 of 4096 characters, less what names the offset.
+  assert.ok(Number(lane?.position) > 24_000 && Number(lane?.position) < 24_576, String(lane?.position))
+  assert.equal(world.committed[0], 0n)
+  assert.ok((world.metadata[0]?.length ?? 0) > 3000)
+  assert.match(lane?.describe().blockedBy ?? '', /behind the unfinished offset 0$/)
+  release()
+  await world.clock.advance(10_000)
+  world.assertSound()
+  assert.equal(world.isDone, true)
+  assert.equal(lane?.describe().blockedBy, null)
+  assert.equal(world.duplicateCount, 0)
+})
+
 test('a record that is tried again frees the other keys of its batch at once', async () => {
   const world = new World({ seed: 3, order: 'key', partitionCount: 1, keyCount: 5, recordCount: 100, recordsMax: 100 })
   const bad = world.keys[0]?.[0] ?? ''
