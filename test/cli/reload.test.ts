@@ -16,7 +16,7 @@ async function until(condition: () => boolean | Promise<boolean>, what: string):
   }
 }
 
-test('SIGHUP takes over new limits, and a broken or unchangeable file leaves the old ones with a word in the log', async t => {
+test('SIGHUP takes over new limits, and a broken or unchangeable file leaves the old ones and says so', async t => {
   const broker = await startBroker({ config: { 'group.initial.rebalance.delay.ms': '0' } })
   t.after(() => broker.close())
   const cwd = temporaryFolder(t)

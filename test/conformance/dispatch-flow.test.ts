@@ -199,7 +199,7 @@ test('under saturation classes of topics get their shares, and a class with its 
   await dispatcher.close()
 })
 
-test('a breaker that opens by the share of failures survives a rebalance, and the partitions that come rest too', async t => {
+test('a breaker opened by the share of failures survives a rebalance, and partitions that come rest too', async t => {
   const bench = await Bench.open(t, 4)
   let isSick = true
   let probes = 0

@@ -88,7 +88,7 @@ class Chaos {
   }
 }
 
-test('whatever is changed, paused and aborted, and however sick the target is: limits hold and everybody is served', async () => {
+test('whatever is changed, paused or aborted, limits hold and everybody is served, however sick the target', async () => {
   for (let round = 0; round < 15; round += 1) {
     const message = `seed ${seed + round}`
     const chaos = new Chaos(seed + round)
@@ -114,7 +114,7 @@ test('whatever is changed, paused and aborted, and however sick the target is: l
 })
 
 // Every sequence of six events, for a breaker that opens at two in a row or by half of a window of four.
-test('in every interleaving of answers and time there is one probe at most, and only its answer closes the breaker', () => {
+test('in every interleaving of answers and time one probe is out at most, and only it closes the breaker', () => {
   const events = ['ask', 'ok', 'fail', 'probeOk', 'probeFail', 'probeReleased', 'wait'] as const
   const length = 6
   for (let way = 0; way < events.length ** length; way += 1) {

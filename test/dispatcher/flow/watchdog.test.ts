@@ -105,7 +105,7 @@ test('others at work explain a wait, leave that was lost does not', async () => 
   assert.equal(await stalledAfterMs([waits]), 10_000)
 })
 
-test('an operator, a lane that knows what blocks it, and a dead letter topic that is away are explanations', async () => {
+test('an operator, a lane that knows what blocks it, and a dead letter topic that is away explain it', async () => {
   assert.equal(await stalledAfterMs([{ around: { isPausedByOperator: true } }]), -1)
   assert.equal(await stalledAfterMs([{ blockedBy: 'its window of finished offsets is full' }]), -1)
   assert.equal(await stalledAfterMs([{ state: 'retrying', batches: [batch('puttingAside')] }]), -1)
