@@ -4,6 +4,7 @@
  */
 
 import { setTimeout as wait } from 'node:timers/promises'
+import { setFlagsFromString } from 'node:v8'
 
 import { readArguments } from '../support/arguments.ts'
 import { openDoors } from '../support/doors.ts'
@@ -20,6 +21,8 @@ const { client, config, dispatcher: room, targets } = await openDoors(argument('
 const cluster = await client.Cluster.connect({ bootstrapServers: [argument('bootstrap')], clientId: 'bench-comporta' })
 const settings = { type: 'http', url: argument('url'), headers: {}, timeoutMs: 30_000 } as const
 const target = await targets.createTarget(settings)
+// As `comporta dispatch` does: V8's young generation stays as it is after the start.
+setFlagsFromString('--semi-space-growth-factor=1')
 const finish = startUsage()
 const dispatcher = await room.startDispatcher({
   cluster,

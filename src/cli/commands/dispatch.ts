@@ -3,6 +3,7 @@
 import type { Command } from 'commander'
 
 import { type CommonOptions, loadPipeline, loggerFor, needSection } from '../context.ts'
+import { keepYoungGenerationSmall } from '../process/memory.ts'
 import { reloadOnHangup } from '../process/reload.ts'
 import { runAlone } from '../process/role.ts'
 import { dispatcherWithEndpoint } from '../wiring.ts'
@@ -36,13 +37,14 @@ async function dispatch(options: CommonOptions): Promise<number> {
     { kafka: pipeline.kafka, dispatcher: section, metricsPort: options.metricsPort },
     logger
   )
-  const text = `dispatching ${section.topics.join(', ')} as ${section.groupId} to ${role.info['target']}. Ctrl-C drains`
-  process.stdout.write(options.json === true ? `${JSON.stringify(role.info)}\n` : `${text}\n`)
+  keepYoungGenerationSmall()
   const endReload = reloadOnHangup({
     load: async () => await loadPipeline(options),
     apply: again => role.replaceSettings(dispatcherWithEndpoint(again) ?? needSection(again, 'dispatcher', options)),
     logger
   })
+  const text = `dispatching ${section.topics.join(', ')} as ${section.groupId} to ${role.info['target']}. Ctrl-C drains`
+  process.stdout.write(options.json === true ? `${JSON.stringify(role.info)}\n` : `${text}\n`)
   try {
     return await runAlone(role, logger, section.drainMs)
   } finally {
