@@ -88,7 +88,7 @@ class Chaos {
   }
 }
 
-test('whatever is changed, paused or aborted, limits hold and everybody is served, however sick the target', async () => {
+test('whatever is changed, paused or aborted, limits hold and all are served, however sick the target', async () => {
   for (let round = 0; round < 15; round += 1) {
     const message = `seed ${seed + round}`
     const chaos = new Chaos(seed + round)
