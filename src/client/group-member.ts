@@ -147,8 +147,8 @@ export class GroupMember {
   }
 
   async #close(reason: string): Promise<void> {
+    // Whoever is still choosing the protocol looks at this before it joins: there is nothing to wait for.
     this.#stopping.abort()
-    await this.#choosing
     await this.#membership?.close(reason)
   }
 
@@ -181,10 +181,12 @@ export class GroupMember {
 
   async #hasConsumerProtocol(): Promise<boolean> {
     const { cluster, groupId } = this.#options
-    const connection = await cluster.connectionTo({ to: { coordinator: 'group', key: groupId } })
+    // Whoever closes does not wait for a cluster that cannot be reached.
+    const { signal } = this.#stopping
+    const connection = await cluster.connectionTo({ to: { coordinator: 'group', key: groupId }, signal })
     const message = { clientSoftwareName: 'comporta', clientSoftwareVersion: '0' }
     if (connection.versionOf(apiVersionsApi) < featuresVersion) return false
-    const answer = await connection.send(apiVersionsApi, message)
+    const answer = await connection.send(apiVersionsApi, message, { signal })
     const heartbeat = answer.apiKeys.find(({ apiKey }) => apiKey === consumerGroupHeartbeatApi.key)
     const feature = answer.finalizedFeatures.find(({ name }) => name === 'group.version')
     return (heartbeat?.maxVersion ?? -1) >= heartbeatVersionMin && (feature?.maxVersionLevel ?? 0) >= 1
