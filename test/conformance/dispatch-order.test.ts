@@ -129,7 +129,7 @@ test('a key that hangs holds up its own records only, and a restart repeats noth
   assert.equal(await committedText(), '')
 })
 
-test('order by key: partitions are handed over between dispatchers without a duplicate, in order of each key', async t => {
+test('order by key: partitions are handed over without a duplicate, in order of each key', async t => {
   const bench = await Bench.open(t, 4)
   const total = 3000
   await bench.append(keyed(total, 60))

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 
 import { randomInt, SeededRandom } from '../../src/core/index.ts'
 import { poisonedReply, World } from './lane-world.ts'
-import { seedOf } from './support.ts'
+import { chunkOf, seedOf } from './support.ts'
 
 function assignAll(world: World): void {
   for (let partition = 0; partition < world.options.partitionCount; partition += 1) world.assign(partition)
@@ -76,7 +76,7 @@ test('with enough to do, few keys are shared among as many batches as there may 
   assert.ok(batches <= 40, `${batches} batches where 20 would do`)
 })
 
-test('when no more fits beside the committed offset, a partition takes nothing new, says so, and goes on later', async () => {
+test('when no more fits beside the committed offset, a partition takes nothing new and says so, until it does', async () => {
   const timeoutMs = 1_000_000
   const options = { partitionCount: 1, recordCount: 30_000, keyCount: 50, recordsMax: 500, target: { timeoutMs } }
   const world = new World({ seed: 5, order: 'key', concurrency: 5, ...options })
@@ -105,6 +105,27 @@ test('when no more fits beside the committed offset, a partition takes nothing n
   assert.equal(world.isDone, true)
   assert.equal(lane?.describe().blockedBy, null)
   assert.equal(world.duplicateCount, 0)
+})
+
+test('a batch that cannot be read is told once, what came before it is delivered, and a good one goes on', async () => {
+  const world = new World({ seed: 6, order: 'key', partitionCount: 1, recordCount: 60 })
+  assignAll(world)
+  world.feed(0)
+  const lane = world.lanes.get(0)
+  const next = world.fed(0)
+  const broken = chunkOf(BigInt(next), [{ key: 'k', value: '{}' }], { topic: 't', partition: 0 })
+  // Behind the header of the batch stands the length of its first record.
+  broken.records[61] = 0x7f
+  lane?.push(broken)
+  await world.clock.advance(1000)
+  assert.equal(world.problems.length, 1)
+  assert.match(world.problems[0] ?? '', /unreadable: .*corrupt/)
+  assert.equal(lane?.position, BigInt(next))
+  assert.equal(world.committed[0], BigInt(next))
+  world.problems.length = 0
+  await run(world)
+  world.assertSound()
+  assert.equal(world.isDone, true)
 })
 
 test('a record that is tried again frees the other keys of its batch at once', async () => {

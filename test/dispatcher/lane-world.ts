@@ -177,6 +177,11 @@ export class World {
     this.#fed[partition] = from + count
   }
 
+  /** The offset that the next chunk of a partition begins with. */
+  fed(partition: number): number {
+    return this.#fed[partition] ?? 0
+  }
+
   /** A chunk in lent memory, which is written over once nobody holds it: whoever still reads it reads nonsense. */
   #lent(chunk: FetchedChunk): FetchedChunk {
     const records = Buffer.allocUnsafeSlow(chunk.records.length)
