@@ -30,7 +30,7 @@ test('records that left behind one that is tried again are named with the commit
   assert.deepEqual(decodeFinished(101n, beyond.textAt(101n)), [1, 3, 4, 5])
 })
 
-test('the next owner drops what was finished, asks its own sift about the rest, and hands on what is left of it', () => {
+test('the next owner drops what was finished, asks its own sift about the rest, and hands on what is left', () => {
   const first = new FinishedBeyond(90n, '')
   first.note(batch([102, 103, 105], 0))
   const second = new FinishedBeyond(100n, first.textAt(100n))

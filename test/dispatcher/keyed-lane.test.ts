@@ -76,7 +76,7 @@ test('with enough to do, few keys are shared among as many batches as there may 
   assert.ok(batches <= 40, `${batches} batches where 20 would do`)
 })
 
-test('when no more fits beside the committed offset, a partition takes nothing new and says so, until it does', async () => {
+test('a partition takes nothing new while no more fits beside the committed offset, and says so', async () => {
   const timeoutMs = 1_000_000
   const options = { partitionCount: 1, recordCount: 30_000, keyCount: 50, recordsMax: 500, target: { timeoutMs } }
   const world = new World({ seed: 5, order: 'key', concurrency: 5, ...options })
