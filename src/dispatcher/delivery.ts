@@ -153,8 +153,13 @@ export class BatchDelivery implements BatchContext {
       const decision = await this.#send(group, slot)
       slot = undefined
       if (decision === undefined) return false
-      if (decision.deadRows.length > 0) this.#state = 'puttingAside'
-      if (!(await this.#putAside(decision.deadRows))) return false
+      if (decision.deadRows.length > 0) {
+        this.#state = 'puttingAside'
+        const putting = this.#putAside(decision.deadRows)
+        // That may take long; what has left by now need not wait for it.
+        this.#owner.onProgress?.(this)
+        if (!(await putting)) return false
+      }
       if (settlement.current !== undefined) this.#owner.onProgress?.(this)
       if (decision.waitMs > 0 && settlement.current !== undefined) {
         this.#state = 'retrying'
@@ -162,7 +167,11 @@ export class BatchDelivery implements BatchContext {
       }
     }
     slot?.release({ kind: 'released' })
-    if (settlement.current === undefined) this.#state = 'puttingAside'
+    if (settlement.current === undefined && !settlement.isDone) {
+      this.#state = 'puttingAside'
+      // What has left need not wait for the rest: the topic that takes it may be down for long.
+      this.#owner.onProgress?.(this)
+    }
     return (await aside) && settlement.isDone
   }
 

@@ -58,7 +58,15 @@ test('a record that fails waits in a retry topic, later ones of its key wait beh
   const dispatcher = await bench.dispatch(target, retrying(bench, {}))
   await until(() => taken.length === 6, 'all are delivered')
   await dispatcher.drain()
-  assert.deepEqual(taken, ['b1', 'b2', 'b3', 'a1', 'a2', 'a3'])
+  const of = (key: string): string[] => taken.filter(name => name.startsWith(key))
+  assert.deepEqual(
+    [of('a'), of('b')],
+    [
+      ['a1', 'a2', 'a3'],
+      ['b1', 'b2', 'b3']
+    ]
+  )
+  assert.deepEqual(taken.slice(0, 2), ['b1', 'b2'])
   assert.equal(await bench.committed(), 6n)
   const tier = `${bench.topic}.${bench.groupId}.retry-100ms`
   const [found] = await bench.admin.fetchGroupOffsets(bench.groupId, [{ topic: tier, partition: 0 }])
