@@ -352,7 +352,7 @@ export class Ledger {
     // If it arrived, nobody knows: whoever has it must send it again.
     if (before === undefined) return
     // A member that went away may have left one copy more in a retry topic.
-    if (this.#fateOf(partition, offset).parkings.length > 1 && !this.#rules.isCalm) return
+    if (this.#fateOf(partition, offset).parkings.length > 0 && !this.#rules.isCalm) return
     if (this.#rules.isCalm) this.problem(`${partition}@${offset} comes twice although nothing went wrong`)
     const isFirstGone = before.tenure.isZombie || before.tenure.end === 'killed' || before.tenure.end === 'lost'
     const isUncommitted = before.tenure !== tenure && (this.#committed.get(partition) ?? 0) <= offset
