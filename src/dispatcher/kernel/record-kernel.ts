@@ -127,7 +127,7 @@ export class RecordKernel {
     this.#inputStart = constant('INPUT')
   }
 
-  /** Whether `bytes[start, end)` is exactly one well-formed JSON value; `undefined` if that is too long to tell here. */
+  /** Whether `bytes[start, end)` is exactly one well-formed JSON value; `undefined` if it is too long for this. */
   isJsonValue(bytes: Uint8Array, start: number, end: number): boolean | undefined {
     if (end - start > this.inputBytesMax) return undefined
     this.memory.set(bytes.subarray(start, end), this.#inputStart)
