@@ -151,7 +151,7 @@ export class DeadLetterWriter {
   }
 }
 
-/** What is tried instead of a dead letter that its topic finds too large: itself, if it may not or cannot be smaller. */
+/** What is tried instead of a dead letter that its topic finds too large: itself if it may not or cannot be smaller. */
 export function shrinkDeadLetter(
   record: AppendRecord,
   options: Pick<DeadLetterWriterOptions, 'tooLarge' | 'onReference' | 'logger'>
