@@ -48,8 +48,8 @@ function assertInOrder(taken: readonly { key: string; n: number }[], recordCount
 test('a partition that moves takes the keys along that wait', async t => {
   const bench = await Bench.open(t, 4)
   await bench.append(Array.from({ length: 120 }, (_, index) => record(`k${index % 12}`, Math.floor(index / 12))))
-  const { target, taken } = refusingFirst(1200)
-  const options = retrying(bench, [800])
+  const { target, taken } = refusingFirst(700)
+  const options = retrying(bench, [400])
   const first = await bench.dispatch(target(), options)
   await until(() => first.status().totals.parked > 20, 'some wait')
   const second = await bench.dispatch(target(), options)

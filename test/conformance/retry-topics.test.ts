@@ -142,7 +142,7 @@ test('after a restart a key that waits is known, and its later records go on wai
   const bench = await Bench.open(t)
   await bench.append([record('a', 1), record('b', 1)])
   const first = refusing(({ key }) => key === 'a')
-  const options = retrying(bench, { delays: [900] })
+  const options = retrying(bench, { delays: [600] })
   const dispatcher = await bench.dispatch(first.target, options)
   await until(() => dispatcher.status().totals.parked === 1, 'a1 waits')
   await until(() => first.taken.length === 1, 'b1 is delivered')
