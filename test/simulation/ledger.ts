@@ -356,7 +356,8 @@ export class Ledger {
     if (this.#rules.isCalm) this.problem(`${partition}@${offset} comes twice although nothing went wrong`)
     const isFirstGone = before.tenure.isZombie || before.tenure.end === 'killed' || before.tenure.end === 'lost'
     const isUncommitted = before.tenure !== tenure && (this.#committed.get(partition) ?? 0) <= offset
-    const cause = isFirstGone || isUncommitted ? before.tenure : tenure
+    // A zombie that sends what others have sent meanwhile is the cause itself, whatever became of them.
+    const cause = !tenure.isZombie && (isFirstGone || isUncommitted) ? before.tenure : tenure
     // Whoever gives back what it could not commit goes on with the others.
     const name = isFirstGone || cause === tenure ? cause.membership : `${cause.membership}/${partition}`
     if (!isFirstGone && !isUncommitted && !tenure.isZombie && !this.#wentBack.has(partition)) {
