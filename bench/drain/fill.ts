@@ -1,4 +1,4 @@
-/** Fills the topic of the drain benchmark with truck events of ~200 bytes. Arguments: bootstrap, topic, records, keys. */
+/** Fills the topic of the drain benchmark with events of ~200 bytes. Arguments: bootstrap, topic, records, keys. */
 
 import { type AppendRecord, Appender, Cluster } from '../../src/client/index.ts'
 import { randomInt, SeededRandom } from '../../src/core/index.ts'

@@ -1,4 +1,4 @@
-/** What the peers in JavaScript share: the payload, the client that posts it, and offsets that are committed by time. */
+/** What the peers in JavaScript share: payload, the client that posts it, and that offsets are committed by time. */
 
 import { Pool } from 'undici'
 

@@ -1,4 +1,4 @@
-/** A kafkajs consumer, `eachBatch`, all partitions at once, offsets committed once a second. Arguments: bootstrap, topic, group. */
+/** A kafkajs consumer, `eachBatch`, offsets committed once a second. Arguments: bootstrap, topic, group. */
 
 import { Kafka, logLevel } from 'kafkajs'
 

@@ -9,7 +9,7 @@ export interface Phase {
   readonly endMs: number
 }
 
-/** The longest time between two batches of a partition of which the later one came in the phase, and the oldest record. */
+/** The longest time between two batches of which the later one came in the phase, and the oldest record. */
 export function pausesOf(
   arrivals: readonly Arrival[],
   phase: Phase

@@ -25,9 +25,10 @@ export interface AskOptions<T> {
 }
 
 /**
- * Asks until no code in the answer is retriable, or `requestTimeoutMs` has passed: the last answer then stands. A broker
- * that cannot be reached, hangs, or ends before it answers, is retried as well, for twice as long: by then another one
- * may be in its place. What it did before it ended is done once more, so that creating a topic may find that it exists.
+ * Asks until no code in the answer is retriable, or `requestTimeoutMs` has passed: the last answer then stands. A
+ * broker that cannot be reached, hangs, or ends before it answers, is retried as well, for twice as long: by then
+ * another one may be in its place. What it did before it ended is done once more, so that creating a topic may find
+ * that it exists.
  *
  * @throws PipelineError of the connection, if that is the last word.
  */
@@ -45,7 +46,7 @@ export async function ask<T>(cluster: Cluster, request: () => Promise<T>, option
       if (retriable.includes(KAFKA.NOT_CONTROLLER) || retriable.some(isStaleMetadata)) await cluster.refreshMetadata()
     } catch (error) {
       // A broker passes what is the controller's on to it, and waits for one that hangs as long as we wait for the
-      // broker: there must be time for another try. Kafka's `default.api.timeout.ms` is twice the request's time-out, too.
+      // broker: there must be time for another try. Kafka's `default.api.timeout.ms` is twice the request's, too.
       if (options.isReachRetried === false || !isRetriable(error) || isLate(cluster.requestTimeoutMs)) throw error
       if (options.groupId !== undefined) cluster.forgetCoordinator('group', options.groupId)
       // The next request says what is wrong if nobody can be reached.

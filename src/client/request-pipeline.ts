@@ -96,7 +96,8 @@ export class RequestPipeline {
       if (this.#error !== undefined) return reject(this.#error)
       if (request.signal?.aborted === true) return reject(aborted(request))
       if (this.#waiting.length >= this.#options.waitingMax) return reject(this.#overloaded())
-      const entry: Entry = { request, resolve, reject, timer: undefined, onAbort: undefined, isSettled: false, sentAtMs: 0 }
+      const open = { timer: undefined, onAbort: undefined, isSettled: false, sentAtMs: 0 }
+      const entry: Entry = { request, resolve, reject, ...open }
       entry.timer = this.#options.clock.after(request.timeoutMs, () => this.#onTimeout(entry))
       if (request.signal !== undefined) {
         entry.onAbort = () => this.#abandon(entry, aborted(request))

@@ -1,8 +1,8 @@
 /**
  * Symptom: after a broker of three had frozen (its process stopped, its connections open), a client did nothing for
  * 30 s. Cause: metadata was asked of the frozen broker alone, whose connection was open, and what waited for an answer
- * of it waited for the request timeout, though the cluster had long elected other leaders. Reach: every call of a client
- * with several brokers.
+ * of it waited for the request timeout, though the cluster had long elected other leaders. Reach: every call of a
+ * client with several brokers.
  */
 
 import assert from 'node:assert/strict'

@@ -1,6 +1,6 @@
 /**
- * Dispatchers, the appender and the admin client on three brokers of Apache Kafka, under what befalls a cluster: leaders
- * that move, brokers that are killed or freeze, members that come and go. One group keeps the order of partitions, one
+ * Dispatchers, the appender and the admin client on three brokers of Apache Kafka, under what befalls a cluster:
+ * leaders that move, brokers that are killed or freeze, members that come and go. One group keeps the order of partitions, one
  * that of keys; both read the same records. The long run adds dead and frozen members, a target that is slow or down,
  * and harm at random; its seed is printed and taken back from `TEST_SEED`.
  */
@@ -36,7 +36,7 @@ function assertKept(verdict: WorldVerdict): void {
   )
 }
 
-test('leaders that move, a killed broker, a frozen one and a rebalance storm lose nothing, and repeat nothing', async t => {
+test('leaders that move, brokers that die or freeze and a rebalance storm lose and repeat nothing', async t => {
   const world = await DispatchWorld.start(t, { groups: [byPartition, byKey], rate: 2000, partitions: 6 })
   await world.untilFlowed(2000)
   let lastMs = performance.now()

@@ -193,7 +193,7 @@ function outerSettings(
   return { address, settings }
 }
 
-/** Formats the first broker's folder with Kafka's tool, and the others' as copies of it: a JVM each would take seconds. */
+/** Formats one broker's folder with Kafka's tool, and the others' as copies of it: a JVM each would take seconds. */
 async function format(dir: string, settings: readonly Record<string, string>[]): Promise<void> {
   const clusterId = randomBytes(16).toString('base64url')
   const properties = join(dir, 'server-1.properties')
