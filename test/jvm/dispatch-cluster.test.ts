@@ -1,8 +1,8 @@
 /**
  * Dispatchers, the appender and the admin client on three brokers of Apache Kafka, under what befalls a cluster:
- * leaders that move, brokers that are killed or freeze, members that come and go. One group keeps the order of partitions, one
- * that of keys; both read the same records. The long run adds dead and frozen members, a target that is slow or down,
- * and harm at random; its seed is printed and taken back from `TEST_SEED`.
+ * leaders that move, brokers that are killed or freeze, members that come and go. One group keeps the order of
+ * partitions, one that of keys; both read the same records. The long run adds dead and frozen members, networks that
+ * fail, a target that is slow or down, and harm at random; its seed is printed and taken back from `TEST_SEED`.
  */
 
 import assert from 'node:assert/strict'
