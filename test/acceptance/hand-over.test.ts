@@ -119,7 +119,7 @@ test('ordermentum/steveo#1054: whoever has given a partition back sends nothing 
   field.assertWhole(await field.ends())
 })
 
-test('apache/pekko-connectors-kafka#616 and #617: a partition comes back, and others change hands after that', async t => {
+test('apache/pekko-connectors-kafka#616, #617: a partition comes back, and others change hands after that', async t => {
   // There: the set of revoked partitions was kept, and at the next assignment it wiped the buffer of the one that had
   // come back.
   const field = await Field.open(t, 3)

@@ -35,7 +35,7 @@ test('spring-projects/spring-kafka#4504: several failing records of one partitio
   assert.equal(member.dispatcher.status().totals.deadLettered, 0)
 })
 
-test('karafka/karafka#2804, KAFKA-20539: a partition that is added while the group starts at the latest offset', async t => {
+test('karafka/karafka#2804, KAFKA-20539: a partition that is added while the group starts at latest', async t => {
   // There: records that came before the consumer knew the new partition were skipped, as Kafka's documentation says.
   const field = await Field.open(t, 1)
   await field.append(20)
@@ -99,7 +99,7 @@ test('platformatic/kafka#374: a member whose heartbeats reach nobody does no har
   field.assertWhole(await field.ends(), 40)
 })
 
-test('reactor/reactor-kafka#375: what is paused for an outage stays paused when partitions change hands', async t => {
+test('reactor/reactor-kafka#375: a pause for an outage holds when partitions change hands', async t => {
   // There: a rebalance resumed partitions that had been paused, and records went to a target that was down.
   const field = await Field.open(t, 4)
   await field.append(200)
