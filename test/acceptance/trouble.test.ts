@@ -94,8 +94,8 @@ test('platformatic/kafka#374: a member whose heartbeats reach nobody does no har
   await field.append(40)
   await field.untilDrained()
 
-  // Until it hears that it is out, it may send what it can reach: one batch of each of its two partitions at a time, and
-  // no more when its commits are not taken.
+  // Until it hears that it is out, it may send what it can reach: a batch of each of its two partitions at a time,
+  // and no more when its commits are not taken.
   field.assertWhole(await field.ends(), 40)
 })
 
