@@ -241,6 +241,8 @@ export class Ledger {
   /** Retention has deleted a record that nobody may have seen. */
   deleted(partition: string, offset: number): void {
     this.#fateOf(partition, offset).isGone = true
+    // If it was the committed one, what is known to be finished behind it is forgotten with it.
+    this.#wentBack.add(partition)
   }
 
   /** The coordinator accepted an offset. */
