@@ -43,10 +43,12 @@ async function dispatch(options: CommonOptions): Promise<number> {
     apply: again => role.replaceSettings(dispatcherWithEndpoint(again) ?? needSection(again, 'dispatcher', options)),
     logger
   })
+  // It listens to signals before it says that it runs: whoever waits for the line may end it at once.
+  const ended = runAlone(role, logger, section.drainMs)
   const text = `dispatching ${section.topics.join(', ')} as ${section.groupId} to ${role.info['target']}. Ctrl-C drains`
   process.stdout.write(options.json === true ? `${JSON.stringify(role.info)}\n` : `${text}\n`)
   try {
-    return await runAlone(role, logger, section.drainMs)
+    return await ended
   } finally {
     endReload()
   }

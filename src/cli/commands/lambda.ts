@@ -36,8 +36,10 @@ async function lambda(options: LambdaCommandOptions): Promise<number> {
     { ...section, port: options.port ?? section.port, metricsPort: options.metricsPort },
     logger
   )
+  // It listens to signals before it says that it runs: whoever waits for the line may end it at once.
+  const ended = runAlone(role, logger, 10_000)
   const names = Object.keys(section.functions).join(', ')
   const text = `Lambda runtime on ${role.info['endpoint']}: ${names}. Ctrl-C stops it.`
   process.stdout.write(options.json === true ? `${JSON.stringify(role.info)}\n` : `${text}\n`)
-  return await runAlone(role, logger, 10_000)
+  return await ended
 }

@@ -46,9 +46,11 @@ async function produce(options: CommonOptions, source?: string): Promise<number>
     { kafka: pipeline.kafka, producer, topics: pipeline, metricsPort: options.metricsPort },
     logger
   )
+  // It listens to signals before it says that it runs: whoever waits for the line may end it at once.
+  const ended = runAlone(role, logger, 30_000)
   const where = role.info['events'] === undefined ? '' : ` POST events to ${role.info['events']}.`
   process.stdout.write(options.json === true ? `${JSON.stringify(role.info)}\n` : `producing.${where} Ctrl-C drains.\n`)
-  const exitCode = await runAlone(role, logger, 30_000)
+  const exitCode = await ended
   const { error } = await role.producer.drain()
   if (error !== undefined) throw error
   return exitCode
