@@ -21,7 +21,9 @@ interface Delivery {
 
 const KEY_COUNT = 50
 
+/** In either protocol of groups. */
 const SHORT_SESSIONS = {
+  'group.min.session.timeout.ms': '1000',
   'group.consumer.heartbeat.interval.ms': '200',
   'group.consumer.min.heartbeat.interval.ms': '200',
   'group.consumer.min.session.timeout.ms': '1000',
