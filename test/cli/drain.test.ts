@@ -11,8 +11,11 @@ import { startBroker } from '../../src/broker/index.ts'
 import { Admin, Appender, Cluster } from '../../src/client/index.ts'
 import { type RunningCommand, startComporta, temporaryFolder } from '../support/comporta.ts'
 
-/** A broker with one record, and a dispatcher whose target has just been sent it. */
-async function busyDispatcher(t: TestContext): Promise<{ dispatcher: RunningCommand; answer: ServerResponse }> {
+/** A broker with one record, and a dispatcher, alone or under `up`, whose target has just been sent it. */
+async function busyDispatcher(
+  t: TestContext,
+  command: 'dispatch' | 'up' = 'dispatch'
+): Promise<{ dispatcher: RunningCommand; answer: ServerResponse }> {
   const broker = await startBroker({ config: { 'group.initial.rebalance.delay.ms': '0' } })
   t.after(() => broker.close())
   const cluster = await Cluster.connect({ bootstrapServers: [broker.bootstrapServers] })
@@ -47,7 +50,7 @@ dispatcher:
 `
   writeFileSync(join(cwd, 'comporta.yaml'), file)
   const request = once(server, 'request') as Promise<[unknown, ServerResponse]>
-  const dispatcher = await startComporta(t, ['dispatch'], { cwd, until: /dispatching/ })
+  const dispatcher = await startComporta(t, [command], { cwd, until: /dispatching|running;/ })
   const [, answer] = await request
   return { dispatcher, answer }
 }
@@ -62,4 +65,10 @@ test('a dispatcher whose target does not answer in time ends with 75, and says h
   const { dispatcher } = await busyDispatcher(t)
   assert.equal(await dispatcher.stop('SIGTERM'), 75, dispatcher.output())
   assert.match(dispatcher.output(), /not all was finished in time/)
+})
+
+test('a pipeline whose dispatcher could not finish in time ends with 75 too, and says which part it was', async t => {
+  const { dispatcher } = await busyDispatcher(t, 'up')
+  assert.equal(await dispatcher.stop('SIGINT'), 75, dispatcher.output())
+  assert.match(dispatcher.output(), /"parts":\["dispatcher"\].*not all was finished in time/)
 })

@@ -18,6 +18,7 @@ const restartBackoff = { initialMs: 500, maxMs: 30_000 }
 /** A process that has run this long counts as well again. */
 const wellAfterMs = 60_000
 const statusEveryMs = 10_000
+const drainMs = 30_000
 
 /** Adds the command. */
 export function addUp(program: Command, action: CommandAction): void {
@@ -53,6 +54,7 @@ async function up(options: CommonOptions): Promise<number> {
   process.once('SIGINT', onSignal)
   process.once('SIGTERM', onSignal)
   const keeper = new Keeper(logger, logLevelOf(options), stop.signal)
+  let isComplete = true
   try {
     await startParts(pipeline, keeper, { logger, metricsPort: options.metricsPort })
     reloadOnHangup({
@@ -64,10 +66,10 @@ async function up(options: CommonOptions): Promise<number> {
     const status = systemClock.every(statusEveryMs, () => logger.info(keeper.totals(), 'status'))
     await keeper.untilStopped()
     status.cancel()
-    return EXIT.ok
   } finally {
-    await keeper.close()
+    isComplete = await keeper.close(pipeline.dispatcher?.drainMs)
   }
+  return isComplete ? EXIT.ok : EXIT.incomplete
 }
 
 /** From sink to source, so that no part feeds one that is not there yet. */
@@ -181,10 +183,16 @@ class Keeper {
     }
   }
 
-  /** Stops from source to sink: the reverse of the start. */
-  async close(): Promise<void> {
-    for (const part of [...this.#parts.values()].toReversed()) await part.drain(30_000)
+  /** Stops from source to sink, the reverse of the start, and says whether every part has finished what it had. */
+  async close(dispatcherMs: number = drainMs): Promise<boolean> {
+    const unfinished: string[] = []
+    for (const part of [...this.#parts.values()].toReversed()) {
+      if (!(await part.drain(part.role === 'dispatcher' ? dispatcherMs : drainMs))) unfinished.push(part.name)
+    }
     await this.#supervisor.close()
+    if (unfinished.length === 0) return true
+    this.#logger.warn({ parts: unfinished }, 'stopped, but not all was finished in time: some of it will be done again')
+    return false
   }
 
   async #restart(name: string, error: PipelineError): Promise<void> {

@@ -66,8 +66,7 @@ export async function runAsChild(
     // The parent is this same package: it builds the options with the starter's own type.
     const role = await starter(start.options as never, logger)
     tell({ kind: 'ready', info: role.info })
-    await serveParent(role, logger)
-    return EXIT.ok
+    return (await serveParent(role, logger)) ? EXIT.ok : EXIT.incomplete
   } catch (error) {
     logger.error({ error: messageOf(error) }, 'the role failed')
     tell({ kind: 'failed', message: messageOf(error), exitCode: exitCodeOf(error) })
@@ -75,7 +74,8 @@ export async function runAsChild(
   }
 }
 
-async function serveParent(role: RunningRole, logger: Logger): Promise<void> {
+/** Whether the role had finished everything when it was stopped. */
+async function serveParent(role: RunningRole, logger: Logger): Promise<boolean> {
   const report = systemClock.every(statusEveryMs, () => tell({ kind: 'status', status: role.status() }))
   const failure = Promise.withResolvers<{ readonly error: unknown }>()
   void role.finished?.then(
@@ -101,10 +101,11 @@ async function serveParent(role: RunningRole, logger: Logger): Promise<void> {
     new Promise<number>(resolve => process.once('SIGTERM', () => resolve(30_000)))
   ])
   const isFailed = typeof reason === 'object'
-  await drainWithin(role, isFailed ? 0 : reason, logger)
+  const isComplete = await drainWithin(role, isFailed ? 0 : reason, logger)
   report.cancel()
   tell({ kind: 'status', status: role.status() })
   if (isFailed) throw reason.error
+  return isComplete
 }
 
 function configured(role: RunningRole, options: unknown): FromRole {

@@ -11,6 +11,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 import { PipelineError, systemClock, within } from '../../core/index.ts'
+import { EXIT } from '../exit-codes.ts'
 import type { FromRole, RoleStatus, ToRole } from './messages.ts'
 
 /** What to start. */
@@ -43,8 +44,12 @@ export interface RoleProcess {
    * @throws PipelineError `ERR_CLI_ROLE_FAILED` with the reason why it did not take them.
    */
   configure(options: unknown): Promise<readonly string[]>
-  /** Stops it after it has finished what is in flight. */
-  drain(deadlineMs: number): Promise<void>
+  /**
+   * Stops it after it has finished what is in flight.
+   *
+   * @returns Whether it has finished everything. One that is gone already has nothing left to finish.
+   */
+  drain(deadlineMs: number): Promise<boolean>
   /** Kills it with SIGKILL, as a crash would. */
   kill(): Promise<void>
 }
@@ -106,6 +111,7 @@ class Child implements RoleProcess {
   readonly #process: ChildProcess
   readonly #logPath: string | undefined
   #isStopping = false
+  #isComplete = true
   #said: string | undefined
   #onFlushed: (() => void)[] = []
   #onConfigured: ((message: Extract<FromRole, { kind: 'configured' }>) => void)[] = []
@@ -129,6 +135,7 @@ class Child implements RoleProcess {
     })
     this.#process.once('exit', (code, signal) => {
       this.isRunning = false
+      if (this.#isStopping) this.#isComplete = code === EXIT.ok
       const error = this.failure(signal === null ? `ended with exit code ${code}` : `was ended by ${signal}`)
       ready.reject(error)
       finished.reject(error)
@@ -167,7 +174,7 @@ class Child implements RoleProcess {
     throw new PipelineError('ERR_CLI_ROLE_FAILED', `${this.name}: ${answer.problem}`)
   }
 
-  async drain(deadlineMs: number): Promise<void> {
+  async drain(deadlineMs: number): Promise<boolean> {
     this.#isStopping = true
     this.#send({ kind: 'drain', deadlineMs })
     const isGone = await within(
@@ -176,6 +183,7 @@ class Child implements RoleProcess {
       this.exited.then(() => true)
     )
     if (isGone !== true) await this.kill()
+    return this.#isComplete
   }
 
   async kill(): Promise<void> {
