@@ -2,7 +2,14 @@
 
 import { resolve } from 'node:path'
 
-import type { DispatcherConfig, FunctionConfig, KafkaConfig, PipelineConfig, SourceConfig } from '../config/index.ts'
+import type {
+  DispatcherConfig,
+  FunctionConfig,
+  KafkaConfig,
+  PipelineConfig,
+  SourceConfig,
+  TargetConfig
+} from '../config/index.ts'
 
 /** The same pipeline with every path absolute. */
 export function withAbsolutePaths(pipeline: PipelineConfig, folder: string): PipelineConfig {
@@ -11,7 +18,7 @@ export function withAbsolutePaths(pipeline: PipelineConfig, folder: string): Pip
     ...pipeline,
     kafka: kafkaPaths(kafka, folder),
     producer: producer && { ...producer, sources: producer.sources.map(source => sourcePath(source, folder)) },
-    dispatcher: dispatcher && targetPath(dispatcher, folder),
+    dispatcher: dispatcher && dispatcherPaths(dispatcher, folder),
     lambda: lambda && {
       ...lambda,
       functions: Object.fromEntries(
@@ -33,11 +40,20 @@ function sourcePath(source: SourceConfig, folder: string): SourceConfig {
   return source.type === 'file' ? { ...source, path: resolve(folder, source.path) } : source
 }
 
-function targetPath(dispatcher: DispatcherConfig, folder: string): DispatcherConfig {
-  const { target } = dispatcher
-  return target.type === 'module'
-    ? { ...dispatcher, target: { ...target, file: resolve(folder, target.file) } }
-    : dispatcher
+function dispatcherPaths(dispatcher: DispatcherConfig, folder: string): DispatcherConfig {
+  const { target, transform, priorities } = dispatcher
+  return {
+    ...dispatcher,
+    target: targetPath(target, folder),
+    transform: transform && { ...transform, file: resolve(folder, transform.file) },
+    priorities: priorities.map(each => ({ ...each, target: each.target && targetPath(each.target, folder) }))
+  }
+}
+
+function targetPath(target: TargetConfig, folder: string): TargetConfig {
+  if (target.type === 'module') return { ...target, file: resolve(folder, target.file) }
+  if (target.type === 'topic' && target.file !== undefined) return { ...target, file: resolve(folder, target.file) }
+  return target
 }
 
 function handlerPath(options: FunctionConfig, folder: string): FunctionConfig {

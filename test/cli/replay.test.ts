@@ -18,7 +18,7 @@ interface World {
 }
 
 /** A topic with records 0 to 9 at times 1000, 2000, … and a target that notes what comes. */
-async function world(t: TestContext): Promise<World> {
+async function world(t: TestContext, more: (port: number) => string = () => ''): Promise<World> {
   const broker = await startBroker({ config: { 'group.initial.rebalance.delay.ms': '0' } })
   t.after(() => broker.close())
   const cluster = await Cluster.connect({ bootstrapServers: [broker.bootstrapServers] })
@@ -40,13 +40,14 @@ async function world(t: TestContext): Promise<World> {
     void text(request).then(body => {
       const { messages } = JSON.parse(body) as { messages: { n: number }[] }
       sent.push(...messages.map(({ n }) => n))
+      if (request.url === '/picky' && messages.some(({ n }) => n === 5)) response.statusCode = 400
       response.end()
     })
   })
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
   t.after(() => server.close())
   const address = server.address()
-  const port = typeof address === 'object' ? address?.port : undefined
+  const port = typeof address === 'object' ? (address?.port ?? 0) : 0
   const cwd = temporaryFolder(t)
   writeFileSync(
     join(cwd, 'comporta.yaml'),
@@ -59,7 +60,7 @@ dispatcher:
   batch: { ageMs: 20 }
   target: { type: http, url: "http://127.0.0.1:${port}/" }
   deadLetterTopic: dead
-`
+${more(port)}`
   )
   return { run: (...args) => runComporta(['replay', ...args], { cwd }), sent }
 }
@@ -105,4 +106,19 @@ test('what cannot be replayed is said in one line', async t => {
     assert.match(stderr, message)
     assert.doesNotMatch(stderr, /\n {4}at /)
   }
+})
+
+test('a replay uses the targets of classes, and leaves no record in a retry topic behind', async t => {
+  const { run, sent } = await world(
+    t,
+    port => `  order: key
+  retry: { attemptsMax: 1, delays: [3600000] }
+  priorities: [{ name: c, topics: [t], share: 1, target: { type: http, url: "http://127.0.0.1:${port}/picky" } }]
+`
+  )
+  const { exitCode, stdout, stderr } = await run('--from', '4000', '--to', '8000', '--yes', '--json')
+  assert.equal(exitCode, 0, stderr)
+  const { records, deadLettered } = JSON.parse(stdout) as Record<string, unknown>
+  assert.deepEqual([records, deadLettered], [3, 1])
+  assert.deepEqual(new Set(sent), new Set([3, 4, 5, 6]))
 })

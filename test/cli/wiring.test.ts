@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
+import { withAbsolutePaths } from '../../src/cli/paths.ts'
 import { dispatcherWithEndpoint } from '../../src/cli/wiring.ts'
 import { parsePipeline, PIPELINE_TEMPLATE } from '../../src/config/index.ts'
 
@@ -17,4 +18,27 @@ test('the dispatcher sends the embedded function no more batches at once than it
 test('a function elsewhere has its own limit', () => {
   const elsewhere = dispatcherOf({ COMPORTA_DISPATCHER__TARGET__ENDPOINT: 'http://10.0.0.1:9001' })
   assert.equal(elsewhere?.concurrency, 10)
+})
+
+test('the files of targets and transforms count from the folder of the pipeline file', () => {
+  const text = `name: x
+kafka: { bootstrapServers: "a:1" }
+dispatcher:
+  groupId: g
+  topics: [t, u]
+  deadLetterTopic: d
+  target: { type: topic, topic: out, file: lib/make.mjs }
+  transform: { file: clean.mjs }
+  priorities:
+    - { name: one, topics: [t], share: 1, target: { type: module, file: ../one.mjs } }
+    - { name: two, topics: [u], share: 1 }
+`
+  const { dispatcher } = withAbsolutePaths(parsePipeline(text, { fileName: 'x', environment: {} }), '/pipelines/a')
+  const fileOf = (target: object | undefined): unknown => target && Reflect.get(target, 'file')
+  assert.equal(fileOf(dispatcher?.target), '/pipelines/a/lib/make.mjs')
+  assert.equal(dispatcher?.transform?.file, '/pipelines/a/clean.mjs')
+  assert.deepEqual(
+    dispatcher.priorities.map(({ target }) => fileOf(target)),
+    ['/pipelines/one.mjs', undefined]
+  )
 })

@@ -2,9 +2,10 @@
 
 import { type Command, InvalidArgumentError } from 'commander'
 
-import type { PipelineConfig } from '../../config/index.ts'
+import type { DispatcherConfig, PipelineConfig } from '../../config/index.ts'
 import { messageOf, PipelineError, systemClock } from '../../core/index.ts'
 import type { Dispatcher, ReplayAdmin, ReplayBound, ReplayPlan } from '../../dispatcher/index.ts'
+import type { Target } from '../../targets/index.ts'
 import type { Logger } from '../../telemetry/index.ts'
 import { confirmByTyping } from '../confirm.ts'
 import { type CommonOptions, loadPipeline, loggerFor, needSection } from '../context.ts'
@@ -101,23 +102,13 @@ interface Surroundings {
 
 async function run(plan: ReplayPlan, around: Surroundings): Promise<number> {
   const { pipeline, admin, cluster, logger } = around
-  const { applyReplay, endsOf, startDispatcher, untilReplayed } = await import('../../dispatcher/index.ts')
-  const { createTarget } = await import('../../targets/index.ts')
+  const { applyReplay, endsOf, untilReplayed } = await import('../../dispatcher/index.ts')
+  const { closeAll, startParts } = await import('../roles/dispatcher.ts')
   const live = dispatcherWithEndpoint(pipeline)
   if (live === undefined) return EXIT.config
   const topics = [...new Set(plan.partitions.map(({ topic }) => topic))]
-  // A static member's id and transactional ids belong to the live group; what retention has taken is no reason to jump
-  // to the end.
-  const config = {
-    ...live,
-    groupId: plan.groupId,
-    topics,
-    groupInstanceId: undefined,
-    target: live.target.type === 'topic' ? { ...live.target, transactionalIdPrefix: undefined } : live.target,
-    autoOffsetReset: 'earliest' as const
-  }
+  const config = replayConfig(live, plan.groupId, topics)
   await applyReplay(admin, plan)
-  const target = await createTarget(config.target, { logger, concurrency: config.concurrency, cluster })
   const stop = new AbortController()
   const onSignal = (): void => {
     stop.abort()
@@ -127,22 +118,45 @@ async function run(plan: ReplayPlan, around: Surroundings): Promise<number> {
   process.once('SIGINT', onSignal)
   process.once('SIGTERM', onSignal)
   let failure: PipelineError | undefined
+  let targets: readonly Target[] = []
   try {
-    const dispatcher = await startDispatcher({ config, cluster, target, logger, endOf: endsOf(plan) })
+    const parts = await startParts(config, { cluster, logger, endOf: endsOf(plan) })
+    const { dispatcher } = parts
+    targets = parts.targets
     void dispatcher.ended.then(error => {
       failure = error
       stop.abort()
     })
     const onProgress = progressOf(plan, dispatcher)
     const isDone = await untilReplayed(admin, plan, { clock: systemClock, signal: stop.signal, onProgress })
-    await dispatcher.drain()
+    const { isComplete } = await dispatcher.drain(config.drainMs)
+    if (!isComplete) logger.warn({}, 'not all was finished in time: what was at the target comes again')
     if (failure !== undefined) throw failure
     printEnd(isDone, plan, { dispatcher, isJson: around.isJson })
     return isDone ? EXIT.ok : EXIT.interrupted
   } finally {
     process.off('SIGINT', onSignal)
     process.off('SIGTERM', onSignal)
-    await target.close()
+    await closeAll(targets)
+  }
+}
+
+/**
+ * What a replay does other than the live dispatcher. A static member's id and
+ * transactional ids belong to the live group; what retention has taken is no
+ * reason to jump to the end; and a record that waited in a retry topic would
+ * outlast the replay, whose progress is that of the topics, so it becomes a dead
+ * letter when its attempts in place are used up.
+ */
+function replayConfig(live: DispatcherConfig, groupId: string, topics: readonly string[]): DispatcherConfig {
+  return {
+    ...live,
+    groupId,
+    topics: [...topics],
+    groupInstanceId: undefined,
+    target: live.target.type === 'topic' ? { ...live.target, transactionalIdPrefix: undefined } : live.target,
+    retry: { ...live.retry, delays: [] },
+    autoOffsetReset: 'earliest'
   }
 }
 

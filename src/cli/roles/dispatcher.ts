@@ -2,9 +2,9 @@
 
 import type { Cluster } from '../../client/index.ts'
 import type { DispatcherConfig, KafkaConfig, TargetConfig } from '../../config/index.ts'
-import { type Dispatcher, startDispatcher } from '../../dispatcher/index.ts'
+import { type Dispatcher, type DispatcherOptions, startDispatcher } from '../../dispatcher/index.ts'
 import { createTarget, type Target } from '../../targets/index.ts'
-import type { Logger, Meter } from '../../telemetry/index.ts'
+import type { Logger } from '../../telemetry/index.ts'
 import type { RoleStatus } from '../process/messages.ts'
 import type { RunningRole } from '../process/role.ts'
 import { connectCluster } from '../wiring.ts'
@@ -69,9 +69,10 @@ export async function startDispatcherRole(options: DispatcherRoleOptions, logger
   }
 }
 
-async function startParts(
+/** A dispatcher with the targets that were made for it, which are the caller's to close. */
+export async function startParts(
   config: DispatcherConfig,
-  around: { readonly cluster: Cluster; readonly logger: Logger; readonly meter: Meter }
+  around: Pick<DispatcherOptions, 'meter' | 'endOf'> & { readonly cluster: Cluster; readonly logger: Logger }
 ): Promise<{ targets: readonly Target[]; dispatcher: Dispatcher }> {
   const { cluster, logger } = around
   const targets: Target[] = []
@@ -94,6 +95,7 @@ async function startParts(
   }
 }
 
-async function closeAll(targets: readonly Target[]): Promise<void> {
+/** Closes what `startParts` has made. */
+export async function closeAll(targets: readonly Target[]): Promise<void> {
   await Promise.all(targets.map(target => target.close()))
 }
