@@ -3,7 +3,7 @@
 import { createRequire } from 'node:module'
 import { dirname } from 'node:path'
 
-import type { PipelineConfig } from '../config/index.ts'
+import type { PipelineCheck, PipelineConfig } from '../config/index.ts'
 import { PipelineError } from '../core/index.ts'
 import { createLogger, type Logger, type LogLevel } from '../telemetry/index.ts'
 import { withAbsolutePaths } from './paths.ts'
@@ -41,11 +41,11 @@ export function pipelinePath(options: CommonOptions): string {
 }
 
 /** Reads and checks the pipeline file; its paths come out absolute. */
-export async function loadPipeline(options: CommonOptions): Promise<PipelineConfig> {
+export async function loadPipeline(options: CommonOptions, checkMore?: PipelineCheck): Promise<PipelineConfig> {
   // Reads YAML and knows every setting: commands without a pipeline file do not wait for it.
   const { loadPipelineFile } = await import('../config/index.ts')
   const path = pipelinePath(options)
-  return withAbsolutePaths(await loadPipelineFile(path, process.env), dirname(path))
+  return withAbsolutePaths(await loadPipelineFile(path, process.env, checkMore), dirname(path))
 }
 
 /** A section of the pipeline file that a command cannot do without. */

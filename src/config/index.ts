@@ -1,7 +1,7 @@
 /** `config`: the pipeline file: schema, environment, loading, messages with line numbers. */
 
 export { HANDLER_TEMPLATE, PIPELINE_TEMPLATE } from './template.ts'
-export { loadPipelineFile, parsePipeline, pipelineJsonSchema } from './load.ts'
+export { loadPipelineFile, parsePipeline, type PipelineCheck, pipelineJsonSchema } from './load.ts'
 export { dispatcherConfig, type DispatcherInput } from './dispatcher-config.ts'
 export type { Place, Problem } from './problems.ts'
 export type { DispatcherConfig, TargetConfig } from './schema/dispatcher.ts'

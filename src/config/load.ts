@@ -10,9 +10,13 @@ import { z } from 'zod'
 import { messageOf, PipelineError } from '../core/index.ts'
 import { applyEnvironment, type EnvironmentOverride, replaceAt } from './environment.ts'
 import { invalidConfiguration, type Problem } from './problems.ts'
+import type { Report } from './schema/common.ts'
 import { checkRules, type PipelineConfig, pipelineSchema, soundSections } from './schema/pipeline.ts'
 import { type ConfigSource, type Environment, parseConfigSource } from './source.ts'
 import { closestName } from './spelling.ts'
+
+/** Reports what is wrong with a file whose every setting is sound, seen from where it is used. */
+export type PipelineCheck = (pipeline: PipelineConfig, report: Report) => void
 
 type Issue = z.core.$ZodIssue
 type ParseResult = ReturnType<typeof pipelineSchema.safeParse>
@@ -22,7 +26,11 @@ type ParseResult = ReturnType<typeof pipelineSchema.safeParse>
  *
  * @throws PipelineError `ERR_CONFIG_UNREADABLE`, or `ERR_CONFIG_INVALID` with every problem.
  */
-export async function loadPipelineFile(path: string, environment: Environment): Promise<PipelineConfig> {
+export async function loadPipelineFile(
+  path: string,
+  environment: Environment,
+  checkMore?: PipelineCheck
+): Promise<PipelineConfig> {
   let text: string
   try {
     text = await readFile(path, 'utf8')
@@ -30,7 +38,7 @@ export async function loadPipelineFile(path: string, environment: Environment): 
     const message = `cannot read ${path}: ${messageOf(error)}. Name a file with --file, or run: comporta init`
     throw new PipelineError('ERR_CONFIG_UNREADABLE', message, { cause: error })
   }
-  return parsePipeline(text, { fileName: path, environment })
+  return parsePipeline(text, { fileName: path, environment, ...(checkMore === undefined ? {} : { checkMore }) })
 }
 
 /**
@@ -40,7 +48,7 @@ export async function loadPipelineFile(path: string, environment: Environment): 
  */
 export function parsePipeline(
   text: string,
-  options: { readonly fileName: string; readonly environment: Environment }
+  options: { readonly fileName: string; readonly environment: Environment; readonly checkMore?: PipelineCheck }
 ): PipelineConfig {
   const source = parseConfigSource(text, options.environment)
   if (source.problems.length > 0) throw invalidConfiguration(options.fileName, source.problems)
@@ -49,7 +57,9 @@ export function parsePipeline(
   const { settled, result } = parseWithTexts(value, texts)
   const issues = result.error?.issues ?? []
   const problems = issues.flatMap(issue => problemsOf(issue, source, overrides))
-  checkRules(soundSections(settled), (path, message) => problems.push(problemAt(path, message, { source, overrides })))
+  const report: Report = (path, message) => problems.push(problemAt(path, message, { source, overrides }))
+  checkRules(soundSections(settled), report)
+  if (result.success) options.checkMore?.(result.data, report)
   if (result.success && problems.length === 0) return result.data
   throw invalidConfiguration(options.fileName, problems)
 }

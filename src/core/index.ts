@@ -6,6 +6,7 @@ export { type Clock, sleep, systemClock, type Timer, turn, within } from './cloc
 export type { ErrorCodeEntry } from './error-codes/entry.ts'
 export { ERROR_CODES, type ErrorCode, errorCodeEntry } from './error-codes/index.ts'
 export { compileEventPattern, type EventPattern, type PatternReport } from './event-pattern.ts'
+export { headerProblem } from './http-headers.ts'
 export { invariant, isRetriable, messageOf, PipelineError, type PipelineErrorOptions } from './errors.ts'
 export { type Random, randomInt, SeededRandom, systemRandom } from './random.ts'
 export { TokenBucket, type TokenBucketOptions } from './token-bucket.ts'

@@ -7,9 +7,7 @@
  * configuration says. Statuses are mapped by `httpStatusOutcome`.
  */
 
-import { validateHeaderName, validateHeaderValue } from 'node:http'
-
-import { type Clock, messageOf, PipelineError, systemClock } from '../core/index.ts'
+import { type Clock, headerProblem, messageOf, PipelineError, systemClock } from '../core/index.ts'
 import { type Logger, silentLogger } from '../telemetry/index.ts'
 import { networkOutcome, retryAfterMs } from './failures.ts'
 import { HttpClient } from './http1/http-client.ts'
@@ -135,8 +133,6 @@ function parseUrl(text: string): URL {
   )
 }
 
-/** Headers that tell where a request ends or how its connection is used: they are ours to set. */
-const FRAMING = new Set(['content-length', 'transfer-encoding', 'connection', 'keep-alive', 'upgrade', 'expect', 'te'])
 /** Headers that each request has a value of its own for. */
 const OWN = new Set(['content-type', 'idempotency-key', 'comporta-attempt', 'comporta-record-count'])
 
@@ -145,14 +141,9 @@ function headStart(url: URL, headers: Readonly<Record<string, string>>): string 
   const names = Object.keys(headers).map(name => name.toLowerCase())
   if (!names.includes('host')) lines.push(`host: ${url.host}`)
   for (const [name, value] of Object.entries(headers)) {
-    try {
-      validateHeaderName(name)
-      validateHeaderValue(name, value)
-      if (FRAMING.has(name.toLowerCase())) throw new Error('it is set by the client itself')
-    } catch (error) {
-      // The message names the header; its value may be a secret.
-      const message = `target headers: ${JSON.stringify(name)} is not a valid header`
-      throw new PipelineError('ERR_DISPATCHER_TARGET_INVALID', message, { cause: error })
+    const problem = headerProblem(name, value)
+    if (problem !== undefined) {
+      throw new PipelineError('ERR_DISPATCHER_TARGET_INVALID', `target headers: ${JSON.stringify(name)} ${problem}`)
     }
     if (!OWN.has(name.toLowerCase())) lines.push(`${name}: ${value}`)
   }

@@ -14,7 +14,13 @@ export {
   type TargetOutcome,
   TOO_LARGE
 } from './target.ts'
-export { appendOutcome, isExactlyOnceTarget, type MadeRecords, TopicTarget, type TopicTargetOptions } from './topic-target.ts'
+export {
+  appendOutcome,
+  isExactlyOnceTarget,
+  type MadeRecords,
+  TopicTarget,
+  type TopicTargetOptions
+} from './topic-target.ts'
 export {
   loadTopicTransform,
   type TopicContext,

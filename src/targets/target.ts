@@ -9,7 +9,7 @@
 
 import type { AppendHeader } from '../client/index.ts'
 
-/** Records of a batch, by index from 0 in offset order. Bytes are views: read-only, and gone once `invoke` has settled. */
+/** Records of a batch, by index from 0 in offset order. Bytes are views: read-only, gone once `invoke` has settled. */
 export interface BatchRecords {
   readonly count: number
   offset(index: number): bigint

@@ -67,6 +67,24 @@ test('a wrong pipeline file ends every command that needs it with 78 and every p
   }
 })
 
+test('check names the files of the dispatcher that are not there, at their lines', async t => {
+  const cwd = temporaryFolder(t)
+  const text = `name: x
+kafka: { bootstrapServers: "a:1" }
+dispatcher:
+  groupId: g
+  topics: [t]
+  deadLetterTopic: d
+  target: { type: module, file: absent.mjs }
+  transform: { file: there.mjs }
+`
+  writeFileSync(join(cwd, 'there.mjs'), '')
+  writeFileSync(join(cwd, 'comporta.yaml'), text)
+  const { exitCode, stderr } = await runComporta(['check'], { cwd })
+  assert.equal(exitCode, 78)
+  assert.match(stderr, /1 problem\n {2}comporta\.yaml:7:27 dispatcher\.target\.file: there is no file .*absent\.mjs/)
+})
+
 test('problems are JSON for programs that ask for it', async t => {
   const cwd = temporaryFolder(t)
   writeFileSync(join(cwd, 'comporta.yaml'), 'name: X\nkafka: { bootstrapServers: "a:1" }\n')

@@ -10,7 +10,12 @@ import { parse, stringify } from 'yaml'
 import { parsePipeline } from '../../src/config/index.ts'
 
 const root = path.join(import.meta.dirname, '../..')
-const environment = { KAFKA_BOOTSTRAP: 'b-1.example:9098', KAFKA_USER: 'user', KAFKA_PASSWORD: 'secret', ALICE_PASSWORD: 'x' }
+const environment = {
+  KAFKA_BOOTSTRAP: 'b-1.example:9098',
+  KAFKA_USER: 'user',
+  KAFKA_PASSWORD: 'secret',
+  ALICE_PASSWORD: 'x'
+}
 
 type Tree = Record<string, unknown>
 

@@ -105,8 +105,8 @@ dispatcher:
 })
 
 test('retry topics keep the order of keys, not that of a partition, and wait longer from one to the next', () => {
-  const dispatcher = (rest: string): string =>
-    `${minimal}dispatcher: { groupId: g, topics: [a], deadLetterTopic: dead, target: { type: http, url: "http://x" }, ${rest} }\n`
+  const needed = 'groupId: g, topics: [a], deadLetterTopic: dead, target: { type: http, url: "http://x" }'
+  const dispatcher = (rest: string): string => `${minimal}dispatcher: { ${needed}, ${rest} }\n`
   assert.match(
     problemsOf(dispatcher('retry: { delays: [1000] }'))[0]?.message ?? '',
     /keep the order of keys.*choose order: key \(or retry.order: none/
@@ -224,4 +224,44 @@ lambda: { functions: { slow: { handler: ./slow.mjs, timeoutMs: 60000 } } }
   assert.deepEqual(placesOf(text), ['7:3 dispatcher.target.timeoutMs'])
   assert.deepEqual(placesOf(text, { COMPORTA_DISPATCHER__TARGET__TIMEOUT_MS: '60001' }), [])
   assert.deepEqual(placesOf(text.replace('60000', '59999')), [])
+})
+
+test('what the parts would refuse at their start is refused with its line', () => {
+  const text = `${minimal}dispatcher:
+  groupId: g
+  topics: [t]
+  deadLetterTopic: d
+  target:
+    type: http
+    url: http://127.0.0.1:1/
+    headers: { "content-length": "5", "a b": x, good: "a\\nb" }
+lambda:
+  functions:
+    none:
+      handler: builtin:distributor
+      timeoutMs: 200
+      distributor: { services: {} }
+    named:
+      handler: builtin:distributor
+      distributor: { services: { "two words": "http://127.0.0.1:1" } }
+    other:
+      handler: builtin:echo
+`
+  assert.deepEqual(placesOf(text), [
+    '10:16 dispatcher.target.headers.content-length',
+    '10:39 dispatcher.target.headers.a b',
+    '10:49 dispatcher.target.headers.good',
+    '16:22 lambda.functions.none.distributor.services',
+    '19:34 lambda.functions.named.distributor.services.two words'
+  ])
+  const late = `${minimal}lambda:
+  functions:
+    one:
+      handler: builtin:distributor
+      timeoutMs: 269
+      distributor: { services: { a: "http://127.0.0.1:1" } }
+    other: { handler: builtin:echo }
+`
+  assert.deepEqual(placesOf(late), ['7:7 lambda.functions.one.timeoutMs', '9:14 lambda.functions.other.handler'])
+  assert.deepEqual(placesOf(`${minimal}lambda: { functions: {} }\n`), ['3:11 lambda.functions'])
 })

@@ -128,7 +128,8 @@ test('what is wrong with a pattern is told with its place', () => {
     'a.0.numeric: must be a list like [">", 10, "<=", 20]'
   ])
   assert.deepEqual(problemsOf({ a: [{ begins: 'x' }], b: [{ exists: 'yes' }] }), [
-    'a.0.begins: is no operator; there are: prefix, suffix, equals-ignore-case, wildcard, numeric, exists, anything-but',
+    'a.0.begins: is no operator; there are: prefix, suffix, equals-ignore-case, wildcard, numeric, exists, ' +
+      'anything-but',
     'b.0.exists: must be true or false'
   ])
   assert.deepEqual(problemsOf({ $or: [{ a: [1] }] }), ['$or: must be a list of at least two objects'])

@@ -1,8 +1,11 @@
 /** `comporta check`: is the pipeline file sound? */
 
+import { existsSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+
 import type { Command } from 'commander'
 
-import type { PipelineConfig } from '../../config/index.ts'
+import type { PipelineCheck, PipelineConfig, TargetConfig } from '../../config/index.ts'
 import { type CommonOptions, loadPipeline, pipelinePath } from '../context.ts'
 import { EXIT } from '../exit-codes.ts'
 import type { CommandAction } from './action.ts'
@@ -31,12 +34,34 @@ async function check(options: CheckOptions): Promise<number> {
     process.stdout.write(`${JSON.stringify(pipelineJsonSchema(), null, 2)}\n`)
     return EXIT.ok
   }
-  const pipeline = await loadPipeline(options)
+  const pipeline = await loadPipeline(options, filesAreThere(dirname(pipelinePath(options))))
   const file = pipelinePath(options)
   const text =
     options.json === true ? JSON.stringify({ file, isSound: true }) : `${file} is sound: ${describe(pipeline)}`
   process.stdout.write(`${text}\n`)
   return EXIT.ok
+}
+
+/**
+ * Reports files that the dispatcher would load and that are not there. Only this command looks for all of them: whoever
+ * starts one part of a pipeline need not have the files of the others.
+ */
+function filesAreThere(folder: string): PipelineCheck {
+  return ({ dispatcher }, report) => {
+    const look = (file: string | undefined, path: PropertyKey[]): void => {
+      if (file === undefined) return
+      const whole = resolve(folder, file)
+      if (!existsSync(whole)) report(path, `there is no file ${whole}`)
+    }
+    const lookFor = (target: TargetConfig | undefined, path: PropertyKey[]): void => {
+      if (target?.type === 'module' || target?.type === 'topic') look(target.file, [...path, 'file'])
+    }
+    lookFor(dispatcher?.target, ['dispatcher', 'target'])
+    look(dispatcher?.transform?.file, ['dispatcher', 'transform', 'file'])
+    for (const [index, { target }] of dispatcher?.priorities.entries() ?? []) {
+      lookFor(target, ['dispatcher', 'priorities', index, 'target'])
+    }
+  }
 }
 
 function describe(pipeline: PipelineConfig): string {

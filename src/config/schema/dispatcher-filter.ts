@@ -31,7 +31,8 @@ export const filtersSchema = z
   .array(recordFilter)
   .default([])
   .describe(
-    'Records that match none of these are not sent; their offsets are committed. Event patterns as in Amazon EventBridge. Default: all are sent.'
+    'Records that match none of these are not sent; their offsets are committed. Event patterns as in Amazon ' +
+      'EventBridge. Default: all are sent.'
   )
 
 /** `dispatcher.transform:` */

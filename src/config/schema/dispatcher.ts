@@ -2,6 +2,7 @@
 
 import { z } from 'zod'
 
+import { headerProblem } from '../../core/index.ts'
 import { httpUrl, integer, milliseconds, topicName } from './common.ts'
 import { filtersSchema, transformSchema } from './dispatcher-filter.ts'
 import {
@@ -52,10 +53,17 @@ const lambdaTarget = z.strictObject({
   timeoutMs: milliseconds(100, 910_000).default(60_000).describe('Longest wait for one invocation.')
 })
 
+function sendableHeaders(headers: Record<string, string>, context: z.RefinementCtx): void {
+  for (const [name, value] of Object.entries(headers)) {
+    const message = headerProblem(name, value)
+    if (message !== undefined) context.addIssue({ code: 'custom', path: [name], message })
+  }
+}
+
 const httpTarget = z.strictObject({
   type: z.literal('http'),
   url: httpUrl,
-  headers: z.record(z.string(), z.string()).default({}),
+  headers: z.record(z.string(), z.string()).superRefine(sendableHeaders).default({}),
   timeoutMs: milliseconds(100, 910_000).default(30_000).describe('Longest wait for one answer.')
 })
 

@@ -7,7 +7,10 @@ import { httpUrl, integer, listenHost, milliseconds, port } from './common.ts'
 const distributor = z
   .strictObject({
     field: z.string().min(1).default('codigo').describe('Field of the event that routes are chosen by.'),
-    services: z.record(z.string(), httpUrl).describe('Name and address of each downstream service.'),
+    services: z
+      .record(z.string().regex(/^[\x21-\x7e]+$/, 'not printable ASCII without spaces'), httpUrl)
+      .refine(services => Object.keys(services).length > 0, 'at least one service is needed')
+      .describe('Name and address of each downstream service.'),
     routes: z
       .array(
         z.strictObject({
@@ -44,7 +47,9 @@ export const functionSchema = z.strictObject({
 export const lambdaSchema = z.strictObject({
   host: listenHost,
   port: port.default(9001),
-  functions: z.record(z.string().regex(/^[a-zA-Z0-9_-]{1,64}$/, 'not a function name'), functionSchema)
+  functions: z
+    .record(z.string().regex(/^[a-zA-Z0-9_-]{1,64}$/, 'not a function name'), functionSchema)
+    .refine(functions => Object.keys(functions).length > 0, 'at least one function is needed')
 })
 
 /** `lambda:` as read. */

@@ -9,6 +9,9 @@ import { kafkaSchema, topicSchema } from './kafka.ts'
 import { lambdaSchema } from './lambda.ts'
 import { producerSchema } from './producer.ts'
 
+/** What the distributor keeps back of an invocation, and the shortest request that it begins. */
+const distributorTimeoutMinMs = 270
+
 /** The pipeline file: its shape. `checkRules` has the rules that span several settings. */
 export const pipelineSchema = z.strictObject({
   $schema: z.string().optional().describe('For editors only.'),
@@ -78,6 +81,12 @@ function checkLambda(pipeline: Sections, report: Report): void {
     const isDistributor = options.handler === 'builtin:distributor'
     if (isDistributor !== (options.distributor !== undefined)) {
       report(path, '`handler: builtin:distributor` and `distributor:` belong together')
+    }
+    if (options.handler.startsWith('builtin:') && !isDistributor) {
+      report([...path, 'handler'], 'there is no other built-in function than builtin:distributor')
+    }
+    if (isDistributor && options.timeoutMs < distributorTimeoutMinMs) {
+      report([...path, 'timeoutMs'], `leaves no time for a request: at least ${distributorTimeoutMinMs}`)
     }
     const services = options.distributor?.services ?? {}
     const named = (options.distributor?.routes ?? []).flatMap(route => route.services)
