@@ -61,8 +61,8 @@ export interface ReplayPlan {
 /**
  * Finds out what a replay would do. Changes nothing.
  *
- * @throws PipelineError `ERR_DISPATCHER_REPLAY_INVALID` if a topic or partition does not exist, nothing lies between the
- *   bounds, or the group is at work.
+ * @throws PipelineError `ERR_DISPATCHER_REPLAY_INVALID` if a topic or partition does not exist, nothing lies between
+ *   the bounds, or the group is at work.
  */
 export async function planReplay(admin: ReplayAdmin, request: ReplayRequest): Promise<ReplayPlan> {
   await checkGroup(admin, request.groupId)
