@@ -11,7 +11,7 @@
  * whatever still comes count for nothing.
  */
 
-import { type Clock, messageOf, sleep } from '../core/index.ts'
+import { type Clock, invariant, messageOf, sleep } from '../core/index.ts'
 import type { TargetBatch, TargetOutcome } from '../targets/index.ts'
 import { TableRecords } from './batch-records.ts'
 import type { BatchContext, BatchDescription, LaneSurroundings } from './lane-surroundings.ts'
@@ -145,6 +145,8 @@ export class BatchDelivery implements BatchContext {
       return false
     }
     const aside = this.#putAside(dead)
+    // Its failure is met where it is waited for, below.
+    aside.catch(() => undefined)
 
     let slot: Slot | undefined = firstSlot
     for (let group = settlement.current; group !== undefined; group = settlement.current) {
@@ -158,7 +160,8 @@ export class BatchDelivery implements BatchContext {
         const putting = this.#putAside(decision.deadRows)
         // That may take long; what has left by now need not wait for it.
         this.#owner.onProgress?.(this)
-        if (!(await putting)) return false
+        // What is put aside since the beginning looks at the batch as well: the end waits for it.
+        if (!(await putting)) break
       }
       if (settlement.current !== undefined) this.#owner.onProgress?.(this)
       if (decision.waitMs > 0 && settlement.current !== undefined) {
@@ -283,7 +286,10 @@ export class BatchDelivery implements BatchContext {
     if (this.#encodedRows !== group.rows || body === undefined) {
       encoder.begin(this.topic, this.partition, this.#workspace.isShared)
       this.#workspace.isShared = false
-      for (const row of group.rows) encoder.append(table, row)
+      for (const row of group.rows) {
+        // Whatever is left out here would count as delivered.
+        invariant(encoder.append(table, row, true) === 'added', 'a record that was sent before cannot be sent again')
+      }
       body = encoder.finish(table)
       this.#body = body
       this.#encodedRows = group.rows

@@ -66,8 +66,11 @@ export interface PayloadEncoder {
   readonly capacity: number
   /** Starts a payload. `isShared`: somebody may still read the bytes that the last `finish` gave. */
   begin(topic: string, partition: number, isShared: boolean): void
-  /** Takes a row if it fits. */
-  append(table: RecordTable, row: number): AppendVerdict
+  /**
+   * Takes a row if it fits. One that was taken `before` is sent again: only the target's own limit counts for it, as
+   * the limit of batches may have been lowered meanwhile, and it must not be left out.
+   */
+  append(table: RecordTable, row: number, before?: boolean): AppendVerdict
   /**
    * Adds records to the table and takes them, as many as it can in one go. It stops in front of the first that needs
    * a closer look, whatever it is: that one is for `append`. Absent where there is no quicker way than `append`.
@@ -157,11 +160,11 @@ class JsonEncoder implements PayloadEncoder {
     out.ascii(',"messages":[')
   }
 
-  append(table: RecordTable, row: number): AppendVerdict {
+  append(table: RecordTable, row: number, before = false): AppendVerdict {
     const valueStart = table.valueStart(row)
     const valueEnd = table.valueEnd(row)
     const isFirst = this.#rowCount === 0
-    const bytesMax = isFirst ? this.#limits.bodyBytesMax : this.#limits.bytesMax
+    const bytesMax = isFirst || before ? this.#limits.bodyBytesMax : this.#limits.bytesMax
     if (this.#size() + (valueEnd - valueStart) > bytesMax) return isFirst ? 'tooLarge' : 'full'
     const buffer = table.bufferOf(row)
     if (valueStart >= 0 && !this.#isJsonValue(buffer, valueStart, valueEnd)) return 'malformed'
@@ -321,9 +324,9 @@ class EsmEncoder implements PayloadEncoder {
     this.#out.ascii(`"${topic}-${partition}":[`)
   }
 
-  append(table: RecordTable, row: number): AppendVerdict {
+  append(table: RecordTable, row: number, before = false): AppendVerdict {
     const isFirst = this.#rowCount === 0
-    const bytesMax = (isFirst ? this.#limits.bodyBytesMax : this.#limits.bytesMax) - ']}}'.length
+    const bytesMax = (isFirst || before ? this.#limits.bodyBytesMax : this.#limits.bytesMax) - ']}}'.length
     const out = this.#out
     const lengthBefore = out.length
     const valueStart = table.valueStart(row)

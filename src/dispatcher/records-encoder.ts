@@ -28,9 +28,9 @@ export class RecordsEncoder implements PayloadEncoder {
     this.#bytes = 0
   }
 
-  append(table: RecordTable, row: number): AppendVerdict {
+  append(table: RecordTable, row: number, before = false): AppendVerdict {
     const bytes = recordBytes(table, row)
-    if (this.#rowCount > 0 && this.#bytes + bytes > this.#limits.bytesMax) return 'full'
+    if (!before && this.#rowCount > 0 && this.#bytes + bytes > this.#limits.bytesMax) return 'full'
     this.#rowCount += 1
     this.#bytes += bytes
     return 'added'
