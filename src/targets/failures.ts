@@ -3,6 +3,7 @@
  */
 
 import { messageOf } from '../core/index.ts'
+import { ConnectError } from './http1/http-connection.ts'
 import type { TargetOutcome } from './target.ts'
 
 /**
@@ -31,7 +32,8 @@ const NOT_REACHED: ReadonlySet<string> = new Set([
 export function networkOutcome(error: unknown): TargetOutcome {
   const code = codeOf(error)
   const reason = code === undefined ? messageOf(error) : `${code}: ${messageOf(error)}`
-  if (code !== undefined && NOT_REACHED.has(code)) return { kind: 'unavailable', reason }
+  if (error instanceof ConnectError || (code !== undefined && NOT_REACHED.has(code)))
+    return { kind: 'unavailable', reason }
   return { kind: 'unavailable', reason, isSuspect: true }
 }
 

@@ -7,10 +7,14 @@ import { createServer, type Server as HttpServer } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import { type AddressInfo, createServer as createPlainServer, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
+import { createServer as createRawTlsServer } from 'node:tls'
 import { test, type TestContext } from 'node:test'
+import { Worker } from 'node:worker_threads'
 
 import { systemClock, VirtualClock } from '../../src/core/index.ts'
+import { networkOutcome } from '../../src/targets/failures.ts'
 import { HttpClient } from '../../src/targets/http1/http-client.ts'
+import { ConnectError } from '../../src/targets/http1/http-connection.ts'
 import { ReplyError } from '../../src/targets/http1/reply-parser.ts'
 
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}'
@@ -198,4 +202,94 @@ test('a client that is closed gives up what is under way and takes nothing more'
   client.close()
   await assert.rejects(waiting)
   await assert.rejects(post(client), /closed/)
+})
+
+/**
+ * Symptom: over TLS, batches that a near target had taken were sent again. Cause: Node tells of a write over TLS one
+ * turn after the kernel took it, so the answer seemed to come before the request was sent. Reach: TLS only.
+ */
+test('over TLS an answer that is quicker than the news of the write counts', async t => {
+  const read = (name: string): Buffer => readFileSync(join(import.meta.dirname, '../fixtures/client/tls', name))
+  const [cert, key] = [read('cert.pem'), read('key.pem')]
+  const server = new Worker(
+    `const { parentPort, workerData } = require('node:worker_threads')
+     const server = require('node:https').createServer(workerData, (request, response) => {
+       if (request.url === '/last') response.setHeader('connection', 'close')
+       request.resume().on('end', () => response.end('{}'))
+     })
+     server.listen(0, '127.0.0.1', () => parentPort.postMessage(server.address().port))`,
+    { eval: true, workerData: { cert, key } }
+  )
+  t.after(() => server.terminate())
+  const [port] = (await once(server, 'message')) as [number]
+  const client = clientOf(t, port, { host: 'localhost', isTls: true, ca: cert })
+  await post(client)
+  for (let request = 0; request < 20; request += 1) {
+    // Written in the last phase of a turn, and the next turn begins when the answer is there.
+    await new Promise(setImmediate)
+    const path = request % 2 === 0 ? '/' : '/last'
+    const head = `POST ${path} HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\n\r\n`
+    const reply = client.send({ head, body: Buffer.from('body'), replyBytesMax: 10, signal: NEVER })
+    await Promise.resolve()
+    for (const endMs = performance.now() + 5; performance.now() < endMs;);
+    assert.equal((await reply).statusCode, 200)
+    if (path === '/last') await post(client)
+  }
+})
+
+test('over TLS, too, a success that comes before the request was sent is not believed, however it ends', async t => {
+  const read = (name: string): Buffer => readFileSync(join(import.meta.dirname, '../fixtures/client/tls', name))
+  const [cert, key] = [read('cert.pem'), read('key.pem')]
+  const large = Buffer.alloc(64 * 1024 * 1024, 'x')
+  for (const finish of ['stay', 'end', 'destroy'] as const) {
+    const server = createRawTlsServer({ cert, key }, socket => {
+      t.after(() => socket.destroy())
+      socket.on('error', () => undefined)
+      socket.pause()
+      socket.write('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n', () => {
+        if (finish === 'end') socket.end()
+        if (finish === 'destroy') socket.destroy()
+      })
+    })
+    const client = clientOf(t, await listen(t, server), { host: 'localhost', isTls: true, ca: cert })
+    await assert.rejects(post(client, large), finish)
+    assert.equal(client.connectionCount, 0)
+  }
+})
+
+test('a request that is given up while its connection is made says why it was given up', async t => {
+  const silent = createPlainServer(socket => t.after(() => socket.destroy()))
+  const client = clientOf(t, await listen(t, silent), { isTls: true })
+  const giveUp = new AbortController()
+  const waiting = post(client, undefined, giveUp.signal)
+  await once(silent, 'connection')
+  giveUp.abort(new Error('no time'))
+  await assert.rejects(waiting, /no time/)
+})
+
+test('a turn that comes as its request is given up goes to the next in line', async t => {
+  const waiting: Socket[] = []
+  const port = await scripted(t, socket => void waiting.push(socket))
+  const client = clientOf(t, port, { connectionsMax: 1 })
+  const giveUp = new AbortController()
+  const first = post(client)
+  const second = post(client, undefined, giveUp.signal)
+  const third = post(client)
+  while (waiting.length < 1) await new Promise(setImmediate)
+  // Settles just before the one in line goes on.
+  const givenUp = first.then(() => giveUp.abort(new Error('no time')))
+  waiting.shift()?.write(OK)
+  await assert.rejects(second, /no time/)
+  await givenUp
+  while (waiting.length < 1) await new Promise(setImmediate)
+  waiting.shift()?.write(OK)
+  await third
+})
+
+test('a certificate that cannot be traced is an outage that no record has caused', () => {
+  const error = new ConnectError('cannot connect', 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY')
+  assert.deepEqual(networkOutcome(error), {
+    kind: 'unavailable',
+    reason: 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY: cannot connect'
+  })
 })

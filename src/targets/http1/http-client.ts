@@ -73,21 +73,24 @@ export class HttpClient {
 
   async #untilFree(signal: AbortSignal): Promise<HttpConnection> {
     for (;;) {
-      await new Promise<void>(resolve => {
+      const isMyTurn = await new Promise<boolean>(resolve => {
         const wake = (): void => {
           signal.removeEventListener('abort', onAbort)
-          resolve()
+          resolve(true)
         }
         // Out of the line: a free connection that wakes it would be lost to those behind.
         const onAbort = (): void => {
           this.#waiting.splice(this.#waiting.indexOf(wake), 1)
-          resolve()
+          resolve(false)
         }
         signal.addEventListener('abort', onAbort, { once: true })
         this.#waiting.push(wake)
         if (signal.aborted) onAbort()
       })
-      if (signal.aborted) throw signal.reason
+      if (signal.aborted) {
+        if (isMyTurn) this.#waiting.shift()?.()
+        throw signal.reason
+      }
       const connection = this.#take()
       if (connection !== undefined) return connection
     }

@@ -57,13 +57,21 @@ export class HttpConnection {
   readonly #socket: Socket
   readonly #ready: Promise<void>
   readonly #onClosed: (connection: HttpConnection) => void
+  readonly #clock: Clock
+  readonly #isTls: boolean
   #isReady = false
   #isClosed = false
   #parser: ReplyParser | undefined
+  /** Whether the kernel has taken all of the request. */
+  #isSent = false
+  /** A whole reply that came before it was known that the request was sent. */
+  #early: HttpReply | undefined
   #settle: { resolve: (reply: HttpReply) => void; reject: (error: unknown) => void } | undefined
 
   constructor(origin: HttpOrigin, clock: Clock, onClosed: (connection: HttpConnection) => void) {
     this.#onClosed = onClosed
+    this.#clock = clock
+    this.#isTls = origin.isTls
     const socket = this.#connect(origin)
     this.#socket = socket
     socket.setNoDelay(true)
@@ -76,7 +84,10 @@ export class HttpConnection {
     this.#ready.catch(() => undefined)
     socket.on('error', error => this.#fail(error))
     socket.on('end', () => this.#ended())
-    socket.on('close', () => this.#fail(new Error('the target closed the connection')))
+    socket.on('close', () => {
+      this.#judgeEarly()
+      this.#fail(new Error('the target closed the connection'))
+    })
   }
 
   /** Whether it can carry a request. */
@@ -95,10 +106,19 @@ export class HttpConnection {
     signal.addEventListener('abort', onAbort, { once: true })
     try {
       if (signal.aborted) throw signal.reason
-      if (!this.#isReady) await this.#ready
+      if (!this.#isReady) await this.#untilUsable(signal)
       return await this.#exchange(request)
     } finally {
       signal.removeEventListener('abort', onAbort)
+    }
+  }
+
+  /** @throws The signal's reason if that is why the connection does not come about. */
+  async #untilUsable(signal: AbortSignal): Promise<void> {
+    try {
+      await this.#ready
+    } catch (error) {
+      throw signal.aborted ? signal.reason : error
     }
   }
 
@@ -116,11 +136,15 @@ export class HttpConnection {
       }
       this.#parser = new ReplyParser(replyBytesMax)
       this.#settle = { resolve, reject }
+      this.#isSent = false
       const socket = this.#socket
       socket.ref()
       socket.cork()
       socket.write(head, 'latin1')
-      socket.write(body)
+      socket.write(body, () => {
+        // What is cut off by the end of the socket is called written as well.
+        this.#isSent = !socket.destroyed
+      })
       socket.uncork()
     })
   }
@@ -176,21 +200,40 @@ export class HttpConnection {
   }
 
   #ended(): void {
+    // Judged in a moment, by what was sent.
+    if (this.#early !== undefined) return
     const reply = this.#parser?.end()
     if (reply === undefined) this.close(new Error('the target closed the connection'))
     else this.#done(reply)
   }
 
   #done(reply: HttpReply): void {
-    const isSent = this.#socket.writableLength === 0
-    if (!isSent && reply.statusCode < 300) {
-      this.close(new ReplyError('the reply came before the request was sent'))
-      return
-    }
+    if (this.#isSent || reply.statusCode >= 300) this.#answer(reply)
+    else if (this.#isTls) {
+      // Node tells of a write over TLS one turn after the kernel took it, and a target that is near answers sooner.
+      this.#early = reply
+      this.#clock.after(0, () => {
+        if (this.#early === reply) this.#judgeEarly()
+      })
+    } else this.#refuseEarly()
+  }
+
+  #judgeEarly(): void {
+    if (this.#early === undefined) return
+    if (this.#isSent) this.#answer(this.#early)
+    else this.#refuseEarly()
+  }
+
+  #refuseEarly(): void {
+    this.close(new ReplyError('the reply came before the request was sent'))
+  }
+
+  #answer(reply: HttpReply): void {
     const settle = this.#settle
     this.#parser = undefined
+    this.#early = undefined
     this.#settle = undefined
-    if (!reply.isKept || !isSent) this.close()
+    if (!reply.isKept || !this.#isSent || this.#socket.readableEnded) this.close()
     else {
       this.keepAliveMs = reply.keepAliveMs
       this.#socket.unref()
@@ -202,6 +245,7 @@ export class HttpConnection {
     const settle = this.#settle
     this.#settle = undefined
     this.#parser = undefined
+    this.#early = undefined
     settle?.reject(error)
     if (this.#isClosed) return
     this.#isClosed = true
@@ -211,10 +255,16 @@ export class HttpConnection {
 }
 
 /** Whatever ends a connection that is not there yet: no record can be the cause. */
-function asConnectError(error: Error, { host, port }: HttpOrigin): Error {
+function asConnectError(error: Error, { host, port }: HttpOrigin): ConnectError {
+  if (error instanceof ConnectError) return error
   const code = 'code' in error && typeof error.code === 'string' ? error.code : undefined
+  const isSaid = code !== undefined && code !== 'ECONNRESET' && code !== 'EPIPE'
+  // Node tries all addresses of a name, and puts what became of each into a list without a message.
   const first = error instanceof AggregateError ? (error.errors[0] as unknown) : undefined
-  if (error instanceof ConnectError || (first instanceof Error && code !== undefined)) return error
-  if (code !== undefined && code !== 'ECONNRESET' && code !== 'EPIPE') return error
-  return new ConnectError(`cannot connect to ${host}:${port}: ${error.message}`, 'ERR_HTTP_NOT_CONNECTED', error)
+  const reason = first instanceof Error ? first.message : error.message
+  return new ConnectError(
+    `cannot connect to ${host}:${port}: ${reason}`,
+    isSaid ? code : 'ERR_HTTP_NOT_CONNECTED',
+    error
+  )
 }

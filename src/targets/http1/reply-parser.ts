@@ -39,7 +39,7 @@ const SIZE_LINE_BYTES_MAX = 4_096
 const NOTHING = Buffer.alloc(0)
 
 const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: [\t\x20-\x7e\x80-\xff]*)?$/
-const FIELD = /^([!#$%&'*+\-.^_`|~\dA-Za-z]+):[\t ]*((?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)[\t ]*$/
+const FIELD = /^([!#$%&'*+\-.^_`|~\dA-Za-z]+):([\t\x20-\x7e\x80-\xff]*)$/
 const CHUNK_SIZE = /^([\dA-Fa-f]{1,8})(?:[\t ]*;[\t\x20-\x7e\x80-\xff]*)?$/
 
 type State = 'head' | 'length' | 'size' | 'chunk' | 'chunkEnd' | 'trailer' | 'close' | 'done'
@@ -51,6 +51,19 @@ interface Fields {
   connection: string
   retryAfter?: string
   keepAlive?: string
+}
+
+/** Without the white space around it. Not by an expression: one that looks for the end of spaces may look for long. */
+function trimmed(text: string): string {
+  let start = 0
+  let end = text.length
+  while (start < end && isSpace(text.charCodeAt(start))) start += 1
+  while (end > start && isSpace(text.charCodeAt(end - 1))) end -= 1
+  return text.slice(start, end)
+}
+
+function isSpace(code: number): boolean {
+  return code === 0x20 || code === 0x09
 }
 
 /** Parser of one reply. */
@@ -65,7 +78,8 @@ export class ReplyParser {
   #fields: Fields = { connection: '' }
   #left = 0
   #bodyBytes = 0
-  #chunks: Buffer[] = []
+  /** The body so far, and room for more: a list of its parts would weigh far more than they do if they are small. */
+  #kept: Buffer = NOTHING
 
   /** @param bodyBytesMax - Bytes after which the body is not kept. */
   constructor(bodyBytesMax: number) {
@@ -105,13 +119,14 @@ export class ReplyParser {
       statusCode: this.#statusCode,
       body,
       retryAfter,
-      isKept: !isClosing,
+      // Behind a body that is too long nobody has looked for bytes that do not belong there.
+      isKept: !isClosing && body !== undefined,
       keepAliveMs: seconds === undefined ? undefined : Number(seconds) * 1000
     }
   }
 
   #body(): Buffer {
-    return this.#chunks.length === 1 ? (this.#chunks[0] ?? NOTHING) : Buffer.concat(this.#chunks)
+    return this.#kept.subarray(0, this.#bodyBytes)
   }
 
   /** Takes a part of the bytes; what is left of them. */
@@ -170,7 +185,8 @@ export class ReplyParser {
   #readField(line: string): void {
     const field = FIELD.exec(line)
     if (field === null) throw new ReplyError('the reply has a malformed header')
-    const [, name = '', value = ''] = field
+    const [, name = ''] = field
+    const value = trimmed(field[2] ?? '')
     const fields = this.#fields
     switch (name.toLowerCase()) {
       case 'content-length':
@@ -219,8 +235,15 @@ export class ReplyParser {
   }
 
   #keep(bytes: Buffer): void {
+    const before = this.#bodyBytes
     this.#bodyBytes += bytes.length
-    if (this.#bodyBytes <= this.#bodyBytesMax) this.#chunks.push(Buffer.from(bytes))
+    if (this.#bodyBytes > this.#bodyBytesMax) return
+    if (this.#bodyBytes > this.#kept.length) {
+      const grown = Buffer.allocUnsafe(Math.max(this.#bodyBytes, 2 * this.#kept.length))
+      this.#kept.copy(grown, 0, 0, before)
+      this.#kept = grown
+    }
+    bytes.copy(this.#kept, before)
   }
 
   #line(bytes: Buffer): Buffer {
