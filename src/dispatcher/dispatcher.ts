@@ -4,8 +4,8 @@
  * ```
  * group member ─ assigned/revoked ─> assignments: lanes <─ chunks ─ fetcher <─ pause/resume ─ intake
  *                                                  │ batches
- *                                                  ├─ slots (concurrency, breaker) ─> target
- *                                                  ├─ dead letters ─> appender
+ *                                                  ├─ slots (flow: line, pace, breaker) ─> target
+ *                                                  ├─ retry topics, dead letters ─> appender
  *                                                  └─ committable offsets ─> commit pump ─> group member
  * ```
  *
