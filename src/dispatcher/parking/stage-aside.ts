@@ -2,8 +2,10 @@
  * Where rows go that leave a stage undelivered: into the next retry topic, or into the dead letter topic.
  *
  * A row that failed goes to the next tier; one that follows an earlier record
- * of its key goes to where that one is. With a row go all later rows of its key
- * that are still in its batch: they may not be sent before it is done.
+ * of its key goes to where that one is. With a row go all other rows of its key
+ * that are still in its batch: later ones may not be sent before it is done, and
+ * earlier ones (a transform may fail over a later row while an earlier one is
+ * still tried) would come behind it if they were put aside after it.
  *
  * The book is written to before a record is appended (nobody may overtake it
  * from then on). While the book is full, rows with new keys wait here, and with
@@ -119,7 +121,7 @@ export class StageAside implements Aside {
     return { parked, dead }
   }
 
-  /** Later rows of the batch whose key is put aside now. */
+  /** Other rows of the batch whose key is put aside now. */
   #followers(batch: BatchContext, parked: readonly Parked[]): Parked[] {
     const firsts = new Map<string, Parked>()
     for (const each of parked) {
@@ -127,10 +129,7 @@ export class StageAside implements Aside {
       if (name !== undefined && each.dead.errorClass !== PARKED && !firsts.has(name)) firsts.set(name, each)
     }
     if (firsts.size === 0) return []
-    const firstOf = (row: number): Parked | undefined => {
-      const first = firsts.get(this.#nameOf(batch, row) ?? '')
-      return first !== undefined && first.dead.row < row ? first : undefined
-    }
+    const firstOf = (row: number): Parked | undefined => firsts.get(this.#nameOf(batch, row) ?? '')
     const withdrawn = batch.settlement.withdraw(row => firstOf(row) !== undefined)
     return withdrawn.map(({ row, attempts }) => {
       const before = this.#pastOf?.(row).attempts ?? 0

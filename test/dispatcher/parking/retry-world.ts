@@ -13,6 +13,7 @@ import type { KafkaSide, MemberOptions } from '../../../src/dispatcher/kafka-sid
 import { readHistory } from '../../../src/dispatcher/parking/retry-headers.ts'
 import { RetryTopics } from '../../../src/dispatcher/parking/retry-topics.ts'
 import type { RecordFailure, Target, TargetOutcome } from '../../../src/targets/index.ts'
+import type { Transform } from '../../../src/dispatcher/transform.ts'
 import { SimProcess } from '../../simulation/process.ts'
 import { chunkOf, dispatcherConfig } from '../support.ts'
 
@@ -47,6 +48,8 @@ export interface RetryWorldOptions {
   /** Failures of a flaky record before it is taken. */
   readonly flakyFailures?: number
   readonly recordsMax?: number
+  /** Whether a transform is in front of the target, which takes its time and throws once over half of the flaky ones. */
+  readonly isTransformed?: boolean
 }
 
 const topic = 't'
@@ -81,6 +84,8 @@ export class RetryWorld {
   running: Running | undefined
   readonly #keepsOrder: boolean
   readonly #flakyFailures: number
+  readonly #isTransformed: boolean
+  readonly #thrown = new Set<bigint>()
   readonly #keyCount: number
   readonly #fates = new Map<string, Fate>()
   readonly #lastOfKey = new Map<string, number>()
@@ -93,6 +98,7 @@ export class RetryWorld {
     this.partitionCount = options.partitionCount ?? 1
     this.#keyCount = options.keyCount ?? 4
     this.#flakyFailures = options.flakyFailures ?? 3
+    this.#isTransformed = options.isTransformed ?? false
     this.#keepsOrder = order === 'key' && retryOrder === 'key'
     this.config = {
       ...base,
@@ -147,6 +153,7 @@ export class RetryWorld {
       config: this.config,
       kafka: this.#kafka(process),
       target: this.#target(process),
+      ...(this.#isTransformed ? { transform: this.#transform } : {}),
       clock: process.clock,
       random: new SeededRandom(randomInt(this.random, 1_000_000))
     })
@@ -370,6 +377,13 @@ export class RetryWorld {
     this.clock.after(1 + randomInt(this.random, 4), () =>
       process.enter(() => listener.delivered({ topic: name, partition, baseOffset: 0n, recordCount: 1 }))
     )
+  }
+
+  readonly #transform: Transform = ({ partition, offset }) => {
+    const isOdd = this.#fates.get(`${partition}@${offset}`) === 'flaky' && offset % 2n === 1n
+    if (!isOdd || this.#thrown.has(offset)) return undefined
+    this.#thrown.add(offset)
+    throw new TypeError('not this time')
   }
 
   #target(process: SimProcess): Target {
