@@ -193,7 +193,8 @@ export class BatchDelivery implements BatchContext {
     const { transform, meters } = this.#owner.around
     const rows: number[] = []
     for (let row = 0; row < this.table.count; row += 1) if (!excluded.has(row)) rows.push(row)
-    const transformed = await transform?.transform(this, rows, this.#owner.aborting)
+    // Nothing of it is at the target yet: a transform that waits for what is behind it need not hold up a hand-over.
+    const transformed = await transform?.transform(this, rows, this.#owner.stopping)
     if (transformed === undefined) return false
     this.#encodedTable = transformed.table
     for (const row of transformed.dropped) {

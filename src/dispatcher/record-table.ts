@@ -182,8 +182,10 @@ export class RecordTable {
   /** Gives the last row other contents; offset and timestamp stay. */
   replaceLast(content: RecordContent): void {
     const isLogAppendTime = this.isLogAppendTime(this.#count - 1)
+    // Before the row goes: it stays if this throws.
+    const place = layOut(content)
     this.#count -= 1
-    this.#place(layOut(content), isLogAppendTime)
+    this.#place(place, isLogAppendTime)
   }
 
   /** Buffer that the places of a row refer to. */

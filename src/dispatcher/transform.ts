@@ -7,7 +7,8 @@
  *
  * A function that throws has a bad record before it, which is put aside with the
  * error's name; with `retriable: true` on the error something behind the
- * function is not available, and the record waits for as long as it takes.
+ * function is not available, and the record waits for as long as it takes. The
+ * same goes for what it returns and nobody can write (a circular object).
  */
 
 import { isAbsolute, resolve } from 'node:path'
@@ -61,12 +62,18 @@ export interface ModuleTransformOptions {
 }
 
 /** What became of one record. */
-type Verdict =
-  | { readonly kind: 'made'; readonly output: TransformOutput | null | undefined }
-  | { readonly kind: 'dead'; readonly errorClass: string; readonly reason: string; readonly attempts: number }
+type Verdict = { readonly kind: 'made'; readonly output: TransformOutput | null | undefined } | DeadVerdict
+
+interface DeadVerdict {
+  readonly kind: 'dead'
+  readonly errorClass: string
+  readonly reason: string
+  readonly attempts: number
+}
 
 /** One record under way. */
 interface Job {
+  readonly table: RecordTable
   readonly input: TransformInput
   readonly signal: AbortSignal
 }
@@ -92,7 +99,7 @@ export class ModuleTransform implements BatchTransform {
     const work = async (): Promise<void> => {
       for (const row of waiting) {
         if (signal.aborted) return
-        const verdict = this.#apply({ input: inputOf(batch, row), signal })
+        const verdict = this.#apply({ table: batch.table, input: inputOf(batch, row), signal })
         // A function that is not async costs no turn of the event loop.
         verdicts.set(row, verdict instanceof Promise ? await verdict : verdict)
       }
@@ -105,7 +112,8 @@ export class ModuleTransform implements BatchTransform {
   #apply(job: Job): Verdict | Promise<Verdict> {
     try {
       const output = this.#options.transform(job.input)
-      return output instanceof Promise ? this.#settle(job, output) : { kind: 'made', output }
+      // Promises of other makes count as well: taken for an output, they would leave the record as it was.
+      return isPromise(output) ? this.#settle(job, Promise.resolve(output)) : { kind: 'made', output }
     } catch (error) {
       return isRetriable(error) ? this.#settle(job, Promise.reject(error)) : deadVerdict(error, 1)
     }
@@ -118,6 +126,8 @@ export class ModuleTransform implements BatchTransform {
       try {
         return { kind: 'made', output: await this.#inTime(promise) }
       } catch (error) {
+        // It may still be at work, and look at the record when the batch is long gone.
+        if (error instanceof TransformTimeout) job.table.abandon()
         if (!isRetriable(error)) return deadVerdict(error, attempts)
         const waitMs = backoffMs(BACKOFF, attempts, this.#options.random)
         const { topic, partition, offset } = job.input
@@ -136,7 +146,7 @@ export class ModuleTransform implements BatchTransform {
     let timer: ReturnType<Clock['after']> | undefined
     const late = new Promise<never>((_resolve, reject) => {
       const message = `the transform did not answer within ${timeoutMs} ms`
-      timer = clock.after(timeoutMs, () => reject(Object.assign(new Error(message), { name: 'TransformTimeout' })))
+      timer = clock.after(timeoutMs, () => reject(new TransformTimeout(message)))
     })
     try {
       return await Promise.race([promise, late])
@@ -146,11 +156,19 @@ export class ModuleTransform implements BatchTransform {
   }
 }
 
+class TransformTimeout extends Error {
+  override readonly name = 'TransformTimeout'
+}
+
+function isPromise<T>(output: T | Promise<T>): output is Promise<T> {
+  return typeof output === 'object' && output !== null && 'then' in output && typeof output.then === 'function'
+}
+
 function isRetriable(error: unknown): boolean {
   return typeof error === 'object' && error !== null && 'retriable' in error && error.retriable === true
 }
 
-function deadVerdict(error: unknown, attempts: number): Verdict {
+function deadVerdict(error: unknown, attempts: number): DeadVerdict {
   const errorClass = error instanceof Error ? error.name : 'Error'
   return { kind: 'dead', errorClass, reason: `transform: ${messageOf(error)}`, attempts }
 }
@@ -181,7 +199,14 @@ function assemble(source: RecordTable, verdicts: ReadonlyMap<number, Verdict>): 
     if (verdict === undefined) continue
     if (verdict.kind === 'dead') dead.push({ ...verdict, row })
     else if (verdict.output === null) dropped.push(row)
-    else if (verdict.output !== undefined) replaceRow(table, row, verdict.output)
+    else if (verdict.output !== undefined) {
+      try {
+        replaceRow(table, row, verdict.output)
+      } catch (error) {
+        // One record whose output cannot be written (circular, a BigInt) must not end the dispatcher.
+        dead.push({ ...deadVerdict(error, 1), row })
+      }
+    }
   }
   return { table, dropped, dead }
 }

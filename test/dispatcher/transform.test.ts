@@ -3,6 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { runInNewContext } from 'node:vm'
 
 import { SeededRandom, systemClock, VirtualClock } from '../../src/core/index.ts'
 import type { RecordTable } from '../../src/dispatcher/record-table.ts'
@@ -142,6 +143,50 @@ test('a function that does not answer in time has a bad record before it', async
     (await made)?.dead.map(({ errorClass, reason }) => [errorClass, reason]),
     [['TransformTimeout', 'transform: the transform did not answer within 1000 ms']]
   )
+})
+
+// Symptom: the dispatcher ended over one record, and every one that took the partition over after it.
+test('an output that cannot be written puts its own record aside, and no other', async () => {
+  const circular: { self?: unknown } = {}
+  circular.self = circular
+  const outputs = [
+    { value: { n: 1n } },
+    { value: circular },
+    { value: () => 1 },
+    { headers: [{ key: 'a' }] },
+    { key: 7 }
+  ]
+  const made = await run(
+    ({ offset }) => (offset === 105n ? { value: 5 } : (outputs[Number(offset - 100n)] as { value: unknown })),
+    Array.from({ length: 6 }, (_, index) => ({ key: `k${index}`, value: `{"n":${index}}` }))
+  )
+  assert.deepEqual(
+    made.dead.map(({ row, errorClass }) => [row, errorClass]),
+    [0, 1, 2, 3, 4].map(row => [row, 'TypeError'])
+  )
+  const [first] = contents(made.table)
+  assert.deepEqual(first, { offset: 100n, timestampMs: 1_700_000_000_000, key: 'k0', value: '{"n":0}', headers: [] })
+  assert.equal(made.table.value(5)?.toString(), '5')
+})
+
+test('a promise of another make is waited for', async () => {
+  // Of another realm: no `instanceof` tells it from a plain object.
+  const foreign = runInNewContext(`Promise.resolve({ value: 'made' })`) as Promise<{ value: unknown }>
+  const made = await run(() => foreign, [{ value: '1' }])
+  assert.equal(made.table.value(0)?.toString(), '"made"')
+})
+
+// Symptom: a function that came back after its time read the bytes of other records.
+test('memory that a late function may still look at is not used again', async () => {
+  const clock = new VirtualClock()
+  const batch = batchOf([{}])
+  let releases = 0
+  batch.table.hold({ retain: () => undefined, release: () => (releases += 1) })
+  const made = transformOf(() => new Promise(() => undefined), clock).transform(batch, [0], never)
+  await clock.advance(1000)
+  await made
+  batch.table.reset(0n)
+  assert.equal(releases, 0)
 })
 
 test('at most so many records are worked on at once as allowed', async () => {
