@@ -3,16 +3,22 @@
  *
  * The loop ends when nothing is left to fetch and begins again when it is
  * woken, so a fetcher with everything paused costs nothing.
+ *
+ * A request that waits for news cannot be called back, and another one on its
+ * connection would stand behind it. So partitions that are added meanwhile are
+ * read over a connection of their own, without a session, until the loop comes
+ * to them: they may be what a whole group is waiting for in a hand-over.
  */
 
 import { backoffMs, PipelineError, sleep } from '../core/index.ts'
 import { fetchApi, type FetchResponse, type FetchResponsePartitionData, ZERO_UUID } from '../protocol/index.ts'
 import { type Lease, leaseOf } from './answer-memory.ts'
+import type { Connection } from './connection.ts'
 import { FetchSession, type SessionPartition, type SessionRequest } from './fetch-session.ts'
 import { cutRecords } from './fetched-records.ts'
 import { type FetchPartition, partitionKey } from './fetch-partition.ts'
 import type { FetchedChunk, FetcherOptions } from './fetcher-types.ts'
-import { asPipelineError, KAFKA, kafkaError } from './kafka-error.ts'
+import { asPipelineError, KAFKA, throwKafkaError } from './kafka-error.ts'
 
 /** First version that names topics by id (KIP-516). */
 const topicIdVersion = 13
@@ -21,6 +27,16 @@ const sessionVersion = 7
 const readCommitted = 1
 /** Longest poll, in milliseconds, while a partition of the broker is paused or resting. */
 const partialWaitMs = 50
+
+/** How long partitions that were added wait for the request under way to end, in milliseconds. */
+const newcomerPatienceMs = 10
+/** Epoch of a request without a session (KIP-227). */
+const noSessionEpoch = -1
+const sessionCodes: ReadonlySet<number> = new Set([
+  KAFKA.FETCH_SESSION_ID_NOT_FOUND,
+  KAFKA.INVALID_FETCH_SESSION_EPOCH,
+  KAFKA.FETCH_SESSION_TOPIC_ID_ERROR
+])
 
 /** What a loop needs of its fetcher. */
 export interface FetchLoopHost {
@@ -33,6 +49,13 @@ export interface FetchLoopHost {
   preferReplica(state: FetchPartition, nodeId: number): void
   /** The broker could not be reached or did not understand: its partitions have to be looked up. */
   brokerFailed(states: readonly FetchPartition[], error: PipelineError): void
+}
+
+interface ToSend {
+  readonly connection: Connection
+  readonly version: number
+  readonly session: SessionRequest
+  readonly maxWaitMs: number
 }
 
 interface Asked {
@@ -48,6 +71,9 @@ export class FetchLoop {
   readonly #session = new FetchSession()
   readonly #closing = new AbortController()
   #running: Promise<void> | undefined
+  /** What the request under way asks for; `undefined` between requests. */
+  #underWay: ReadonlySet<FetchPartition> | undefined
+  #newcomers: Promise<void> | undefined
   #alarm: AbortController | undefined
   #isWoken = false
   #failureCount = 0
@@ -68,13 +94,14 @@ export class FetchLoop {
       this.#running = undefined
       if (this.#isWoken) this.wake()
     })
+    if (this.#newcomersNow().length > 0) this.#newcomers ??= this.#fetchNewcomers()
   }
 
   /** Ends the loop; what is on its way is dropped. */
   async close(): Promise<void> {
     this.#closing.abort()
     this.#alarm?.abort()
-    await this.#running
+    await Promise.all([this.#running, this.#newcomers])
   }
 
   async #run(): Promise<void> {
@@ -84,7 +111,7 @@ export class FetchLoop {
       this.#isWoken = false
       const all = this.#host.partitionsOf(this.#nodeId)
       const nowMs = this.#clock.monotonicMs()
-      const able = all.filter(state => !state.isPaused && !state.isStopped && state.held.length === 0)
+      const able = all.filter(isAble)
       const ready = able.filter(state => state.restUntilMs <= nowMs)
       if (ready.length > 0) await this.#fetch(ready, ready.length < all.length)
       else if (able.length > 0) await this.#rest(Math.min(...able.map(state => state.restUntilMs)) - nowMs)
@@ -122,28 +149,79 @@ export class FetchLoop {
   }
 
   async #request(ready: readonly FetchPartition[], isPartial: boolean): Promise<void> {
+    this.#underWay = new Set(ready)
+    for (const state of ready) state.isAsked = true
+    try {
+      const { connection, version } = await this.#connect(ready, this.#lane)
+      const asked = this.#ask(ready)
+      const session = this.#session.next(sessionPartitions(asked), version >= topicIdVersion)
+      const answer = await this.#send({ connection, version, session, maxWaitMs: this.#waitMs(isPartial) })
+      if (!this.#closing.signal.aborted && this.#accept(answer, session)) this.#take(answer, asked)
+    } finally {
+      this.#underWay = undefined
+    }
+  }
+
+  async #connect(ready: readonly FetchPartition[], lane: string): Promise<{ connection: Connection; version: number }> {
     const { cluster } = this.#host.options()
-    const maxWaitMs = this.#waitMs(isPartial)
-    const connection = await cluster.connectionTo({ to: { nodeId: this.#nodeId }, lane: this.#lane })
+    const connection = await cluster.connectionTo({ to: { nodeId: this.#nodeId }, lane })
     const hasIds = ready.every(state => state.topicId !== ZERO_UUID)
-    const version = connection.versionOf(fetchApi, hasIds ? fetchApi.maxVersion : topicIdVersion - 1)
-    const isByTopicId = version >= topicIdVersion
-    const asked = this.#ask(ready)
-    const session = this.#session.next(
-      [...asked.values()].map(({ state, offset }) => sessionPartition(state, offset)),
-      isByTopicId
-    )
-    const answer = await connection.send(fetchApi, this.#message(version, session, maxWaitMs), {
+    return { connection, version: connection.versionOf(fetchApi, hasIds ? fetchApi.maxVersion : topicIdVersion - 1) }
+  }
+
+  #send({ connection, version, session, maxWaitMs }: ToSend): Promise<FetchResponse> {
+    return connection.send(fetchApi, this.#message(version, session, maxWaitMs), {
       version,
-      timeoutMs: maxWaitMs + cluster.requestTimeoutMs,
+      timeoutMs: maxWaitMs + this.#host.options().cluster.requestTimeoutMs,
       signal: this.#closing.signal
     })
-    if (this.#closing.signal.aborted || !this.#accept(answer)) return
+  }
+
+  #take(answer: FetchResponse, asked: ReadonlyMap<string, Asked>): void {
     // Held here until all partitions have theirs: the first might be through with its part before.
     const lease = leaseIn(answer)
     lease?.retain()
     this.#handle(answer, asked)
     lease?.release()
+  }
+
+  /** Partitions that were added while a request is under way, and are not part of it. */
+  #newcomersNow(): FetchPartition[] {
+    const underWay = this.#underWay
+    if (underWay === undefined || this.#closing.signal.aborted) return []
+    const nowMs = this.#clock.monotonicMs()
+    const isNew = (state: FetchPartition): boolean => !state.isAsked && !underWay.has(state)
+    return this.#host
+      .partitionsOf(this.#nodeId)
+      .filter(state => isNew(state) && isAble(state) && state.restUntilMs <= nowMs)
+  }
+
+  /** Never rejects. */
+  async #fetchNewcomers(): Promise<void> {
+    const { cluster } = this.#host.options()
+    const lane = cluster.newLane('fetch')
+    try {
+      await sleep(this.#clock, newcomerPatienceMs, this.#closing.signal)
+      for (let ready = this.#newcomersNow(); ready.length > 0; ready = this.#newcomersNow()) {
+        await this.#requestOnce(ready, lane)
+      }
+    } catch {
+      // The loop comes to them in a moment, and says what is wrong.
+    }
+    // Not before this is over, or those added at this moment would find it still going on.
+    this.#newcomers = undefined
+    // Its memory is needed no more.
+    cluster.closeLane(lane)
+  }
+
+  async #requestOnce(ready: readonly FetchPartition[], lane: string): Promise<void> {
+    const { connection, version } = await this.#connect(ready, lane)
+    const asked = this.#ask(ready)
+    const session = { sessionId: 0, sessionEpoch: noSessionEpoch, changed: sessionPartitions(asked), forgotten: [] }
+    const answer = await this.#send({ connection, version, session, maxWaitMs: this.#waitMs(true) })
+    if (this.#closing.signal.aborted) return
+    throwKafkaError(answer.errorCode, `Fetch from broker ${this.#nodeId}`)
+    this.#take(answer, asked)
   }
 
   /** A paused partition that is resumed must not wait for the long poll of the others: then polls are short. */
@@ -187,21 +265,17 @@ export class FetchLoop {
   }
 
   /** @returns Whether the answer has partitions; session errors only mean that the next request names everything. */
-  #accept(answer: FetchResponse): boolean {
-    switch (answer.errorCode) {
-      case KAFKA.NONE:
-        this.#session.succeed(answer.sessionId)
-        return true
-      case KAFKA.FETCH_SESSION_ID_NOT_FOUND:
-        this.#session.forget()
-        return false
-      case KAFKA.INVALID_FETCH_SESSION_EPOCH:
-      case KAFKA.FETCH_SESSION_TOPIC_ID_ERROR:
-        this.#session.restart()
-        return false
-      default:
-        throw kafkaError(answer.errorCode, `Fetch from broker ${this.#nodeId}`)
+  #accept(answer: FetchResponse, { sessionEpoch }: SessionRequest): boolean {
+    const { errorCode } = answer
+    // A request that names everything already cannot fail by its session: asked again at once, that would never end.
+    if (sessionEpoch > 0 && sessionCodes.has(errorCode)) {
+      if (errorCode === KAFKA.FETCH_SESSION_ID_NOT_FOUND) this.#session.forget()
+      else this.#session.restart()
+      return false
     }
+    throwKafkaError(errorCode, `Fetch from broker ${this.#nodeId}`)
+    this.#session.succeed(answer.sessionId)
+    return true
   }
 
   #handle(answer: FetchResponse, asked: ReadonlyMap<string, Asked>): void {
@@ -270,9 +344,19 @@ function leaseIn(answer: FetchResponse): Lease | undefined {
   return undefined
 }
 
-function sessionPartition(state: FetchPartition, offset: bigint): SessionPartition {
-  const { topic, topicId, partition, leaderEpoch } = state
-  return { topic, topicId, partition, offset, leaderEpoch }
+function sessionPartitions(asked: ReadonlyMap<string, Asked>): SessionPartition[] {
+  return [...asked.values()].map(({ state: { topic, topicId, partition, leaderEpoch }, offset }) => ({
+    topic,
+    topicId,
+    partition,
+    offset,
+    leaderEpoch
+  }))
+}
+
+/** Whether a partition may be fetched, but for a rest that it may have. */
+function isAble(state: FetchPartition): boolean {
+  return !state.isPaused && !state.isStopped && state.held.length === 0
 }
 
 /** Groups partitions by topic, named by id or by name, in the order of their first partition. */

@@ -15,6 +15,8 @@ export interface FetchPartition {
   nodeId: number | undefined
   /** Near replica that the leader has named (KIP-392), or `undefined`. */
   preferredReplicaId: number | undefined
+  /** The loop of its broker has asked for it, and so comes back to it by itself. */
+  isAsked: boolean
   leaderEpoch: number
   topicId: string
   isPaused: boolean

@@ -9,7 +9,8 @@
  * Invariants: chunks of a partition are handed out in offset order, each
  * offset once per `add`; after `remove` nothing of that `add` is handed out,
  * whatever is still on its way. Memory: one answer (`maxBytes` and one batch)
- * per broker, plus what is held for paused partitions, one answer's part each.
+ * per broker, two while partitions are added to a fetch that waits, plus what
+ * is held for paused partitions, one answer's part each.
  */
 
 import { backoffMs, type Clock, messageOf, PipelineError, type Random, sleep } from '../core/index.ts'
@@ -51,6 +52,7 @@ export class Fetcher {
       offset: from.offset,
       nodeId: undefined,
       preferredReplicaId: undefined,
+      isAsked: false,
       leaderEpoch: -1,
       topicId: ZERO_UUID,
       isPaused: false,
@@ -147,6 +149,7 @@ export class Fetcher {
         continue
       }
       state.nodeId = state.preferredReplicaId ?? metadata.leaderId
+      state.isAsked = false
       state.leaderEpoch = metadata.leaderEpoch
       state.topicId = topic.topicId
       this.#wake(state.nodeId)
@@ -177,6 +180,7 @@ export class Fetcher {
     preferReplica: (state, nodeId) => {
       state.preferredReplicaId = nodeId
       state.nodeId = nodeId
+      state.isAsked = false
       this.#wake(nodeId)
     },
     brokerFailed: (states, error) => {

@@ -291,3 +291,46 @@ test('after close nothing is handed out, although the answer comes', async t => 
   await setup.cluster.metadata(['t'])
   assert.equal(reader.records.length, 0)
 })
+
+/**
+ * Symptom: in a hand-over without traffic, a record of the partition that was taken over waited for up to `maxWaitMs`.
+ * Cause: the fetch of the member's other partitions waits for news, and the new one was not part of it.
+ */
+test('a partition that is added while a fetch waits for news is read at once, and only once', async t => {
+  const held: (() => void)[] = []
+  const setup = await setUp(t, (_, { message, request }) => {
+    if (message.sessionEpoch !== -1) {
+      if (askedOffset(message, 1) === 1n) held.push(() => undefined)
+      else held.push(() => request.answer(fetchApi, records({ 1: 0n })))
+      return undefined
+    }
+    return askedOffset(message, 1) === 0n ? records({ 1: 0n }) : undefined
+  })
+  const reader = new TestReader(t, setup.cluster, quick)
+  reader.fetcher.add({ topic: 't', partition: 0, offset: 0n })
+  while (held.length === 0) await new Promise(resolve => setImmediate(resolve))
+
+  reader.fetcher.add({ topic: 't', partition: 1, offset: 0n })
+  await reader.watch.until(() => reader.records.length > 0) // nothing has answered the first fetch
+  assert.equal(held.length, 1)
+  held[0]?.()
+  while (held.length < 2) await new Promise(resolve => setImmediate(resolve))
+  // From here on it is part of the loop's own requests.
+  const { message } = setup.fetches.findLast(fetch => fetch.message.sessionEpoch !== -1) ?? {}
+  assert.ok(message !== undefined)
+  assert.equal(askedOffset(message, 1), 1n)
+  assert.deepEqual(
+    reader.records.map(({ offset }) => offset),
+    [0n]
+  )
+})
+
+test('a broker that never knows the session is asked with pauses', async t => {
+  const setup = await setUp(t, () => ({ errorCode: 71 })) // INVALID_FETCH_SESSION_EPOCH
+  const clock = new VirtualClock()
+  const reader = new TestReader(t, setup.cluster, { ...quick, clock })
+  reader.fetcher.add({ topic: 't', partition: 0, offset: 0n })
+  while (setup.fetches.length === 0) await new Promise(resolve => setImmediate(resolve))
+  for (let turn = 0; turn < 200; turn++) await new Promise(resolve => setImmediate(resolve))
+  assert.ok(setup.fetches.length <= 2, `${setup.fetches.length} fetches while no time has passed`)
+})
