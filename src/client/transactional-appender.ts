@@ -210,7 +210,8 @@ export class TransactionalAppender {
   async close(): Promise<void> {
     if (this.#closing.signal.aborted) return
     this.#closing.abort()
-    this.#state.fail('abortable')
+    // A commit under way says itself what became of it: it may have happened.
+    if (this.#state.phase === 'open') this.#state.fail('abortable')
     await this.#appender.close(0)
     this.#requests.close()
   }
@@ -313,7 +314,7 @@ export class TransactionalAppender {
     for (let failures = 1; ; failures++) {
       const answer = await this.#attempt(request, send)
       if (!PipelineError.is(answer)) return answer
-      const mayRetry = answer.retriable && !this.#closing.signal.aborted
+      const mayRetry = answer.retriable && !this.#closing.signal.aborted && this.#isWanted(request)
       if (!mayRetry || this.#clock.monotonicMs() >= (deadlineMs ?? Number.POSITIVE_INFINITY)) {
         if (mayHaveHappened(answer)) unsettled?.()
         else if (!answer.retriable) this.#judge(request, answer)
@@ -324,6 +325,11 @@ export class TransactionalAppender {
       const { retryBackoffMs: initialMs = 20, retryBackoffMaxMs: maxMs = 1_000 } = this.#options
       await sleep(this.#clock, backoffMs({ initialMs, maxMs }, failures, this.#random), this.#closing.signal)
     }
+  }
+
+  /** Whether a request still serves a purpose: nobody needs more partitions or offsets in what is to be aborted. */
+  #isWanted(request: TransactionRequest): boolean {
+    return request === 'EndTxn' || request === 'InitProducerId' || this.#state.phase === 'open'
   }
 
   /** One try: the answer if it settles the request, else an error that says whether to try again. */

@@ -72,6 +72,23 @@ for (const protocolMax of [1, 2] as const) {
     }
   })
 
+  test(`protocol ${protocolMax}: a commit that is under way when the appender is closed is unknown, not failed`, async t => {
+    const { broker, cluster } = await world(t)
+    await new Admin(cluster).createTopics([{ topic: 't', partitionCount: 1 }])
+    const appender = new TransactionalAppender({ cluster, transactionalId: 'x', protocolMax })
+    await appender.start()
+    appender.begin()
+    appender.append({ topic: 't', key: null, value: Buffer.from('a') })
+    const rule = broker.faults.inject({ api: 'EndTxn', fault: 'dropAnswer' })
+    const committing = appender.commitTransaction().catch((error: unknown) => error)
+    await rule.untilApplied()
+    await appender.close()
+    const error = await committing
+
+    assert.equal(PipelineError.is(error) ? error.code : error, 'ERR_CLIENT_TRANSACTION_UNKNOWN')
+    assert.deepEqual(await committed(cluster, 't', 'a'), ['a'])
+  })
+
   test(`protocol ${protocolMax}: a commit whose answer is lost before somebody takes over is unknown`, async t => {
     const { broker, cluster } = await world(t)
     await new Admin(cluster).createTopics([{ topic: 't', partitionCount: 1 }])
@@ -134,4 +151,21 @@ test('a transaction that is open for too long is aborted by the cluster, and the
   await next.commitTransaction()
   await next.close()
   assert.deepEqual(await committed(cluster, 't', 'b'), ['b'])
+})
+
+test('an abort does not wait for offsets that a group does not take', { timeout: 20_000 }, async t => {
+  const { broker, cluster } = await world(t)
+  const appender = new TransactionalAppender({ cluster, transactionalId: 'x', retryBackoffMs: 1 })
+  t.after(() => appender.close())
+  await appender.start()
+  appender.begin()
+  const rule = broker.faults.inject({ api: 'TxnOffsetCommit', fault: { error: 'REBALANCE_IN_PROGRESS' } })
+  const group = { groupId: 'g', memberId: 'm', generation: 1, groupInstanceId: undefined }
+  const sent = appender.sendOffsets([{ topic: 't', partition: 0, offset: 1n }], group)
+  const refused = assert.rejects(sent, { code: 'ERR_CLIENT_TRANSACTION_FAILED' })
+  await rule.untilApplied()
+  // The transaction may stay open for a minute, and so long the offsets would be tried again.
+  await appender.abortTransaction()
+  await refused
+  assert.equal(appender.phase, 'ready')
 })
