@@ -32,6 +32,7 @@ import { type LaneOptions, laneStateOf } from './lane.ts'
 import type { AnyLane, LaneDescription, LaneState, LaneSurroundings } from './lane-surroundings.ts'
 import type { FilledBatch, UndeliverableRow } from './partition-buffer.ts'
 import type { Slot } from './slots.ts'
+import { Turns } from './turns.ts'
 import { WindowRecords } from './window-records.ts'
 import type { Workspace } from './workspace.ts'
 
@@ -189,12 +190,14 @@ export class KeyedLane implements AnyLane, DeliveryOwner {
   }
 
   async #run(): Promise<void> {
+    const turns = new Turns(this.around.clock)
     try {
       while (await this.#untilReady()) {
         this.#state = 'waiting'
         const slot = await this.around.slots.acquire(this.stopping, this)
         if (slot === undefined) break
         this.#next(slot)
+        await turns.afterBatch()
       }
     } catch (error) {
       this.around.onFatal(this, error)

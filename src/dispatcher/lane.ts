@@ -20,6 +20,7 @@ import type { AnyLane, LaneDescription, LaneState, LaneSurroundings } from './la
 import { OffsetTracker } from './offset-tracker.ts'
 import { type FilledBatch, PartitionBuffer } from './partition-buffer.ts'
 import type { Slot } from './slots.ts'
+import { Turns } from './turns.ts'
 import type { Workspace } from './workspace.ts'
 
 /** What a lane is made from. */
@@ -137,12 +138,14 @@ export class Lane implements AnyLane, DeliveryOwner {
   }
 
   async #run(): Promise<void> {
+    const turns = new Turns(this.around.clock)
     try {
       while (await this.#untilReady()) {
         this.#state = 'waiting'
         const slot = await this.around.slots.acquire(this.stopping, this)
         if (slot === undefined) break
         await this.#next(slot)
+        await turns.afterBatch()
       }
     } catch (error) {
       this.#delivery = undefined

@@ -6,7 +6,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
+import { systemClock, turn } from '../../src/core/index.ts'
 import type { BatchContext } from '../../src/dispatcher/lane-surroundings.ts'
+import type { RecordTable } from '../../src/dispatcher/record-table.ts'
 import type { DeadRow } from '../../src/dispatcher/settlement.ts'
 import { WorkspacePool } from '../../src/dispatcher/workspace.ts'
 import { World } from './lane-world.ts'
@@ -73,3 +75,30 @@ test('a batch is not given back while any of its rows are still being put aside'
   assert.equal(lane?.state, 'ended')
   assert.deepEqual(seen, ['{"id":'])
 })
+
+for (const order of ['partition', 'key'] as const) {
+  // Symptom: no heartbeat for as long as it took to go through all that was fetched, because no batch had to wait.
+  test(`the event loop has its turns while a filter leaves nothing to be sent (order ${order})`, async () => {
+    const world = new World({ seed: 1, partitionCount: 1, recordCount: 16_000, order })
+    let turns = 0
+    let atLast = 0
+    const judge = (table: RecordTable, row: number): 'drop' => {
+      const untilMs = systemClock.monotonicMs() + (table.offset(row) % 100n === 0n ? 1 : 0)
+      while (systemClock.monotonicMs() < untilMs);
+      if (table.offset(row) === 15_999n) atLast = turns
+      return 'drop'
+    }
+    Object.assign(world.around, { clock: systemClock, batch: { recordsMax: 2, bytesMax: 100_000, ageMs: 0 } })
+    Object.assign(world.around, { sift: { sift: judge } })
+    const count = (): void => {
+      turns += 1
+      if (!world.isDone && turns < 1000) setImmediate(count)
+    }
+    world.assign(0)
+    while (world.fed(0) < 16_000) world.feed(0)
+    setImmediate(count)
+    while (!world.isDone) await turn()
+    assert.ok(atLast > 0, 'the loop stood still until the last record')
+    world.lanes.get(0)?.stop()
+  })
+}
