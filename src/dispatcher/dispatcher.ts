@@ -43,6 +43,7 @@ import { type AppenderLike, type FetcherLike, type KafkaSide, kafkaSideOf, type 
 import type { AnyLane, LaneSurroundings, LaneView } from './lane-surroundings.ts'
 import { openLane } from './open-lane.ts'
 import { membershipOf } from './membership-options.ts'
+import { topicsNamedIn, warnOfMissingTopics } from './missing-topics.ts'
 import { Meters } from './meters.ts'
 import { clashOf, originTopics, type Retries, retriesOf, retryTopicsOf } from './parking/create.ts'
 import type { RetryTopics } from './parking/retry-topics.ts'
@@ -146,13 +147,8 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Dispa
     const message = `the retry topic ${clash} is one of the topics of group ${config.groupId}, or its dead letter topic`
     throw new PipelineError('ERR_DISPATCHER_DEAD_LETTER_LOOP', message)
   }
-  const metadata = await kafka.metadata([config.deadLetterTopic])
-  const found = metadata.topics.find(topic => topic.topic === config.deadLetterTopic)
-  if (found === undefined || found.errorCode !== 0) {
-    const fields = { topic: config.deadLetterTopic }
-    const message = 'the dead letter topic does not exist: a partition with a bad record waits until it does'
-    ;(options.logger ?? silentLogger).warn(fields, message)
-  }
+  const metadata = await kafka.metadata(topicsNamedIn(config))
+  warnOfMissingTopics(config, metadata.topics, options.logger ?? silentLogger)
   const brokers = metadata.brokers.map(broker => `${broker.host}:${broker.port}`).join(',')
   const origin = options.origin ?? { bootstrapServers: brokers }
   const transform = options.transform ?? (await transformOf(config))
