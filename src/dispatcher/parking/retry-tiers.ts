@@ -85,7 +85,9 @@ export class RetryTiers {
     const starts = tiers.map((tier, index): TierStart => {
       const committed = origin.companions?.[index]
       const { earliest, latest } = ends[index] ?? { earliest: 0n, latest: 0n }
-      const offset = committed === undefined || committed.offset < earliest ? earliest : committed.offset
+      // Behind the end: the topic was deleted and made again, or cut off. What is in it now is not known to be done.
+      const isThere = committed !== undefined && committed.offset >= earliest && committed.offset <= latest
+      const offset = isThere ? committed.offset : earliest
       const metadata = committed?.offset === offset ? committed.metadata : ''
       return { topic: tier.topic, partition: origin.partition, offset, metadata, tier, end: latest }
     })

@@ -10,7 +10,8 @@
  * The book is written to before a record is appended (nobody may overtake it
  * from then on). While the book is full, rows with new keys wait here, and with
  * them their batch: so the lane comes to rest. Rows that have room are written
- * before that wait, so that waiting batches never hold up each other.
+ * before that wait, so that waiting batches never hold up each other. Rows out of
+ * a retry topic never wait: they are no new work, and what makes room.
  */
 
 import type { AppendRecord } from '../../client/index.ts'
@@ -151,7 +152,7 @@ export class StageAside implements Aside {
         const each = parked[next]
         if (each === undefined) break
         const name = this.#nameOf(batch, each.dead.row)
-        if (name !== undefined && book.isFull && !book.holds(name)) break
+        if (this.#options.stage === 0 && name !== undefined && book.isFull && !book.holds(name)) break
         book.enter(name, each.stage)
         records.set(this.#recordOf(batch, each), each)
       }
