@@ -49,6 +49,8 @@ import {
 const backoff = { initialMs: 100, maxMs: 1_000 }
 /** How long a member that is to join again waits for partitions that it is just taking over. */
 const takeOverGraceMs = 500
+/** How often in a row a join that another rebalance has ended is repeated at once. */
+const quickRejoins = 3
 const topicCheckIntervalDefaultMs = 5_000
 /** Assignors of a member that does not say. */
 export const ASSIGNORS_DEFAULT: readonly AssignorName[] = ['cooperative-sticky', 'range']
@@ -57,7 +59,8 @@ const retriableCodes: ReadonlySet<number> = new Set([
   KAFKA.COORDINATOR_LOAD_IN_PROGRESS,
   KAFKA.COORDINATOR_NOT_AVAILABLE,
   KAFKA.NOT_COORDINATOR,
-  KAFKA.REBALANCE_IN_PROGRESS
+  KAFKA.REBALANCE_IN_PROGRESS,
+  KAFKA.MEMBER_ID_REQUIRED
 ])
 const fencingCodes: ReadonlySet<number> = new Set([KAFKA.ILLEGAL_GENERATION, KAFKA.UNKNOWN_MEMBER_ID])
 
@@ -207,8 +210,9 @@ export class ClassicMember implements Membership {
           await this.#fail(error)
           return
         }
-        if (error.kafkaCode === KAFKA.REBALANCE_IN_PROGRESS) continue
         failures += 1
+        // Usually another rebalance has begun, and waits for this member: but not for ever without a pause.
+        if (error.kafkaCode === KAFKA.REBALANCE_IN_PROGRESS && failures <= quickRejoins) continue
         this.#options.logger.warn({ reason: error.message, failures }, 'joining the group failed, trying again')
         const { clock, random } = this.#options
         await sleep(clock, backoffMs(backoff, failures, random), this.#stopping.signal)
@@ -260,7 +264,7 @@ export class ClassicMember implements Membership {
   }
 
   async #join(): Promise<JoinGroupResponse> {
-    for (;;) {
+    for (let isNamed = false; ; isNamed = true) {
       const { topics, rackId = null } = this.#options.member
       const isRetiring = this.#retirement !== undefined
       const { memberId, generation } = this.#identity
@@ -272,7 +276,7 @@ export class ClassicMember implements Membership {
         rackId
       }
       const answer = await this.#requests.join(memberId, subscription, this.#joinAbort.signal)
-      if (answer.errorCode === KAFKA.MEMBER_ID_REQUIRED) {
+      if (answer.errorCode === KAFKA.MEMBER_ID_REQUIRED && !isNamed) {
         this.#identity = { memberId: answer.memberId, generation: -1 }
         continue
       }

@@ -388,8 +388,8 @@ export class ConsumerMember implements Membership {
     this.#ids.clear()
     if (this.#stopping.signal.aborted) return
     this.#state = 'joining'
+    // Soon, but not at once: a coordinator may forget the member again and again.
     this.#heartbeat.attend()
-    this.#heartbeat.hurry()
   }
 
   /** An instance that has crashed is known to the group until its session ends. */

@@ -72,7 +72,7 @@ for (const protocolMax of [1, 2] as const) {
     }
   })
 
-  test(`protocol ${protocolMax}: a commit that is under way when the appender is closed is unknown, not failed`, async t => {
+  test(`protocol ${protocolMax}: a commit under way when the appender is closed is unknown, not failed`, async t => {
     const { broker, cluster } = await world(t)
     await new Admin(cluster).createTopics([{ topic: 't', partitionCount: 1 }])
     const appender = new TransactionalAppender({ cluster, transactionalId: 'x', protocolMax })
