@@ -246,8 +246,9 @@ class DispatcherRuntime implements Dispatcher {
       logger
     })
     this.#member = this.#createMember(kafka, clock, random)
+    const surroundings = { config, target, kafka, clock, random, logger, meters: this.#meters }
     this.#exactlyOnce = exactlyOnceOf({
-      ...{ config, target, kafka, clock, random, logger, meters: this.#meters },
+      ...surroundings,
       member: () => this.#member,
       concurrency: () => flow.concurrencyMax,
       onUnknown: lane => void this.#assignments.resync(lane)
