@@ -66,6 +66,7 @@ export class BatchDelivery implements BatchContext {
   #firstFailureMs: number | undefined
   #state: DeliveryState = 'waiting'
   #invocations = 0
+  #isTransforming = false
 
   constructor(owner: DeliveryOwner, workspace: Workspace, filled: FilledBatch) {
     const { clock, retry, random } = owner.around
@@ -112,12 +113,14 @@ export class BatchDelivery implements BatchContext {
   /** What it is doing, in full. */
   describe(): BatchDescription {
     const { table } = this.#workspace
+    const blockedBy = this.#isTransforming ? this.#owner.around.transform?.blockedBy : undefined
     return {
       firstOffset: (table.count === 0 ? table.baseOffset : table.offset(0)).toString(),
       records: table.count,
       bytes: this.bytes,
       state: this.#state,
       invocations: this.#invocations,
+      ...(blockedBy === undefined ? {} : { blockedBy }),
       ageMs: this.#clock.monotonicMs() - this.#beganMs
     }
   }
@@ -194,7 +197,9 @@ export class BatchDelivery implements BatchContext {
     const rows: number[] = []
     for (let row = 0; row < this.table.count; row += 1) if (!excluded.has(row)) rows.push(row)
     // Nothing of it is at the target yet: a transform that waits for what is behind it need not hold up a hand-over.
+    this.#isTransforming = true
     const transformed = await transform?.transform(this, rows, this.#owner.stopping)
+    this.#isTransforming = false
     if (transformed === undefined) return false
     this.#encodedTable = transformed.table
     for (const row of transformed.dropped) {

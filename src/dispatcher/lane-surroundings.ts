@@ -68,6 +68,8 @@ export interface BatchDescription {
   readonly state: 'waiting' | 'invoking' | 'retrying' | 'puttingAside'
   /** Invocations so far. */
   readonly invocations: number
+  /** What it waits for beside its target; absent if there is nothing. */
+  readonly blockedBy?: string
   readonly ageMs: number
 }
 
@@ -135,6 +137,8 @@ export interface TransformedBatch {
 
 /** Changes the values of a batch before it is encoded. */
 export interface BatchTransform {
+  /** Set while records wait because something behind it is not available. */
+  readonly blockedBy?: string | undefined
   /**
    * @param rows - Rows to be delivered, in ascending order.
    * @returns `undefined` if the signal aborted before. A rejection is a mistake of the program and ends the dispatcher.

@@ -84,9 +84,15 @@ const WARN_AFTER = 5
 /** Applies a function to each record of a batch. */
 export class ModuleTransform implements BatchTransform {
   readonly #options: ModuleTransformOptions
+  #waitingCount = 0
 
   constructor(options: ModuleTransformOptions) {
     this.#options = options
+  }
+
+  /** `transform` while records wait because something behind the function is not available. */
+  get blockedBy(): string | undefined {
+    return this.#waitingCount > 0 ? 'transform' : undefined
   }
 
   async transform(
@@ -135,7 +141,10 @@ export class ModuleTransform implements BatchTransform {
         const message = `the transform cannot work now, its partition waits: ${messageOf(error)}`
         if (attempts >= WARN_AFTER) this.#options.logger.warn(fields, message)
         else this.#options.logger.debug(fields, message)
-        if (!(await sleep(this.#options.clock, waitMs, job.signal))) return deadVerdict(error, attempts)
+        this.#waitingCount += 1
+        const hasWaited = await sleep(this.#options.clock, waitMs, job.signal)
+        this.#waitingCount -= 1
+        if (!hasWaited) return deadVerdict(error, attempts)
       }
       promise = Promise.resolve().then(() => this.#options.transform(job.input))
     }

@@ -122,7 +122,10 @@ test('while something behind the function is not available its records wait, and
     return { value: { calls } }
   }, clock)
   const made = transform.transform(batchOf([{}]), [0], never)
+  await clock.advance(1)
+  assert.equal(transform.blockedBy, 'transform')
   for (let turn = 0; turn < 20; turn += 1) await clock.advance(10_000)
+  assert.equal(transform.blockedBy, undefined)
   assert.deepEqual((await made)?.dead, [])
   assert.equal(calls, 20)
 })

@@ -4,7 +4,8 @@
  * | a lane | explained by |
  * | --- | --- |
  * | is paused by an operator | `operator` |
- * | says what blocks it | that |
+ * | says what blocks it, and has no batch under way | that |
+ * | has a batch that waits for what is behind a transform | `transform` |
  * | waits for leave | what holds its slots back: `breaker`, `commitsLate`, `rate`, `paused`; `busy` while others work |
  * | is at the target, or waits to try again | nothing beyond the time that its own limits allow |
  * | puts records aside | `deadLetters` |
@@ -153,7 +154,10 @@ function watched({ lane, ...around }: WatchedLane, atWork: AtWork): WatchedParti
 
 function explanationOf(lane: LaneDescription, around: Omit<WatchedLane, 'lane'> & AtWork): string | undefined {
   if (around.isPausedByOperator) return 'operator'
-  if (lane.blockedBy !== null) return lane.blockedBy
+  // With batches under way it is they that must get on: what waits for them explains nothing.
+  if (lane.blockedBy !== null && lane.batches.length === 0) return lane.blockedBy
+  const blocked = lane.batches.find(({ blockedBy }) => blockedBy !== undefined)
+  if (blocked !== undefined) return blocked.blockedBy
   if (lane.batches.some(({ state }) => state === 'puttingAside')) return 'deadLetters'
   if (lane.batches.some(({ state }) => state === 'invoking')) return undefined
   // A batch that is sent again is `retrying` until it has leave.

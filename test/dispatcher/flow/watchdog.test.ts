@@ -115,6 +115,19 @@ test('a batch that hangs before it is sent, in a transform, is stalled', async (
   assert.equal(await stalledAfterMs([{ state: 'waiting', batches: [batch('waiting', 0)] }]), 10_000)
 })
 
+// Symptom: every member left in turn while a service behind the transform was away.
+test('a batch whose transform waits for what is behind it is explained', async () => {
+  const waits = { ...batch('waiting', 0), blockedBy: 'transform' }
+  assert.equal(await stalledAfterMs([{ state: 'waiting', batches: [waits] }]), -1)
+})
+
+// Symptom: a member that had lost leave for all batches of a partition with order by key kept it for ever, in silence.
+test('that all its batches are under way does not explain why none of them gets on', async () => {
+  const blockedBy = '2 batches are under way, as many as there may be'
+  const batches = [batch('waiting'), batch('waiting')]
+  assert.equal(await stalledAfterMs([{ order: 'key', state: 'waiting', batches, blockedBy }]), 10_000)
+})
+
 test('a wait before a retry may be as long as a target may ask for', async () => {
   assert.equal(await stalledAfterMs([{ state: 'retrying', batches: [batch('retrying')] }]), 310_000)
 })
