@@ -382,6 +382,9 @@ export class Assignments {
           const fields = { topic, partition, from: lane.committable.toString(), to: listed.offset.toString() }
           logger.error(fields, 'the committed offset does not exist any more, records in between are gone')
           this.#open({ topic, partition, offset: listed.offset, metadata: '' })
+          const opened = this.#lanes.get(key)
+          // Behind its end nothing is sent any more that would move the offset.
+          if (opened !== undefined && this.#isBehindEnd(opened, listed.offset)) this.onMoved(opened)
           return
         }
       } catch (error) {

@@ -119,6 +119,23 @@ test('a replay delivers what lies between two times, once, and goes on where it 
   assert.equal(await bench.committed(), -1n, 'the group that serves live records is not touched')
 })
 
+// Symptom: the replay waited for ever. Nothing was left to be sent, so nothing was committed.
+test('a replay whose records are deleted under it ends', async t => {
+  const bench = await Bench.open(t)
+  await bench.append(numbered(10))
+  const groupId = `${bench.groupId}-replay`
+  const plan = await planReplay(bench.admin, { groupId, topics: [bench.topic], from: 'earliest', to: 'latest' })
+  await applyReplay(bench.admin, plan)
+  await bench.admin.deleteRecords([{ topic: bench.topic, partition: 0, beforeOffset: 10n }])
+  const target = new LedgerTarget()
+  const config = bench.config({ groupId })
+  const dispatcher = await startDispatcher({ config, cluster: bench.cluster, target, endOf: endsOf(plan) })
+  t.after(() => dispatcher.close())
+  const signal = AbortSignal.timeout(10_000)
+  assert.equal(await untilReplayed(bench.admin, plan, { clock: systemClock, signal }), true)
+  assert.deepEqual(target.delivered, [])
+})
+
 test('a replay that cannot be begun says why', async t => {
   const bench = await Bench.open(t)
   await bench.append(numbered(3))

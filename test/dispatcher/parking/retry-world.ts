@@ -437,7 +437,9 @@ export class RetryWorld {
     const count = (this.deliveries.get(name) ?? 0) + 1
     this.deliveries.set(name, count)
     this.note(`delivered ${name} of ${key}${count > 1 ? ', again' : ''}`)
-    if (count > 1 || key === null || !this.#keepsOrder) return
+    // One that was a dead letter by then had left in its order: a crash before its commit lets it come again.
+    const isRepeated = count > 1 || this.deadLetters.has(name)
+    if (isRepeated || key === null || !this.#keepsOrder) return
     const last = this.#lastOfKey.get(`${partition}/${key}`) ?? -1
     if (offset < last) this.problem(`${name} of ${key} comes after ${last}`)
     this.#lastOfKey.set(`${partition}/${key}`, Math.max(last, offset))
