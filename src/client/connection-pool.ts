@@ -121,6 +121,10 @@ export class ConnectionPool {
   /** Closes the connections of a lane that its owner no longer needs. */
   closeLane(lane: string): void {
     for (const [key, connection] of this.#open) if (key.endsWith(`/${lane}`)) connection.close()
+    for (const [key, opening] of this.#opening) {
+      // Nobody would close it later. Who asked for it hears of a failure.
+      if (key.endsWith(`/${lane}`)) void opening.then(connection => connection.close()).catch(() => undefined)
+    }
   }
 
   /** Closes all connections and refuses new ones. Idempotent. */

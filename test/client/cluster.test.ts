@@ -128,3 +128,15 @@ test('a request on a connection that was retired meanwhile may be tried again', 
 
   await assert.rejects(connection.send(metadataApi, {}), { code: 'ERR_CLIENT_DISCONNECTED', retriable: true })
 })
+
+test('a connection that is still being opened when its lane is closed does not stay', async t => {
+  const broker = await startFakeBroker(t, () => false)
+  const pool = new ConnectionPool({ bootstrapServers: broker.bootstrapServers, clientId: 'c' })
+  t.after(() => pool.close())
+  const opening = pool.get(broker, 'fetch-1')
+  pool.closeLane('fetch-1')
+  const connection = await opening
+  await new Promise(setImmediate)
+  assert.equal(connection.isOpen, false)
+  assert.equal(pool.openCount, 0)
+})

@@ -11,18 +11,17 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 
-import { messageOf, randomInt, type SeededRandom, SeededRandom as Random } from '../../src/core/index.ts'
+import { randomInt, type SeededRandom, SeededRandom as Random } from '../../src/core/index.ts'
 import { isJsonValue, JSON_DEPTH_MAX } from '../../src/dispatcher/json-check.ts'
 import { recordKernel } from '../../src/dispatcher/kernel/record-kernel.ts'
 import { PartitionBuffer } from '../../src/dispatcher/partition-buffer.ts'
-import { createPayloadEncoder, type PayloadColumn } from '../../src/dispatcher/payload.ts'
+import { createPayloadEncoder } from '../../src/dispatcher/payload.ts'
 import { RecordTable } from '../../src/dispatcher/record-table.ts'
 import { type CompressionName, RecordBatchBuilder } from '../../src/protocol/index.ts'
+import { COLUMNS, everything, repeat } from './kernel-world.ts'
 import { seedOf } from './support.ts'
 
 const root = join(import.meta.dirname, '../..')
-const isLong = process.env['FUZZ'] === 'long'
-const seconds = isLong ? Number(process.env['FUZZ_SECONDS'] ?? 60) : 0.6
 const found = recordKernel()
 assert.ok(found !== undefined)
 const kernel = found
@@ -50,14 +49,6 @@ function mutated(source: Buffer, random: SeededRandom): Buffer {
     if (random.next() < 0.1) bytes = bytes.subarray(0, randomInt(random, bytes.length + 1))
   }
   return bytes
-}
-
-/** Repeats a comparison for the time that there is. */
-function repeat(compare: () => void): number {
-  const endMs = performance.now() + seconds * 1000
-  let count = 0
-  for (; performance.now() < endMs; count += 100) for (let index = 0; index < 100; index += 1) compare()
-  return count
 }
 
 test('the binary in the repository is what its source gives', t => {
@@ -108,7 +99,6 @@ test('nesting, long texts and all pairs of bytes in a string are judged as by th
   assert.equal(kernel.isJsonValue(Buffer.alloc(kernel.inputBytesMax, '1'), 0, kernel.inputBytesMax), true)
 })
 
-const COLUMNS: readonly PayloadColumn[] = ['offsets', 'timestamps', 'keys', 'headers']
 const KEYS = [null, Buffer.from('T-00001'), Buffer.from('{"id":"é\\n"}'), Buffer.from([0xff, 0x22]), Buffer.alloc(0)]
 
 /** One chunk of random record batches, and sometimes a few random changes in it. */
@@ -137,46 +127,6 @@ function randomChunk(random: SeededRandom): Buffer {
     chunk[61 + randomInt(random, chunk.length - 61)] = random.next() < 0.5 ? randomInt(random, 256) : 0x80
   }
   return chunk
-}
-
-interface Setting {
-  readonly include: readonly PayloadColumn[]
-  readonly recordsMax: number
-  readonly bytesMax: number
-  readonly from: bigint
-}
-
-/** Everything that a buffer gives, as text, errors included. */
-function everything(chunk: Buffer, setting: Setting, isKernelUsed: boolean): readonly string[] {
-  const { include, recordsMax, bytesMax, from } = setting
-  const limits = { bytesMax, bodyBytesMax: bytesMax + 100 }
-  const origin = { bootstrapServers: '' }
-  const encoder = createPayloadEncoder({ format: 'json', include, limits, origin, isKernelUsed })
-  const table = new RecordTable(4)
-  const buffer = new PartitionBuffer(from)
-  const seen: string[] = []
-  buffer.push({ records: chunk, nextOffset: 10_000n }, 0)
-  for (let round = 0; round < 500; round += 1) {
-    encoder.begin('t', 0, false)
-    try {
-      const filled = buffer.fill({ table, encoder, recordsMax })
-      if (filled === undefined) break
-      const { undeliverable, nextOffset } = filled
-      const rows = Array.from({ length: table.count }, (_, row) => [
-        table.offset(row),
-        table.timestampMs(row),
-        table.isLogAppendTime(row),
-        table.key(row)?.toString('hex'),
-        table.value(row)?.toString('hex'),
-        table.headers(row).map(({ key, value }) => `${key}=${value?.length}`)
-      ])
-      seen.push(`${nextOffset} ${JSON.stringify(undeliverable)} ${rows.join(';')} ${encoder.finish(table).toString()}`)
-    } catch (error) {
-      seen.push(messageOf(error))
-      break
-    }
-  }
-  return seen
 }
 
 test('payloads, rows, verdicts and errors are those of the reference, on sound and on broken records', t => {

@@ -96,6 +96,10 @@ const HARMS: Readonly<Record<string, Harm>> = {
     world.commitError = 0.3 + world.random.next() * 0.7
     later(world, 500 + pick(8000), () => (world.commitError = 0))
   },
+  retune: (world, pick) => {
+    const changed = one(world, pick)
+    if (changed !== undefined) world.retune(changed)
+  },
   shake: world => world.coordinator.shake(),
   storm: (world, pick) => {
     for (let index = 0; index < 8; index += 1) world.clock.after(pick(3000), () => world.coordinator.shake())
@@ -108,7 +112,7 @@ const HARMS: Readonly<Record<string, Harm>> = {
 }
 
 /** What an operator does: nothing of it may repeat a record. */
-const CALM = ['replace', 'add', 'append', 'grow', 'slowTarget']
+const CALM = ['replace', 'add', 'append', 'grow', 'slowTarget', 'retune']
 
 /** Runs the world through its seed's harms. */
 export async function harm(world: World): Promise<void> {

@@ -75,6 +75,8 @@ export class World {
   bufferedMost = 0
   readonly #shape: LogShape
   readonly #retryTopics: RetryTopics
+  /** Share of records that a transform takes its time over; without a transform 0. */
+  readonly #transformedRatio: number
   readonly #timeoutMs: number
   readonly #members: { process: SimProcess; member: SimMember }[] = []
   #started = 0
@@ -106,6 +108,7 @@ export class World {
       () => this.clock.monotonicMs()
     )
     this.#retryTopics = new RetryTopics(this.config.groupId, this.config.retry.delays)
+    this.#transformedRatio = pick(3) === 0 ? 0.1 : 0
     const partitionCount = options.partitions ?? 1 + pick(6)
     for (const name of this.#topics) this.logs.grow(name, partitionCount, this.#shape)
     this.coordinator = this.#createCoordinator()
@@ -173,6 +176,7 @@ export class World {
       config: this.config,
       kafka: this.#sideOf(process),
       target: this.target.seenBy(process, this.#timeoutMs),
+      ...(this.#transformedRatio === 0 ? {} : { transform: () => this.#transform(process) }),
       clock: process.clock,
       random: new SeededRandom(randomInt(this.random, 1_000_000))
     })
@@ -182,6 +186,29 @@ export class World {
       if (error !== undefined) this.ledger.problem(`${process.name} ended: ${error.code} ${error.message}`)
     })
     return started
+  }
+
+  /** Leaves records as they are, but takes its time over some, and cannot work on others for now. */
+  #transform(process: SimProcess): Promise<undefined> | undefined {
+    if (this.random.next() > this.#transformedRatio) return undefined
+    const delayMs = randomInt(this.random, 40)
+    const isAway = this.random.next() < 0.2
+    return new Promise((resolve, reject) => {
+      const away = Object.assign(new Error('nothing answers behind the transform'), { retriable: true })
+      process.clock.after(delayMs, () => (isAway ? reject(away) : resolve(undefined)))
+    })
+  }
+
+  /** Changes settings of a dispatcher that runs, and never beyond those that it began with. */
+  retune({ process, dispatcher }: SimDispatcher): void {
+    const { batch, concurrency } = this.config
+    const recordsMax = 1 + randomInt(this.random, batch.recordsMax)
+    const bytesMax = 150 + randomInt(this.random, 1000)
+    const ageMs = randomInt(this.random, 60)
+    const changed = { recordsMax, bytesMax, ageMs, concurrency: 1 + randomInt(this.random, concurrency) }
+    this.ledger.note(`${process.name} has other settings: ${JSON.stringify(changed)}`)
+    const { concurrency: slots, ...limits } = changed
+    dispatcher.replaceSettings({ ...this.config, concurrency: slots, batch: { ...batch, ...limits } })
   }
 
   /** Ends a dispatcher without a word. */
