@@ -141,7 +141,8 @@ for (const order of ['partition', 'key'] as const) {
 test('a dispatcher whose broker is gone still stops in bounded time', async t => {
   const broker = await startBroker({ config: SHORT_SESSIONS })
   t.after(() => broker.close())
-  const cluster = await Cluster.connect({ bootstrapServers: [broker.bootstrapServers] })
+  const patience = { requestTimeoutMs: 2000, connectTimeoutMs: 500, bootstrapTimeoutMs: 500 }
+  const cluster = await Cluster.connect({ bootstrapServers: [broker.bootstrapServers], ...patience })
   t.after(() => cluster.close())
   await new Admin(cluster).createTopics([{ topic: 'trucks', partitionCount: 1 }])
   const target = new ModuleTarget({ name: 'm', handler: () => undefined })
