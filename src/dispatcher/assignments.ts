@@ -336,6 +336,8 @@ export class Assignments {
     const key = keyOf(lane)
     if (this.#lanes.get(key) !== lane) return
     this.#lanes.delete(key)
+    // It may have been added again meanwhile, to be read once more.
+    this.#options.fetcher.remove(lane.topic, lane.partition)
     this.#ends.delete(key)
     this.#committed.delete(key)
   }

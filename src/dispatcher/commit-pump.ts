@@ -65,6 +65,8 @@ export class CommitPump {
   #idleWaiters: (() => void)[] = []
   /** Ends the pause between two requests. */
   #endPause: (() => void) | undefined
+  /** Ends the wait after a failure. */
+  #endBackoff: (() => void) | undefined
 
   constructor(options: CommitPumpOptions) {
     this.#options = options
@@ -102,6 +104,8 @@ export class CommitPump {
     while (this.#isRunning) {
       const isIdle = new Promise<void>(resolve => this.#idleWaiters.push(resolve))
       this.#endPause?.()
+      // Partitions are given back: there may be no time for another try after a long wait.
+      this.#endBackoff?.()
       await isIdle
     }
   }
@@ -190,7 +194,14 @@ export class CommitPump {
     const message = `offsets were not committed, they are tried again: ${messageOf(error)}`
     if (this.#failures >= 5) this.#options.logger.warn(fields, message)
     else this.#options.logger.debug(fields, message)
-    await new Promise<void>(resolve => this.#options.clock.after(waitMs, resolve))
+    await new Promise<void>(resolve => {
+      const timer = this.#options.clock.after(waitMs, resolve)
+      this.#endBackoff = () => {
+        timer.cancel()
+        resolve()
+      }
+    })
+    this.#endBackoff = undefined
     this.#takeBack()
   }
 

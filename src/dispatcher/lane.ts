@@ -115,7 +115,10 @@ export class Lane implements AnyLane, DeliveryOwner {
 
   /** Takes a fetched chunk. */
   push(chunk: FetchedChunk): void {
-    if (this.#stopping.signal.aborted) return
+    if (this.#stopping.signal.aborted) {
+      chunk.lease?.release()
+      return
+    }
     this.#buffer.push(chunk, this.around.clock.monotonicMs())
     this.#wake?.()
   }

@@ -154,3 +154,21 @@ test('many moves, and whoever wants all committed now, do not wait for the inter
   await flushed
   assert.deepEqual(world.late, [])
 })
+
+// Symptom: records that had been delivered came again after a planned stop, because the last commit fell into the wait
+// after a failed one.
+test('a last commit does not sit out the wait after a failed one', async () => {
+  const world = new World()
+  world.pump.move(at(1n))
+  for (let failures = 0; failures < 12; failures += 1) {
+    await world.answer(new Error('not now'))
+    if (failures < 11) await world.clock.advance(5000)
+  }
+  const before = world.requests.length
+  let isFlushed = false
+  void world.pump.flush().then(() => (isFlushed = true))
+  await world.clock.advance(1)
+  assert.equal(world.requests.length, before + 1)
+  await world.answer()
+  assert.equal(isFlushed, true)
+})

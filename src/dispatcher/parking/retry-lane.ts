@@ -166,12 +166,14 @@ export class RetryLane implements AnyLane {
 
   /** Takes a fetched chunk. */
   push(chunk: FetchedChunk): void {
-    if (this.#stopping.signal.aborted) return
-    // An answer to a question from before the lane went to another offset.
-    if (chunk.fromOffset !== this.position) return
-    if (this.#isScanning) this.#scan(chunk)
-    else this.#buffer.push(chunk)
-    this.#wake?.()
+    // Or it is an answer to a question from before the lane went to another offset.
+    if (!this.#stopping.signal.aborted && chunk.fromOffset === this.position) {
+      if (this.#isScanning) this.#scan(chunk)
+      else this.#buffer.push(chunk)
+      this.#wake?.()
+    }
+    // What is kept of it was copied.
+    chunk.lease?.release()
   }
 
   /** What is held is not waiting to fill a batch. */
