@@ -212,10 +212,11 @@ export class ClassicMember implements Membership {
         }
         failures += 1
         // Usually another rebalance has begun, and waits for this member: but not for ever without a pause.
-        if (error.kafkaCode === KAFKA.REBALANCE_IN_PROGRESS && failures <= quickRejoins) continue
+        const pauses = error.kafkaCode === KAFKA.REBALANCE_IN_PROGRESS ? failures - quickRejoins : failures
+        if (pauses <= 0) continue
         this.#options.logger.warn({ reason: error.message, failures }, 'joining the group failed, trying again')
         const { clock, random } = this.#options
-        await sleep(clock, backoffMs(backoff, failures, random), this.#stopping.signal)
+        await sleep(clock, backoffMs(backoff, pauses, random), this.#stopping.signal)
       }
     }
   }

@@ -139,6 +139,12 @@ const OWN = new Set(['content-type', 'idempotency-key', 'comporta-attempt', 'com
 function headStart(url: URL, headers: Readonly<Record<string, string>>): string {
   const lines = [`POST ${url.pathname}${url.search} HTTP/1.1`]
   const names = Object.keys(headers).map(name => name.toLowerCase())
+  const twice = names.find((name, index) => names.indexOf(name) < index)
+  if (twice !== undefined) {
+    // Most servers answer a second `host` with 400, which would be held against the records.
+    const message = `target headers: ${JSON.stringify(twice)} is there twice: names have no upper and lower case`
+    throw new PipelineError('ERR_DISPATCHER_TARGET_INVALID', message)
+  }
   if (!names.includes('host')) lines.push(`host: ${url.host}`)
   for (const [name, value] of Object.entries(headers)) {
     const problem = headerProblem(name, value)

@@ -137,7 +137,7 @@ test('a target that cannot be made from its configuration does not start', async
   for (const url of ['not a url', 'ftp://x/']) {
     await assert.rejects(createTarget({ type: 'http', url, headers: {}, timeoutMs: 1000 }), refused)
   }
-  for (const headers of [{ 'a b': 'x' }, { authorization: 'Bearer\nx' }]) {
+  for (const headers of [{ 'a b': 'x' }, { authorization: 'Bearer\nx' }, { Host: 'a', host: 'b' }]) {
     await assert.rejects(createTarget({ type: 'http', url: 'http://localhost', headers, timeoutMs: 1000 }), refused)
   }
 })

@@ -48,7 +48,7 @@ export interface RetryWorldOptions {
   /** Failures of a flaky record before it is taken. */
   readonly flakyFailures?: number
   readonly recordsMax?: number
-  /** Whether a transform is in front of the target, which takes its time and throws once over half of the flaky ones. */
+  /** Whether a transform stands before the target: it takes its time and throws once over half of the flaky ones. */
   readonly isTransformed?: boolean
 }
 
