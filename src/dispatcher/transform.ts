@@ -11,11 +11,9 @@
  * same goes for what it returns and nobody can write (a circular object).
  */
 
-import { isAbsolute, resolve } from 'node:path'
-import { pathToFileURL } from 'node:url'
-
 import type { AppendHeader } from '../client/index.ts'
-import { backoffMs, type Clock, messageOf, PipelineError, type Random, sleep } from '../core/index.ts'
+import { backoffMs, type Clock, messageOf, type Random, sleep } from '../core/index.ts'
+import { loadFunction } from '../targets/index.ts'
 import type { Logger } from '../telemetry/index.ts'
 import type { BatchContext, BatchTransform, TransformedBatch } from './lane-surroundings.ts'
 import { RecordTable } from './record-table.ts'
@@ -245,16 +243,6 @@ function valueBytes(value: unknown): Buffer | null {
  * @throws PipelineError `ERR_DISPATCHER_TRANSFORM_INVALID` if it cannot be imported or has no such function.
  */
 export async function loadTransform(file: string, baseDir: string): Promise<Transform> {
-  const path = isAbsolute(file) ? file : resolve(baseDir, file)
-  let exports: Record<string, unknown>
-  try {
-    exports = (await import(pathToFileURL(path).href)) as Record<string, unknown>
-  } catch (error) {
-    const message = `transform file ${path} cannot be imported: ${messageOf(error)}`
-    throw new PipelineError('ERR_DISPATCHER_TRANSFORM_INVALID', message, { cause: error })
-  }
-  const { transform } = exports
-  if (typeof transform === 'function') return transform as Transform
-  const message = `transform file ${path} has no exported function "transform"`
-  throw new PipelineError('ERR_DISPATCHER_TRANSFORM_INVALID', message)
+  const code = 'ERR_DISPATCHER_TRANSFORM_INVALID'
+  return await loadFunction({ file, baseDir, name: 'transform', what: 'transform file', code })
 }

@@ -3,6 +3,7 @@
 export { createTarget, type TargetDependencies, type TargetSettings } from './create.ts'
 export { httpStatusOutcome, HttpTarget, type HttpTargetOptions } from './http-target.ts'
 export { functionErrorOutcome, LambdaTarget, type LambdaTargetOptions, serviceErrorOutcome } from './lambda-target.ts'
+export { type FunctionToLoad, loadFunction } from './load-function.ts'
 export { type ModuleContext, type ModuleHandler, ModuleTarget, type ModuleTargetOptions } from './module-target.ts'
 export { readReply, readReplyText } from './reply.ts'
 export {

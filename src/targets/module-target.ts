@@ -8,10 +8,8 @@
  * aborts: nothing can stop it from outside.
  */
 
-import { isAbsolute, resolve } from 'node:path'
-import { pathToFileURL } from 'node:url'
-
-import { messageOf, PipelineError } from '../core/index.ts'
+import { messageOf } from '../core/index.ts'
+import { loadFunction } from './load-function.ts'
 import { readReply } from './reply.ts'
 import type { Target, TargetBatch, TargetOutcome } from './target.ts'
 
@@ -85,15 +83,6 @@ function thrownOutcome(error: unknown): TargetOutcome {
  * @throws PipelineError `ERR_DISPATCHER_TARGET_INVALID` if it cannot be imported or has no such function.
  */
 export async function loadHandler(file: string, baseDir: string): Promise<ModuleHandler> {
-  const path = isAbsolute(file) ? file : resolve(baseDir, file)
-  let exports: Record<string, unknown>
-  try {
-    exports = (await import(pathToFileURL(path).href)) as Record<string, unknown>
-  } catch (error) {
-    const message = `target file ${path} cannot be imported: ${messageOf(error)}`
-    throw new PipelineError('ERR_DISPATCHER_TARGET_INVALID', message, { cause: error })
-  }
-  const handler = exports['handler']
-  if (typeof handler === 'function') return handler as ModuleHandler
-  throw new PipelineError('ERR_DISPATCHER_TARGET_INVALID', `target file ${path} has no exported function "handler"`)
+  const code = 'ERR_DISPATCHER_TARGET_INVALID'
+  return await loadFunction({ file, baseDir, name: 'handler', what: 'target file', code })
 }

@@ -7,11 +7,8 @@
  * which partition: the key decides. Pure but for the function itself.
  */
 
-import { isAbsolute, resolve } from 'node:path'
-import { pathToFileURL } from 'node:url'
-
 import type { AppendHeader, AppendRecord } from '../client/index.ts'
-import { messageOf, PipelineError } from '../core/index.ts'
+import { loadFunction } from './load-function.ts'
 import type { BatchRecords } from './target.ts'
 
 /** A record as the function gets it. Its buffers are views: treat as read-only, and copy what is to be kept. */
@@ -193,15 +190,6 @@ function checkedHeader(header: unknown): AppendHeader {
  * @throws PipelineError `ERR_DISPATCHER_TARGET_INVALID` if it cannot be imported or has no such function.
  */
 export async function loadTopicTransform(file: string, baseDir: string): Promise<TopicTransform> {
-  const path = isAbsolute(file) ? file : resolve(baseDir, file)
-  let exports: Record<string, unknown>
-  try {
-    exports = (await import(pathToFileURL(path).href)) as Record<string, unknown>
-  } catch (error) {
-    const message = `target file ${path} cannot be imported: ${messageOf(error)}`
-    throw new PipelineError('ERR_DISPATCHER_TARGET_INVALID', message, { cause: error })
-  }
-  const { transform } = exports
-  if (typeof transform === 'function') return transform as TopicTransform
-  throw new PipelineError('ERR_DISPATCHER_TARGET_INVALID', `target file ${path} has no exported function "transform"`)
+  const code = 'ERR_DISPATCHER_TARGET_INVALID'
+  return await loadFunction({ file, baseDir, name: 'transform', what: 'target file', code })
 }

@@ -22,9 +22,7 @@ const settings = {
 /** A Java consumer that joins, reads a few records, commits and leaves. Resolves with what it printed. */
 async function javaConsumer(
   { server }: ClientPeer,
-  topic: string,
-  group: string,
-  protocol: keyof typeof settings = 'classic'
+  { topic, group, protocol = 'classic' }: { topic: string; group: string; protocol?: keyof typeof settings }
 ): Promise<string[]> {
   const options = [
     `--bootstrap-server ${server.bootstrapServers} --topic ${topic} --group ${group}`,
@@ -64,7 +62,7 @@ test('we lead: a Java consumer gets its share, and when it leaves we get it back
   })
   await member.watch.until(() => member.held.size === 6)
 
-  const java = javaConsumer(peer, topic, groupId)
+  const java = javaConsumer(peer, { topic, group: groupId })
   await member.watch.until(() => member.held.size === 3)
   await append(new TestAppender(t, peer.cluster), topic)
 
@@ -82,7 +80,7 @@ test('a Java consumer leads: we get our share, and when it leaves we get all', a
   const peer = await clientForTest(t)
   const topic = await peer.topic(6)
   const groupId = peer.server.uniqueName('mixed')
-  const java = javaConsumer(peer, topic, groupId)
+  const java = javaConsumer(peer, { topic, group: groupId })
   while ((await shares(peer.admin, groupId)).join() !== '6') await delay(100)
 
   const member = new TestMember(t, {
@@ -114,7 +112,7 @@ for (const [ours, java] of [
     const member = new TestMember(t, { cluster: peer.cluster, groupId, topics: [topic], groupProtocol: ours })
     await member.watch.until(() => member.held.size === 6)
 
-    const read = javaConsumer(peer, topic, groupId, java)
+    const read = javaConsumer(peer, { topic, group: groupId, protocol: java })
     await member.watch.until(() => member.held.size === 3)
     await append(new TestAppender(t, peer.cluster), topic)
 
@@ -136,7 +134,7 @@ test('Java has a classic group, we join by auto: the group is upgraded while bot
   const peer = await clientForTest(t)
   const topic = await peer.topic(6)
   const groupId = peer.server.uniqueName('mixed')
-  const java = javaConsumer(peer, topic, groupId)
+  const java = javaConsumer(peer, { topic, group: groupId })
   while ((await shares(peer.admin, groupId)).join() !== '6') await delay(100)
 
   const member = new TestMember(t, { cluster: peer.cluster, groupId, topics: [topic], groupProtocol: 'auto' })
