@@ -19,6 +19,9 @@ import { INVALID_REPLY, type Target, type TargetBatch, type TargetOutcome, TOO_L
 /** Largest reply that is read, in bytes. */
 const REPLY_BYTES_MAX = 4_194_304
 
+/** Share of the time for an answer in which the connection must be there. */
+const CONNECT_SHARE = 0.8
+
 /** What an HTTP target is made from. */
 export interface HttpTargetOptions {
   /** Where batches are posted. */
@@ -59,7 +62,8 @@ export class HttpTarget implements Target {
       host: url.hostname.replace(/^\[|\]$/g, ''),
       port: url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : Number(url.port),
       isTls: url.protocol === 'https:',
-      connectTimeoutMs: Math.min(10_000, this.timeoutMs),
+      // Before the invocation is given up: then it would look as if the target had got the records.
+      connectTimeoutMs: Math.min(10_000, this.timeoutMs * CONNECT_SHARE),
       connectionsMax: options.connectionsMax,
       clock: this.#clock
     })

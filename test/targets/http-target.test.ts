@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { type AddressInfo, createServer } from 'node:net'
 import { test } from 'node:test'
 
-import { PipelineError } from '../../src/core/index.ts'
+import { PipelineError, VirtualClock } from '../../src/core/index.ts'
 import { createTarget, httpStatusOutcome, HttpTarget } from '../../src/targets/index.ts'
 import { batchOf, errorLog, never, serve } from './support.ts'
 
@@ -140,4 +142,22 @@ test('a target that cannot be made from its configuration does not start', async
   for (const headers of [{ 'a b': 'x' }, { authorization: 'Bearer\nx' }, { Host: 'a', host: 'b' }]) {
     await assert.rejects(createTarget({ type: 'http', url: 'http://localhost', headers, timeoutMs: 1000 }), refused)
   }
+})
+
+test('a target that lets nobody connect is out of reach before the time of the invocation is over', async t => {
+  const server = createServer(socket => t.after(() => socket.destroy()))
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.after(() => server.close())
+  const { port } = server.address() as AddressInfo // a server of net listens on a port
+  const clock = new VirtualClock()
+  const target = new HttpTarget({ url: `https://127.0.0.1:${port}`, timeoutMs: 1_000, clock })
+  t.after(() => target.close())
+  const invoking = target.invoke(batchOf(), never)
+  await once(server, 'connection')
+  await clock.advance(900)
+  const outcome = await invoking
+  assert.equal(outcome.kind, 'unavailable')
+  // Suspect would say that the records may be at fault.
+  assert.equal(outcome.kind === 'unavailable' && outcome.isSuspect === true, false)
 })
