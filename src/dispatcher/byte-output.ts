@@ -18,7 +18,7 @@ shortEscape[0x0c] = 0x66
 shortEscape[0x0d] = 0x72
 
 /** Decimal digits of a non-negative whole number. */
-export function digitCount(value: number): number {
+function digitCount(value: number): number {
   if (value > Number.MAX_SAFE_INTEGER) return BigInt(value).toString().length
   let count = 1
   for (let limit = 10; value >= limit && count < 16; limit *= 10) count += 1

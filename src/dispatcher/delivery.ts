@@ -388,7 +388,7 @@ export function slotResultOf(outcome: TargetOutcome): SlotResult {
  * A name for rows that no other rows of the partition get: the first and the last offset, and where offsets in between
  * are missing, a hash of those that are there. Else a target that knows the whole could take a part of it for it.
  */
-export function rowsName(table: RecordTable, rows: readonly number[]): string {
+function rowsName(table: RecordTable, rows: readonly number[]): string {
   const first = table.offset(rows[0] ?? 0)
   const last = table.offset(rows.at(-1) ?? 0)
   const range = `${first}-${last}`

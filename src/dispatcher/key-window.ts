@@ -28,7 +28,7 @@ import { BODY_BYTES_MAX, type OffsetRanges, varintSize } from './finished-ranges
 import { KeyTable } from './key-table.ts'
 
 /** A row without a key. */
-export const NO_KEY = -1
+const NO_KEY = -1
 
 const WAITING = 0
 const IN_FLIGHT = 1

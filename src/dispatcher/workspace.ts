@@ -27,7 +27,7 @@ export interface Workspace {
 }
 
 /** Takes rows as an encoder does, but only adds up their sizes: for values that change before they are encoded. */
-export class SizeGauge {
+class SizeGauge {
   readonly #limits: PayloadLimits
   #bytes = 0
 

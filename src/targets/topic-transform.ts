@@ -66,7 +66,7 @@ export interface OutputPlace extends TopicRoute {
 }
 
 /** A record of the function that cannot be written: says which rule it breaks. */
-export class TopicOutputError extends Error {
+class TopicOutputError extends Error {
   constructor(errorClass: 'InvalidReply' | 'NoTopic', message: string) {
     super(message)
     this.name = errorClass
