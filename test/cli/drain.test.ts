@@ -14,7 +14,7 @@ import { type RunningCommand, startComporta, temporaryFolder } from '../support/
 /** A broker with one record, and a dispatcher, alone or under `up`, whose target has just been sent it. */
 async function busyDispatcher(
   t: TestContext,
-  command: 'dispatch' | 'up' = 'dispatch'
+  { command = 'dispatch', drainMs = 300 }: { command?: 'dispatch' | 'up'; drainMs?: number } = {}
 ): Promise<{ dispatcher: RunningCommand; answer: ServerResponse }> {
   const broker = await startBroker({ config: { 'group.initial.rebalance.delay.ms': '0' } })
   t.after(() => broker.close())
@@ -45,7 +45,7 @@ dispatcher:
   topics: [t]
   batch: { ageMs: 0 }
   target: { type: http, url: "http://127.0.0.1:${port}/" }
-  drainMs: 300
+  drainMs: ${drainMs}
   deadLetterTopic: dead
 `
   writeFileSync(join(cwd, 'comporta.yaml'), file)
@@ -68,7 +68,15 @@ test('a dispatcher whose target does not answer in time ends with 75, and says h
 })
 
 test('a pipeline whose dispatcher could not finish in time ends with 75 too, and says which part it was', async t => {
-  const { dispatcher } = await busyDispatcher(t, 'up')
+  const { dispatcher } = await busyDispatcher(t, { command: 'up' })
   assert.equal(await dispatcher.stop('SIGINT'), 75, dispatcher.output())
   assert.match(dispatcher.output(), /"parts":\["dispatcher"\].*not all was finished in time/)
+})
+
+test('a second Ctrl-C ends a dispatcher at once, however long it would wait for its target', async t => {
+  const { dispatcher } = await busyDispatcher(t, { drainMs: 60_000 })
+  const draining = dispatcher.said(/draining; press Ctrl-C again/)
+  dispatcher.signal('SIGINT')
+  await draining
+  assert.equal(await dispatcher.stop('SIGINT'), 130, dispatcher.output())
 })

@@ -47,6 +47,8 @@ export async function runComporta(args: readonly string[], options: CommandOptio
 export interface RunningCommand {
   /** All it has printed to standard output and standard error so far. */
   output(): string
+  /** Resolves once its output matches; the test's own time limit ends a wait in vain. */
+  said(pattern: RegExp): Promise<void>
   /** Sends a signal. */
   signal(signal: NodeJS.Signals): void
   /** Sends a signal and resolves with the exit code. */
@@ -77,6 +79,15 @@ export async function startComporta(
   await matched.promise
   return {
     output: () => output,
+    said: pattern => {
+      const found = Promise.withResolvers<void>()
+      const look = (): void => {
+        if (pattern.test(output)) found.resolve()
+      }
+      for (const stream of [child.stdout, child.stderr]) stream?.on('data', look)
+      look()
+      return found.promise
+    },
     signal: signal => void child.kill(signal),
     stop: async (signal = 'SIGINT') => {
       child.kill(signal)
