@@ -1,7 +1,8 @@
 /** Administration of groups: list, describe, delete, their offsets. */
 
-import { backoffMs, isRetriable, sleep } from '../core/index.ts'
+import { backoffMs, isRetriable, PipelineError, sleep } from '../core/index.ts'
 import {
+  consumerGroupDescribeApi,
   deleteGroupsApi,
   describeGroupsApi,
   listGroupsApi,
@@ -61,6 +62,10 @@ async function describeGroup(cluster: Cluster, groupId: string): Promise<GroupDe
     groupId
   })
   const [group] = answer.groups
+  // A group of the consumer protocol (KIP-848) is "Dead" to this question.
+  const isThere = group !== undefined && (group.groupState !== 'Dead' || group.errorCode !== 0)
+  const consumers = isThere ? undefined : await describeConsumerGroup(cluster, groupId)
+  if (consumers !== undefined) return consumers
   return {
     groupId,
     state: group?.groupState ?? '',
@@ -76,6 +81,39 @@ async function describeGroup(cluster: Cluster, groupId: string): Promise<GroupDe
       // Connect and schema registries put their own bytes here.
       assignment: group?.protocolType === 'consumer' ? decodeAssignment(member.memberAssignment) : []
     }))
+  }
+}
+
+/** A group of the consumer protocol; `undefined` if there is none of this name, or the cluster does not know it. */
+async function describeConsumerGroup(cluster: Cluster, groupId: string): Promise<GroupDescription | undefined> {
+  const to = { coordinator: 'group', key: groupId } as const
+  try {
+    const answer = await ask(cluster, () => cluster.send(consumerGroupDescribeApi, { groupIds: [groupId] }, { to }), {
+      codesOf: each => each.groups.map(group => group.errorCode),
+      groupId
+    })
+    const [group] = answer.groups
+    if (group === undefined || group.errorCode !== 0) return undefined
+    return {
+      groupId,
+      state: group.groupState,
+      protocolType: 'consumer',
+      protocol: group.assignorName,
+      coordinatorId: await cluster.coordinatorOf('group', groupId),
+      errorCode: 0,
+      members: group.members.map(member => ({
+        memberId: member.memberId,
+        groupInstanceId: member.instanceId,
+        clientId: member.clientId,
+        clientHost: member.clientHost,
+        assignment: member.assignment.topicPartitions.flatMap(({ topicName, partitions }) =>
+          partitions.map(partition => ({ topic: topicName, partition }))
+        )
+      }))
+    }
+  } catch (error) {
+    if (PipelineError.is(error, 'ERR_CLIENT_VERSION_UNSUPPORTED')) return undefined
+    throw error
   }
 }
 
