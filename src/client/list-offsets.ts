@@ -21,6 +21,8 @@ export interface ListOffsetsOptions {
   readonly signal?: AbortSignal
 }
 
+/** What clients put where replicas put their node id. */
+const CONSUMER_REPLICA_ID = -1
 const timestampOf = { earliest: -2n, latest: -1n, maxTimestamp: -3n } as const
 
 /**
@@ -96,6 +98,8 @@ async function askLeader(
     const answer = await cluster.send(
       listOffsetsApi,
       {
+        // Without it the request is node 0's, as a follower: Kafka then answers the end of the log, whatever is open.
+        replicaId: CONSUMER_REPLICA_ID,
         isolationLevel: round.isReadCommitted === true ? 1 : 0,
         topics: groupPartitions(ask.group).map(({ topic, partitions }) => ({
           name: topic,

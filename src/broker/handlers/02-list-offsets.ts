@@ -24,6 +24,7 @@ import { type Caller, defineHandler, errorCode } from './handler.ts'
 import { repeated } from './repeated.ts'
 
 const READ_COMMITTED = 1
+const CONSUMER_REPLICA_ID = -1
 
 const LATEST = -1n
 const EARLIEST = -2n
@@ -46,7 +47,8 @@ const PLACE_VERSIONS = new Map([
 export const listOffsetsHandler = defineHandler({
   api: listOffsetsApi,
   handle: async (broker, request, caller) => {
-    const isReadCommitted = request.isolationLevel === READ_COMMITTED
+    // As in Kafka: who calls itself a replica is told of everything.
+    const isReadCommitted = request.replicaId === CONSUMER_REPLICA_ID && request.isolationLevel === READ_COMMITTED
     const isTwice = repeated(
       request.topics.flatMap(({ name, partitions }) => partitions.map(each => keyOf(name, each)))
     )
