@@ -141,7 +141,8 @@ for (const groupProtocol of ['classic', 'consumer'] as const) {
   test(`a replay is refused while its group is at work (protocol ${groupProtocol})`, async t => {
     const bench = await Bench.open(t)
     await bench.append(numbered(3))
-    await bench.dispatch(new LedgerTarget(), { groupProtocol })
+    // A busy machine must not cost the member its session.
+    await bench.dispatch(new LedgerTarget(), { groupProtocol, sessionTimeoutMs: 30_000 })
     await bench.untilDrained()
     const plan = planReplay(bench.admin, {
       groupId: bench.groupId,
