@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { createServer } from 'node:http'
 import path from 'node:path'
-import { test, type TestContext } from 'node:test'
+import { describe, test, type TestContext } from 'node:test'
 import { setTimeout as tick } from 'node:timers/promises'
 
 import { startBroker } from '../../src/broker/index.ts'
@@ -78,67 +78,65 @@ function recordsInOrder(deliveries: readonly Delivery[], order: 'partition' | 'k
   return seen.size
 }
 
-for (const order of ['partition', 'key'] as const) {
-  test(`kill -9 loses nothing and repeats at most what was in flight; order by ${order} holds`, async t => {
-    const recordCount = order === 'partition' ? 4000 : 3000
-    const partitionCount = 6
-    const broker = await startBroker({ config: SHORT_SESSIONS })
-    t.after(() => broker.close())
-    const service = await startService(t)
-    const cluster = await Cluster.connect({ bootstrapServers: [broker.bootstrapServers] })
-    t.after(() => cluster.close())
-    const admin = new Admin(cluster)
-    await admin.createTopics([
-      { topic: 'trucks', partitionCount },
-      { topic: 'trucks-dead', partitionCount: 1 }
-    ])
-    const appender = new Appender({ cluster })
-    const listener = { delivered: () => undefined, failed: (error: unknown) => assert.fail(String(error)) }
-    for (let index = 0; index < recordCount; index += 1) {
-      const record = {
-        topic: 'trucks',
-        key: Buffer.from(`k${index % KEY_COUNT}`),
-        value: Buffer.from(`{"n":${index}}`)
-      }
-      while (!appender.append(record, listener)) await appender.room()
+async function killOneOfTwo(t: TestContext, order: 'partition' | 'key'): Promise<void> {
+  const recordCount = order === 'partition' ? 4000 : 3000
+  const partitionCount = 6
+  const broker = await startBroker({ config: SHORT_SESSIONS })
+  t.after(() => broker.close())
+  const service = await startService(t)
+  const cluster = await Cluster.connect({ bootstrapServers: [broker.bootstrapServers] })
+  t.after(() => cluster.close())
+  const admin = new Admin(cluster)
+  await admin.createTopics([
+    { topic: 'trucks', partitionCount },
+    { topic: 'trucks-dead', partitionCount: 1 }
+  ])
+  const appender = new Appender({ cluster })
+  const listener = { delivered: () => undefined, failed: (error: unknown) => assert.fail(String(error)) }
+  for (let index = 0; index < recordCount; index += 1) {
+    const record = {
+      topic: 'trucks',
+      key: Buffer.from(`k${index % KEY_COUNT}`),
+      value: Buffer.from(`{"n":${index}}`)
     }
-    await appender.close()
+    while (!appender.append(record, listener)) await appender.room()
+  }
+  await appender.close()
 
-    const start = () => {
-      const file = path.join(import.meta.dirname, 'dispatcher-process.ts')
-      const args = [file, broker.bootstrapServers, 'trucks', 'g', service.url, order]
-      const child = spawn(process.execPath, args, { stdio: ['pipe', 'inherit', 'inherit'] })
-      t.after(() => child.kill('SIGKILL'))
-      return child
-    }
-    const recordsSeen = (): number => service.deliveries.reduce((sum, { offsets }) => sum + offsets.length, 0)
-    const victim = start()
-    await until(() => recordsSeen() > 200)
-    const survivor = start()
-    await until(() => recordsSeen() > 1000)
-    victim.kill('SIGKILL')
+  const start = () => {
+    const file = path.join(import.meta.dirname, 'dispatcher-process.ts')
+    const args = [file, broker.bootstrapServers, 'trucks', 'g', service.url, order]
+    const child = spawn(process.execPath, args, { stdio: ['pipe', 'inherit', 'inherit'] })
+    t.after(() => child.kill('SIGKILL'))
+    return child
+  }
+  const recordsSeen = (): number => service.deliveries.reduce((sum, { offsets }) => sum + offsets.length, 0)
+  const victim = start()
+  await until(() => recordsSeen() > 200)
+  const survivor = start()
+  await until(() => recordsSeen() > 1000)
+  victim.kill('SIGKILL')
 
-    const ends = await admin.listOffsets(
-      Array.from({ length: partitionCount }, (_, partition) => ({ topic: 'trucks', partition, at: 'latest' as const }))
+  const ends = await admin.listOffsets(
+    Array.from({ length: partitionCount }, (_, partition) => ({ topic: 'trucks', partition, at: 'latest' as const }))
+  )
+  await until(async () => {
+    const committed = await admin.fetchGroupOffsets('g')
+    return ends.every(
+      ({ partition, offset }) =>
+        offset === 0n || committed.find(found => found.partition === partition)?.offset === offset
     )
-    await until(async () => {
-      const committed = await admin.fetchGroupOffsets('g')
-      return ends.every(
-        ({ partition, offset }) =>
-          offset === 0n || committed.find(found => found.partition === partition)?.offset === offset
-      )
-    })
-    survivor.stdin.end()
-    await new Promise(resolve => survivor.once('exit', resolve))
-
-    assert.equal(recordsInOrder(service.deliveries, order), recordCount)
-    const duplicates = recordsSeen() - recordCount
-    // At most 4 batches of 20 in flight, and twice as many that may run ahead of their commit.
-    assert.ok(duplicates <= 240, `${duplicates} duplicates`)
   })
+  survivor.stdin.end()
+  await new Promise(resolve => survivor.once('exit', resolve))
+
+  assert.equal(recordsInOrder(service.deliveries, order), recordCount)
+  const duplicates = recordsSeen() - recordCount
+  // At most 4 batches of 20 in flight, and twice as many that may run ahead of their commit.
+  assert.ok(duplicates <= 240, `${duplicates} duplicates`)
 }
 
-test('a dispatcher whose broker is gone still stops in bounded time', async t => {
+async function stopWithoutBroker(t: TestContext): Promise<void> {
   const broker = await startBroker({ config: SHORT_SESSIONS })
   t.after(() => broker.close())
   const patience = { requestTimeoutMs: 2000, connectTimeoutMs: 500, bootstrapTimeoutMs: 500 }
@@ -154,4 +152,13 @@ test('a dispatcher whose broker is gone still stops in bounded time', async t =>
   await dispatcher.drain(100)
   assert.ok(performance.now() - startMs < 25_000)
   assert.equal(dispatcher.status().state, 'closed')
+}
+
+// They mostly wait for sessions and requests to end: side by side they take as long as the longest.
+describe('a dispatcher in trouble', { concurrency: true }, () => {
+  for (const order of ['partition', 'key'] as const) {
+    const name = `kill -9 loses nothing and repeats at most what was in flight; order by ${order} holds`
+    test(name, t => killOneOfTwo(t, order))
+  }
+  test('a dispatcher whose broker is gone still stops in bounded time', stopWithoutBroker)
 })
