@@ -114,6 +114,12 @@ async function untilGone(peer: Peer, topic: Topic, record: string): Promise<Left
   }
 }
 
+/** Apache Kafka's cleaner rests for 15 seconds between two looks: half a minute, for the long run only. */
+const cleaningTwice =
+  process.env['KAFKA_BOOTSTRAP'] !== undefined && process.env['CONFORMANCE'] !== 'long'
+    ? 'long: CONFORMANCE=long'
+    : false
+
 test('compaction keeps the last of each key, offsets, sequences and the last batch of a producer', async t => {
   const peer = await connect(t)
   const topic = await compactedTopic(peer)
@@ -171,7 +177,7 @@ test('compaction keeps the last of each key, offsets, sequences and the last bat
   ])
 })
 
-test('a tombstone goes with the cleaning after delete.retention.ms', async t => {
+test('a tombstone goes with the cleaning after delete.retention.ms', { skip: cleaningTwice }, async t => {
   const peer = await connect(t)
   const topic = await compactedTopic(peer, [['delete.retention.ms', '1']])
   const atMs = Date.now() - 10 * HOUR_MS

@@ -97,7 +97,7 @@ test('kafka-transactions finds an open transaction, shows its producer, and ends
   assert.match(ended, /^\d+\s+\d+\s+\d+\s+\S+\s+\d+\s+None\s*$/m)
 })
 
-test('kafka-transactions aborts a hanging transaction in its partition', async t => {
+test('kafka-transactions aborts a hanging transaction in its partition', { skip: inShortRun }, async t => {
   const world = await brokerWithTools(t)
   const topic = await openTransaction(t, world, 'hanging-application')
   await world.tool('kafka-console-producer', `--topic ${topic}`, { stdin: 'behind it\n' })
