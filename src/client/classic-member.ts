@@ -52,6 +52,8 @@ const takeOverGraceMs = 500
 /** How often in a row a join that another rebalance has ended is repeated at once. */
 const quickRejoins = 3
 const topicCheckIntervalDefaultMs = 5_000
+/** Longest time that partitions of the plan may be without an owner, in milliseconds; a drain is usually shorter. */
+const WITHHELD_MAX_MS = 30_000
 /** Assignors of a member that does not say. */
 export const ASSIGNORS_DEFAULT: readonly AssignorName[] = ['cooperative-sticky', 'range']
 /** Codes of join, sync and heartbeat that mean: try again. */
@@ -80,6 +82,8 @@ export class ClassicMember implements Membership {
   #protocolName = ''
   /** What the leader assigned from, while this member is the leader. */
   #leaderCounts: PartitionCounts | undefined
+  /** When this leader left partitions out of its plan, because their owners had to give them back first. */
+  #withheldSinceMs: number | undefined
   #isAlone = false
   #previous: { partitions: readonly TopicPartition[]; generation: number } = { partitions: [], generation: -1 }
   #rejoinReason: string | undefined
@@ -292,6 +296,7 @@ export class ClassicMember implements Membership {
   async #sync(joined: JoinGroupResponse): Promise<TopicPartition[]> {
     const isLeader = joined.leader === joined.memberId
     this.#leaderCounts = undefined
+    this.#withheldSinceMs = undefined
     const assignments = isLeader ? await this.#lead(joined) : new Map<string, Buffer>()
     const answer = await this.#requests.sync(this.#identity, {
       protocolName: this.#protocolName,
@@ -310,9 +315,13 @@ export class ClassicMember implements Membership {
     const counts = await readCounts(member, topics)
     member.cluster.follow(topics)
     this.#leaderCounts = counts
-    // A static leader that came back is told so (KIP-814): the assignment stands.
+    this.#withheldSinceMs = this.#options.clock.monotonicMs()
+    // A static leader that came back is told so (KIP-814): the assignment stands, whatever may be missing in it.
     if (joined.skipAssignment) return new Map()
     const assignment = assign(this.#protocolName, members, counts)
+    const partitionCount = topics.reduce((sum, topic) => sum + (counts.get(topic) ?? 0), 0)
+    const assignedCount = [...assignment.values()].reduce((sum, partitions) => sum + partitions.length, 0)
+    if (assignedCount === partitionCount) this.#withheldSinceMs = undefined
     return new Map([...assignment].map(([memberId, partitions]) => [memberId, encodeAssignment(partitions)]))
   }
 
@@ -448,6 +457,18 @@ export class ClassicMember implements Membership {
       const count = metadata?.errorCode === KAFKA.NONE ? metadata.partitions.length : 0
       if (count !== (counts.get(topic) ?? 0)) this.#requestRejoin(`${topic} has ${count} partitions`)
     }
+    this.#checkWithheld()
+  }
+
+  /**
+   * Whoever gives partitions back joins again, and they are handed out. A static member that is killed before and comes
+   * back does neither: it gets what was planned for it, and what it was to give back would be nobody's.
+   */
+  #checkWithheld(): void {
+    if (this.#withheldSinceMs === undefined || !isCooperative(this.#protocolName)) return
+    const { clock, member } = this.#options
+    const waitMs = Math.min(WITHHELD_MAX_MS, member.rebalanceTimeoutMs ?? WITHHELD_MAX_MS)
+    if (clock.monotonicMs() - this.#withheldSinceMs >= waitMs) this.#requestRejoin('partitions have no owner')
   }
 }
 

@@ -252,6 +252,21 @@ test('of two members with one instance id the older one is fenced: it loses its 
   assert.equal(older.member.state, 'failed')
 })
 
+test('what a static member was to give back when it was killed finds an owner', async t => {
+  const { cluster, server, topic } = await clientForTest(t)
+  const options = { cluster, groupId: server.uniqueName('group'), topics: [await topic(4)], rebalanceTimeoutMs: 3000 }
+  const watch = new Watch()
+  const killed = new TestMember(t, { ...options, groupInstanceId: 'one' }, watch)
+  await watch.until(() => killed.held.size === 4)
+  // Dies while it drains: it never says that the newcomer may have its two.
+  killed.onRevoked = () => new Promise(() => undefined)
+  const newcomer = new TestMember(t, { ...options, groupInstanceId: 'two' }, watch)
+  await watch.until(() => killed.calls.some(call => call.startsWith('revoking')))
+
+  const restarted = new TestMember(t, { ...options, groupInstanceId: 'one' }, watch)
+  await watch.until(() => isShared([restarted, newcomer], 4))
+})
+
 test('partitions and topics that appear are assigned, from earliest on even when the policy is latest', async t => {
   const { cluster, server, topic, admin } = await clientForTest(t)
   const name = await topic(1)

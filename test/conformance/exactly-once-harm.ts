@@ -88,6 +88,8 @@ export async function harm(
     ...topics.config({
       batch: { ...bench.config().batch, recordsMax: 7, ageMs: 5 },
       sessionTimeoutMs: 6000,
+      // What a member was to give back when it was killed waits this long.
+      rebalanceTimeoutMs: 6000,
       ...(isStatic ? { groupInstanceId: `m${index}` } : {}),
       ...options
     }),
