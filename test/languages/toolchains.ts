@@ -55,15 +55,23 @@ async function buildGo(name: string, [verb = '', ...what]: readonly string[]): P
 }
 
 /** An environment with the pinned Python clients. @returns The path of its interpreter. */
-export async function pythonWithClients(): Promise<string> {
-  const requirements = join(pythonDir, 'requirements.txt')
-  const folder = join(cacheDir, `python-${await hashOf(pythonDir, name => name === 'requirements.txt')}`)
+export function pythonWithClients(): Promise<string> {
+  return pythonEnvironment('requirements.txt')
+}
+
+/** An environment with AWS's services of moto, for tests of what talks to AWS. @returns The path of its interpreter. */
+export function pythonWithMoto(): Promise<string> {
+  return pythonEnvironment('moto.txt')
+}
+
+async function pythonEnvironment(requirements: string): Promise<string> {
+  const folder = join(cacheDir, `python-${await hashOf(pythonDir, name => name === requirements)}`)
   const python = join(folder, 'bin/python')
   const finished = join(folder, 'finished')
   if (existsSync(finished)) return python
   await runProcess('python3', ['-m', 'venv', '--clear', folder], { timeoutMs: buildTimeoutMs })
-  const install = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '-r', requirements]
-  await runProcess(python, install, { timeoutMs: buildTimeoutMs })
+  const install = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check']
+  await runProcess(python, [...install, '-r', join(pythonDir, requirements)], { timeoutMs: buildTimeoutMs })
   // An install that was cut short is made again.
   await mkdir(finished)
   return python
