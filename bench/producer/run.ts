@@ -5,7 +5,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { Kafka, logLevel } from 'kafkajs'
 
 import { Cluster } from '../../src/client/index.ts'
-import type { ProducerConfig } from '../../src/config/index.ts'
+import { producerConfig } from '../../src/config/index.ts'
 import { SeededRandom } from '../../src/core/index.ts'
 import { startProducer, TruckSource } from '../../src/producer/index.ts'
 import { spanEnd, spanStart } from '../../src/producer/event-chunk.ts'
@@ -19,17 +19,14 @@ const recordsPerSecond = Number(rateText)
 const scenario = { trucks: 1000, malformedRatio: 0, poisonRatio: 0 }
 
 async function runComporta(): Promise<void> {
-  const config: ProducerConfig = {
-    sources: [],
-    recordBytesMax: 1_000_000,
+  const config = producerConfig({
     route: {
       field: 'codigo',
       topics: { [`${prefix}-c300`]: [{ from: 300, to: 399 }], [`${prefix}-c400`]: [{ from: 400, to: 499 }] }
     },
     key: { strategy: 'hash', fields: ['codigo', 'truck_id'] },
-    delivery: { compression: 'none', lingerMs: 5, batchBytes: 262_144, bufferBytes: 33_554_432, timeoutMs: 120_000 },
     deadLetterTopic: `${prefix}-dead`
-  }
+  })
   const cluster = await Cluster.connect({ bootstrapServers: [bootstrap] })
   const producer = await startProducer({ config, cluster })
   const source = new TruckSource({

@@ -8,6 +8,7 @@ import { Readable } from 'node:stream'
 
 import { startBroker } from '../../src/broker/index.ts'
 import { Admin, Cluster } from '../../src/client/index.ts'
+import { producerConfig } from '../../src/config/index.ts'
 import { HttpSource, startProducer, streamSource } from '../../src/producer/index.ts'
 
 const broker = await startBroker()
@@ -20,15 +21,12 @@ await new Admin(cluster).createTopics([
 
 const producer = await startProducer({
   cluster,
-  config: {
-    sources: [],
-    recordBytesMax: 1_000_000,
+  config: producerConfig({
     route: { field: 'codigo', topics: { 'mt-c300': [{ from: 300, to: 399 }], 'mt-c400': [{ from: 400, to: 499 }] } },
     key: { strategy: 'hash', fields: ['codigo', 'truck_id'] },
-    rate: { recordsPerSecond: 13_000, burstMs: 1000 },
-    delivery: { compression: 'none', lingerMs: 5, batchBytes: 262_144, bufferBytes: 33_554_432, timeoutMs: 120_000 },
+    rate: { recordsPerSecond: 13_000 },
     deadLetterTopic: 'dead-letters'
-  }
+  })
 })
 
 // Any readable stream of lines. The second one is not JSON: it becomes a dead letter with its reason.

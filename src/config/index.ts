@@ -3,6 +3,7 @@
 export { HANDLER_TEMPLATE, PIPELINE_TEMPLATE } from './template.ts'
 export { loadPipelineFile, parsePipeline, type PipelineCheck, pipelineJsonSchema } from './load.ts'
 export { dispatcherConfig, type DispatcherInput } from './dispatcher-config.ts'
+export { producerConfig, type ProducerInput } from './producer-config.ts'
 export type { Place, Problem } from './problems.ts'
 export type { DispatcherConfig, TargetConfig } from './schema/dispatcher.ts'
 export type { RecordFilterConfig } from './schema/dispatcher-filter.ts'

@@ -3,15 +3,17 @@
  *
  * The value is the event's bytes as they came, so that it can be corrected and
  * sent again; headers say what is wrong with it and where it came from. An event
- * counts as dealt with only after Kafka has acknowledged its dead letter. A
+ * counts as dealt with only after Kafka has acknowledged its dead letter, or the
+ * letter is safe on this machine's disk. A
  * dead letter that is itself too large for its topic is written once more with
  * the first 16 KiB of its value; any other failure goes back to the source.
  */
 
-import type { Appender, AppendHeader, AppendRecord, DeliveryListener } from '../client/index.ts'
+import type { AppendHeader, AppendRecord } from '../client/index.ts'
 import { PipelineError } from '../core/index.ts'
 import type { DeadLetter } from './delivery.ts'
 import { spanEnd, spanStart } from './event-chunk.ts'
+import type { Outlet, OutletListener } from './outlet.ts'
 
 /** Names of the headers of a dead letter. */
 export const DEAD_LETTER_HEADER = {
@@ -34,29 +36,29 @@ const MESSAGE_TOO_LARGE = 10
 
 /** Writes dead letters. */
 export class DeadLetterWriter {
-  readonly #appender: Pick<Appender, 'append' | 'room'>
+  readonly #outlet: Pick<Outlet, 'append' | 'room'>
   readonly #topic: string
   readonly #valueBytesMax: number
-  /** Letters of records that Kafka refused: bounded by what the appender can hold. */
+  /** Letters of records that Kafka refused: bounded by what the outlet can hold. */
   #waiting: Letter[] = []
   #isPumping = false
 
   /** @param options - `valueBytesMax`: most bytes of an event that a dead letter keeps. */
-  constructor(options: { appender: Pick<Appender, 'append' | 'room'>; topic: string; valueBytesMax: number }) {
-    this.#appender = options.appender
+  constructor(options: { outlet: Pick<Outlet, 'append' | 'room'>; topic: string; valueBytesMax: number }) {
+    this.#outlet = options.outlet
     this.#topic = options.topic
     this.#valueBytesMax = options.valueBytesMax
   }
 
   /**
-   * Hands a dead letter to the appender.
+   * Hands a dead letter to the outlet.
    *
-   * @returns `false` if the appender has no room now; nothing has happened then.
-   * @throws PipelineError as `Appender.append` does.
+   * @returns `false` if the outlet has no room now; nothing has happened then.
+   * @throws PipelineError as `Outlet.append` does.
    */
   tryWrite(letter: DeadLetter): boolean {
     const entry = new Letter(letter, this, this.#valueBytesMax)
-    return this.#appender.append(this.#record(entry), entry)
+    return this.#outlet.append(this.#record(entry), entry)
   }
 
   /** Writes a dead letter as soon as there is room; failures reach the letter's delivery. */
@@ -72,7 +74,7 @@ export class DeadLetterWriter {
 
   async #pump(): Promise<void> {
     this.#isPumping = true
-    await Promise.resolve() // never append from within a call of the appender
+    await Promise.resolve() // never append from within a call of the outlet
     while (this.#waiting.length > 0) {
       const entries = this.#waiting
       this.#waiting = []
@@ -83,7 +85,7 @@ export class DeadLetterWriter {
 
   async #send(entry: Letter): Promise<void> {
     try {
-      while (!this.#appender.append(this.#record(entry), entry)) await this.#appender.room()
+      while (!this.#outlet.append(this.#record(entry), entry)) await this.#outlet.room()
     } catch (error) {
       entry.giveUp(error)
     }
@@ -95,7 +97,7 @@ export class DeadLetterWriter {
 }
 
 /** One dead letter under way. */
-class Letter implements DeliveryListener {
+class Letter implements OutletListener {
   readonly letter: DeadLetter
   readonly #writer: DeadLetterWriter
   readonly #valueBytesMax: number
@@ -108,6 +110,10 @@ class Letter implements DeliveryListener {
 
   delivered(): void {
     this.letter.delivery.deadLettered(this.letter.index)
+  }
+
+  spilled(): void {
+    this.letter.delivery.deadLetterSpilled(this.letter.index)
   }
 
   failed(error: PipelineError): void {

@@ -2,18 +2,19 @@
  * What becomes of one chunk: one listener, a count of open verdicts, one promise.
  *
  * Every event of the chunk ends in exactly one outcome: delivered to its topic,
- * dead-lettered, refused to its sender, or failed. The chunk is settled once
+ * dead-lettered, refused to its sender, spilled to disk, shed, or failed. The chunk is settled once
  * nothing more is handed over (`seal`) and no verdict is open. Only what goes
  * wrong costs work per event; a chunk without trouble costs one call per batch.
  */
 
 import { PipelineError } from '../core/index.ts'
-import type { AppendRecord, DeliveredBatch, DeliveryListener } from '../client/index.ts'
+import type { AppendRecord, DeliveredBatch } from '../client/index.ts'
 import { type EventChunk, spanEnd, spanStart } from './event-chunk.ts'
-import type { EventProblem } from './event-resolver.ts'
+import type { EventProblem } from './event-problem.ts'
+import type { OutletListener } from './outlet.ts'
 
 /** Outcomes of an event, as numbers so that a chunk's fit in a byte each. 0 = still open. */
-export const EVENT_OUTCOME = { delivered: 1, deadLettered: 2, refused: 3, failed: 4 } as const
+export const EVENT_OUTCOME = { delivered: 1, deadLettered: 2, refused: 3, failed: 4, spilled: 5, shed: 6 } as const
 
 /** An event that was refused to its sender. */
 export interface Refusal {
@@ -30,7 +31,11 @@ export interface Settlement {
   readonly deadLetteredCount: number
   /** Events refused to the sender; only when the source asked for that instead of dead letters. */
   readonly refusedCount: number
-  /** Events that are neither; each must be handed over again. They may be in Kafka nevertheless. */
+  /** Events that are safe on this machine's disk and go to Kafka from there. */
+  readonly spilledCount: number
+  /** Events dropped on purpose, because they came faster than the rate allows. */
+  readonly shedCount: number
+  /** Events that are none of these; each must be handed over again. They may be in Kafka nevertheless. */
   readonly failedCount: number
   /** Outcome of each event, see `EVENT_OUTCOME`. */
   readonly outcomes: Uint8Array
@@ -80,7 +85,7 @@ export function isRecordFault(error: PipelineError): boolean {
 }
 
 /** Follows one chunk from hand-over to settlement. */
-export class Delivery implements DeliveryListener {
+export class Delivery implements OutletListener {
   readonly chunk: EventChunk
   /** Name of the source, for dead letters. */
   readonly source: string
@@ -102,6 +107,8 @@ export class Delivery implements DeliveryListener {
   #deliveredCount = 0
   #deadLetteredCount = 0
   #refusedCount = 0
+  #spilledCount = 0
+  #shedCount = 0
   #failedCount = 0
   #error: PipelineError | undefined
   #isSealed = false
@@ -140,6 +147,18 @@ export class Delivery implements DeliveryListener {
     }
   }
 
+  /** An event is dropped on purpose; nothing was handed over for it. */
+  shed(index: number): void {
+    this.#outcomes[index] = EVENT_OUTCOME.shed
+    this.#shedCount += 1
+  }
+
+  spilled(recordCount: number, rows: readonly number[] = []): void {
+    for (const row of rows) this.#outcomes[row] = EVENT_OUTCOME.spilled
+    this.#spilledCount += recordCount
+    this.#close(recordCount)
+  }
+
   delivered(batch: DeliveredBatch): void {
     const latencyMs = this.#owner.nowMs() - this.#handedOverMs(this.#deliveredCount)
     this.#deliveredCount += batch.recordCount
@@ -167,6 +186,11 @@ export class Delivery implements DeliveryListener {
     this.#outcomes[index] = EVENT_OUTCOME.deadLettered
     this.#deadLetteredCount += 1
     this.#close(1)
+  }
+
+  /** A dead letter of this chunk is safe on disk. */
+  deadLetterSpilled(index: number): void {
+    this.spilled(1, [index])
   }
 
   /** A dead letter of this chunk could not be written. */
@@ -199,6 +223,8 @@ export class Delivery implements DeliveryListener {
       deliveredCount: this.#deliveredCount,
       deadLetteredCount: this.#deadLetteredCount,
       refusedCount: this.#refusedCount,
+      spilledCount: this.#spilledCount,
+      shedCount: this.#shedCount,
       failedCount: this.#failedCount,
       outcomes: this.#outcomes,
       refusals: this.#refusals,

@@ -8,6 +8,8 @@
 
 import { isAscii, isUtf8 } from 'node:buffer'
 
+import type { AppendHeader } from '../client/index.ts'
+
 /** Events of one source, in order. */
 export interface EventChunk {
   /** Holds all events. Must not change until the chunk is settled. */
@@ -22,6 +24,10 @@ export interface EventChunk {
   readonly truncated?: ReadonlyMap<number, number>
   /** Position in the source after this chunk, in bytes. */
   readonly position: number
+  /** Headers that an event brings along, by index; a source of records has them. */
+  readonly rowHeaders?: (index: number) => readonly AppendHeader[] | undefined
+  /** Key that an event brings along, by index; a source of records has them. */
+  readonly rowKeys?: (index: number) => Buffer | null
 }
 
 /** Where an event starts in its chunk. */

@@ -2,10 +2,12 @@
 
 export { DEAD_LETTER_HEADER } from './dead-letters.ts'
 export { EVENT_OUTCOME, type Refusal, type Settlement } from './delivery.ts'
+export type { ChunkContext } from './chunk-context.ts'
 export { ChunkBuilder, type EventChunk } from './event-chunk.ts'
-export type { EventErrorClass, EventProblem } from './event-resolver.ts'
+export type { EventErrorClass, EventProblem } from './event-problem.ts'
 export type { Intake, Submission, SubmitOptions } from './intake.ts'
 export { LineSplitter } from './line-splitter.ts'
+export type { OutletState } from './outlet.ts'
 export {
   type DrainReport,
   type Producer,

@@ -2,20 +2,24 @@
  * The way of a chunk: rate limit, then per event parse, route, key, append.
  *
  * Sources hand over chunks and wait for the hand-over: when Kafka is slow the
- * appender's buffer is full, `submit` waits, and so does the source. That wait is
+ * outlet's buffer is full, `submit` waits, and so does the source. That wait is
  * the only queue; nothing is held here.
  *
  * Invariants: the events of one source are appended in its order as long as it
  * awaits each `submit`; an event is never dropped without an outcome.
  */
 
-import type { Appender } from '../client/index.ts'
 import { type Clock, PipelineError, sleep, turn } from '../core/index.ts'
+import { type ChunkContext, NO_CONTEXT } from './chunk-context.ts'
+import { type ChunkEvents, type EventReader, eventReader } from './chunk-events.ts'
 import { DeadLetterWriter } from './dead-letters.ts'
 import { Delivery, type DeliveryOwner, type Settlement } from './delivery.ts'
-import { ChunkText, type EventChunk, spanEnd, spanStart } from './event-chunk.ts'
-import { type EventProblem, EventResolver } from './event-resolver.ts'
+import { type EventChunk, spanEnd, spanStart } from './event-chunk.ts'
+import { FieldSet } from './event-fields.ts'
+import type { EventProblem } from './event-problem.ts'
+import { EventResolver } from './event-resolver.ts'
 import type { ProducerConfig } from '../config/index.ts'
+import type { Outlet } from './outlet.ts'
 import type { ProducerMeter } from './producer-metrics.ts'
 import { RateLimiter } from './rate-limiter.ts'
 
@@ -25,10 +29,10 @@ const SLICE_MAX = 1024
 /** Slices from this size on let I/O run behind them. */
 const TURN_COUNT = 256
 
-/** Least wait when the appender is full, in milliseconds. */
+/** Least wait when the outlet is full, in milliseconds. */
 const FULL_PAUSE_MS = 1
 
-/** Chunks that may be open: bounds memory when chunks are tiny, which the appender's limit on bytes would not. */
+/** Chunks that may be open: bounds memory when chunks are tiny, which the outlet's limit on bytes would not. */
 const OPEN_CHUNKS_MAX = 4096
 
 /** How a source wants its events treated. */
@@ -39,6 +43,8 @@ export interface SubmitOptions {
   readonly onProblem?: 'deadLetter' | 'refuse'
   /** Most refusals that are kept with their reason. Default 100. */
   readonly refusalsMax?: number
+  /** What the source knows about all events of the chunk. Default: nothing. */
+  readonly context?: ChunkContext
 }
 
 /** A chunk that was handed over. */
@@ -61,7 +67,7 @@ export interface Intake {
 /** What an intake is made of. */
 export interface EventIntakeOptions {
   readonly config: ProducerConfig
-  readonly appender: Appender
+  readonly outlet: Outlet
   readonly clock: Clock
   readonly meter: ProducerMeter
 }
@@ -69,8 +75,9 @@ export interface EventIntakeOptions {
 /** Publishes chunks. */
 export class EventIntake implements Intake {
   readonly recordBytesMax: number
-  readonly #appender: Appender
+  readonly #outlet: Outlet
   readonly #clock: Clock
+  readonly #reader: EventReader
   readonly #resolver: EventResolver
   readonly #limiter: RateLimiter
   readonly #deadLetters: DeadLetterWriter
@@ -82,15 +89,17 @@ export class EventIntake implements Intake {
   #waiting: (() => void)[] = []
 
   constructor(options: EventIntakeOptions) {
-    const { config, appender, clock, meter } = options
+    const { config, outlet, clock, meter } = options
     this.recordBytesMax = config.recordBytesMax
-    this.#appender = appender
+    this.#outlet = outlet
     this.#clock = clock
     this.#meter = meter
-    this.#resolver = new EventResolver(config)
+    const fields = new FieldSet()
+    this.#resolver = new EventResolver({ route: config.route, key: config.key, fields })
+    this.#reader = eventReader({ fields, recordBytesMax: config.recordBytesMax })
     this.#limiter = new RateLimiter(config.rate, clock)
     this.#deadLetters = new DeadLetterWriter({
-      appender,
+      outlet,
       topic: config.deadLetterTopic,
       valueBytesMax: config.recordBytesMax
     })
@@ -125,7 +134,7 @@ export class EventIntake implements Intake {
       owner: this.#owner,
       refusalsMax: options.refusalsMax ?? 100
     })
-    const text = new ChunkText(chunk)
+    const events = this.#reader.open(chunk, options.context ?? NO_CONTEXT)
     const isRefusing = options.onProblem === 'refuse'
     let error: PipelineError | undefined
     try {
@@ -134,7 +143,7 @@ export class EventIntake implements Intake {
         const to = Math.min(chunk.count, from + this.#limiter.sliceCount(SLICE_MAX))
         await this.#throttle(chunk, from, to)
         delivery.handingOver()
-        while (!this.#handOver({ delivery, text, isRefusing, to })) await this.#room()
+        while (!this.#handOver({ delivery, events, isRefusing, to })) await this.#room()
         if (to - from >= TURN_COUNT) await turn()
       }
     } catch (cause) {
@@ -172,22 +181,20 @@ export class EventIntake implements Intake {
       throw new PipelineError('ERR_PRODUCER_DRAIN_TIMEOUT', 'stopped before the rate limit let the event pass')
   }
 
-  /** Waits until the appender may have room. The pause lets I/O run even if it says that it has and has not enough. */
+  /** Waits until the outlet may have room. The pause lets I/O run even if it says that it has and has not enough. */
   async #room(): Promise<void> {
-    await this.#appender.room()
+    await this.#outlet.room()
     await sleep(this.#clock, FULL_PAUSE_MS)
   }
 
-  /** Hands over events up to `to`; `false` if the appender has no room for the next one. */
-  #handOver(slice: { delivery: Delivery; text: ChunkText; isRefusing: boolean; to: number }): boolean {
-    const { delivery, text, isRefusing, to } = slice
+  /** Hands over events up to `to`; `false` if the outlet has no room for the next one. */
+  #handOver(slice: { delivery: Delivery; events: ChunkEvents; isRefusing: boolean; to: number }): boolean {
+    const { delivery, events, isRefusing, to } = slice
     const { chunk } = delivery
     for (let index = delivery.handedOverCount; index < to; index += 1) {
-      const problem = this.#resolver.resolve(chunk, text, index)
+      const problem = events.read(index) ?? this.#resolver.resolve(events)
       if (problem === undefined) {
-        const value = chunk.bytes.subarray(spanStart(chunk, index), spanEnd(chunk, index))
-        const record = { topic: this.#resolver.topic, key: this.#resolver.key, value }
-        if (!this.#appender.append(record, delivery)) return false
+        if (!this.#outlet.appendRow(this.#resolver, chunk, index, delivery)) return false
         delivery.opened()
       } else if (isRefusing) {
         delivery.refuse(index, problem)

@@ -11,7 +11,7 @@
  * generations, of which the older is dropped whole when the younger is full.
  */
 
-import { type FieldPath, fieldPath, type ParsedEvent, readField } from './field-reader.ts'
+import type { EventFields, FieldSet } from './event-fields.ts'
 import { fnv1a64Hex } from './fnv1a64.ts'
 import type { KeyConfig } from './options.ts'
 
@@ -25,7 +25,7 @@ const CACHED_TEXT_MAX = 128
 export class KeyResolver {
   /** Names of the fields a key needs. */
   readonly fields: readonly string[]
-  readonly #paths: readonly FieldPath[]
+  readonly #indexes: readonly number[]
   readonly #separator: string
   readonly #isHash: boolean
   #young = new Map<string, Buffer>()
@@ -33,9 +33,9 @@ export class KeyResolver {
   /** The key of the last event that had one; `null` with the strategy `none`. Not to be changed: records share it. */
   key: Buffer | null = null
 
-  constructor(config: KeyConfig) {
+  constructor(config: KeyConfig, fields: FieldSet) {
     this.fields = config.strategy === 'field' ? [config.field] : config.strategy === 'none' ? [] : config.fields
-    this.#paths = this.fields.map(fieldPath)
+    this.#indexes = this.fields.map(name => fields.add(name))
     this.#separator = config.strategy === 'fields' ? config.separator : HASH_SEPARATOR
     this.#isHash = config.strategy === 'hash'
   }
@@ -45,12 +45,12 @@ export class KeyResolver {
    *
    * @returns The name of the first field that the event lacks, or `undefined` if it has a key.
    */
-  resolve(event: ParsedEvent, text: string): string | undefined {
-    if (this.#paths.length === 0) return undefined
+  resolve(event: EventFields): string | undefined {
+    const indexes = this.#indexes
+    if (indexes.length === 0) return undefined
     let joined = ''
-    for (let index = 0; index < this.#paths.length; index += 1) {
-      const path = this.#paths[index]
-      const part = path === undefined ? undefined : readField(event, path, text)
+    for (let index = 0; index < indexes.length; index += 1) {
+      const part = event.text(indexes[index] ?? 0)
       if (part === undefined) return this.fields[index]
       joined = index === 0 ? part : joined + this.#separator + part
     }

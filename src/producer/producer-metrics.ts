@@ -15,6 +15,10 @@ export interface ProducerTotals {
   readonly deadLetteredCount: number
   /** Events refused to their sender. */
   readonly refusedCount: number
+  /** Events that are safe on this machine's disk; Kafka's acknowledgement of them is not counted again. */
+  readonly spilledCount: number
+  /** Events dropped on purpose, because they came faster than the rate allows. */
+  readonly shedCount: number
   /** Events whose source was told that they failed. */
   readonly failedCount: number
   /** Mean time from hand-over to acknowledgement, in milliseconds; 0 before the first. */
@@ -67,13 +71,15 @@ export class ProducerMeter {
   #deliveredCount = 0
   #deadLetteredCount = 0
   #refusedCount = 0
+  #spilledCount = 0
+  #shedCount = 0
   #failedCount = 0
   #latencySumMs = 0
   #latencyMaxMs = 0
 
   constructor(meter: Meter) {
     this.#events = meter.createCounter('comporta.producer.events', {
-      description: 'Events by outcome: delivered, deadLettered, refused, failed.'
+      description: 'Events by outcome: delivered, deadLettered, refused, spilled, shed, failed.'
     })
     this.#bytes = meter.createCounter('comporta.producer.bytes', {
       unit: 'By',
@@ -105,9 +111,13 @@ export class ProducerMeter {
   settled(settlement: Settlement): void {
     this.#deadLetteredCount += settlement.deadLetteredCount
     this.#refusedCount += settlement.refusedCount
+    this.#spilledCount += settlement.spilledCount
+    this.#shedCount += settlement.shedCount
     this.#failedCount += settlement.failedCount
     if (settlement.deadLetteredCount > 0) this.#events.add(settlement.deadLetteredCount, { outcome: 'deadLettered' })
     if (settlement.refusedCount > 0) this.#events.add(settlement.refusedCount, { outcome: 'refused' })
+    if (settlement.spilledCount > 0) this.#events.add(settlement.spilledCount, { outcome: 'spilled' })
+    if (settlement.shedCount > 0) this.#events.add(settlement.shedCount, { outcome: 'shed' })
     if (settlement.failedCount > 0) this.#events.add(settlement.failedCount, { outcome: 'failed' })
   }
 
@@ -119,6 +129,8 @@ export class ProducerMeter {
       deliveredCount: this.#deliveredCount,
       deadLetteredCount: this.#deadLetteredCount,
       refusedCount: this.#refusedCount,
+      spilledCount: this.#spilledCount,
+      shedCount: this.#shedCount,
       failedCount: this.#failedCount,
       ackLatencyMeanMs: this.#deliveredCount === 0 ? 0 : this.#latencySumMs / this.#deliveredCount,
       ackLatencyMaxMs: this.#latencyMaxMs

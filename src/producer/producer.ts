@@ -1,9 +1,9 @@
 /**
- * A producer: sources on one side, one idempotent appender on the other.
+ * A producer: sources on one side, an outlet on the other, which is one idempotent appender or stands before it.
  *
  * Stopping goes from the source on: `drain` stops the sources, waits until all
  * they have handed over is acknowledged, and says what was not; `close` gives up
- * the rest. The producer owns its appender, not the cluster.
+ * the rest. The producer owns its outlet, not the cluster.
  */
 
 import { Appender, type Cluster } from '../client/index.ts'
@@ -21,6 +21,7 @@ import {
 import { type Logger, type Meter, noopMeter, silentLogger } from '../telemetry/index.ts'
 import type { EventChunk } from './event-chunk.ts'
 import { EventIntake, type Intake, type Submission, type SubmitOptions } from './intake.ts'
+import { AppenderOutlet, type Outlet, type OutletState } from './outlet.ts'
 import { observe, ProducerMeter, type ProducerTotals } from './producer-metrics.ts'
 import type { Source, SourceProgress, SourceReport } from './sources/source.ts'
 
@@ -46,6 +47,8 @@ export type ProducerState = 'running' | 'draining' | 'closed'
 export interface ProducerStatus {
   readonly state: ProducerState
   readonly totals: ProducerTotals
+  /** Whether records go to Kafka now, or where else. */
+  readonly outlet: OutletState
   /** Chunks that are not settled. */
   readonly openChunkCount: number
   /** Bytes handed to Kafka and not yet acknowledged. */
@@ -110,7 +113,7 @@ class RunningProducer implements Producer {
   readonly #cluster: Cluster
   readonly #clock: Clock
   readonly #logger: Logger
-  readonly #appender: Appender
+  readonly #outlet: Outlet
   readonly #meter: ProducerMeter
   readonly #intake: EventIntake
   readonly #topics: readonly string[]
@@ -129,7 +132,7 @@ class RunningProducer implements Producer {
     this.#clock = options.clock ?? systemClock
     this.#logger = options.logger ?? silentLogger
     this.#meter = new ProducerMeter(options.meter ?? noopMeter)
-    this.#appender = new Appender({
+    const appender = new Appender({
       cluster,
       acks: 'all',
       isIdempotent: true,
@@ -142,9 +145,10 @@ class RunningProducer implements Producer {
       random: options.random ?? systemRandom,
       logger: this.#logger
     })
-    this.#intake = new EventIntake({ config, appender: this.#appender, clock: this.#clock, meter: this.#meter })
+    this.#outlet = new AppenderOutlet(appender)
+    this.#intake = new EventIntake({ config, outlet: this.#outlet, clock: this.#clock, meter: this.#meter })
     this.#stopObserving = observe(options.meter ?? noopMeter, {
-      bufferedBytes: () => this.#appender.bufferedBytes,
+      bufferedBytes: () => this.#outlet.bufferedBytes,
       throttledMs: () => this.#intake.throttledMs
     })
     this.recordBytesMax = this.#intake.recordBytesMax
@@ -192,8 +196,9 @@ class RunningProducer implements Producer {
     return {
       state: this.#state,
       totals: this.#meter.totals(),
+      outlet: this.#outlet.state,
       openChunkCount: this.#intake.openCount,
-      bufferedBytes: this.#appender.bufferedBytes,
+      bufferedBytes: this.#outlet.bufferedBytes,
       throttledMs: this.#intake.throttledMs,
       sources: [...this.#sources.keys()].map(source => ({ name: source.name, ...source.progress() }))
     }
@@ -228,7 +233,7 @@ class RunningProducer implements Producer {
   async #finishAll(): Promise<boolean> {
     await this.finished()
     try {
-      await this.#appender.flush()
+      await this.#outlet.flush()
     } catch (error) {
       this.#logger.warn({ error: messageOf(error) }, 'flush failed') // the open chunks learn why
     }
@@ -246,7 +251,7 @@ class RunningProducer implements Producer {
   async #end(deadlineMs: number): Promise<void> {
     this.#intake.stop()
     await Promise.all([...this.#sources.keys()].map(source => source.close()))
-    await this.#appender.close(deadlineMs)
+    await this.#outlet.close(deadlineMs)
     await this.#intake.idle()
     this.#stopObserving()
     this.#state = 'closed'

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { ChunkText, type EventChunk } from '../../src/producer/event-chunk.ts'
-import { type EventProblem, EventResolver, type EventResolverOptions } from '../../src/producer/event-resolver.ts'
+import { eventReader } from '../../src/producer/chunk-events.ts'
+import type { EventChunk } from '../../src/producer/event-chunk.ts'
+import { FieldSet } from '../../src/producer/event-fields.ts'
+import type { EventProblem } from '../../src/producer/event-problem.ts'
+import { EventResolver, type EventResolverOptions } from '../../src/producer/event-resolver.ts'
 import { LineSplitter } from '../../src/producer/line-splitter.ts'
 
 type Outcome = { topic: string; key: string | null } | EventProblem
@@ -14,17 +17,20 @@ function chunkOf(lines: readonly (string | Buffer)[]): EventChunk {
   return chunk
 }
 
-function resolve(options: Partial<EventResolverOptions>, ...lines: (string | Buffer)[]): Outcome[] {
+type Options = Partial<EventResolverOptions> & { readonly recordBytesMax?: number }
+
+function resolve(options: Options, ...lines: (string | Buffer)[]): Outcome[] {
+  const fields = new FieldSet()
   const resolver = new EventResolver({
     route: { topic: 'events' },
     key: { strategy: 'none' },
-    recordBytesMax: 1_000_000,
+    fields,
     ...options
   })
-  const chunk = chunkOf(lines)
-  const text = new ChunkText(chunk)
+  const reader = eventReader({ fields, recordBytesMax: options.recordBytesMax ?? 1_000_000 })
+  const events = reader.open(chunkOf(lines), {})
   return lines.map((_, index) => {
-    const problem = resolver.resolve(chunk, text, index)
+    const problem = events.read(index) ?? resolver.resolve(events)
     return problem ?? { topic: resolver.topic, key: resolver.key === null ? null : resolver.key.toString() }
   })
 }

@@ -1,8 +1,10 @@
 /** An intake whose verdicts are given by the test: for what a source does before, during and after the wait. */
 
 import { PipelineError } from '../../src/core/index.ts'
+import { eventReader } from '../../src/producer/chunk-events.ts'
 import { Delivery, type DeliveryOwner } from '../../src/producer/delivery.ts'
-import { ChunkText, type EventChunk, spanEnd, spanStart } from '../../src/producer/event-chunk.ts'
+import { type EventChunk, spanEnd, spanStart } from '../../src/producer/event-chunk.ts'
+import { FieldSet } from '../../src/producer/event-fields.ts'
 import { EventResolver } from '../../src/producer/event-resolver.ts'
 import type { Intake, Submission, SubmitOptions } from '../../src/producer/index.ts'
 
@@ -32,15 +34,12 @@ export class HeldIntake implements Intake {
   async submit(chunk: EventChunk, options: SubmitOptions): Promise<Submission> {
     const owner: DeliveryOwner = { sendDeadLetter: () => undefined, acknowledged: () => undefined, nowMs: () => 0 }
     const delivery = new Delivery({ chunk, source: options.source, owner, refusalsMax: options.refusalsMax ?? 100 })
-    const resolver = new EventResolver({
-      route: { topic: 'events' },
-      key: { strategy: 'none' },
-      recordBytesMax: this.recordBytesMax
-    })
-    const text = new ChunkText(chunk)
+    const fields = new FieldSet()
+    const resolver = new EventResolver({ route: { topic: 'events' }, key: { strategy: 'none' }, fields })
+    const opened = eventReader({ fields, recordBytesMax: this.recordBytesMax }).open(chunk, options.context ?? {})
     const events: string[] = []
     for (let index = 0; index < chunk.count; index += 1) {
-      const problem = resolver.resolve(chunk, text, index)
+      const problem = opened.read(index) ?? resolver.resolve(opened)
       if (problem !== undefined) delivery.refuse(index, problem)
       else {
         delivery.opened()

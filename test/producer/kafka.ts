@@ -3,7 +3,7 @@
 import type { TestContext } from 'node:test'
 
 import { Cluster, type FetchedChunk, Fetcher } from '../../src/client/index.ts'
-import type { ProducerConfig } from '../../src/config/index.ts'
+import { type ProducerConfig, producerConfig as complete, type ProducerInput } from '../../src/config/index.ts'
 import { type Producer, startProducer } from '../../src/producer/index.ts'
 import { createTopicsApi, listOffsetsApi, RecordCursor } from '../../src/protocol/index.ts'
 import { clusterForTest, type TestClusterOptions, uniqueName } from '../support/cluster.ts'
@@ -23,8 +23,8 @@ export interface Stage {
   readonly bootstrapServers: string
   readonly topics: { readonly hot: string; readonly cold: string; readonly dead: string }
   /** A configuration that routes `codigo` 400 to 499 to `hot`, all others to `cold`, keyed by `truck_id`. */
-  readonly config: (overrides?: Partial<ProducerConfig>) => ProducerConfig
-  readonly produce: (overrides?: Partial<ProducerConfig>) => Promise<Producer>
+  readonly config: (overrides?: Partial<ProducerInput>) => ProducerConfig
+  readonly produce: (overrides?: Partial<ProducerInput>) => Promise<Producer>
   /** All records of a topic, in order within each partition. */
   readonly read: (topic: string) => Promise<ReadRecord[]>
 }
@@ -51,7 +51,7 @@ export async function stage(t: TestContext, options: StageOptions = {}): Promise
   await createTopic(cluster, { name: topics.hot, numPartitions: HOT_PARTITIONS, config: options.topicConfig ?? {} })
   await createTopic(cluster, { name: topics.cold, numPartitions: 2, config: options.topicConfig ?? {} })
   await createTopic(cluster, { name: topics.dead, numPartitions: 1, config: options.deadConfig ?? {} })
-  const config = (overrides: Partial<ProducerConfig> = {}): ProducerConfig => producerConfig(topics, overrides)
+  const config = (overrides: Partial<ProducerInput> = {}): ProducerConfig => producerConfig(topics, overrides)
   return {
     cluster,
     bootstrapServers,
@@ -67,16 +67,14 @@ export async function stage(t: TestContext, options: StageOptions = {}): Promise
 }
 
 /** The configuration of a stage with these topics. */
-export function producerConfig(topics: Stage['topics'], overrides: Partial<ProducerConfig> = {}): ProducerConfig {
-  return {
-    sources: [],
-    recordBytesMax: 1_000_000,
+export function producerConfig(topics: Stage['topics'], overrides: Partial<ProducerInput> = {}): ProducerConfig {
+  return complete({
     route: { field: 'codigo', topics: { [topics.hot]: [{ from: 400, to: 499 }] }, otherwise: topics.cold },
     key: { strategy: 'field', field: 'truck_id' },
-    delivery: { compression: 'none', lingerMs: 1, batchBytes: 65_536, bufferBytes: 8_388_608, timeoutMs: 30_000 },
+    delivery: { lingerMs: 1, batchBytes: 65_536, bufferBytes: 8_388_608, timeoutMs: 30_000 },
     deadLetterTopic: topics.dead,
     ...overrides
-  }
+  })
 }
 
 interface TestTopic {

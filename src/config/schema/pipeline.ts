@@ -8,6 +8,7 @@ import { checkDispatcher } from './dispatcher-rules.ts'
 import { kafkaSchema, topicSchema } from './kafka.ts'
 import { lambdaSchema } from './lambda.ts'
 import { producerSchema } from './producer.ts'
+import { checkProducer } from './producer-rules.ts'
 
 /** What the distributor keeps back of an invocation, and the shortest request that it begins. */
 const distributorTimeoutMinMs = 270
@@ -47,32 +48,9 @@ export function soundSections(value: unknown): Sections {
 
 /** Reports what each setting allows on its own, but not together with the others. */
 export function checkRules(sections: Sections, report: Report): void {
-  checkProducer(sections, report)
+  if (sections.producer !== undefined) checkProducer(sections.producer, report)
   if (sections.dispatcher !== undefined) checkDispatcher(sections.dispatcher, sections.lambda, report)
   checkLambda(sections, report)
-}
-
-function checkProducer(pipeline: Sections, report: Report): void {
-  const { producer } = pipeline
-  if (producer === undefined) return
-  const stdinCount = producer.sources.filter(source => source.type === 'stdin').length
-  if (stdinCount > 1) report(['producer', 'sources'], 'standard input can be a source only once')
-  if ('topics' in producer.route) {
-    const owners = new Map<string, string>()
-    for (const [topic, values] of Object.entries(producer.route.topics)) {
-      for (const value of values) {
-        if (typeof value === 'object') {
-          if (value.from > value.to)
-            report(['producer', 'route', 'topics', topic], `the range ${value.from} to ${value.to} is empty`)
-          continue
-        }
-        const owner = owners.get(String(value))
-        if (owner !== undefined)
-          report(['producer', 'route', 'topics', topic], `the value ${value} already goes to ${owner}`)
-        owners.set(String(value), topic)
-      }
-    }
-  }
 }
 
 function checkLambda(pipeline: Sections, report: Report): void {

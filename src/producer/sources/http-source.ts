@@ -238,8 +238,8 @@ function trimmed(body: Buffer): [number, number] {
 }
 
 function answer(response: ServerResponse, settlement: Settlement): void {
-  const { deliveredCount, deadLetteredCount, refusedCount, refusals, error } = settlement
-  const accepted = deliveredCount + deadLetteredCount
+  const { deliveredCount, deadLetteredCount, spilledCount, refusedCount, refusals, error } = settlement
+  const accepted = deliveredCount + deadLetteredCount + spilledCount
   const rejected = refusals.map(({ line, problem }) => ({ line, reason: problem.reason }))
   const rejection = { rejectedCount: refusedCount, rejected }
   if (error !== undefined) {
