@@ -16,6 +16,7 @@ import type { AdminResult, NewTopic } from './admin-types.ts'
 import type { Cluster } from './cluster.ts'
 import type { TopicPartition } from './group-types.ts'
 import { KAFKA } from './kafka-error.ts'
+import { partitionKeyOf } from './topic-partition.ts'
 
 /** One item's result in the client's own shape. */
 export function resultOf(name: string, errorCode: number, errorMessage: string | null): AdminResult {
@@ -103,19 +104,15 @@ export async function deleteRecords(cluster: Cluster, requests: readonly RecordD
     const isLast = cluster.clock.monotonicMs() >= deadlineMs
     const leaders = await byLeader(cluster, open)
     const rounds = [...leaders].map(([nodeId, items]) => deleteRecordsOf(cluster, { nodeId, items, isLast }))
-    for (const result of (await Promise.all(rounds)).flat()) results.set(placeOf(result), result)
+    for (const result of (await Promise.all(rounds)).flat()) results.set(partitionKeyOf(result), result)
     open = open.filter(request => {
-      const code = results.get(placeOf(request))?.errorCode
+      const code = results.get(partitionKeyOf(request))?.errorCode
       return code === undefined || (code !== KAFKA.NONE && isKafkaErrorRetriable(code))
     })
-    if (open.length === 0 || isLast) return requests.flatMap(request => results.get(placeOf(request)) ?? [])
+    if (open.length === 0 || isLast) return requests.flatMap(request => results.get(partitionKeyOf(request)) ?? [])
     await cluster.refreshMetadata().catch(() => undefined)
     await sleep(cluster.clock, backoffMs({ initialMs: 50, maxMs: 1_000 }, failures, cluster.random))
   }
-}
-
-function placeOf({ topic, partition }: TopicPartition): string {
-  return `${topic}/${partition}`
 }
 
 /** Asks one leader, once. Nothing if it cannot be reached, unless this is the last time. */

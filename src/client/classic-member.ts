@@ -45,6 +45,7 @@ import {
   readCounts,
   tellFailed
 } from './membership.ts'
+import { partitionKeyOf } from './topic-partition.ts'
 
 const backoff = { initialMs: 100, maxMs: 1_000 }
 /** How long a member that is to join again waits for partitions that it is just taking over. */
@@ -97,7 +98,7 @@ export class ClassicMember implements Membership {
   #retirement: PromiseWithResolvers<void> | undefined
 
   constructor(options: MembershipOptions) {
-    const { member, clock, random, logger, sessionTimeoutMs, rebalanceTimeoutMs, heartbeatIntervalMs } = options
+    const { member, clock, sessionTimeoutMs, rebalanceTimeoutMs, heartbeatIntervalMs } = options
     const { cluster, groupId, groupInstanceId, assignors = ASSIGNORS_DEFAULT } = member
     this.#options = options
     this.#requests = new ClassicRequests({
@@ -115,12 +116,8 @@ export class ClassicMember implements Membership {
       beat: () => this.#beat()
     })
     this.work = new GroupWork({
-      member,
+      ...options,
       requests: this.#requests,
-      clock,
-      random,
-      logger,
-      rebalanceTimeoutMs,
       identity: () => this.#identity,
       reader: () => undefined,
       refused: (code, what, identity) => this.#refused(code, what, identity)
@@ -330,9 +327,9 @@ export class ClassicMember implements Membership {
     // Whoever closes gives everything back itself.
     if (this.#stopping.signal.aborted) return
     const { work } = this
-    const target = new Set(assigned.map(keyOf))
+    const target = new Set(assigned.map(partitionKeyOf))
     const added = assigned.filter(partition => !work.isHeld(partition))
-    const gone = work.held().filter(partition => !target.has(keyOf(partition)))
+    const gone = work.held().filter(partition => !target.has(partitionKeyOf(partition)))
     this.#options.logger.info(
       {
         generation: this.#identity.generation,
@@ -470,8 +467,4 @@ export class ClassicMember implements Membership {
     const waitMs = Math.min(WITHHELD_MAX_MS, member.rebalanceTimeoutMs ?? WITHHELD_MAX_MS)
     if (clock.monotonicMs() - this.#withheldSinceMs >= waitMs) this.#requestRejoin('partitions have no owner')
   }
-}
-
-function keyOf({ topic, partition }: TopicPartition): string {
-  return `${topic}/${partition}`
 }

@@ -36,6 +36,7 @@ import {
   readCounts,
   tellFailed
 } from './membership.ts'
+import { partitionKeyOf } from './topic-partition.ts'
 
 const heartbeatRetryMs = 200
 const lookUpBackoff = { initialMs: 50, maxMs: 1_000 }
@@ -89,7 +90,7 @@ export class ConsumerMember implements Membership {
   #retirement: PromiseWithResolvers<void> | undefined
 
   constructor(options: ConsumerMembershipOptions) {
-    const { member, clock, random, logger, rebalanceTimeoutMs, heartbeatIntervalMs } = options
+    const { member, clock, rebalanceTimeoutMs, heartbeatIntervalMs } = options
     const { cluster, groupId, groupInstanceId, topics, rackId = null, serverAssignor = null } = member
     this.#options = options
     this.#requests = new ConsumerRequests({ cluster, groupId, groupInstanceId, rebalanceTimeoutMs })
@@ -108,12 +109,8 @@ export class ConsumerMember implements Membership {
       beat: () => this.#beat()
     })
     this.work = new GroupWork({
-      member,
+      ...options,
       requests: this.#requests,
-      clock,
-      random,
-      logger,
-      rebalanceTimeoutMs,
       identity: () => this.#identity,
       reader: () => this.#identity,
       refused: (code, what, identity) => this.#refused(code, what, identity)
@@ -258,7 +255,7 @@ export class ConsumerMember implements Membership {
   }
 
   #owned(): TopicIdPartition[] {
-    return this.work.held().flatMap(partition => this.#ids.get(keyOf(partition)) ?? [])
+    return this.work.held().flatMap(partition => this.#ids.get(partitionKeyOf(partition)) ?? [])
   }
 
   /** Starts to take over what is new. What is being taken over and not assigned any more is given up first. */
@@ -281,9 +278,9 @@ export class ConsumerMember implements Membership {
       }
       const partition = { topic, partition: id.partition }
       // Held under the id of an earlier topic of the same name, or just being given back: its turn comes after that.
-      if (this.#taking.has(keyOf(partition)) || this.work.isHeld(partition)) continue
-      this.#ids.set(keyOf(partition), id)
-      this.#taking.add(keyOf(partition))
+      if (this.#taking.has(partitionKeyOf(partition)) || this.work.isHeld(partition)) continue
+      this.#ids.set(partitionKeyOf(partition), id)
+      this.#taking.add(partitionKeyOf(partition))
       wanted.push(partition)
     }
     if (wanted.length > 0) void this.#take(wanted, this.#taking)
@@ -297,7 +294,7 @@ export class ConsumerMember implements Membership {
     } catch (cause) {
       if (!signal.aborted) await this.#fail(asPipelineError(cause, 'taking partitions over'))
     }
-    for (const partition of partitions) taking.delete(keyOf(partition))
+    for (const partition of partitions) taking.delete(partitionKeyOf(partition))
     this.#reconcile()
   }
 
@@ -334,7 +331,7 @@ export class ConsumerMember implements Membership {
     const gone = this.#core.plan(this.#owned()).gone
     if (!membership.aborted && !this.#stopping.signal.aborted) {
       const names = this.work.held().filter(partition => {
-        const id = this.#ids.get(keyOf(partition))
+        const id = this.#ids.get(partitionKeyOf(partition))
         return id !== undefined && gone.includes(id)
       })
       await this.work.giveBack(names)
@@ -473,8 +470,4 @@ export class ConsumerMember implements Membership {
 interface HeartbeatReply {
   readonly errorMessage: string | null
   readonly heartbeatIntervalMs: number
-}
-
-function keyOf({ topic, partition }: TopicPartition): string {
-  return `${topic}/${partition}`
 }

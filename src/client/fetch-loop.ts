@@ -16,9 +16,10 @@ import { type Lease, leaseOf } from './answer-memory.ts'
 import type { Connection } from './connection.ts'
 import { FetchSession, type SessionPartition, type SessionRequest } from './fetch-session.ts'
 import { cutRecords } from './fetched-records.ts'
-import { type FetchPartition, partitionKey } from './fetch-partition.ts'
+import type { FetchPartition } from './fetch-partition.ts'
 import type { FetchedChunk, FetcherOptions } from './fetcher-types.ts'
 import { asPipelineError, KAFKA, throwKafkaError } from './kafka-error.ts'
+import { partitionKey } from './topic-partition.ts'
 
 /** First version that names topics by id (KIP-516). */
 const topicIdVersion = 13

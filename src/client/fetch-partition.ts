@@ -29,8 +29,3 @@ export interface FetchPartition {
   /** Fetched, but not handed out: the partition was paused while the answer was on its way. One answer at most. */
   held: FetchedChunk[]
 }
-
-/** The key of a partition in maps. */
-export function partitionKey(topic: string, partition: number): string {
-  return `${topic}/${partition}`
-}

@@ -16,9 +16,10 @@
 import { backoffMs, type Clock, messageOf, PipelineError, type Random, sleep } from '../core/index.ts'
 import { ZERO_UUID } from '../protocol/index.ts'
 import { FetchLoop, type FetchLoopHost } from './fetch-loop.ts'
-import { type FetchPartition, partitionKey } from './fetch-partition.ts'
+import type { FetchPartition } from './fetch-partition.ts'
 import type { FetchedChunk, FetcherOptions } from './fetcher-types.ts'
 import { isStaleMetadata, KAFKA, kafkaError } from './kafka-error.ts'
+import { partitionKey } from './topic-partition.ts'
 
 /** Codes after which a partition rests until the owner decides. */
 const stoppingCodes: ReadonlySet<number> = new Set([KAFKA.OFFSET_OUT_OF_RANGE, KAFKA.TOPIC_AUTHORIZATION_FAILED])

@@ -10,6 +10,7 @@ import type { Cluster } from './cluster.ts'
 import { groupPartitions } from './group-protocol.ts'
 import type { OffsetToCommit, TopicPartition } from './group-types.ts'
 import { isCoordinatorMoved, KAFKA } from './kafka-error.ts'
+import { partitionKey, partitionKeyOf } from './topic-partition.ts'
 
 /** Who a member is at the moment. */
 export interface MemberIdentity {
@@ -65,7 +66,7 @@ export class GroupRequests<O extends GroupRequestsOptions = GroupRequestsOptions
     identity: MemberIdentity,
     offsets: readonly OffsetToCommit[]
   ): Promise<Map<OffsetToCommit, number>> {
-    const byKey = new Map(offsets.map(offset => [`${offset.topic}/${offset.partition}`, offset]))
+    const byKey = new Map(offsets.map(offset => [partitionKeyOf(offset), offset]))
     const answer = await this.send(
       offsetCommitApi,
       {
@@ -73,17 +74,14 @@ export class GroupRequests<O extends GroupRequestsOptions = GroupRequestsOptions
         generationIdOrMemberEpoch: identity.generation,
         memberId: identity.memberId,
         ...this.instance(),
-        topics: groupPartitions([...byKey.values()]).map(({ topic, partitions }) => ({
-          name: topic,
-          partitions: partitions.map(partition => commitPartition(byKey.get(`${topic}/${partition}`), partition))
-        }))
+        topics: commitTopics(byKey)
       },
       { versionMax: offsetVersionMax }
     )
     const codes = new Map<OffsetToCommit, number>()
     for (const topic of answer.topics) {
       for (const { partitionIndex, errorCode } of topic.partitions) {
-        const offset = byKey.get(`${topic.name}/${partitionIndex}`)
+        const offset = byKey.get(partitionKey(topic.name, partitionIndex))
         if (offset !== undefined) codes.set(offset, errorCode)
         this.observe(errorCode)
       }
@@ -173,14 +171,29 @@ export function isOffsetsRetriable(code: number): boolean {
   return code === KAFKA.STALE_MEMBER_EPOCH || code === KAFKA.UNSTABLE_OFFSET_COMMIT
 }
 
-function commitPartition(
-  offset: OffsetToCommit | undefined,
-  partitionIndex: number
-): { partitionIndex: number; committedOffset: bigint; committedLeaderEpoch: number; committedMetadata: string } {
-  return {
-    partitionIndex,
-    committedOffset: offset?.offset ?? -1n,
-    committedLeaderEpoch: offset?.leaderEpoch ?? -1,
-    committedMetadata: offset?.metadata ?? ''
-  }
+/** One topic of a request that commits offsets. */
+interface CommitTopic {
+  readonly name: string
+  readonly partitions: {
+    readonly partitionIndex: number
+    readonly committedOffset: bigint
+    readonly committedLeaderEpoch: number
+    readonly committedMetadata: string
+  }[]
+}
+
+/** What OffsetCommit and TxnOffsetCommit say of the offsets, by the key of their partition. */
+export function commitTopics(byKey: ReadonlyMap<string, OffsetToCommit>): CommitTopic[] {
+  return groupPartitions([...byKey.values()]).map(({ topic, partitions }) => ({
+    name: topic,
+    partitions: partitions.map(partitionIndex => {
+      const offset = byKey.get(partitionKey(topic, partitionIndex))
+      return {
+        partitionIndex,
+        committedOffset: offset?.offset ?? -1n,
+        committedLeaderEpoch: offset?.leaderEpoch ?? -1,
+        committedMetadata: offset?.metadata ?? ''
+      }
+    })
+  }))
 }

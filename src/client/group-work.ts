@@ -20,6 +20,7 @@ import type {
 } from './group-types.ts'
 import { asPipelineError, KAFKA, throwKafkaError } from './kafka-error.ts'
 import { findStartOffsets, startMetadata, type StartOffset } from './start-offsets.ts'
+import { partitionKeyOf } from './topic-partition.ts'
 
 /** Share of the rebalance timeout that `revoked` may take: the rest is for joining. */
 const revokeRatio = 0.9
@@ -80,7 +81,7 @@ export class GroupWork {
   }
 
   isHeld(partition: TopicPartition): boolean {
-    return this.#held.has(keyOf(partition))
+    return this.#held.has(partitionKeyOf(partition))
   }
 
   /** Ends when the current membership is lost. */
@@ -122,7 +123,7 @@ export class GroupWork {
 
   /** Has the listener drain partitions, for as long as the rebalance timeout allows. Never rejects. */
   async giveBack(partitions: readonly TopicPartition[]): Promise<void> {
-    const holdings = partitions.flatMap(partition => this.#held.get(keyOf(partition)) ?? [])
+    const holdings = partitions.flatMap(partition => this.#held.get(partitionKeyOf(partition)) ?? [])
     const known = holdings.filter(({ isHandedOut }) => isHandedOut)
     // Whoever was not told of a partition has nothing to drain.
     for (const holding of holdings) if (!holding.isHandedOut) this.#drop(holding)
@@ -198,7 +199,7 @@ export class GroupWork {
     const holdings = starts.map(start => ({ start, holding: this.#begin(start) }))
     const first = holdings.filter(({ start }) => !start.isCommitted).map(({ start }) => start)
     if (this.#options.member.autoOffsetReset === 'latest') await this.#pinStarts(first, signal)
-    const current = holdings.filter(({ holding }) => this.#held.get(keyOf(holding)) === holding)
+    const current = holdings.filter(({ holding }) => this.#held.get(partitionKeyOf(holding)) === holding)
     if (signal.aborted) {
       for (const { holding } of current) this.#drop(holding)
       return
@@ -217,14 +218,14 @@ export class GroupWork {
   }
 
   #begin({ topic, partition, companions }: StartOffset): Holding {
-    const holding = { topic, partition, companionKeys: companions.map(keyOf), isHandedOut: false }
-    this.#held.set(keyOf(holding), holding)
+    const holding = { topic, partition, companionKeys: companions.map(partitionKeyOf), isHandedOut: false }
+    this.#held.set(partitionKeyOf(holding), holding)
     for (const key of holding.companionKeys) this.#companions.set(key, holding)
     return holding
   }
 
   #drop(holding: Holding): void {
-    if (this.#held.get(keyOf(holding)) === holding) this.#held.delete(keyOf(holding))
+    if (this.#held.get(partitionKeyOf(holding)) === holding) this.#held.delete(partitionKeyOf(holding))
     for (const key of holding.companionKeys) {
       if (this.#companions.get(key) === holding) this.#companions.delete(key)
     }
@@ -266,14 +267,14 @@ export class GroupWork {
 
   /** The holding that an offset is committed for. */
   #holdingOf(offset: TopicPartition): Holding {
-    const key = keyOf(offset)
+    const key = partitionKeyOf(offset)
     const holding = this.#held.get(key) ?? this.#companions.get(key)
     if (holding === undefined) throw this.#notHeld(offset)
     return holding
   }
 
   #check(offset: TopicPartition, holding: Holding): void {
-    const isHeld = this.#held.get(keyOf(holding)) === holding && this.#options.identity().generation >= 0
+    const isHeld = this.#held.get(partitionKeyOf(holding)) === holding && this.#options.identity().generation >= 0
     if (!isHeld) throw this.#notHeld(offset)
   }
 
@@ -304,8 +305,4 @@ export class GroupWork {
     const code = codes.get(first.offset) ?? KAFKA.UNKNOWN_SERVER_ERROR
     return { error: await this.#options.refused(code, what, identity), open }
   }
-}
-
-function keyOf({ topic, partition }: TopicPartition): string {
-  return `${topic}/${partition}`
 }

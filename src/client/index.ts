@@ -17,7 +17,16 @@ export type {
 } from './admin-types.ts'
 export type { OffsetQuestion } from './list-offsets.ts'
 export { Appender } from './appender.ts'
-export type { AppenderOptions, AppendHeader, AppendRecord, DeliveredBatch, DeliveryListener } from './appender-types.ts'
+export type {
+  AppenderOptions,
+  AppendHeader,
+  AppendRecord,
+  DeliveredBatch,
+  DeliveryListener,
+  OutstandingRecord,
+  RecordRows,
+  RowPlace
+} from './appender-types.ts'
 export { Cluster } from './cluster.ts'
 export type {
   BrokerNode,
@@ -50,5 +59,6 @@ export type {
   RetireOptions,
   TopicPartition
 } from './group-types.ts'
+export { byTopicAndPartition, partitionKeyOf } from './topic-partition.ts'
 export { TransactionalAppender } from './transactional-appender.ts'
 export type { GroupMetadata, TransactionalAppenderOptions } from './transaction-types.ts'

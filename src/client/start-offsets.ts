@@ -20,6 +20,7 @@ import { type CommittedOffset, isOffsetsRetriable } from './group-requests.ts'
 import type { AutoOffsetReset, PartitionStart, TopicPartition } from './group-types.ts'
 import { asPipelineError, KAFKA, kafkaError } from './kafka-error.ts'
 import { listOffsetsOnce, type OffsetQuestion } from './list-offsets.ts'
+import { partitionKeyOf } from './topic-partition.ts'
 
 /** What decides where to start. */
 export interface StartOffsetsOptions {
@@ -93,10 +94,6 @@ export async function findStartOffsets(
   }
 }
 
-function keyOf({ topic, partition }: TopicPartition): string {
-  return `${topic}/${partition}`
-}
-
 interface Wanted {
   readonly at: TopicPartition
   readonly companions: readonly TopicPartition[]
@@ -133,25 +130,27 @@ class Search {
     const offsets = await this.#options.fetchOffsets(all)
     const missing: TopicPartition[] = []
     for (const { topic, partition } of all) {
-      const found = offsets.get(keyOf({ topic, partition }))
+      const found = offsets.get(partitionKeyOf({ topic, partition }))
       if (found === undefined) continue
       const { errorCode, offset, metadata } = found
       if (errorCode !== KAFKA.NONE) {
         const error = kafkaError(errorCode, `OffsetFetch of ${topic}-${partition}`)
         if (!error.retriable && !isOffsetsRetriable(errorCode)) throw error
       } else if (offset < 0n) missing.push({ topic, partition })
-      else this.#known.set(keyOf({ topic, partition }), { topic, partition, offset, metadata, isCommitted: true })
+      else
+        this.#known.set(partitionKeyOf({ topic, partition }), { topic, partition, offset, metadata, isCommitted: true })
     }
     return missing
   }
 
   async #list(missing: readonly TopicPartition[]): Promise<void> {
     const { cluster, signal, isReadCommitted } = this.#options
-    const sources = new Set(this.#open.map(({ at }) => keyOf(at)))
-    const committedTexts = await this.#committedTexts(missing.filter(at => sources.has(keyOf(at))))
+    const sources = new Set(this.#open.map(({ at }) => partitionKeyOf(at)))
+    const committedTexts = await this.#committedTexts(missing.filter(at => sources.has(partitionKeyOf(at))))
     const questions: OffsetQuestion[] = []
     for (const at of missing) {
-      if (sources.has(keyOf(at))) questions.push({ ...at, at: this.#resetOf(at, committedTexts.get(at.topic)) })
+      if (sources.has(partitionKeyOf(at)))
+        questions.push({ ...at, at: this.#resetOf(at, committedTexts.get(at.topic)) })
       // Nobody has written to a companion that does not exist.
       else if (this.#isUnknown(at)) this.#learn(at, 0n)
       else questions.push({ ...at, at: 'earliest' })
@@ -171,7 +170,13 @@ class Search {
   }
 
   #learn({ topic, partition }: TopicPartition, offset: bigint): void {
-    this.#known.set(keyOf({ topic, partition }), { topic, partition, offset, metadata: '', isCommitted: false })
+    this.#known.set(partitionKeyOf({ topic, partition }), {
+      topic,
+      partition,
+      offset,
+      metadata: '',
+      isCommitted: false
+    })
   }
 
   #isUnknown({ topic, partition }: TopicPartition): boolean {
@@ -210,7 +215,7 @@ class Search {
     if (all.length === 0) return texts
     const offsets = await this.#options.fetchOffsets(all)
     for (const { topic, partition } of all) {
-      const found = offsets.get(keyOf({ topic, partition }))
+      const found = offsets.get(partitionKeyOf({ topic, partition }))
       if (found === undefined || found.offset < 0n) continue
       const ofTopic = texts.get(topic) ?? new Map<number, string>()
       texts.set(topic, ofTopic.set(partition, found.metadata))
@@ -222,8 +227,8 @@ class Search {
     const found: StartOffset[] = []
     const open: Wanted[] = []
     for (const wanted of this.#open) {
-      const start = this.#known.get(keyOf(wanted.at))
-      const companions = wanted.companions.flatMap(at => this.#known.get(keyOf(at)) ?? [])
+      const start = this.#known.get(partitionKeyOf(wanted.at))
+      const companions = wanted.companions.flatMap(at => this.#known.get(partitionKeyOf(at)) ?? [])
       if (start === undefined || companions.length < wanted.companions.length) open.push(wanted)
       else found.push({ ...start, companions })
     }

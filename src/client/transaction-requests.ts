@@ -12,8 +12,10 @@ import type { ProducerIdentity } from './append-partition.ts'
 import type { SendOptions } from './cluster-options.ts'
 import type { Cluster } from './cluster.ts'
 import { groupPartitions } from './group-protocol.ts'
+import { commitTopics } from './group-requests.ts'
 import type { OffsetToCommit } from './group-types.ts'
 import { KAFKA } from './kafka-error.ts'
+import { partitionKeyOf } from './topic-partition.ts'
 import type { TransactionProtocol } from './transaction-state.ts'
 import type { GroupMetadata } from './transaction-types.ts'
 
@@ -111,7 +113,7 @@ export class TransactionRequests {
   ): Promise<{ errorCode: number }> {
     const { groupId, memberId, generation, groupInstanceId } = commit.group
     this.#groups.add(groupId)
-    const byKey = new Map(commit.offsets.map(offset => [`${offset.topic}/${offset.partition}`, offset]))
+    const byKey = new Map(commit.offsets.map(offset => [partitionKeyOf(offset), offset]))
     const answer = await this.#send(
       txnOffsetCommitApi,
       {
@@ -122,10 +124,7 @@ export class TransactionRequests {
         generationId: generation,
         memberId,
         groupInstanceId: groupInstanceId ?? null,
-        topics: groupPartitions([...byKey.values()]).map(({ topic, partitions }) => ({
-          name: topic,
-          partitions: partitions.map(partition => commitPartition(byKey.get(`${topic}/${partition}`), partition))
-        }))
+        topics: commitTopics(byKey)
       },
       {
         to: { coordinator: 'group', key: groupId },
@@ -160,16 +159,4 @@ export class TransactionRequests {
 function worstOf(codes: readonly number[]): number {
   const failed = codes.filter(code => code !== KAFKA.NONE)
   return failed.find(code => code !== KAFKA.OPERATION_NOT_ATTEMPTED) ?? failed[0] ?? KAFKA.NONE
-}
-
-function commitPartition(
-  offset: OffsetToCommit | undefined,
-  partitionIndex: number
-): { partitionIndex: number; committedOffset: bigint; committedLeaderEpoch: number; committedMetadata: string } {
-  return {
-    partitionIndex,
-    committedOffset: offset?.offset ?? -1n,
-    committedLeaderEpoch: offset?.leaderEpoch ?? -1,
-    committedMetadata: offset?.metadata ?? ''
-  }
 }

@@ -3,6 +3,7 @@
 export { type BackoffOptions, backoffMs } from './backoff.ts'
 export { BoundedQueue, type BoundedQueueOptions } from './bounded-queue.ts'
 export { type Clock, sleep, systemClock, type Timer, turn, within } from './clock.ts'
+export { Doorbell } from './doorbell.ts'
 export type { ErrorCodeEntry } from './error-codes/entry.ts'
 export { ERROR_CODES, type ErrorCode, errorCodeEntry } from './error-codes/index.ts'
 export { compileEventPattern, type EventPattern, type PatternReport } from './event-pattern.ts'

@@ -7,13 +7,14 @@
  * gone: it moves no offset, and the member would refuse the commit anyway.
  */
 
-import type {
-  AssignedPartition,
-  FetchedChunk,
-  FetchPartitionError,
-  OffsetToCommit,
-  PartitionStart,
-  TopicPartition
+import {
+  type AssignedPartition,
+  type FetchedChunk,
+  type FetchPartitionError,
+  type OffsetToCommit,
+  partitionKeyOf,
+  type PartitionStart,
+  type TopicPartition
 } from '../client/index.ts'
 import { type Clock, messageOf, sleep, within } from '../core/index.ts'
 import type { Logger } from '../telemetry/index.ts'
@@ -93,12 +94,12 @@ export class Assignments {
 
   /** Last offset of a partition that the group has accepted; `undefined` if there is no lane. */
   committed(at: TopicPartition): bigint | undefined {
-    return this.#committed.get(keyOf(at))
+    return this.#committed.get(partitionKeyOf(at))
   }
 
   /** Where a partition ends for this reader, as of the last fetch. */
   end(at: TopicPartition): bigint | undefined {
-    return this.#ends.get(keyOf(at))
+    return this.#ends.get(partitionKeyOf(at))
   }
 
   /** Lanes so far that ended with a batch cut off at the target, or without their last commit. */
@@ -111,7 +112,7 @@ export class Assignments {
     if (partitions.length === 0 || this.#stopping.signal.aborted) return
     this.#options.meters.rebalanced()
     for (const start of partitions) {
-      this.#owned.add(keyOf(start))
+      this.#owned.add(partitionKeyOf(start))
       this.#begin(start)
     }
   }
@@ -125,7 +126,7 @@ export class Assignments {
     meters.rebalanced()
     // Half of the time that the group gives: the rest is for the commit and for joining again.
     await this.#release(lanes, Math.min(settings.drainMs, settings.rebalanceTimeoutMs / 2))
-    for (const partition of partitions) if (!this.#owned.has(keyOf(partition))) retry?.close(partition)
+    for (const partition of partitions) if (!this.#owned.has(partitionKeyOf(partition))) retry?.close(partition)
     logger.info({ partitions: lanes.length }, 'partitions given back')
   }
 
@@ -162,7 +163,7 @@ export class Assignments {
 
   /** Hands a chunk to its lane. */
   onRecords(chunk: FetchedChunk): void {
-    const key = keyOf(chunk)
+    const key = partitionKeyOf(chunk)
     const lane = this.#lanes.get(key)
     if (lane === undefined) {
       chunk.lease?.release()
@@ -183,7 +184,7 @@ export class Assignments {
     const { topic, partition, error, willRetry } = failure
     const fields = { topic, partition, code: error.code, offset: failure.offset.toString() }
     this.#options.logger.warn(fields, `a partition cannot be fetched: ${error.message}`)
-    const lane = this.#lanes.get(keyOf(failure))
+    const lane = this.#lanes.get(partitionKeyOf(failure))
     if (willRetry || lane === undefined) return
     if (error.code === 'ERR_CLIENT_OFFSET_OUT_OF_RANGE') void this.#reset(lane)
     else this.#refetch(lane, failure.offset)
@@ -201,7 +202,7 @@ export class Assignments {
   fetchFrom(lane: AnyLane, offset: bigint): void {
     const { fetcher, intake } = this.#options
     const { topic, partition } = lane
-    if (this.#lanes.get(keyOf(lane)) !== lane) return
+    if (this.#lanes.get(partitionKeyOf(lane)) !== lane) return
     fetcher.remove(topic, partition)
     fetcher.add({ topic, partition, offset })
     if (intake.isPaused(lane)) fetcher.pause(topic, partition)
@@ -216,12 +217,13 @@ export class Assignments {
       return
     }
     // A lane that is gone has no say, whatever it still hears from the target.
-    if (this.#lanes.get(keyOf(lane)) === lane) this.#options.pump.move({ topic, partition, offset: committable })
+    if (this.#lanes.get(partitionKeyOf(lane)) === lane)
+      this.#options.pump.move({ topic, partition, offset: committable })
   }
 
   /** What is to be committed for a partition by now: its offset may have moved on since it was noted. */
   newest(noted: OffsetToCommit): OffsetToCommit {
-    const lane = this.#lanes.get(keyOf(noted))
+    const lane = this.#lanes.get(partitionKeyOf(noted))
     if (lane === undefined) return noted
     const { topic, partition, committable } = lane
     return { topic, partition, offset: committable, metadata: lane.commitMetadata() }
@@ -229,7 +231,7 @@ export class Assignments {
 
   /** The group has accepted an offset. */
   onCommitted(committed: OffsetToCommit): void {
-    const key = keyOf(committed)
+    const key = partitionKeyOf(committed)
     if (this.#lanes.has(key)) this.#committed.set(key, committed.offset)
   }
 
@@ -239,7 +241,7 @@ export class Assignments {
     const found = this.lanes.find(each => each === lane)
     if (found === undefined || committedOffset === undefined) return
     const { topic, partition } = found
-    const key = keyOf(found)
+    const key = partitionKeyOf(found)
     const start = this.#committed.get(key) ?? found.committable
     found.abort()
     fetcher.remove(topic, partition)
@@ -260,8 +262,8 @@ export class Assignments {
 
   /** A partition is this member's no more, or no more for long. */
   #giveUp(partition: TopicPartition): void {
-    this.#owned.delete(keyOf(partition))
-    this.#openings.delete(keyOf(partition))
+    this.#owned.delete(partitionKeyOf(partition))
+    this.#openings.delete(partitionKeyOf(partition))
     this.#options.retry?.stop(partition)
   }
 
@@ -272,7 +274,7 @@ export class Assignments {
 
   /** Opens the lanes of a partition's retry partitions, and its own once they know which keys wait. */
   async #beginWith(retry: RetryTiers, start: AssignedPartition): Promise<void> {
-    const key = keyOf(start)
+    const key = partitionKeyOf(start)
     const opening = { start }
     this.#openings.set(key, opening)
     const isWanted = (): boolean => this.#openings.get(key) === opening && !this.#stopping.signal.aborted
@@ -299,8 +301,8 @@ export class Assignments {
     const { openLane, fetcher, intake } = this.#options
     this.#epoch += 1
     const lane = openLane({ topic, partition, offset, metadata, epoch: this.#epoch })
-    this.#lanes.set(keyOf(lane), lane)
-    this.#committed.set(keyOf(lane), offset)
+    this.#lanes.set(partitionKeyOf(lane), lane)
+    this.#committed.set(partitionKeyOf(lane), offset)
     if (!this.#isBehindEnd(lane, offset)) fetcher.add({ topic, partition, offset })
     intake.add(lane)
   }
@@ -333,7 +335,7 @@ export class Assignments {
   }
 
   #remove(lane: AnyLane): void {
-    const key = keyOf(lane)
+    const key = partitionKeyOf(lane)
     if (this.#lanes.get(key) !== lane) return
     this.#lanes.delete(key)
     // It may have been added again meanwhile, to be read once more.
@@ -348,7 +350,7 @@ export class Assignments {
     const lanes: AnyLane[] = []
     for (const partition of partitions) {
       for (const each of [partition, ...(retry?.companionsOf(partition) ?? [])]) {
-        const lane = this.#lanes.get(keyOf(each))
+        const lane = this.#lanes.get(partitionKeyOf(each))
         if (lane !== undefined) lanes.push(lane)
       }
     }
@@ -361,7 +363,7 @@ export class Assignments {
     clock
       .after(REFETCH_MS, () => {
         const { topic, partition } = lane
-        if (this.#lanes.get(keyOf(lane)) !== lane) return
+        if (this.#lanes.get(partitionKeyOf(lane)) !== lane) return
         fetcher.add({ topic, partition, offset })
         if (intake.isPaused(lane)) fetcher.pause(topic, partition)
       })
@@ -374,7 +376,7 @@ export class Assignments {
     if (retry !== undefined) return await this.#resetWith(retry, lane)
     const { topic, partition } = lane
     await this.#release([lane], settings.drainMs)
-    const key = keyOf(lane)
+    const key = partitionKeyOf(lane)
     // Meanwhile the partition may be given back, and even come again with a lane of its own.
     const isWanted = (): boolean => this.#owned.has(key) && !this.#lanes.has(key) && !this.#stopping.signal.aborted
     while (isWanted()) {
@@ -404,15 +406,15 @@ export class Assignments {
     const lanes = this.#lanesOf([origin])
     const fields = { topic: lane.topic, partition: lane.partition, from: lane.committable.toString() }
     logger.error(fields, 'the committed offset does not exist any more, records in between are gone')
-    const began = this.#openings.get(keyOf(origin))?.start
-    this.#openings.delete(keyOf(origin))
+    const began = this.#openings.get(partitionKeyOf(origin))?.start
+    this.#openings.delete(partitionKeyOf(origin))
     retry.stop(origin)
     await this.#release(lanes, settings.drainMs)
-    if (!this.#owned.has(keyOf(origin))) return
+    if (!this.#owned.has(partitionKeyOf(origin))) return
     retry.close(origin)
-    const own = lanes.find(each => keyOf(each) === keyOf(origin))
+    const own = lanes.find(each => partitionKeyOf(each) === partitionKeyOf(origin))
     const companions = retry.companionsOf(origin).map(each => {
-      const offset = lanes.find(found => keyOf(found) === keyOf(each))?.committable ?? 0n
+      const offset = lanes.find(found => partitionKeyOf(found) === partitionKeyOf(each))?.committable ?? 0n
       return { ...each, offset, metadata: '' }
     })
     let offset = own?.committable ?? began?.offset ?? 0n
@@ -422,11 +424,7 @@ export class Assignments {
       const [listed] = await listOffsets([{ topic, partition, at }]).catch(() => [])
       offset = listed?.errorCode === 0 ? listed.offset : lane.committable
     }
-    if (!this.#owned.has(keyOf(origin)) || this.#lanes.has(keyOf(origin))) return
+    if (!this.#owned.has(partitionKeyOf(origin)) || this.#lanes.has(partitionKeyOf(origin))) return
     this.#begin({ topic, partition, offset, metadata: own?.commitMetadata() ?? began?.metadata ?? '', companions })
   }
-}
-
-function keyOf({ topic, partition }: TopicPartition): string {
-  return `${topic}-${partition}`
 }

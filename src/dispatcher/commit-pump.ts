@@ -20,7 +20,7 @@
  */
 
 import { type BackoffOptions, backoffMs, type Clock, messageOf, PipelineError, type Random } from '../core/index.ts'
-import type { OffsetToCommit, TopicPartition } from '../client/index.ts'
+import { type OffsetToCommit, partitionKeyOf, type TopicPartition } from '../client/index.ts'
 import type { Logger } from '../telemetry/index.ts'
 
 const BACKOFF: BackoffOptions = { initialMs: 50, maxMs: 5000 }
@@ -77,7 +77,7 @@ export class CommitPump {
    * again says that what is kept with it has changed.
    */
   move(offset: OffsetToCommit): void {
-    const key = keyOf(offset)
+    const key = partitionKeyOf(offset)
     const known = this.#moved.get(key)
     if (known !== undefined && known.offset > offset.offset) return
     this.#moved.set(key, offset)
@@ -92,8 +92,8 @@ export class CommitPump {
   /** Gives up offsets of partitions that are no longer owned. */
   forget(partitions: readonly TopicPartition[]): void {
     for (const partition of partitions) {
-      this.#moved.delete(keyOf(partition))
-      this.#inFlight.delete(keyOf(partition))
+      this.#moved.delete(partitionKeyOf(partition))
+      this.#inFlight.delete(partitionKeyOf(partition))
     }
     if (this.#moved.size === 0 && this.#inFlight.size === 0) this.#nothingWaits()
     if (this.#moved.size === 0) this.#endPause?.()
@@ -208,8 +208,4 @@ export class CommitPump {
   #takeBack(): void {
     for (const [key, offset] of this.#inFlight) if (!this.#moved.has(key)) this.#moved.set(key, offset)
   }
-}
-
-function keyOf({ topic, partition }: TopicPartition): string {
-  return `${topic}-${partition}`
 }

@@ -5,7 +5,7 @@
  * something does not move. Offsets are text, because JSON's numbers end at 2^53.
  */
 
-import type { TopicPartition } from '../client/index.ts'
+import { byTopicAndPartition, type TopicPartition } from '../client/index.ts'
 import type { ProducerDescription } from './exactly-once.ts'
 import type { FlowDescription } from './flow/flow-control.ts'
 import type { WatchdogDescription } from './flow/watchdog.ts'
@@ -71,7 +71,7 @@ export function describeDispatcher(input: DescribeInput): DispatcherDescription 
       fetchPausedBy: fetchPausedBy(lane) ?? null
     }
   })
-  partitions.sort((a, b) => (a.topic === b.topic ? a.partition - b.partition : a.topic < b.topic ? -1 : 1))
+  partitions.sort(byTopicAndPartition)
   const { memberId: id, generation, state } = member
   return { ...rest, member: { id, generation, state }, totals: { ...totals }, partitions }
 }

@@ -22,7 +22,7 @@
  */
 
 import type { FetchedChunk } from '../client/index.ts'
-import { invariant } from '../core/index.ts'
+import { Doorbell, invariant } from '../core/index.ts'
 import { ChunkScanner } from './chunk-scanner.ts'
 import { BatchDelivery, type DeliveryOwner } from './delivery.ts'
 import { decodeFinished, encodeFinished } from './finished-ranges.ts'
@@ -89,13 +89,14 @@ export class KeyedLane implements AnyLane, DeliveryOwner {
   readonly #aborting = new AbortController()
   #state: 'idle' | 'waiting' | 'ended' = 'idle'
   #blockedBy: string | null = null
-  #wake: (() => void) | undefined
+  readonly #bell: Doorbell
 
   constructor(options: KeyedLaneOptions) {
     this.topic = options.topic
     this.partition = options.partition
     this.epoch = options.epoch
     this.around = options.around
+    this.#bell = new Doorbell(options.around.clock)
     this.#order = options.order
     this.#batchesMax = options.batchesMax
     this.#base = options.offset
@@ -164,18 +165,18 @@ export class KeyedLane implements AnyLane, DeliveryOwner {
       return
     }
     this.#scanner.push(chunk, this.around.clock.monotonicMs())
-    this.#wake?.()
+    this.#bell.ring()
   }
 
   /** What is buffered is due: nothing more comes to fill a batch. */
   onPause(): void {
-    this.#wake?.()
+    this.#bell.ring()
   }
 
   /** Starts nothing new; the invocations under way may finish. */
   stop(): void {
     this.#stopping.abort()
-    this.#wake?.()
+    this.#bell.ring()
   }
 
   /** Ends the lane at once: whatever still comes counts for nothing. */
@@ -202,7 +203,7 @@ export class KeyedLane implements AnyLane, DeliveryOwner {
     } catch (error) {
       this.around.onFatal(this, error)
     }
-    while (this.#underWay.size > 0) await this.#untilWoken(undefined)
+    while (this.#underWay.size > 0) await this.#bell.wait()
     this.#scanner.clear()
     this.#records.clear()
     this.#state = 'ended'
@@ -215,20 +216,8 @@ export class KeyedLane implements AnyLane, DeliveryOwner {
       const leftMs = this.#underWay.size < this.#batchesMax ? this.#dueInMs() : undefined
       if (leftMs !== undefined && leftMs <= 0) return true
       this.#state = 'idle'
-      await this.#untilWoken(leftMs)
+      await this.#bell.wait(leftMs)
     }
-  }
-
-  /** Waits until something has happened, or for so many milliseconds. */
-  async #untilWoken(leftMs: number | undefined): Promise<void> {
-    await new Promise<void>(resolve => {
-      const timer = leftMs === undefined ? undefined : this.around.clock.after(Math.ceil(leftMs), resolve)
-      this.#wake = () => {
-        timer?.cancel()
-        resolve()
-      }
-    })
-    this.#wake = undefined
   }
 
   /** Time until the next batch is due; `undefined` if there is nothing to send. */
@@ -348,7 +337,7 @@ export class KeyedLane implements AnyLane, DeliveryOwner {
     }
     meters.batchEnded(count)
     this.#underWay.delete(underWay)
-    this.#wake?.()
+    this.#bell.ring()
   }
 
   /** Finishes the rows that have left their batch. */
@@ -364,7 +353,7 @@ export class KeyedLane implements AnyLane, DeliveryOwner {
     }
     if (!isMoved) return
     this.around.onMoved(this)
-    this.#wake?.()
+    this.#bell.ring()
   }
 
   #fill(workspace: Workspace): { seqs: number[]; filled: FilledBatch } {

@@ -13,6 +13,7 @@
  */
 
 import type { FetchedChunk } from '../client/index.ts'
+import { Doorbell } from '../core/index.ts'
 import { BatchDelivery, type DeliveryOwner, type DeliveryState } from './delivery.ts'
 import { ExactlyOnceDelivery } from './exactly-once-delivery.ts'
 import { FinishedBeyond, type PartlyFinished } from './finished-beyond.ts'
@@ -53,7 +54,7 @@ export class Lane implements AnyLane, DeliveryOwner {
   readonly #stopping = new AbortController()
   readonly #aborting = new AbortController()
   #state: 'idle' | 'waiting' | 'ended' = 'idle'
-  #wake: (() => void) | undefined
+  readonly #bell: Doorbell
   #delivery: BatchDelivery | ExactlyOnceDelivery | undefined
 
   constructor(options: LaneOptions) {
@@ -61,6 +62,7 @@ export class Lane implements AnyLane, DeliveryOwner {
     this.partition = options.partition
     this.epoch = options.epoch
     this.around = options.around
+    this.#bell = new Doorbell(options.around.clock)
     this.#buffer = new PartitionBuffer(options.offset)
     this.#tracker = new OffsetTracker(options.offset, 1)
     this.#beyond = new FinishedBeyond(options.offset, options.metadata ?? '')
@@ -120,18 +122,18 @@ export class Lane implements AnyLane, DeliveryOwner {
       return
     }
     this.#buffer.push(chunk, this.around.clock.monotonicMs())
-    this.#wake?.()
+    this.#bell.ring()
   }
 
   /** What is buffered is due: nothing more comes to fill a batch. */
   onPause(): void {
-    this.#wake?.()
+    this.#bell.ring()
   }
 
   /** Starts nothing new; the invocation under way may finish. */
   stop(): void {
     this.#stopping.abort()
-    this.#wake?.()
+    this.#bell.ring()
   }
 
   /** Ends the lane at once: whatever still comes counts for nothing. */
@@ -169,14 +171,7 @@ export class Lane implements AnyLane, DeliveryOwner {
       const isFull = this.#buffer.bytes >= batch.bytesMax || this.#buffer.hasRecords(batch.recordsMax)
       if (leftMs !== undefined && (leftMs <= 0 || isFull || this.around.isPaused(this))) return true
       this.#state = 'idle'
-      await new Promise<void>(resolve => {
-        const timer = leftMs === undefined ? undefined : clock.after(Math.ceil(leftMs), resolve)
-        this.#wake = () => {
-          timer?.cancel()
-          resolve()
-        }
-      })
-      this.#wake = undefined
+      await this.#bell.wait(leftMs)
     }
   }
 

@@ -8,7 +8,7 @@
  * the group that serves live records are never touched.
  */
 
-import type { Admin, OffsetSpec, TopicPartition } from '../client/index.ts'
+import { type Admin, type OffsetSpec, partitionKeyOf, type TopicPartition } from '../client/index.ts'
 import { type Clock, PipelineError, sleep } from '../core/index.ts'
 import { kafkaErrorName } from '../protocol/index.ts'
 
@@ -110,8 +110,8 @@ export async function applyReplay(admin: ReplayAdmin, plan: ReplayPlan): Promise
 
 /** Where a plan's partitions end: for `startDispatcher`. Partitions that are not replayed end where they begin. */
 export function endsOf(plan: ReplayPlan): (at: TopicPartition) => bigint | undefined {
-  const ends = new Map(plan.partitions.map(each => [keyOf(each), each.to]))
-  return at => ends.get(keyOf(at)) ?? 0n
+  const ends = new Map(plan.partitions.map(each => [partitionKeyOf(each), each.to]))
+  return at => ends.get(partitionKeyOf(at)) ?? 0n
 }
 
 /**
@@ -127,10 +127,10 @@ export async function untilReplayed(
 ): Promise<boolean> {
   while (!options.signal.aborted) {
     const committed = await admin.fetchGroupOffsets(plan.groupId, plan.partitions)
-    const offsets = new Map(committed.map(each => [keyOf(each), each.offset]))
+    const offsets = new Map(committed.map(each => [partitionKeyOf(each), each.offset]))
     let left = 0n
     for (const each of plan.partitions) {
-      const offset = offsets.get(keyOf(each)) ?? each.position
+      const offset = offsets.get(partitionKeyOf(each)) ?? each.position
       if (offset < each.to) left += each.to - (offset < each.position ? each.position : offset)
     }
     options.onProgress?.(left)
@@ -184,8 +184,4 @@ function clamp(value: bigint, min: bigint, max: bigint): bigint {
 
 function invalid(message: string): PipelineError {
   return new PipelineError('ERR_DISPATCHER_REPLAY_INVALID', `replay: ${message}`)
-}
-
-function keyOf({ topic, partition }: TopicPartition): string {
-  return `${topic}/${partition}`
 }

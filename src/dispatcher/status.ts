@@ -1,5 +1,6 @@
 /** What a dispatcher says of itself: a snapshot for `status()`, the console and the demonstration. */
 
+import { byTopicAndPartition } from '../client/index.ts'
 import type { BreakerState } from './breaker.ts'
 import type { AnyLane, LaneState } from './lane-surroundings.ts'
 import type { DispatcherTotals } from './meters.ts'
@@ -61,6 +62,6 @@ export function readStatus({ lanes, totals, ...rest }: StatusInput): DispatcherS
     isPaused,
     lag: end === undefined ? undefined : Math.max(0, Number(end - committed))
   }))
-  partitions.sort((a, b) => (a.topic === b.topic ? a.partition - b.partition : a.topic < b.topic ? -1 : 1))
+  partitions.sort(byTopicAndPartition)
   return { ...rest, totals: { ...totals }, partitions }
 }

@@ -13,7 +13,7 @@
 
 import type { AppendHeader } from '../client/index.ts'
 import { backoffMs, type Clock, messageOf, type Random, sleep } from '../core/index.ts'
-import { loadFunction } from '../targets/index.ts'
+import { isRetriableError, loadFunction } from '../targets/index.ts'
 import type { Logger } from '../telemetry/index.ts'
 import type { BatchContext, BatchTransform, TransformedBatch } from './lane-surroundings.ts'
 import { RecordTable } from './record-table.ts'
@@ -119,7 +119,7 @@ export class ModuleTransform implements BatchTransform {
       // Promises of other makes count as well: taken for an output, they would leave the record as it was.
       return isPromise(output) ? this.#settle(job, Promise.resolve(output)) : { kind: 'made', output }
     } catch (error) {
-      return isRetriable(error) ? this.#settle(job, Promise.reject(error)) : deadVerdict(error, 1)
+      return isRetriableError(error) ? this.#settle(job, Promise.reject(error)) : deadVerdict(error, 1)
     }
   }
 
@@ -132,7 +132,7 @@ export class ModuleTransform implements BatchTransform {
       } catch (error) {
         // It may still be at work, and look at the record when the batch is long gone.
         if (error instanceof TransformTimeout) job.table.abandon()
-        if (!isRetriable(error)) return deadVerdict(error, attempts)
+        if (!isRetriableError(error)) return deadVerdict(error, attempts)
         const waitMs = backoffMs(BACKOFF, attempts, this.#options.random)
         const { topic, partition, offset } = job.input
         const fields = { topic, partition, offset: offset.toString(), attempts, waitMs }
@@ -169,10 +169,6 @@ class TransformTimeout extends Error {
 
 function isPromise<T>(output: T | Promise<T>): output is Promise<T> {
   return typeof output === 'object' && output !== null && 'then' in output && typeof output.then === 'function'
-}
-
-function isRetriable(error: unknown): boolean {
-  return typeof error === 'object' && error !== null && 'retriable' in error && error.retriable === true
 }
 
 function deadVerdict(error: unknown, attempts: number): DeadVerdict {

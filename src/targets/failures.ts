@@ -37,6 +37,21 @@ export function networkOutcome(error: unknown): TargetOutcome {
   return { kind: 'unavailable', reason, isSuspect: true }
 }
 
+/** What a user's function has thrown, as an outcome: retriable errors stop the intake, others are about the batch. */
+export function thrownOutcome(error: unknown): TargetOutcome {
+  const reason = messageOf(error)
+  if (isRetriableError(error)) {
+    const wait = 'retryAfterMs' in error && typeof error.retryAfterMs === 'number' ? error.retryAfterMs : undefined
+    return { kind: 'unavailable', reason, ...(wait === undefined ? {} : { retryAfterMs: wait }) }
+  }
+  return { kind: 'rejected', reason, errorClass: error instanceof Error ? error.name : 'Error' }
+}
+
+/** Whether a thrown value says of itself that another try may succeed. */
+export function isRetriableError(error: unknown): error is object {
+  return typeof error === 'object' && error !== null && 'retriable' in error && error.retriable === true
+}
+
 /** The code of an error, or of what it wraps: clients put the system's error under `cause`, or first in a list. */
 function codeOf(error: unknown, depth = 0): string | undefined {
   if (typeof error !== 'object' || error === null || depth > 5) return undefined

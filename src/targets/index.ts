@@ -1,6 +1,7 @@
 /** `targets`: where a batch can go. Each target sends one encoded batch and says what happened. */
 
 export { createTarget, type TargetDependencies, type TargetSettings } from './create.ts'
+export { isRetriableError } from './failures.ts'
 export { httpStatusOutcome, HttpTarget, type HttpTargetOptions } from './http-target.ts'
 export { functionErrorOutcome, LambdaTarget, type LambdaTargetOptions, serviceErrorOutcome } from './lambda-target.ts'
 export { type FunctionToLoad, loadFunction } from './load-function.ts'

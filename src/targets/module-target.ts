@@ -8,7 +8,7 @@
  * aborts: nothing can stop it from outside.
  */
 
-import { messageOf } from '../core/index.ts'
+import { thrownOutcome } from './failures.ts'
 import { loadFunction } from './load-function.ts'
 import { readReply } from './reply.ts'
 import type { Target, TargetBatch, TargetOutcome } from './target.ts'
@@ -65,15 +65,6 @@ export class ModuleTarget implements Target {
   close(): Promise<void> {
     return Promise.resolve()
   }
-}
-
-function thrownOutcome(error: unknown): TargetOutcome {
-  const reason = messageOf(error)
-  if (typeof error === 'object' && error !== null && 'retriable' in error && error.retriable === true) {
-    const wait = 'retryAfterMs' in error && typeof error.retryAfterMs === 'number' ? error.retryAfterMs : undefined
-    return { kind: 'unavailable', reason, ...(wait === undefined ? {} : { retryAfterMs: wait }) }
-  }
-  return { kind: 'rejected', reason, errorClass: error instanceof Error ? error.name : 'Error' }
 }
 
 /**

@@ -13,6 +13,7 @@
 import { Appender, type AppendRecord, type Cluster, type DeliveryListener } from '../client/index.ts'
 import { type Clock, messageOf, PipelineError, systemClock } from '../core/index.ts'
 import { type Logger, silentLogger } from '../telemetry/index.ts'
+import { thrownOutcome } from './failures.ts'
 import { LoudLog } from './loud-log.ts'
 import { type Target, type TargetBatch, type TargetOutcome, TOO_LARGE } from './target.ts'
 import { appendRecords, copyRecords, topicInputs, type TopicRoute, type TopicTransform } from './topic-transform.ts'
@@ -197,13 +198,4 @@ async function write(
   }
   await finished.promise
   return error
-}
-
-function thrownOutcome(error: unknown): TargetOutcome {
-  const reason = messageOf(error)
-  if (typeof error === 'object' && error !== null && 'retriable' in error && error.retriable === true) {
-    const wait = 'retryAfterMs' in error && typeof error.retryAfterMs === 'number' ? error.retryAfterMs : undefined
-    return { kind: 'unavailable', reason, ...(wait === undefined ? {} : { retryAfterMs: wait }) }
-  }
-  return { kind: 'rejected', reason, errorClass: error instanceof Error ? error.name : 'Error' }
 }

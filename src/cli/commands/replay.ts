@@ -10,6 +10,7 @@ import type { Logger } from '../../telemetry/index.ts'
 import { confirmByTyping } from '../confirm.ts'
 import { type CommonOptions, loadPipeline, loggerFor, needSection } from '../context.ts'
 import { EXIT } from '../exit-codes.ts'
+import { onFirstSignal } from '../process/signals.ts'
 import { connectCluster, dispatcherWithEndpoint } from '../wiring.ts'
 import type { CommandAction } from './action.ts'
 
@@ -110,13 +111,7 @@ async function run(plan: ReplayPlan, around: Surroundings): Promise<number> {
   const config = replayConfig(live, plan.groupId, topics)
   await applyReplay(admin, plan)
   const stop = new AbortController()
-  const onSignal = (): void => {
-    stop.abort()
-    process.once('SIGINT', () => process.exit(EXIT.interrupted))
-    logger.info({}, 'draining; press Ctrl-C again to stop at once')
-  }
-  process.once('SIGINT', onSignal)
-  process.once('SIGTERM', onSignal)
+  const ignoreSignals = onFirstSignal(logger, () => stop.abort())
   let failure: PipelineError | undefined
   let targets: readonly Target[] = []
   try {
@@ -135,8 +130,7 @@ async function run(plan: ReplayPlan, around: Surroundings): Promise<number> {
     printEnd(isDone, plan, { dispatcher, isJson: around.isJson })
     return isDone ? EXIT.ok : EXIT.interrupted
   } finally {
-    process.off('SIGINT', onSignal)
-    process.off('SIGTERM', onSignal)
+    ignoreSignals()
     await closeAll(targets)
   }
 }

@@ -8,6 +8,7 @@ import type { Logger } from '../../telemetry/index.ts'
 import { type CommonOptions, loadPipeline, loggerFor, logLevelOf } from '../context.ts'
 import { EXIT } from '../exit-codes.ts'
 import { reloadOnHangup } from '../process/reload.ts'
+import { onFirstSignal } from '../process/signals.ts'
 import { type RoleProcess, type RoleSpec, Supervisor } from '../process/supervisor.ts'
 import type { DispatcherRoleOptions } from '../roles/dispatcher.ts'
 import { connectCluster, dispatcherWithEndpoint, ensureTopics } from '../wiring.ts'
@@ -46,13 +47,7 @@ async function up(options: CommonOptions): Promise<number> {
   const pipeline = await loadPipeline(options)
   const logger = loggerFor('up', options)
   const stop = new AbortController()
-  const onSignal = (): void => {
-    stop.abort()
-    process.once('SIGINT', () => process.exit(EXIT.interrupted))
-    logger.info({}, 'draining; press Ctrl-C again to stop at once')
-  }
-  process.once('SIGINT', onSignal)
-  process.once('SIGTERM', onSignal)
+  onFirstSignal(logger, () => stop.abort())
   const keeper = new Keeper(logger, logLevelOf(options), stop.signal)
   let isComplete = true
   try {

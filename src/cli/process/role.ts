@@ -11,6 +11,7 @@ import { messageOf, systemClock, within } from '../../core/index.ts'
 import type { Logger } from '../../telemetry/index.ts'
 import { EXIT, exitCodeOf } from '../exit-codes.ts'
 import type { FromRole, RoleStatus, ToRole } from './messages.ts'
+import { onFirstSignal } from './signals.ts'
 
 /** What became of what was in flight when a role was drained. */
 export interface DrainOutcome {
@@ -154,13 +155,7 @@ function tell(message: FromRole): void {
  */
 export async function runAlone(role: RunningRole, logger: Logger, deadlineMs: number): Promise<number> {
   const stop = Promise.withResolvers<'signal'>()
-  const onSignal = (): void => {
-    stop.resolve('signal')
-    process.once('SIGINT', () => process.exit(EXIT.interrupted))
-    logger.info({ deadlineMs }, 'draining; press Ctrl-C again to stop at once')
-  }
-  process.once('SIGINT', onSignal)
-  process.once('SIGTERM', onSignal)
+  onFirstSignal(logger, () => stop.resolve('signal'), { deadlineMs })
   const finished = role.finished?.then(() => 'finished' as const)
   const ended = finished === undefined ? stop.promise : Promise.race([finished, stop.promise])
   // A role that failed is closed like any other: its connections would keep this process alive.

@@ -20,6 +20,7 @@
  */
 
 import type { FetchedChunk, PartitionStart } from '../../client/index.ts'
+import { Doorbell } from '../../core/index.ts'
 import { BatchDelivery, type DeliveryOwner } from '../delivery.ts'
 import type { AnyLane, LaneDescription, LaneState, LaneSurroundings } from '../lane-surroundings.ts'
 import { decodeFinished, encodeFinished } from '../finished-ranges.ts'
@@ -103,7 +104,7 @@ export class RetryLane implements AnyLane {
   #isWaiting = false
   #isPuttingForeign = false
   #delivery: BatchDelivery | undefined
-  #wake: (() => void) | undefined
+  readonly #bell: Doorbell
 
   constructor(options: RetryLaneOptions) {
     const { start, tier, around } = options
@@ -112,6 +113,7 @@ export class RetryLane implements AnyLane {
     this.epoch = options.epoch
     this.#options = options
     this.#around = around
+    this.#bell = new Doorbell(around.clock)
     this.#buffer = new RetryBuffer(start.offset, tier.delayMs, offset => this.#beyond.has(offset))
     for (const offset of finishedBefore(start)) this.#beyond.add(offset)
     this.#committable = start.offset
@@ -170,7 +172,7 @@ export class RetryLane implements AnyLane {
     if (!this.#stopping.signal.aborted && chunk.fromOffset === this.position) {
       if (this.#isScanning) this.#scan(chunk)
       else this.#buffer.push(chunk)
-      this.#wake?.()
+      this.#bell.ring()
     }
     // What is kept of it was copied.
     chunk.lease?.release()
@@ -184,7 +186,7 @@ export class RetryLane implements AnyLane {
   /** Starts nothing new; the invocation under way may finish. */
   stop(): void {
     this.#stopping.abort()
-    this.#wake?.()
+    this.#bell.ring()
   }
 
   /** Ends the lane at once: whatever still comes counts for nothing. */
@@ -225,7 +227,7 @@ export class RetryLane implements AnyLane {
     // Whoever makes the lane has to know it before it asks for anything.
     await Promise.resolve()
     try {
-      while (this.#isScanning && !this.#stopping.signal.aborted) await this.#sleep(undefined)
+      while (this.#isScanning && !this.#stopping.signal.aborted) await this.#bell.wait(undefined)
       if (!this.#stopping.signal.aborted) {
         station.scanned(tier.stage)
         // What waits in a later stage decides what may be sent from this one.
@@ -287,13 +289,13 @@ export class RetryLane implements AnyLane {
       this.#around.onTaken(this)
       this.#advance()
       if (head === undefined) {
-        await this.#sleep(undefined)
+        await this.#bell.wait(undefined)
         continue
       }
       const waitMs = head.dueMs - clock.monotonicMs()
       if (waitMs <= 0) return true
       if (waitMs > REST_MS) await this.#rest(head)
-      else await this.#sleep(waitMs)
+      else await this.#bell.wait(waitMs)
     }
   }
 
@@ -305,7 +307,7 @@ export class RetryLane implements AnyLane {
     this.#buffer.reset(head.offset)
     this.#around.onTaken(this)
     while (!this.#stopping.signal.aborted && clock.monotonicMs() < head.dueMs) {
-      await this.#sleep(head.dueMs - clock.monotonicMs())
+      await this.#bell.wait(head.dueMs - clock.monotonicMs())
     }
     this.#isResting = false
     if (!this.#stopping.signal.aborted) this.#fetchFrom(head.offset)
@@ -319,17 +321,6 @@ export class RetryLane implements AnyLane {
   #unreadable(error: unknown): void {
     this.#buffer.reset(this.#buffer.position)
     this.#around.onUnreadable(this, error)
-  }
-
-  async #sleep(waitMs: number | undefined): Promise<void> {
-    await new Promise<void>(resolve => {
-      const timer = waitMs === undefined ? undefined : this.#around.clock.after(Math.ceil(waitMs), resolve)
-      this.#wake = () => {
-        timer?.cancel()
-        resolve()
-      }
-    })
-    this.#wake = undefined
   }
 
   /** Makes the next batch and sees it through. */

@@ -3,7 +3,13 @@
  * their origin, and each partition that is assigned gets its station.
  */
 
-import type { AssignedPartition, ListedOffset, PartitionStart, TopicPartition } from '../../client/index.ts'
+import {
+  type AssignedPartition,
+  type ListedOffset,
+  partitionKeyOf,
+  type PartitionStart,
+  type TopicPartition
+} from '../../client/index.ts'
 import { PipelineError } from '../../core/index.ts'
 import type { KafkaSide } from '../kafka-side.ts'
 import type { LaneSurroundings } from '../lane-surroundings.ts'
@@ -54,7 +60,7 @@ export class RetryTiers {
 
   /** The station of a partition that is held. */
   station(at: TopicPartition): Station | undefined {
-    return this.#stations.get(keyOf(at))
+    return this.#stations.get(partitionKeyOf(at))
   }
 
   /** All stations, in full. */
@@ -96,13 +102,13 @@ export class RetryTiers {
 
   /** The partition is held with this station from now on. */
   hold(station: Station, starts: readonly TierStart[]): void {
-    this.#stations.set(keyOf(station), station)
-    for (const start of starts) this.#starts.set(keyOf(start), { start, station })
+    this.#stations.set(partitionKeyOf(station), station)
+    for (const start of starts) this.#starts.set(partitionKeyOf(start), { start, station })
   }
 
   /** The lane of a retry partition whose station is open; `undefined` for any other partition. */
   laneOf(at: TopicPartition, epoch: number): RetryLane | undefined {
-    const found = this.#starts.get(keyOf(at))
+    const found = this.#starts.get(partitionKeyOf(at))
     if (found === undefined) return undefined
     const { start, station } = found
     const { aroundOf, fetching } = this.#options
@@ -112,12 +118,12 @@ export class RetryTiers {
 
   /** The origin of a retry partition whose station is open. */
   originOf(at: TopicPartition): TopicPartition | undefined {
-    return this.#starts.get(keyOf(at))?.station
+    return this.#starts.get(partitionKeyOf(at))?.station
   }
 
   /** The partition is given back: its station waits for nothing any more. */
   stop(at: TopicPartition): void {
-    this.#stations.get(keyOf(at))?.stop()
+    this.#stations.get(partitionKeyOf(at))?.stop()
   }
 
   /** All partitions are given back. */
@@ -127,9 +133,9 @@ export class RetryTiers {
 
   /** The partition is gone, and its station with it. */
   close(at: TopicPartition): void {
-    this.#stations.get(keyOf(at))?.stop()
-    this.#stations.delete(keyOf(at))
-    for (const companion of this.companionsOf(at)) this.#starts.delete(keyOf(companion))
+    this.#stations.get(partitionKeyOf(at))?.stop()
+    this.#stations.delete(partitionKeyOf(at))
+    for (const companion of this.companionsOf(at)) this.#starts.delete(partitionKeyOf(companion))
   }
 
   /**
@@ -190,12 +196,12 @@ export class RetryTiers {
     const companions = this.companionsOf(origin)
     const ask = async (at: 'earliest' | 'latest'): Promise<Map<string, ListedOffset>> => {
       const listed = await this.#options.kafka.listOffsets(companions.map(each => ({ ...each, at })))
-      return new Map(listed.map(each => [keyOf(each), each]))
+      return new Map(listed.map(each => [partitionKeyOf(each), each]))
     }
     const [earliest, latest] = await Promise.all([ask('earliest'), ask('latest')])
     return companions.map(companion => {
-      const first = earliest.get(keyOf(companion))
-      const last = latest.get(keyOf(companion))
+      const first = earliest.get(partitionKeyOf(companion))
+      const last = latest.get(partitionKeyOf(companion))
       if (first === undefined || last === undefined || first.errorCode !== 0 || last.errorCode !== 0) {
         const name = `${companion.topic}-${companion.partition}`
         const message = `the ends of the retry partition ${name} cannot be read: it may not exist yet`
@@ -223,8 +229,4 @@ function missing(wanted: readonly WantedTopic[], why: string): PipelineError {
   })
   const message = `retry topics are missing or have too few partitions (${why}). Run:\n${commands.join('\n')}`
   return new PipelineError('ERR_DISPATCHER_RETRY_TOPICS', message)
-}
-
-function keyOf({ topic, partition }: TopicPartition): string {
-  return `${topic}-${partition}`
 }
