@@ -1,13 +1,16 @@
 /**
  * A batch of records on their way to one partition, with who is to be told.
  *
- * The records go into their wire form as they arrive; the references are kept
- * beside it, because a batch may have to be split or handed back. Memory is
- * accounted by the caller in wire bytes.
+ * The records go into their wire form as they arrive. A batch may have to be
+ * split or handed back, so the records can be had again: those that came as
+ * objects are kept, of a row only its number is, and its record is made again
+ * from the row's value and the wire form. Memory is accounted by the caller in
+ * wire bytes.
  */
 
-import { BATCH_AT, type RecordBatchBuilder, writeBatchCrc } from '../protocol/index.ts'
-import type { AppendRecord, DeliveryListener } from './appender-types.ts'
+import { invariant } from '../core/index.ts'
+import { BATCH_AT, type RecordBatchBuilder, RecordCursor, writeBatchCrc } from '../protocol/index.ts'
+import type { AppendRecord, DeliveryListener, OutstandingRecord, RecordRows, RowPlace } from './appender-types.ts'
 
 /** Who wrote a batch, for the broker's duplicate check: source KIP-98. */
 export interface ProducerStamp {
@@ -25,8 +28,13 @@ export interface FlushWait {
   readonly resolve: () => void
 }
 
+/** Records that follow each other and came in the same way. */
 interface Run {
   readonly listener: DeliveryListener
+  /** `undefined`: they came as objects. */
+  readonly rows: RecordRows | undefined
+  /** Whether their caller chose the partition. */
+  readonly isPinned: boolean
   count: number
 }
 
@@ -36,7 +44,6 @@ export class AppendBatch {
   readonly partition: number
   /** When the first record came, in milliseconds of the monotonic clock: linger and delivery timeout count from it. */
   readonly createdAtMs: number
-  readonly records: AppendRecord[] = []
   readonly flushWaits: FlushWait[] = []
   /** Set when it was first sent; kept when it is sent again, unless the epoch was bumped. */
   stamp: ProducerStamp | undefined
@@ -45,6 +52,11 @@ export class AppendBatch {
   /** How much of the order this batch stands for: halves of a split batch share its place. */
   orderSpan = 1
   readonly #runs: Run[] = []
+  #lastRun: Run | undefined
+  /** The records of all runs of objects, in order. */
+  readonly #objects: AppendRecord[] = []
+  /** The row numbers of all other runs, in order. */
+  readonly #rowNumbers: number[] = []
   #builder: RecordBatchBuilder | undefined
   #bytes: Buffer | undefined
   #sizeBytes = 0
@@ -88,13 +100,49 @@ export class AppendBatch {
       this.#isSealed = true
       return false
     }
-    this.records.push(record)
+    this.#objects.push(record)
+    this.#count(builder, listener, undefined, record.partition !== undefined)
+    return true
+  }
+
+  /** The same for a row. */
+  // oxlint-disable-next-line max-params -- hot path: no object per record
+  tryAppendRow(
+    place: RowPlace,
+    rows: RecordRows,
+    row: number,
+    listener: DeliveryListener,
+    timestampMs: number
+  ): boolean {
+    const builder = this.#builder
+    if (this.#isSealed || builder === undefined) return false
+    const start = rows.spans[row * 2] ?? 0
+    const end = rows.spans[row * 2 + 1] ?? 0
+    if (!builder.tryAppendSpan(timestampMs, place.key, place.headers, rows.bytes, start, end)) {
+      this.#isSealed = true
+      return false
+    }
+    this.#rowNumbers.push(row)
+    this.#count(builder, listener, rows, place.partition !== undefined)
+    return true
+  }
+
+  // oxlint-disable-next-line max-params -- hot path: no object per record
+  #count(
+    builder: RecordBatchBuilder,
+    listener: DeliveryListener,
+    rows: RecordRows | undefined,
+    isPinned: boolean
+  ): void {
     this.#recordCount += 1
     this.#sizeBytes = builder.sizeBytes
-    const last = this.#runs.at(-1)
-    if (last?.listener === listener) last.count += 1
-    else this.#runs.push({ listener, count: 1 })
-    return true
+    const last = this.#lastRun
+    if (last?.listener === listener && last.rows === rows && last.isPinned === isPinned) {
+      last.count += 1
+      return
+    }
+    this.#lastRun = { listener, rows, isPinned, count: 1 }
+    this.#runs.push(this.#lastRun)
   }
 
   /** Nothing can be added from now on. */
@@ -132,13 +180,10 @@ export class AppendBatch {
   /** Every listener once, with its records in the order they came. */
   byListener(): Map<DeliveryListener, AppendRecord[]> {
     const groups = new Map<DeliveryListener, AppendRecord[]>()
-    let index = 0
-    for (const run of this.#runs) {
-      const records = this.records.slice(index, index + run.count)
-      index += run.count
-      const group = groups.get(run.listener)
-      if (group === undefined) groups.set(run.listener, records)
-      else for (const record of records) group.push(record)
+    for (const { record, listener } of this.records()) {
+      const group = groups.get(listener)
+      if (group === undefined) groups.set(listener, [record])
+      else group.push(record)
     }
     return groups
   }
@@ -150,8 +195,46 @@ export class AppendBatch {
     return counts
   }
 
-  /** The listener of every record, in order: to split a batch. */
-  *listeners(): Generator<DeliveryListener> {
-    for (const run of this.#runs) for (let left = run.count; left > 0; left--) yield run.listener
+  /** Every record with who is told of it, in order. Of a batch that was not abandoned. */
+  records(): OutstandingRecord[] {
+    const records: OutstandingRecord[] = []
+    const cursor = this.#rowNumbers.length === 0 ? undefined : this.#cursor()
+    let objectIndex = 0
+    let rowIndex = 0
+    for (const { listener, rows, count, isPinned } of this.#runs) {
+      for (let left = count; left > 0; left -= 1) {
+        cursor?.nextRecord()
+        const record =
+          rows === undefined || cursor === undefined
+            ? this.#objects[objectIndex++]
+            : this.#recordOf(cursor, { rows, row: this.#rowNumbers[rowIndex++] ?? 0, isPinned })
+        if (record !== undefined) records.push({ record, listener })
+      }
+    }
+    return records
+  }
+
+  /** A cursor before the first record of the wire form. */
+  #cursor(): RecordCursor {
+    const bytes = this.#bytes ?? this.#builder?.build()
+    invariant(bytes !== undefined, 'the records of an abandoned batch are gone')
+    const cursor = new RecordCursor({ isCrcChecked: false, decompressedBytesMax: this.#sizeBytes })
+    cursor.reset(bytes)
+    cursor.nextBatch()
+    return cursor
+  }
+
+  #recordOf(cursor: RecordCursor, from: { rows: RecordRows; row: number; isPinned: boolean }): AppendRecord {
+    const { rows, row, isPinned } = from
+    const headers = cursor.headers()
+    return {
+      topic: this.topic,
+      key: cursor.key(),
+      value: rows.bytes.subarray(rows.spans[row * 2], rows.spans[row * 2 + 1]),
+      timestampMs: cursor.timestampMs,
+      row,
+      ...(headers.length === 0 ? {} : { headers }),
+      ...(isPinned ? { partition: this.partition } : {})
+    }
   }
 }

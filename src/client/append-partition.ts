@@ -165,6 +165,12 @@ export class AppendPartition {
     if (this.#inFlight.length === 0) this.#applyRestart()
   }
 
+  /** All batches without a verdict, in their order. */
+  outstanding(): AppendBatch[] {
+    const place = (batch: AppendBatch): number => batch.order ?? Number.MAX_VALUE
+    return [...this.#inFlight, ...this.#queue].toSorted((left, right) => place(left) - place(right))
+  }
+
   /** Takes out all waiting batches that `isExpired` names. */
   removeWaiting(isExpired: (batch: AppendBatch) => boolean): AppendBatch[] {
     const expired = this.#queue.filter(isExpired)

@@ -19,7 +19,7 @@ import {
   produceRequest,
   verdictOf
 } from './append-request.ts'
-import type { AppenderOptions, AppendRecord, DeliveryListener } from './appender-types.ts'
+import type { AppenderOptions, OutstandingRecord } from './appender-types.ts'
 import { asPipelineError, isStaleMetadata, KAFKA, kafkaError, throwKafkaError } from './kafka-error.ts'
 
 /** What a sender needs of its appender. */
@@ -324,22 +324,20 @@ export class AppendSender {
 
   /** Halves a batch that is too large for the broker. It was refused whole, so its sequences are still free. */
   #split(partition: AppendPartition, batch: AppendBatch): void {
-    const listeners = [...batch.listeners()]
-    const middle = Math.ceil(batch.recordCount / 2)
-    const first = this.#part(batch, listeners, [0, middle])
-    const second = this.#part(batch, listeners, [middle, batch.recordCount])
+    const records = batch.records()
+    const middle = Math.ceil(records.length / 2)
+    const first = this.#part(batch, records, [0, middle])
+    const second = this.#part(batch, records, [middle, records.length])
     this.#host.split(batch, [first, second])
     partition.sendAgain(batch, [first, second])
     this.#active.add(partition)
   }
 
-  #part(batch: AppendBatch, listeners: readonly DeliveryListener[], range: readonly [number, number]): AppendBatch {
+  #part(batch: AppendBatch, records: readonly OutstandingRecord[], range: readonly [number, number]): AppendBatch {
     const [start, end] = range
-    const records: readonly AppendRecord[] = batch.records.slice(start, end)
     const part = this.#host.newPart(batch)
-    for (const [index, record] of records.entries()) {
-      const listener = listeners[start + index]
-      if (listener !== undefined) part.tryAppend(record, listener, record.timestampMs ?? this.#clock.now())
+    for (const { record, listener } of records.slice(start, end)) {
+      part.tryAppend(record, listener, record.timestampMs ?? this.#clock.now())
     }
     part.seal()
     part.order = (batch.order ?? 0) + (start === 0 ? 0 : batch.orderSpan / 2)

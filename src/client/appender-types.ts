@@ -26,6 +26,34 @@ export interface AppendRecord {
    * topics), which nobody else writes. Events never choose theirs. Default: by the key.
    */
   readonly partition?: number
+  /** In records that are handed back: which row they were, if they came by `appendRow`. */
+  readonly row?: number
+}
+
+/** Values that lie in one Buffer, one behind the other or not: what `appendRow` takes records from. */
+export interface RecordRows {
+  /** Must not be changed before the last verdict of its rows. */
+  readonly bytes: Buffer
+  /** Start and end (exclusive) of each row's value in `bytes`: two numbers a row. */
+  readonly spans: Uint32Array
+}
+
+/** Where a row goes, and what its record has besides its value. */
+export interface RowPlace {
+  readonly topic: string
+  /** As `AppendRecord.key`. */
+  readonly key: Buffer | null
+  readonly headers: readonly AppendHeader[] | undefined
+  /** As `AppendRecord.timestampMs`; `undefined`: now. */
+  readonly timestampMs: number | undefined
+  /** As `AppendRecord.partition`; `undefined`: by the key. */
+  readonly partition: number | undefined
+}
+
+/** A record without a verdict. */
+export interface OutstandingRecord {
+  readonly record: AppendRecord
+  readonly listener: DeliveryListener
 }
 
 /** Records of one listener that were acknowledged together. */

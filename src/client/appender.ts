@@ -8,8 +8,8 @@
  * requests in flight; a request has at most one batch per partition.
  *
  * Limits: `bufferBytes` of records without a verdict (wire size before
- * compression); the record objects themselves stay referenced for as long,
- * because a failure hands them back. Every record gets exactly one verdict,
+ * compression); the record objects, or the Buffers that rows lie in, stay
+ * referenced for as long, because a failure hands them back. Every record gets exactly one verdict,
  * within `deliveryTimeoutMs` and one request timeout.
  */
 
@@ -19,7 +19,14 @@ import { AppendBatch, type FlushWait } from './append-batch.ts'
 import { AppendPartition } from './append-partition.ts'
 import { AppendSender, type AppendSenderHost, type AppendTransaction } from './append-sender.ts'
 import { TopicRouter } from './append-topic.ts'
-import type { AppenderOptions, AppendRecord, DeliveryListener } from './appender-types.ts'
+import type {
+  AppenderOptions,
+  AppendRecord,
+  DeliveryListener,
+  OutstandingRecord,
+  RecordRows,
+  RowPlace
+} from './appender-types.ts'
 import { asPipelineError } from './kafka-error.ts'
 
 /** Bytes of a record around its key, value and headers, at most: a guess for the buffer limit. */
@@ -27,6 +34,12 @@ const recordOverheadBytes = 32
 /** Share of the buffer that must be free before those who wait for room are woken. */
 const roomRatio = 0.25
 const buildersKeptMax = 256
+
+/** What decides where a record goes. */
+interface Place {
+  readonly key: Buffer | null
+  readonly partition?: number | undefined
+}
 
 interface Unrouted {
   readonly record: AppendRecord
@@ -36,6 +49,9 @@ interface Unrouted {
 }
 
 interface TopicState {
+  readonly topic: string
+  /** By number; made when they are first written to. */
+  readonly partitions: AppendPartition[]
   router: TopicRouter | undefined
   /** Version of the metadata that the router has seen. */
   metadataVersion: number
@@ -51,7 +67,8 @@ export class Appender {
   readonly #sender: AppendSender
   readonly #transaction: AppendTransaction | undefined
   readonly #topics = new Map<string, TopicState>()
-  readonly #partitions = new Map<string, AppendPartition[]>()
+  /** That of the last record: the next one mostly has the same topic. */
+  #lastTopic: TopicState | undefined
   readonly #outstanding = new Set<AppendBatch>()
   readonly #builders: RecordBatchBuilder[] = []
   /** Builders of split batches: without the size limit, so not to be used again. */
@@ -112,24 +129,80 @@ export class Appender {
    * @throws PipelineError `ERR_CLIENT_CLOSED`.
    */
   append(record: AppendRecord, listener: DeliveryListener): boolean {
-    if (this.#isClosed)
-      throw new PipelineError('ERR_CLIENT_CLOSED', 'the appender is closed: nothing more can be appended')
     const bytes = (record.key?.length ?? 0) + (record.value?.length ?? 0) + recordOverheadBytes
-    if (this.#bufferedBytes > 0 && this.#bufferedBytes + bytes > this.#bufferBytes) {
-      this.#refusedBytes = bytes
-      return false
-    }
+    if (!this.#admits(bytes)) return false
     const timestampMs = record.timestampMs ?? this.#clock.now()
-    const state = this.#topics.get(record.topic) ?? this.#newTopic(record.topic)
-    if (state.router === undefined) {
-      state.unrouted.push({ record, listener, timestampMs, bytes })
-      this.#bufferedBytes += bytes
-      this.#lookUp(record.topic, state)
-    } else {
-      if (state.metadataVersion !== this.#options.cluster.metadataVersion) this.#updateRouter(record.topic, state)
-      this.#place({ record, listener, timestampMs, bytes }, state.router)
-    }
+    const state = this.#topicState(record.topic)
+    if (state.router === undefined) this.#wait(state, { record, listener, timestampMs, bytes })
+    else this.#place(state, state.router, { record, listener, timestampMs })
     return true
+  }
+
+  /**
+   * Takes one row as a record, without an object for it. `place` is read before the call returns, so that the caller
+   * may use the same one again; `rows` stays referenced until the verdict. Handed back, it is a record with `row`.
+   *
+   * @returns `false` if the buffer is full: await `room()`, then try again.
+   * @throws PipelineError `ERR_CLIENT_CLOSED`.
+   */
+  // oxlint-disable-next-line max-params -- hot path: no object per record
+  appendRow(place: RowPlace, rows: RecordRows, row: number, listener: DeliveryListener): boolean {
+    const { spans } = rows
+    const bytes = (place.key?.length ?? 0) + (spans[row * 2 + 1] ?? 0) - (spans[row * 2] ?? 0) + recordOverheadBytes
+    if (!this.#admits(bytes)) return false
+    const timestampMs = place.timestampMs ?? this.#clock.now()
+    const state = this.#topicState(place.topic)
+    const { router } = state
+    if (router === undefined) {
+      this.#wait(state, { record: recordOf(place, rows, row), listener, timestampMs, bytes })
+      return true
+    }
+    let batch = this.#openBatch(state, router, place)
+    let before = batch.accountedBytes
+    while (!batch.tryAppendRow(place, rows, row, listener, timestampMs)) {
+      batch = this.#nextBatch(state, router, { place, full: batch })
+      before = batch.accountedBytes
+    }
+    this.#bufferedBytes += batch.accountedBytes - before
+    return true
+  }
+
+  /** Every record without a verdict, those of a partition in order. They stay with the appender. */
+  *outstandingRecords(): Generator<OutstandingRecord> {
+    for (const { partitions, unrouted } of this.#topics.values()) {
+      // Without gaps: a partition that was never written to has no queue.
+      for (const partition of Object.values(partitions)) {
+        for (const batch of partition.outstanding()) yield* batch.records()
+      }
+      for (const { record, listener } of unrouted) yield { record, listener }
+    }
+  }
+
+  /** Whether there is room for a record. */
+  #admits(bytes: number): boolean {
+    if (this.#isClosed) {
+      throw new PipelineError('ERR_CLIENT_CLOSED', 'the appender is closed: nothing more can be appended')
+    }
+    if (this.#bufferedBytes === 0 || this.#bufferedBytes + bytes <= this.#bufferBytes) return true
+    this.#refusedBytes = bytes
+    return false
+  }
+
+  #topicState(topic: string): TopicState {
+    let state = this.#lastTopic
+    if (state?.topic !== topic) {
+      state = this.#topics.get(topic) ?? this.#newTopic(topic)
+      this.#lastTopic = state
+    }
+    if (state.metadataVersion !== this.#options.cluster.metadataVersion) this.#updateRouter(state)
+    return state
+  }
+
+  /** Keeps a record until the partition count of its topic is known. */
+  #wait(state: TopicState, item: Unrouted): void {
+    state.unrouted.push(item)
+    this.#bufferedBytes += item.bytes
+    this.#lookUp(state)
   }
 
   /** Looks again at what can be sent: the transaction has let more partitions in. */
@@ -143,10 +216,10 @@ export class Appender {
     this.#sender.discardWaiting(error)
   }
 
-  #updateRouter(topic: string, state: TopicState): void {
+  #updateRouter(state: TopicState): void {
     const { cluster } = this.#options
     state.metadataVersion = cluster.metadataVersion
-    const metadata = cluster.cachedTopic(topic)
+    const metadata = cluster.cachedTopic(state.topic)
     if (metadata !== undefined) state.router?.update(metadata)
   }
 
@@ -209,7 +282,8 @@ export class Appender {
   }
 
   #newTopic(topic: string): TopicState {
-    const state: TopicState = { router: undefined, metadataVersion: -1, unrouted: [], lookup: undefined }
+    const empty = { router: undefined, metadataVersion: -1, lookup: undefined }
+    const state: TopicState = { topic, partitions: [], unrouted: [], ...empty }
     const metadata = this.#options.cluster.cachedTopic(topic)
     if (metadata !== undefined && metadata.partitions.length > 0) state.router = this.#newRouter(metadata)
     this.#topics.set(topic, state)
@@ -221,14 +295,15 @@ export class Appender {
     return new TopicRouter(metadata, this.#options.random ?? systemRandom)
   }
 
-  #lookUp(topic: string, state: TopicState): void {
-    state.lookup ??= this.#findTopic(topic, state).finally(() => {
+  #lookUp(state: TopicState): void {
+    state.lookup ??= this.#findTopic(state).finally(() => {
       state.lookup = undefined
     })
   }
 
   /** The partition count of a topic, for as long as its records may wait. */
-  async #findTopic(topic: string, state: TopicState): Promise<void> {
+  async #findTopic(state: TopicState): Promise<void> {
+    const { topic } = state
     const deadlineMs = this.#clock.monotonicMs() + (this.#options.deliveryTimeoutMs ?? 120_000)
     for (;;) {
       try {
@@ -236,7 +311,7 @@ export class Appender {
         const unrouted = state.unrouted.splice(0)
         for (const item of unrouted) {
           this.#bufferedBytes -= item.bytes
-          this.#place(item, state.router)
+          this.#place(state, state.router, item)
         }
         return
       } catch (cause) {
@@ -263,39 +338,41 @@ export class Appender {
     this.#wakeRoom()
   }
 
-  #place(item: Unrouted, router: TopicRouter): void {
+  #place(state: TopicState, router: TopicRouter, item: Omit<Unrouted, 'bytes'>): void {
     const { record, listener, timestampMs } = item
-    let partition = this.#partition(record.topic, record.partition ?? router.partitionOf(record.key))
-    for (;;) {
-      const last = partition.last
-      if (last !== undefined && !last.isSealed) {
-        const before = last.accountedBytes
-        if (last.tryAppend(record, listener, timestampMs)) {
-          this.#bufferedBytes += last.accountedBytes - before
-          return
-        }
-        // The batch is full: a record without a key moves on to another partition.
-        router.batchClosed(partition.partition)
-        partition = this.#partition(record.topic, record.partition ?? router.partitionOf(record.key))
-        this.#schedulePump()
-        if (partition.last?.isSealed === false) continue
-      }
-      const batch = this.#newBatch(record.topic, partition.partition)
-      this.#outstanding.add(batch)
-      partition.push(batch)
-      this.#sender.activate(partition)
-      if (this.#lingerMs === 0) this.#schedulePump()
-      else this.#pumpWithin(this.#lingerMs)
+    let batch = this.#openBatch(state, router, record)
+    let before = batch.accountedBytes
+    while (!batch.tryAppend(record, listener, timestampMs)) {
+      batch = this.#nextBatch(state, router, { place: record, full: batch })
+      before = batch.accountedBytes
     }
+    this.#bufferedBytes += batch.accountedBytes - before
   }
 
-  #partition(topic: string, partition: number): AppendPartition {
-    let partitions = this.#partitions.get(topic)
-    if (partitions === undefined) {
-      partitions = []
-      this.#partitions.set(topic, partitions)
-    }
-    return (partitions[partition] ??= new AppendPartition(topic, partition, isIdempotent(this.#options)))
+  /** The batch that a record goes into as things are. */
+  #openBatch(state: TopicState, router: TopicRouter, place: Place): AppendBatch {
+    const number = place.partition ?? router.partitionOf(place.key)
+    const partition = (state.partitions[number] ??= this.#newPartition(state.topic, number))
+    const { last } = partition
+    if (last?.isSealed === false) return last
+    const batch = this.#newBatch(state.topic, number)
+    this.#outstanding.add(batch)
+    partition.push(batch)
+    this.#sender.activate(partition)
+    if (this.#lingerMs === 0) this.#schedulePump()
+    else this.#pumpWithin(this.#lingerMs)
+    return batch
+  }
+
+  /** The batch is full: a record without a key moves on to another partition. */
+  #nextBatch(state: TopicState, router: TopicRouter, from: { place: Place; full: AppendBatch }): AppendBatch {
+    router.batchClosed(from.full.partition)
+    this.#schedulePump()
+    return this.#openBatch(state, router, from.place)
+  }
+
+  #newPartition(topic: string, partition: number): AppendPartition {
+    return new AppendPartition(topic, partition, isIdempotent(this.#options))
   }
 
   #newBatch(topic: string, partition: number): AppendBatch {
@@ -348,7 +425,7 @@ export class Appender {
 
   #pump(): void {
     // Looking at the metadata also has it read anew when it is old.
-    for (const [topic, state] of this.#topics) this.#updateRouter(topic, state)
+    for (const state of this.#topics.values()) this.#updateRouter(state)
     const nextMs = this.#sender.pump()
     if (nextMs !== undefined) this.#pumpWithin(Math.max(1, nextMs))
   }
@@ -363,8 +440,9 @@ export class Appender {
 
   #failed(batch: AppendBatch, error: PipelineError): void {
     if (!this.#finish(batch)) return
+    const groups = batch.byListener()
     batch.abandon(builder => this.#release(builder))
-    for (const [listener, records] of batch.byListener()) this.#call(() => listener.failed(error, records))
+    for (const [listener, records] of groups) this.#call(() => listener.failed(error, records))
   }
 
   #split(batch: AppendBatch, parts: readonly AppendBatch[]): void {
@@ -408,6 +486,20 @@ export class Appender {
       const logger = this.#options.logger ?? this.#options.cluster.logger
       logger.error({ reason: messageOf(error) }, 'a delivery listener threw')
     }
+  }
+}
+
+/** The record of a row that has to wait. */
+function recordOf(place: RowPlace, rows: RecordRows, row: number): AppendRecord {
+  const { topic, key, headers, timestampMs, partition } = place
+  return {
+    topic,
+    key,
+    value: rows.bytes.subarray(rows.spans[row * 2], rows.spans[row * 2 + 1]),
+    row,
+    ...(headers === undefined ? {} : { headers }),
+    ...(timestampMs === undefined ? {} : { timestampMs }),
+    ...(partition === undefined ? {} : { partition })
   }
 }
 

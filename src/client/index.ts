@@ -34,12 +34,16 @@ export type {
   ClusterOptions,
   ConnectionSettings,
   OauthToken,
+  PasswordMechanism,
   PartitionMetadata,
+  Renewable,
   SaslOptions,
   SendOptions,
   SendTarget,
   TlsOptions,
-  TopicMetadata
+  TlsProvider,
+  TopicMetadata,
+  UserCredentials
 } from './cluster-options.ts'
 export { Fetcher } from './fetcher.ts'
 export type { Lease } from './answer-memory.ts'

@@ -44,6 +44,8 @@ export interface BatchStamp {
 }
 
 const SCRATCH_BYTES_FIRST = 16_384
+/** Up to this length a loop copies faster than `set`. */
+const SHORT_BYTES_MAX = 32
 const NO_HEADERS: readonly RecordHeaderInput[] = []
 
 /** Bytes of a zigzag varint of an int32. */
@@ -61,6 +63,7 @@ function zigzagOf(value: number): number {
 }
 
 function varlongBytes(value: number): number {
+  if (value >= -64 && value < 64) return 1
   let bytes = 1
   for (let rest = zigzagOf(value); rest >= 128; rest = Math.floor(rest / 128)) bytes++
   return bytes
@@ -113,30 +116,69 @@ export class RecordBatchBuilder {
     value: Uint8Array | null,
     headers: readonly RecordHeaderInput[] = NO_HEADERS
   ): boolean {
-    const timestampDelta = this.#recordCount === 0 ? 0 : timestampMs - this.#baseTimestampMs
+    return this.#tryWrite(timestampMs, key, headers, value, 0, value === null ? -1 : value.length)
+  }
+
+  /**
+   * The same for a value that is a part of a Buffer.
+   *
+   * @param start - First byte of the value.
+   * @param end - Behind its last byte.
+   */
+  // oxlint-disable-next-line max-params -- hot path: no object per record
+  tryAppendSpan(
+    timestampMs: number,
+    key: Uint8Array | null,
+    headers: readonly RecordHeaderInput[] | undefined,
+    bytes: Uint8Array,
+    start: number,
+    end: number
+  ): boolean {
+    return this.#tryWrite(timestampMs, key, headers ?? NO_HEADERS, bytes, start, end - start)
+  }
+
+  /** Writes a record with a value of `valueBytes` bytes, -1 for null. */
+  // oxlint-disable-next-line max-params -- hot path: no object per record
+  #tryWrite(
+    timestampMs: number,
+    key: Uint8Array | null,
+    headers: readonly RecordHeaderInput[],
+    source: Uint8Array | null,
+    start: number,
+    valueBytes: number
+  ): boolean {
+    const recordCount = this.#recordCount
+    const timestampDelta = recordCount === 0 ? 0 : timestampMs - this.#baseTimestampMs
     const length =
       1 +
       varlongBytes(timestampDelta) +
-      varintBytes(this.#recordCount) +
-      bytesOf(key) +
-      bytesOf(value) +
-      headersBytes(headers)
+      varintBytes(recordCount) +
+      (key === null ? 1 : varintBytes(key.length) + key.length) +
+      (valueBytes < 0 ? 1 : varintBytes(valueBytes) + valueBytes) +
+      (headers.length === 0 ? 1 : headersBytes(headers))
     const sizeBytes = varintBytes(length) + length
-    if (this.#recordCount > 0 && this.#at + sizeBytes > this.#sizeBytesMax) return false
-    this.#reserve(sizeBytes)
-    if (this.#recordCount === 0) {
+    const from = this.#at
+    if (recordCount > 0 && from + sizeBytes > this.#sizeBytesMax) return false
+    if (from + sizeBytes > this.#scratch.length) this.#grow(sizeBytes)
+    if (recordCount === 0) {
       this.#baseTimestampMs = timestampMs
       this.#maxTimestampMs = timestampMs
     } else if (timestampMs > this.#maxTimestampMs) this.#maxTimestampMs = timestampMs
-    this.#putVarint(length)
-    this.#scratch[this.#at++] = 0
-    this.#putVarlong(timestampDelta)
-    this.#putVarint(this.#recordCount)
-    this.#putBytes(key)
-    this.#putBytes(value)
-    this.#putVarint(headers.length)
-    for (const header of headers) this.#putHeader(header)
-    this.#recordCount++
+    const scratch = this.#scratch
+    let at = putVarint(scratch, from, length)
+    scratch[at++] = 0
+    at = putVarlong(scratch, at, timestampDelta)
+    at = putVarint(scratch, at, recordCount)
+    at = key === null ? putNull(scratch, at) : putBytes(scratch, at, key)
+    if (source === null || valueBytes < 0) at = putNull(scratch, at)
+    else {
+      at = putVarint(scratch, at, valueBytes)
+      scratch.set(source.subarray(start, start + valueBytes), at)
+      at += valueBytes
+    }
+    at = headers.length === 0 ? putVarint(scratch, at, 0) : putHeaders(scratch, at, headers)
+    this.#at = at
+    this.#recordCount = recordCount + 1
     return true
   }
 
@@ -187,50 +229,61 @@ export class RecordBatchBuilder {
     this.#maxTimestampMs = 0
   }
 
-  #reserve(count: number): void {
-    const needed = this.#at + count
-    if (needed <= this.#scratch.length) return
-    const scratch = Buffer.allocUnsafeSlow(Math.max(needed, this.#scratch.length * 2))
+  #grow(count: number): void {
+    const scratch = Buffer.allocUnsafeSlow(Math.max(this.#at + count, this.#scratch.length * 2))
     this.#scratch.copy(scratch, 0, 0, this.#at)
     this.#scratch = scratch
   }
+}
 
-  #putVarint(value: number): void {
-    const scratch = this.#scratch
-    let rest = ((value << 1) ^ (value >> 31)) >>> 0
-    while (rest > 0x7f) {
-      scratch[this.#at++] = (rest & 0x7f) | 0x80
-      rest >>>= 7
-    }
-    scratch[this.#at++] = rest
+// Each of these writes at an index and answers the index behind what it wrote.
+
+function putVarint(target: Buffer, from: number, value: number): number {
+  let at = from
+  let rest = ((value << 1) ^ (value >> 31)) >>> 0
+  while (rest > 0x7f) {
+    target[at++] = (rest & 0x7f) | 0x80
+    rest >>>= 7
   }
+  target[at++] = rest
+  return at
+}
 
-  #putVarlong(value: number): void {
-    let rest = zigzagOf(value)
-    while (rest >= 128) {
-      this.#scratch[this.#at++] = (rest % 128) | 0x80
-      rest = Math.floor(rest / 128)
-    }
-    this.#scratch[this.#at++] = rest
+function putVarlong(target: Buffer, from: number, value: number): number {
+  let at = from
+  let rest = zigzagOf(value)
+  while (rest >= 128) {
+    target[at++] = (rest % 128) | 0x80
+    rest = Math.floor(rest / 128)
   }
+  target[at++] = rest
+  return at
+}
 
-  #putBytes(value: Uint8Array | null): void {
-    if (value === null) {
-      this.#scratch[this.#at++] = 1 // Zigzag of -1.
-      return
-    }
-    this.#putVarint(value.length)
-    this.#scratch.set(value, this.#at)
-    this.#at += value.length
-  }
+function putNull(target: Buffer, at: number): number {
+  target[at] = 1 // Zigzag of -1.
+  return at + 1
+}
 
-  #putHeader(header: RecordHeaderInput): void {
+/** Keys and such: for few bytes a loop is faster than the call of `set`. */
+function putBytes(target: Buffer, from: number, value: Uint8Array): number {
+  const { length } = value
+  const at = putVarint(target, from, length)
+  if (length > SHORT_BYTES_MAX) target.set(value, at)
+  else for (let index = 0; index < length; index++) target[at + index] = value[index] ?? 0
+  return at + length
+}
+
+function putHeaders(target: Buffer, from: number, headers: readonly RecordHeaderInput[]): number {
+  let at = putVarint(target, from, headers.length)
+  for (const header of headers) {
     const keyBytes = Buffer.byteLength(header.key)
-    this.#putVarint(keyBytes)
-    this.#scratch.write(header.key, this.#at, keyBytes, 'utf8')
-    this.#at += keyBytes
-    this.#putBytes(header.value)
+    at = putVarint(target, at, keyBytes)
+    target.write(header.key, at, keyBytes, 'utf8')
+    at += keyBytes
+    at = header.value === null ? putNull(target, at) : putBytes(target, at, header.value)
   }
+  return at
 }
 
 function headersBytes(headers: readonly RecordHeaderInput[]): number {
