@@ -15,12 +15,35 @@ export interface TlsOptions {
   readonly cert?: string | Buffer
   /** Private key of this client, for mutual TLS. */
   readonly key?: string | Buffer
-  /** Passphrase of the private key. */
+  /** Certificate and private key of this client in one, PKCS#12 (`.p12`, `.pfx`), instead of `cert` and `key`. */
+  readonly pfx?: Buffer
+  /** Passphrase of the private key, or of `pfx`. */
   readonly passphrase?: string
   /** Name that the certificate of the broker must carry. Default: the host that is connected to. */
   readonly servername?: string
   /** Whether an unverified certificate ends the connection. Default `true`; `false` is for tests only. */
   readonly rejectUnauthorized?: boolean
+}
+
+/** Something that changes while connections stand, such as a certificate that is renewed. */
+export interface Renewable<T> {
+  /** The newest. Read for every connection that is opened. */
+  current(): T
+  /**
+   * Calls back after every change: open connections are then replaced, one at a time, with nothing in flight.
+   *
+   * @returns Ends it.
+   */
+  onChange(listener: () => void): () => void
+}
+
+/** TLS options that change while connections stand. */
+export type TlsProvider = Renewable<TlsOptions>
+
+/** A user and its password. */
+export interface UserCredentials {
+  readonly username: string
+  readonly password: string
 }
 
 /** A bearer token and its SASL extensions (KIP-342). */
@@ -31,13 +54,16 @@ export interface OauthToken {
   readonly extensions?: Readonly<Record<string, string>>
 }
 
+/** Mechanisms of user and password. */
+export type PasswordMechanism = 'PLAIN' | 'SCRAM-SHA-256' | 'SCRAM-SHA-512'
+
 /**
  * How the client proves who it is.
  * Source: RFC 4616 (PLAIN), RFC 5802 and 7677 (SCRAM), RFC 7628 (OAUTHBEARER), KIP-12, KIP-84, KIP-255.
  */
 export type SaslOptions =
-  | { readonly mechanism: 'PLAIN'; readonly username: string; readonly password: string }
-  | { readonly mechanism: 'SCRAM-SHA-256' | 'SCRAM-SHA-512'; readonly username: string; readonly password: string }
+  | ({ readonly mechanism: PasswordMechanism } & UserCredentials)
+  | { readonly mechanism: PasswordMechanism; readonly credentials: Renewable<UserCredentials> }
   | {
       readonly mechanism: 'OAUTHBEARER'
       /** Called for every (re-)authentication with the broker's address. Amazon MSK IAM signs its token here. */
@@ -48,8 +74,11 @@ export type SaslOptions =
 export interface ConnectionSettings {
   /** Name of this client in the broker's logs, metrics and quotas. Default `comporta`. Source: Kafka `client.id`. */
   readonly clientId?: string
-  /** Encrypts the connection. `true` = TLS with all defaults. Default: plain text. */
-  readonly tls?: TlsOptions | boolean
+  /**
+   * Encrypts the connection. `true` = TLS with all defaults; a provider = certificates that are renewed while the
+   * client runs. Default: plain text.
+   */
+  readonly tls?: TlsOptions | TlsProvider | boolean
   /** Authenticates the connection. Default: none. */
   readonly sasl?: SaslOptions
   /** Longest wait for an answer, in milliseconds. At least 1. Default 30_000. Source: Kafka `request.timeout.ms`. */

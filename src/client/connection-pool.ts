@@ -20,6 +20,7 @@ import {
 } from '../core/index.ts'
 import type { BrokerNode, ClusterOptions } from './cluster-options.ts'
 import { Connection } from './connection.ts'
+import { ConnectionRenewal } from './connection-renewal.ts'
 
 interface Address {
   readonly host: string
@@ -41,6 +42,7 @@ export class ConnectionPool {
   readonly #opening = new Map<string, Promise<Connection>>()
   readonly #rests = new Map<string, Rest>()
   readonly #closing = new AbortController()
+  readonly #renewal: ConnectionRenewal
 
   /** @throws PipelineError `ERR_CLIENT_OPTIONS_INVALID` if an address is not `host:port`. */
   constructor(options: ClusterOptions) {
@@ -48,6 +50,7 @@ export class ConnectionPool {
     this.#clock = options.clock ?? systemClock
     this.#random = options.random ?? systemRandom
     this.#bootstrap = options.bootstrapServers.map(parseAddress)
+    this.#renewal = new ConnectionRenewal(options, () => [...this.#open.values()])
   }
 
   /** How many connections are open. */
@@ -130,6 +133,7 @@ export class ConnectionPool {
   /** Closes all connections and refuses new ones. Idempotent. */
   close(): void {
     this.#closing.abort()
+    this.#renewal.close()
     for (const connection of this.#open.values()) connection.close()
   }
 
@@ -153,6 +157,7 @@ export class ConnectionPool {
   async #openConnection(address: Address, key: string): Promise<Connection> {
     // It may close while it still opens: then there is nothing to forget.
     let opened: Connection | undefined
+    const generation = this.#renewal.generation
     const connection = await Connection.open({
       ...this.#options,
       ...address,
@@ -166,6 +171,7 @@ export class ConnectionPool {
       throw new PipelineError('ERR_CLIENT_CLOSED', 'the cluster client is closed')
     }
     if (connection.isOpen) this.#open.set(key, connection)
+    this.#renewal.opened(connection, generation)
     return connection
   }
 

@@ -8,10 +8,12 @@
  * With SASL, the broker may limit how long an authentication counts
  * (KIP-368): the connection then authenticates again in time, holding other
  * requests back for the length of the conversation.
+ *
+ * When certificates or passwords change, `renew` puts another socket under
+ * the same connection at a moment when nothing is in flight: requests that
+ * wait go over the new one, in their order, and nobody sees a failure.
  */
 
-import { connect as connectPlain, isIP, type Socket } from 'node:net'
-import { type ConnectionOptions as NodeTlsOptions, connect as connectTls } from 'node:tls'
 import {
   type Clock,
   messageOf,
@@ -30,12 +32,11 @@ import {
   saslHandshakeApi
 } from '../protocol/index.ts'
 import { type Logger, silentLogger } from '../telemetry/index.ts'
-import { AnswerMemory } from './answer-memory.ts'
-import type { ConnectionSettings, SaslOptions, TlsOptions } from './cluster-options.ts'
+import type { ConnectionSettings, TlsOptions } from './cluster-options.ts'
 import { KAFKA, throwKafkaError } from './kafka-error.ts'
 import { RequestPipeline } from './request-pipeline.ts'
-import { ResponseAssembler } from './response-assembler.ts'
-import { converse, isSecretFree, refused } from './sasl.ts'
+import { converse, type FixedSaslOptions, fixedSaslOptions, isSecretFree, refused } from './sasl.ts'
+import { connectFailed, Wire, type WireOwner } from './wire.ts'
 
 /** Longest answer accepted by default, in bytes: room for a fetch of 50 MiB, Kafka's default, and a large batch. */
 export const RESPONSE_BYTES_MAX_DEFAULT = 134_217_728
@@ -43,10 +44,13 @@ export const RESPONSE_BYTES_MAX_DEFAULT = 134_217_728
 const apiVersionsVersion = 3
 const softwareName = 'comporta'
 const softwareVersion = '0.1.0'
-const keepAliveDelayMs = 30_000
 /** Share of the session lifetime after which to authenticate again: 85 % to 95 %, as in Kafka's own client. */
 const reauthenticationRatio = 0.85
 const reauthenticationJitter = 0.1
+/** How long a renewal waits for a moment with nothing in flight, before it makes one. */
+const RENEWAL_WAIT_MS = 1_000
+/** How long it then holds new requests back. Well below every session timeout: heartbeats may be among them. */
+const RENEWAL_HOLD_MS = 2_000
 
 /** Options of one connection. */
 export interface ConnectionOptions extends ConnectionSettings {
@@ -85,11 +89,16 @@ export class Connection {
   readonly #peer: string
   readonly #pipeline: RequestPipeline
   readonly #requestTimeoutMs: number
-  #socket: Socket | undefined
+  #wire: Wire | undefined
   #versions = new Map<number, VersionRange>()
-  readonly #features = new Map<string, number>()
+  #features = new Map<string, number>()
   #correlationId = 0
+  /** As whom it has authenticated. */
+  #sasl: FixedSaslOptions | undefined
   #reauthentication: Timer | undefined
+  #reauthenticateAtMs = 0
+  #isReauthenticating = false
+  #giveUpRenewal: (() => void) | undefined
   #closeError: PipelineError | undefined
 
   private constructor(options: ConnectionOptions) {
@@ -104,7 +113,7 @@ export class Connection {
       inFlightMax: options.inFlightMax ?? 5,
       waitingMax: options.waitingMax ?? 1_000,
       clock: this.#clock,
-      write: chunks => this.#write(chunks),
+      write: chunks => this.#wire?.write(chunks),
       onBroken: error => this.#end(error)
     })
   }
@@ -124,7 +133,7 @@ export class Connection {
     try {
       await connection.#connect()
       await connection.#negotiate()
-      if (options.sasl !== undefined) await connection.#authenticate(options.sasl)
+      if (options.sasl !== undefined) await connection.#authenticate(fixedSaslOptions(options.sasl))
     } catch (error) {
       const failure = connection.#closeError ?? asConnectError(connection.#peer, error)
       connection.#end(failure)
@@ -205,6 +214,71 @@ export class Connection {
     this.#end(new PipelineError('ERR_CLIENT_CLOSED', `the connection to ${this.#peer} was closed by this client`))
   }
 
+  /**
+   * Opens another socket with the certificates and passwords that hold now, and goes on over that one. It takes the
+   * place of the old one while nothing is in flight; if there is no such moment, new requests are held back for a
+   * little while. Requests that wait keep their order, and no caller notices.
+   *
+   * @returns Whether it was done; not if an answer is still due by then (a long poll): try again later.
+   * @throws PipelineError as `open` does; the connection stays as it was.
+   */
+  async renew(): Promise<boolean> {
+    // A second one at the same time would take the place of the first one's socket, and so on.
+    if (!this.isOpen || this.#giveUpRenewal !== undefined) return false
+    const next = await Connection.open({ ...this.#options, onClose: () => undefined })
+    const isRenewed = await this.#whenDrained(() => this.#adopt(next))
+    // Also when it was adopted: what is left of it has no socket any more.
+    next.#wire = isRenewed ? undefined : next.#wire
+    next.close()
+    return isRenewed
+  }
+
+  /** Whether it could be done in time: `change` says whether it has, and is called with nothing in flight. */
+  #whenDrained(change: () => boolean): Promise<boolean> {
+    return new Promise(resolve => {
+      let isHeld = false
+      const finish = (isDone: boolean): void => {
+        for (const timer of timers) timer.cancel()
+        this.#pipeline.whenDrained(undefined)
+        this.#giveUpRenewal = undefined
+        resolve(isDone)
+        if (isHeld) this.#pipeline.release()
+      }
+      const hold = (): void => {
+        isHeld = true
+        this.#pipeline.hold()
+      }
+      const timers = [
+        this.#clock.after(RENEWAL_WAIT_MS, hold),
+        this.#clock.after(RENEWAL_WAIT_MS + RENEWAL_HOLD_MS, () => finish(false))
+      ]
+      this.#giveUpRenewal = () => finish(false)
+      if (!this.isOpen) return finish(false)
+      this.#pipeline.whenDrained(() => {
+        // Between two messages of a conversation nothing is in flight either.
+        if (!this.#isReauthenticating && change()) finish(true)
+      })
+    })
+  }
+
+  /** Takes over the socket of another connection to the same broker, and all that was agreed on over it. */
+  #adopt(next: Connection): boolean {
+    const wire = next.#wire
+    if (!next.isOpen || wire === undefined || next.#isReauthenticating) return false
+    this.#wire?.finish()
+    wire.handOver(this.#owner())
+    this.#wire = wire
+    this.#versions = next.#versions
+    this.#features = next.#features
+    this.#sasl = next.#sasl
+    this.#reauthentication?.cancel()
+    next.#reauthentication?.cancel()
+    if (next.#reauthentication !== undefined) {
+      this.#reauthenticateAfter(Math.max(0, next.#reauthenticateAtMs - this.#clock.monotonicMs()))
+    }
+    return true
+  }
+
   #submit<Q, QI, S, SI>(api: Api<Q, QI, S, SI>, message: QI, options: SubmitOptions): Promise<Buffer> {
     if (this.#closeError !== undefined) return Promise.reject(this.#closeError)
     this.#correlationId = (this.#correlationId + 1) & 0x7fffffff
@@ -240,53 +314,16 @@ export class Connection {
     return this.#decode(api, version, await this.#submit(api, message, { version, isUrgent: true }))
   }
 
-  #connect(): Promise<void> {
+  async #connect(): Promise<void> {
     const { host, port, tls } = this.#options
-    return new Promise((resolve, reject) => {
-      const assembler = this.#assembler()
-      const take = (consume: () => void): void => {
-        try {
-          if (this.isOpen) consume()
-        } catch (error) {
-          this.#end(PipelineError.is(error) ? error : disconnected(this.#peer, error))
-        }
-      }
-      const isTls = tls !== undefined && tls !== false
-      // A plain socket reads into the answers themselves; one of TLS has chunks of its own, as it decrypts them.
-      const onread = {
-        buffer: () => assembler.target(),
-        callback: (byteCount: number, bytes: Uint8Array) => {
-          take(() => assembler.advance(bytes as Buffer, byteCount))
-          return true
-        }
-      }
-      const socket = isTls ? connectTls(tlsOptions(host, port, tls)) : connectPlain({ host, port, onread })
-      this.#socket = socket
-      socket.setNoDelay(true)
-      socket.setKeepAlive(true, keepAliveDelayMs)
-      if (isTls) socket.on('data', (chunk: Buffer) => take(() => assembler.push(chunk)))
-      let isReady = false
-      const onEnd = (cause: unknown): void => {
-        const error = isReady ? disconnected(this.#peer, cause) : connectFailed(this.#peer, messageOf(cause), cause)
-        this.#end(error)
-        reject(this.#closeError ?? error)
-      }
-      socket.once(isTls ? 'secureConnect' : 'connect', () => {
-        isReady = true
-        resolve()
-      })
-      socket.on('error', onEnd)
-      socket.on('close', () => onEnd(new Error('the broker closed the connection')))
-    })
+    const responseBytesMax = this.#options.responseBytesMax ?? RESPONSE_BYTES_MAX_DEFAULT
+    const wire = new Wire({ host, port, tls: currentTls(tls), responseBytesMax, clock: this.#clock }, this.#owner())
+    this.#wire = wire
+    await wire.ready
   }
 
-  #assembler(): ResponseAssembler {
-    const memory = new AnswerMemory()
-    return new ResponseAssembler(
-      this.#options.responseBytesMax ?? RESPONSE_BYTES_MAX_DEFAULT,
-      payload => this.#pipeline.receive(payload),
-      length => memory.take(length)
-    )
+  #owner(): WireOwner {
+    return { onPayload: payload => this.#pipeline.receive(payload), onEnd: error => this.#end(error) }
   }
 
   /** ApiVersions version 3, or what a broker that knows only older ones (error 35, always in version 0) offers. */
@@ -304,8 +341,9 @@ export class Connection {
     for (const { name, maxVersionLevel } of answer.finalizedFeatures) this.#features.set(name, maxVersionLevel)
   }
 
-  async #authenticate(sasl: SaslOptions): Promise<void> {
+  async #authenticate(sasl: FixedSaslOptions): Promise<void> {
     const { host, port } = this.#options
+    this.#sasl = sasl
     const version = this.versionOf(saslHandshakeApi, 1)
     const handshake = await this.#urgent(saslHandshakeApi, version, { mechanism: sasl.mechanism })
     if (handshake.errorCode !== KAFKA.NONE) {
@@ -323,65 +361,63 @@ export class Connection {
       return answer.authBytes
     }
     await converse({ sasl, host, port, exchange })
-    if (lifetimeMs > 0n) this.#scheduleReauthentication(sasl, Number(lifetimeMs))
+    if (lifetimeMs > 0n) this.#scheduleReauthentication(Number(lifetimeMs))
   }
 
-  #scheduleReauthentication(sasl: SaslOptions, lifetimeMs: number): void {
+  #scheduleReauthentication(lifetimeMs: number): void {
     const delayMs = lifetimeMs * (reauthenticationRatio + reauthenticationJitter * this.#random.next())
+    this.#reauthenticateAfter(delayMs)
+  }
+
+  #reauthenticateAfter(delayMs: number): void {
     this.#reauthentication?.cancel()
-    this.#reauthentication = this.#clock.after(Math.min(delayMs, 0x7fffffff), () => void this.#reauthenticate(sasl))
+    this.#reauthenticateAtMs = this.#clock.monotonicMs() + delayMs
+    this.#reauthentication = this.#clock.after(Math.min(delayMs, 0x7fffffff), () => void this.#reauthenticate())
     this.#reauthentication.unref()
   }
 
   /** Requests in flight are answered before the conversation begins, because answers keep their order. */
-  async #reauthenticate(sasl: SaslOptions): Promise<void> {
+  async #reauthenticate(): Promise<void> {
+    const sasl = this.#saslAgain()
+    if (sasl === undefined) return
+    this.#isReauthenticating = true
     this.#pipeline.hold()
     try {
       await this.#authenticate(sasl)
-      this.#pipeline.release()
     } catch (error) {
       this.#logger.warn({ peer: this.#peer, reason: messageOf(error) }, 'authenticating again failed')
       this.#end(PipelineError.is(error) ? error : refused('authenticating again failed', error))
+    } finally {
+      this.#isReauthenticating = false
+      this.#pipeline.release()
     }
   }
 
-  #write(chunks: readonly Buffer[]): void {
-    const socket = this.#socket
-    if (socket === undefined) return
-    socket.cork()
-    for (const chunk of chunks) socket.write(chunk)
-    socket.uncork()
+  /** The newest password. Brokers refuse another user on the same connection: until it is renewed it stays the old one. */
+  #saslAgain(): FixedSaslOptions | undefined {
+    const before = this.#sasl
+    if (before === undefined || this.#options.sasl === undefined) return before
+    const now = fixedSaslOptions(this.#options.sasl)
+    const isSameUser = !('username' in now && 'username' in before) || now.username === before.username
+    return isSameUser ? now : before
   }
 
   #end(error: PipelineError): void {
     if (this.#closeError !== undefined) return
     this.#closeError = error
     this.#reauthentication?.cancel()
-    this.#socket?.destroy()
+    this.#wire?.destroy()
     this.#pipeline.fail(error)
+    this.#giveUpRenewal?.()
     this.#options.onClose?.(error)
   }
 }
 
-function tlsOptions(host: string, port: number, tls: TlsOptions | true): NodeTlsOptions {
-  const options = tls === true ? {} : tls
-  const servername = options.servername ?? (isIP(host) === 0 ? host : undefined)
-  const { ca, ...rest } = options
-  return {
-    ...rest,
-    host,
-    port,
-    ...(ca === undefined ? {} : { ca: Array.isArray(ca) ? [...(ca as readonly (string | Buffer)[])] : ca }),
-    ...(servername === undefined ? {} : { servername })
-  } as NodeTlsOptions
-}
-
-function connectFailed(peer: string, reason: string, cause?: unknown): PipelineError {
-  return new PipelineError('ERR_CLIENT_CONNECT_FAILED', `cannot connect to ${peer}: ${reason}`, { cause })
-}
-
-function disconnected(peer: string, cause: unknown): PipelineError {
-  return new PipelineError('ERR_CLIENT_DISCONNECTED', `the connection to ${peer} ended: ${messageOf(cause)}`, { cause })
+/** `undefined` for plain text. */
+function currentTls(tls: ConnectionSettings['tls']): TlsOptions | undefined {
+  if (tls === undefined || tls === false) return undefined
+  if (tls === true) return {}
+  return 'current' in tls ? tls.current() : tls
 }
 
 /** While connecting, whatever is not more specific counts as a failed connection. */

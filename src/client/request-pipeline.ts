@@ -59,7 +59,8 @@ export class RequestPipeline {
   readonly #options: RequestPipelineOptions
   #waiting: Entry[] = []
   #inFlight: Entry[] = []
-  #isHeld = false
+  #holdCount = 0
+  #onDrained: (() => void) | undefined
   #error: PipelineError | undefined
   #receivedCount = 0
   #receivedAtMs = 0
@@ -111,15 +112,24 @@ export class RequestPipeline {
     })
   }
 
-  /** Keeps waiting requests back, except urgent ones, until `release`. */
+  /** Keeps waiting requests back, except urgent ones, until `release` was called as often. */
   hold(): void {
-    this.#isHeld = true
+    this.#holdCount += 1
   }
 
-  /** Ends `hold`. */
+  /** Ends one `hold`. */
   release(): void {
-    this.#isHeld = false
+    this.#holdCount -= 1
     this.#pump()
+  }
+
+  /**
+   * Has something done whenever nothing is in flight, at once if that is so, before the next request is sent: the one
+   * moment at which the stream underneath can be exchanged. Requests may wait. `undefined` ends it.
+   */
+  whenDrained(callback: (() => void) | undefined): void {
+    this.#onDrained = callback
+    if (this.#inFlight.length === 0) callback?.()
   }
 
   /** Takes the next answer of the stream. */
@@ -133,6 +143,7 @@ export class RequestPipeline {
       return
     }
     this.#settle(entry)?.resolve(payload)
+    if (this.#inFlight.length === 0) this.#onDrained?.()
     this.#pump()
   }
 
@@ -144,7 +155,7 @@ export class RequestPipeline {
   }
 
   #pump(): void {
-    while (!this.#isHeld && this.#inFlight.length < this.#options.inFlightMax && this.#error === undefined) {
+    while (this.#holdCount === 0 && this.#inFlight.length < this.#options.inFlightMax && this.#error === undefined) {
       const entry = this.#waiting.shift()
       if (entry === undefined) return
       this.#dispatch(entry)

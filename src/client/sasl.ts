@@ -10,7 +10,7 @@
 import { createHash, createHmac, pbkdf2, randomBytes, timingSafeEqual } from 'node:crypto'
 import { promisify } from 'node:util'
 import { PipelineError } from '../core/index.ts'
-import type { SaslOptions } from './cluster-options.ts'
+import type { SaslOptions, UserCredentials } from './cluster-options.ts'
 
 /** Fewest iterations that are accepted from a server. Source: RFC 7677, Kafka `ScramMechanism`. */
 export const SCRAM_ITERATIONS_MIN = 4096
@@ -20,12 +20,22 @@ export const SCRAM_ITERATIONS_MAX = 1_000_000
 const separator = '\u0001'
 const derive = promisify(pbkdf2)
 
+/** SASL options whose user and password do not change any more. */
+export type FixedSaslOptions = Exclude<SaslOptions, { readonly credentials: unknown }>
+
+/** The options with the user and the password that hold now. */
+export function fixedSaslOptions(sasl: SaslOptions): FixedSaslOptions {
+  if (!('credentials' in sasl)) return sasl
+  const { username, password }: UserCredentials = sasl.credentials.current()
+  return { mechanism: sasl.mechanism, username, password }
+}
+
 /** Sends one token and resolves with the answer of the server. Rejects if the broker refuses. */
 export type SaslExchange = (token: Buffer) => Promise<Buffer>
 
 /** Where and for whom a conversation runs. */
 export interface SaslConversation {
-  readonly sasl: SaslOptions
+  readonly sasl: FixedSaslOptions
   readonly host: string
   readonly port: number
   readonly exchange: SaslExchange
@@ -57,7 +67,7 @@ export async function converse(conversation: SaslConversation): Promise<void> {
 }
 
 /** The secrets of a configuration, to keep them out of messages. */
-export function isSecretFree(sasl: SaslOptions, text: string): boolean {
+export function isSecretFree(sasl: FixedSaslOptions, text: string): boolean {
   return !('password' in sasl) || sasl.password === '' || !text.includes(sasl.password)
 }
 
