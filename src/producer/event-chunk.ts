@@ -9,6 +9,7 @@
 import { isAscii, isUtf8 } from 'node:buffer'
 
 import type { AppendHeader } from '../client/index.ts'
+import type { EventProblem } from './event-problem.ts'
 
 /** Events of one source, in order. */
 export interface EventChunk {
@@ -22,6 +23,8 @@ export interface EventChunk {
   readonly lines: Uint32Array
   /** Whole length of events of which only the beginning was kept, by index, in bytes. */
   readonly truncated?: ReadonlyMap<number, number>
+  /** What the source itself found wrong with events, by index: they are not read any further. */
+  readonly problems?: ReadonlyMap<number, EventProblem>
   /** Position in the source after this chunk, in bytes. */
   readonly position: number
   /** Headers that an event brings along, by index; a source of records has them. */
@@ -46,6 +49,7 @@ export class ChunkBuilder {
   #lines = new Uint32Array(512)
   #count = 0
   #truncated: Map<number, number> | undefined
+  #problems: Map<number, EventProblem> | undefined
 
   /** How many events were added since the last `build`. */
   get count(): number {
@@ -67,6 +71,12 @@ export class ChunkBuilder {
     this.#truncated.set(this.#count - 1, wholeBytes)
   }
 
+  /** Says what is wrong with the last event: it becomes a dead letter, or goes back to its sender. */
+  markProblem(problem: EventProblem): void {
+    this.#problems ??= new Map()
+    this.#problems.set(this.#count - 1, problem)
+  }
+
   /** The chunk of what was added. The builder starts anew. */
   build(bytes: Buffer, position: number): EventChunk {
     const chunk: EventChunk = {
@@ -75,10 +85,12 @@ export class ChunkBuilder {
       lines: this.#lines.slice(0, this.#count),
       count: this.#count,
       position,
-      ...(this.#truncated === undefined ? {} : { truncated: this.#truncated })
+      ...(this.#truncated === undefined ? {} : { truncated: this.#truncated }),
+      ...(this.#problems === undefined ? {} : { problems: this.#problems })
     }
     this.#count = 0
     this.#truncated = undefined
+    this.#problems = undefined
     return chunk
   }
 

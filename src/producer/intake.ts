@@ -192,7 +192,7 @@ export class EventIntake implements Intake {
     const { delivery, events, isRefusing, to } = slice
     const { chunk } = delivery
     for (let index = delivery.handedOverCount; index < to; index += 1) {
-      const problem = events.read(index) ?? this.#resolver.resolve(events)
+      const problem = chunk.problems?.get(index) ?? events.read(index) ?? this.#resolver.resolve(events)
       if (problem === undefined) {
         if (!this.#outlet.appendRow(this.#resolver, chunk, index, delivery)) return false
         delivery.opened()

@@ -25,17 +25,27 @@ export class LineSplitter {
   #pieces: Buffer[] = []
   #keptBytes = 0
   #droppedBytes = 0
-  #line = 1
-  #position = 0
+  #line: number
+  #position: number
 
-  /** @param lineBytesMax - Longest line that is kept whole, in bytes. */
-  constructor(lineBytesMax: number) {
+  /**
+   * @param lineBytesMax - Longest line that is kept whole, in bytes.
+   * @param from - What of the stream came before what will be pushed: whole lines, and their bytes. Default nothing.
+   */
+  constructor(lineBytesMax: number, from: { readonly lines: number; readonly bytes: number } = { lines: 0, bytes: 0 }) {
     this.#keptBytesMax = lineBytesMax + 1 // the CR of a line that is just short enough
+    this.#line = from.lines + 1
+    this.#position = from.bytes
   }
 
-  /** Bytes pushed so far. */
+  /** Bytes pushed so far, and those before them. */
   get position(): number {
     return this.#position
+  }
+
+  /** Lines that have ended so far, blank ones and those before included. */
+  get lineCount(): number {
+    return this.#line - 1
   }
 
   /** Takes the next bytes; gives the lines that they finish, or `undefined` if they finish none. */

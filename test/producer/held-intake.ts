@@ -39,7 +39,7 @@ export class HeldIntake implements Intake {
     const opened = eventReader({ fields, recordBytesMax: this.recordBytesMax }).open(chunk, options.context ?? {})
     const events: string[] = []
     for (let index = 0; index < chunk.count; index += 1) {
-      const problem = opened.read(index) ?? resolver.resolve(opened)
+      const problem = chunk.problems?.get(index) ?? opened.read(index) ?? resolver.resolve(opened)
       if (problem !== undefined) delivery.refuse(index, problem)
       else {
         delivery.opened()

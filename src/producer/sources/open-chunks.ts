@@ -7,13 +7,26 @@ import type { Settlement } from '../delivery.ts'
 import type { Submission } from '../intake.ts'
 import { PositionTracker } from './position-tracker.ts'
 
+/** What a source wants to hear of a chunk. What a function throws counts as a failure of the chunk. */
+export interface ChunkHooks {
+  /** The chunk has its end. */
+  readonly onSettled?: (settlement: Settlement) => void
+  /** The chunk and all before it are safe: called in the order of the chunks. */
+  readonly onSafe?: () => void
+}
+
 /** Follows the chunks of one run of a source. */
 export class OpenChunks {
-  readonly #positions = new PositionTracker()
+  readonly #positions: PositionTracker
   readonly #failed = new AbortController()
   #error: unknown
   #openCount = 0
   #onIdle: () => void = () => undefined
+
+  /** @param safeBytes - Bytes of the source that are safe from the start. Default 0. */
+  constructor(safeBytes = 0) {
+    this.#positions = new PositionTracker(safeBytes)
+  }
 
   /** Aborts when an event has failed. */
   get failedSignal(): AbortSignal {
@@ -25,26 +38,37 @@ export class OpenChunks {
     return this.#positions.safeBytes
   }
 
+  /** Chunks that are not settled. */
+  get openCount(): number {
+    return this.#openCount
+  }
+
   /**
    * Follows a chunk that is being handed over; resolves when it was.
    *
    * @param position - Where the chunk ends in its source, in bytes.
    * @param submitting - The hand-over, just begun.
-   * @param onSettled - Called with the end of the chunk; what it throws counts as a failure.
    */
-  async follow(
-    position: number,
-    submitting: Promise<Submission>,
-    onSettled?: (settlement: Settlement) => void
-  ): Promise<void> {
-    const markSafe = this.#positions.start(position)
+  async follow(position: number, submitting: Promise<Submission>, hooks: ChunkHooks = {}): Promise<void> {
+    const markSafe = this.#positions.start(position, hooks.onSafe)
     this.#openCount += 1
-    const { settled } = await submitting
+    let settled: Promise<Settlement>
+    try {
+      settled = (await submitting).settled
+    } catch (error) {
+      this.#closeOne(error)
+      throw error
+    }
     void this.#settle(settled, settlement => {
-      onSettled?.(settlement)
+      hooks.onSettled?.(settlement)
       if (settlement.error !== undefined) throw settlement.error
       markSafe()
     })
+  }
+
+  /** Nothing more of the source comes before `position`: it is safe once all chunks before it are. */
+  reach(position: number, onSafe?: () => void): void {
+    this.#positions.start(position, onSafe)()
   }
 
   /**
@@ -65,6 +89,14 @@ export class OpenChunks {
     try {
       finish(await settled)
     } catch (error) {
+      this.#closeOne(error)
+      return
+    }
+    this.#closeOne()
+  }
+
+  #closeOne(error?: unknown): void {
+    if (error !== undefined) {
       this.#error ??= error
       this.#failed.abort()
     }

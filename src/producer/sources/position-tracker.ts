@@ -5,13 +5,19 @@
 
 interface Entry {
   readonly position: number
+  readonly onSafe: (() => void) | undefined
   isSafe: boolean
 }
 
 /** Follows the chunks of one source. Pure. */
 export class PositionTracker {
   readonly #open: Entry[] = []
-  #safeBytes = 0
+  #safeBytes: number
+
+  /** @param safeBytes - Bytes that are safe from the start. Default 0. */
+  constructor(safeBytes = 0) {
+    this.#safeBytes = safeBytes
+  }
 
   /** Bytes whose events are all safe. Never goes back. */
   get safeBytes(): number {
@@ -26,14 +32,19 @@ export class PositionTracker {
   /**
    * A chunk is handed over, ending at `position`.
    *
+   * @param onSafe - Called once this chunk and all before it are safe, in the order of the chunks.
    * @returns Call it once all events of the chunk are safe; never, if one failed.
    */
-  start(position: number): () => void {
-    const entry: Entry = { position, isSafe: false }
+  start(position: number, onSafe?: () => void): () => void {
+    const entry: Entry = { position, onSafe, isSafe: false }
     this.#open.push(entry)
     return () => {
       entry.isSafe = true
-      while (this.#open[0]?.isSafe === true) this.#safeBytes = this.#open.shift()?.position ?? this.#safeBytes
+      for (let first = this.#open[0]; first?.isSafe === true; first = this.#open[0]) {
+        this.#open.shift()
+        this.#safeBytes = first.position
+        first.onSafe?.()
+      }
     }
   }
 }

@@ -83,6 +83,6 @@ export class TruckSource implements Source {
     const { chunk, batch } = this.#events.next(count, this.#clock.now())
     this.#options.onProduced?.(batch)
     const onSettled = (settlement: Settlement): void => this.#options.onSettled?.(batch, settlement)
-    await this.#chunks.follow(chunk.position, intake.submit(chunk, { source: this.name }), onSettled)
+    await this.#chunks.follow(chunk.position, intake.submit(chunk, { source: this.name }), { onSettled })
   }
 }
