@@ -12,7 +12,7 @@
 import type { AppendHeader, AppendRecord } from '../client/index.ts'
 import { PipelineError } from '../core/index.ts'
 import type { DeadLetter } from './delivery.ts'
-import { spanEnd, spanStart } from './event-chunk.ts'
+import { eventName, spanEnd, spanStart } from './event-chunk.ts'
 import type { Outlet, OutletListener } from './outlet.ts'
 
 /** Names of the headers of a dead letter. */
@@ -23,7 +23,7 @@ export const DEAD_LETTER_HEADER = {
   reason: 'comporta-error-reason',
   /** Name of the source: `stdin`, `file:events.ndjson`, … */
   source: 'comporta-source',
-  /** Line, or number in an array, from 1, in decimal digits. */
+  /** Line, or number in an array, from 1, in decimal digits; offset, sequence number or message id. */
   line: 'comporta-line',
   /** Topic that refused the event; only with `undeliverable`. */
   topic: 'comporta-origin-topic',
@@ -146,7 +146,7 @@ class Letter implements OutletListener {
       header(DEAD_LETTER_HEADER.errorClass, problem.errorClass),
       header(DEAD_LETTER_HEADER.reason, problem.reason),
       header(DEAD_LETTER_HEADER.source, delivery.source),
-      header(DEAD_LETTER_HEADER.line, String(chunk.lines[index] ?? 0))
+      header(DEAD_LETTER_HEADER.line, eventName(chunk, index))
     ]
     if (topic !== undefined) headers.push(header(DEAD_LETTER_HEADER.topic, topic))
     const wholeBytes = chunk.truncated?.get(index) ?? spanEnd(chunk, index) - spanStart(chunk, index)

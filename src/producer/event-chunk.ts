@@ -29,8 +29,14 @@ export interface EventChunk {
   readonly position: number
   /** Headers that an event brings along, by index; a source of records has them. */
   readonly rowHeaders?: (index: number) => readonly AppendHeader[] | undefined
-  /** Key that an event brings along, by index; a source of records has them. */
+  /** Key that an event brings along, by index, instead of one from its fields; a source of records has them. */
   readonly rowKeys?: (index: number) => Buffer | null
+  /** Time that an event brings along, by index, in milliseconds since 1970; a source of records has them. */
+  readonly rowTimes?: (index: number) => number | undefined
+  /** Name of an event in its source, by index, for dead letters: offset, sequence number, message id. Default: its line. */
+  readonly rowNames?: (index: number) => string
+  /** Events that are records without a value, by index: passed on as such, with the key they bring along. */
+  readonly tombstones?: ReadonlySet<number>
 }
 
 /** Where an event starts in its chunk. */
@@ -41,6 +47,11 @@ export function spanStart(chunk: EventChunk, index: number): number {
 /** Where an event ends (exclusive) in its chunk. */
 export function spanEnd(chunk: EventChunk, index: number): number {
   return chunk.spans[index * 2 + 1] ?? 0
+}
+
+/** How an event is called in its source: its line, its number, or the name that the source gives it. */
+export function eventName(chunk: EventChunk, index: number): string {
+  return chunk.rowNames?.(index) ?? String(chunk.lines[index] ?? 0)
 }
 
 /** Collects spans and makes a chunk of them. */

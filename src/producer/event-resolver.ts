@@ -44,7 +44,9 @@ export class EventResolver {
   /** Headers of the last event that had no problem. */
   headers: readonly AppendHeader[] | undefined
   /** Time of the last event that had no problem, in milliseconds since 1970; `undefined` = when it is handed over. */
-  readonly timestampMs: number | undefined
+  timestampMs: number | undefined
+  /** Key of the last event that had no problem. Not to be changed: records share it. */
+  key: Buffer | null = null
 
   constructor(options: EventResolverOptions) {
     this.#router = new TopicRouter(options.route)
@@ -58,20 +60,24 @@ export class EventResolver {
     return this.#router.topics
   }
 
-  /** Key of the last event that had no problem. Not to be changed: records share it. */
-  get key(): Buffer | null {
-    return this.#keys.key
-  }
-
   /** Resolves an event into `topic`, `key` and `headers`, or says what is wrong with it. */
   resolve(event: OpenEvent): EventProblem | undefined {
     const value = this.#routeField === undefined ? undefined : event.text(this.#routeField)
     const topic = this.#router.topicFor(value)
     if (topic === undefined) return unroutable(this.#router.field ?? '', value)
-    const missing = this.#keys.resolve(event)
-    if (missing !== undefined) return unkeyed(missing)
+    const { chunk, index } = event
+    if (chunk.rowKeys === undefined) {
+      const missing = this.#keys.resolve(event)
+      if (missing !== undefined) return unkeyed(missing)
+      this.key = this.#keys.key
+    } else {
+      this.key = chunk.rowKeys(index)
+    }
     this.topic = topic
+    this.timestampMs = chunk.rowTimes?.(index)
     this.headers = this.#headerMaker.headersFor(event, event.context)
+    const brought = chunk.rowHeaders?.(index)
+    if (brought !== undefined) this.headers = this.headers === undefined ? brought : [...brought, ...this.headers]
     return undefined
   }
 }

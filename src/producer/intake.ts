@@ -192,6 +192,11 @@ export class EventIntake implements Intake {
     const { delivery, events, isRefusing, to } = slice
     const { chunk } = delivery
     for (let index = delivery.handedOverCount; index < to; index += 1) {
+      if (chunk.tombstones?.has(index) === true) {
+        if (!this.#handOverTombstone(delivery, index)) return false
+        delivery.handedOverCount = index + 1
+        continue
+      }
       const problem = chunk.problems?.get(index) ?? events.read(index) ?? this.#resolver.resolve(events)
       if (problem === undefined) {
         if (!this.#outlet.appendRow(this.#resolver, chunk, index, delivery)) return false
@@ -207,7 +212,27 @@ export class EventIntake implements Intake {
   }
 
   #handOverDeadLetter(delivery: Delivery, index: number, problem: EventProblem): boolean {
-    if (!this.#deadLetters.tryWrite({ delivery, index, problem, key: null, topic: undefined })) return false
+    const key = delivery.chunk.rowKeys?.(index) ?? null
+    if (!this.#deadLetters.tryWrite({ delivery, index, problem, key, topic: undefined })) return false
+    delivery.opened()
+    return true
+  }
+
+  /** A record without a value has no field to route by: the configuration rules let it pass to a single topic only. */
+  #handOverTombstone(delivery: Delivery, index: number): boolean {
+    const { chunk } = delivery
+    const [topic = ''] = this.#resolver.topics
+    const headers = chunk.rowHeaders?.(index)
+    const timestampMs = chunk.rowTimes?.(index)
+    const record = {
+      topic,
+      key: chunk.rowKeys?.(index) ?? null,
+      value: null,
+      row: index,
+      ...(headers === undefined ? {} : { headers }),
+      ...(timestampMs === undefined ? {} : { timestampMs })
+    }
+    if (!this.#outlet.append(record, delivery)) return false
     delivery.opened()
     return true
   }
