@@ -9,7 +9,7 @@
 
 import { PipelineError } from '../core/index.ts'
 import type { AppendRecord, DeliveredBatch } from '../client/index.ts'
-import { type EventChunk, spanEnd, spanStart } from './event-chunk.ts'
+import type { EventChunk } from './event-chunk.ts'
 import type { EventProblem } from './event-problem.ts'
 import type { OutletListener } from './outlet.ts'
 
@@ -112,8 +112,6 @@ export class Delivery implements OutletListener {
   #failedCount = 0
   #error: PipelineError | undefined
   #isSealed = false
-  /** Where the search for a failed record's event goes on. */
-  #searchFrom = 0
 
   constructor(options: { chunk: EventChunk; source: string; owner: DeliveryOwner; refusalsMax: number }) {
     this.chunk = options.chunk
@@ -169,13 +167,13 @@ export class Delivery implements OutletListener {
   failed(error: PipelineError, records: AppendRecord[]): void {
     if (!isRecordFault(error)) {
       const failure = deliveryFailed(error)
-      for (const record of records) this.#fail(this.#indexOf(record), failure)
+      for (const record of records) this.#fail(record.row ?? 0, failure)
       this.#close(records.length)
       return
     }
     const problem: EventProblem = { errorClass: 'undeliverable', reason: error.message }
     for (const record of records) {
-      const index = this.#indexOf(record)
+      const index = record.row ?? 0
       this.#outcomes[index] = EVENT_OUTCOME.deadLettered
       this.#owner.sendDeadLetter({ delivery: this, index, problem, key: record.key, topic: record.topic })
     }
@@ -237,28 +235,6 @@ export class Delivery implements OutletListener {
     while ((this.#handedOverFrom[this.#oldestSlice + 1] ?? Infinity) <= number) this.#oldestSlice += 1
     return this.#handedOverAtMs[this.#oldestSlice] ?? this.#owner.nowMs()
   }
-
-  /**
-   * Which event of the chunk a failed record was. The appender knows bytes, not
-   * events; records fail in the order they were handed over, so the search goes
-   * on behind the last hit and around once.
-   */
-  #indexOf(record: AppendRecord): number {
-    const { chunk } = this
-    for (let step = 0; step < chunk.count; step += 1) {
-      const index = (this.#searchFrom + step) % chunk.count
-      if (this.#outcomes[index] !== 0 || !isEvent(chunk, index, record.value)) continue
-      this.#searchFrom = index + 1
-      return index
-    }
-    return Math.min(this.#searchFrom, chunk.count - 1)
-  }
-}
-
-function isEvent(chunk: EventChunk, index: number, value: Buffer | null): boolean {
-  const start = spanStart(chunk, index)
-  const end = spanEnd(chunk, index)
-  return value !== null && value.length === end - start && chunk.bytes.compare(value, 0, value.length, start, end) === 0
 }
 
 function deliveryFailed(cause: PipelineError): PipelineError {

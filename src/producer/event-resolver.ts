@@ -45,6 +45,8 @@ export class EventResolver {
   headers: readonly AppendHeader[] | undefined
   /** Time of the last event that had no problem, in milliseconds since 1970; `undefined` = when it is handed over. */
   timestampMs: number | undefined
+  /** Always `undefined`: the key decides. */
+  readonly partition: undefined
   /** Key of the last event that had no problem. Not to be changed: records share it. */
   key: Buffer | null = null
 

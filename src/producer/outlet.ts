@@ -4,7 +4,9 @@
  * dead letters) knows only this.
  */
 
-import type { Appender, AppendHeader, AppendRecord, DeliveryListener } from '../client/index.ts'
+import type { Appender, AppendRecord, DeliveryListener, RecordRows, RowPlace } from '../client/index.ts'
+
+export type { RecordRows, RowPlace } from '../client/index.ts'
 
 /**
  * What an outlet does with records: `up` = they go to Kafka; `away` = Kafka does
@@ -24,22 +26,6 @@ export interface OutletListener extends DeliveryListener {
   spilled?(recordCount: number, rows?: readonly number[]): void
 }
 
-/** Values of records, as spans of one buffer. An `EventChunk` is one. */
-export interface RecordRows {
-  readonly bytes: Buffer
-  /** Start and end (exclusive) of each value: two numbers a row. */
-  readonly spans: Uint32Array
-}
-
-/** Where a row goes, and what goes with it. Read at once: the caller uses the object again. */
-export interface RowPlace {
-  readonly topic: string
-  readonly key: Buffer | null
-  readonly headers: readonly AppendHeader[] | undefined
-  /** Milliseconds since 1970; `undefined` = now. */
-  readonly timestampMs: number | undefined
-}
-
 /** Takes records. */
 export interface Outlet {
   /** Bytes taken that have no verdict yet. */
@@ -52,7 +38,10 @@ export interface Outlet {
    * @throws PipelineError `ERR_CLIENT_CLOSED`.
    */
   append(record: AppendRecord, listener: OutletListener): boolean
-  /** The same for a value that is a row of `rows`, without an object per record. */
+  /**
+   * The same for a value that is a row of `rows`, without an object per record. `place` is read before the call
+   * returns; `rows` must not be changed before the last verdict of its rows.
+   */
   appendRow(place: RowPlace, rows: RecordRows, row: number, listener: OutletListener): boolean
   /** Resolves when there is room again, or the outlet is closed. */
   room(): Promise<void>
@@ -85,16 +74,7 @@ export class AppenderOutlet implements Outlet {
 
   // oxlint-disable-next-line max-params -- hot path: no object per record
   appendRow(place: RowPlace, rows: RecordRows, row: number, listener: OutletListener): boolean {
-    const value = rows.bytes.subarray(rows.spans[row * 2], rows.spans[row * 2 + 1])
-    const { topic, key, headers, timestampMs } = place
-    const record = {
-      topic,
-      key,
-      value,
-      ...(headers === undefined ? {} : { headers }),
-      ...(timestampMs === undefined ? {} : { timestampMs })
-    }
-    return this.#appender.append(record, listener)
+    return this.#appender.appendRow(place, rows, row, listener)
   }
 
   room(): Promise<void> {

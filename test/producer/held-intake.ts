@@ -38,17 +38,19 @@ export class HeldIntake implements Intake {
     const resolver = new EventResolver({ route: { topic: 'events' }, key: { strategy: 'none' }, fields })
     const opened = eventReader({ fields, recordBytesMax: this.recordBytesMax }).open(chunk, options.context ?? {})
     const events: string[] = []
+    const rows: number[] = []
     for (let index = 0; index < chunk.count; index += 1) {
       const problem = chunk.problems?.get(index) ?? opened.read(index) ?? resolver.resolve(opened)
       if (problem !== undefined) delivery.refuse(index, problem)
       else {
         delivery.opened()
+        rows.push(index)
         events.push(chunk.bytes.toString('utf8', spanStart(chunk, index), spanEnd(chunk, index)))
       }
       delivery.handedOverCount = index + 1
     }
     this.sources.push(options.source)
-    this.#hold(delivery, events)
+    this.#hold(delivery, events, rows)
     delivery.seal()
     return Promise.resolve({ settled: delivery.settled })
   }
@@ -64,7 +66,7 @@ export class HeldIntake implements Intake {
     }
   }
 
-  #hold(delivery: Delivery, events: readonly string[]): void {
+  #hold(delivery: Delivery, events: readonly string[], rows: readonly number[]): void {
     const recordCount = events.length
     const chunk: HeldChunk = {
       events,
@@ -73,7 +75,12 @@ export class HeldIntake implements Intake {
       },
       fail: () => {
         const error = new PipelineError('ERR_CLIENT_DELIVERY_TIMEOUT', 'not acknowledged within 1000 ms')
-        const records = events.map(event => ({ topic: 'events', key: null, value: Buffer.from(event) }))
+        const records = events.map((event, at) => ({
+          topic: 'events',
+          key: null,
+          value: Buffer.from(event),
+          row: rows[at] ?? 0
+        }))
         delivery.failed(error, records)
       }
     }
