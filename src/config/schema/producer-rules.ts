@@ -2,12 +2,14 @@
 
 import type { Report } from './common.ts'
 import type { ProducerConfig } from './producer.ts'
+import { checkRate } from './producer-rate.ts'
 
 /** Reports settings of the producer that do not go together. */
 export function checkProducer(producer: ProducerConfig, report: Report): void {
   const stdinCount = producer.sources.filter(source => source.type === 'stdin').length
   if (stdinCount > 1) report(['producer', 'sources'], 'standard input can be a source only once')
   checkRoute(producer.route, report)
+  checkRate({ rate: producer.rate, topics: topicsOf(producer), hasSpill: 'spill' in producer }, report)
 }
 
 function checkRoute(route: ProducerConfig['route'], report: Report): void {
@@ -26,4 +28,11 @@ function checkRoute(route: ProducerConfig['route'], report: Report): void {
       owners.set(String(value), topic)
     }
   }
+}
+
+/** The topics that events may go to. */
+function topicsOf({ route, deadLetterTopic }: ProducerConfig): string[] {
+  if ('topic' in route) return [route.topic, deadLetterTopic]
+  const { topics, otherwise } = route
+  return [...Object.keys(topics), ...(otherwise === undefined ? [] : [otherwise]), deadLetterTopic]
 }

@@ -3,6 +3,7 @@
 import { z } from 'zod'
 
 import { integer, milliseconds, topicName } from './common.ts'
+import { rateSchema } from './producer-rate.ts'
 import { sourceSchema } from './producer-sources.ts'
 
 const fieldValue = z.union([z.string(), z.number(), z.boolean()])
@@ -34,14 +35,6 @@ const key = z
   ])
   .describe('The record’s key. The key alone decides the partition, as in Kafka’s Java client.')
 
-const rate = z
-  .strictObject({
-    recordsPerSecond: z.number().positive().optional(),
-    bytesPerSecond: z.number().positive().optional(),
-    burstMs: milliseconds(1, 60_000).default(1000).describe('How much unused rate may be saved up.')
-  })
-  .describe('Token bucket before Kafka: both limits hold. Default: no limit.')
-
 const delivery = z
   .strictObject({
     compression: z
@@ -61,7 +54,7 @@ export const producerSchema = z.strictObject({
   recordBytesMax: integer(1, 104_857_600).default(1_000_000).describe('A larger event goes to the dead letter topic.'),
   route: z.union([z.strictObject({ topic: topicName }).describe('Every event to one topic.'), route]),
   key: key.prefault({ strategy: 'none' }),
-  rate: rate.optional(),
+  rate: rateSchema.optional(),
   delivery,
   deadLetterTopic: topicName.describe('Where events go that cannot be read, routed, keyed or delivered.')
 })

@@ -10,6 +10,8 @@ import { RateLine, type RateLimits, type RateWaiter } from './rate-line.ts'
 
 /** Shortest sleep, in milliseconds: what timers can do. */
 const SLEEP_MIN_MS = 1
+/** Longest sleep, in milliseconds: timers cannot sleep for months. */
+const SLEEP_MAX_MS = 60_000
 
 /** A limit that can be waited for. */
 export class PacedLine {
@@ -100,6 +102,6 @@ export class PacedLine {
     const waitMs = this.line.nextMs(nowMs)
     // With a share of 0 only a new share changes anything.
     if (waitMs === undefined || waitMs === Number.POSITIVE_INFINITY) return
-    this.#timer = this.#clock.after(Math.max(SLEEP_MIN_MS, waitMs), () => this.#look())
+    this.#timer = this.#clock.after(Math.min(SLEEP_MAX_MS, Math.max(SLEEP_MIN_MS, waitMs)), () => this.#look())
   }
 }

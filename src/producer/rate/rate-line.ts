@@ -2,23 +2,21 @@
  * A limit and the line in front of it: who may pass when. Pure: the caller gives
  * the time and wakes those who passed.
  *
- * One bucket counts records, one bytes; both must have tokens. The one who is
- * first in line has its tokens reserved, so the level of a bucket may be below
- * zero: what is larger than the whole burst passes when its debt is paid, and
- * nobody overtakes it meanwhile. All others wait without a reservation; which
- * source is next is decided only when the first one has passed, by start-time
- * fair queueing: each source has a clock that moves by what its records cost, and
- * the source that is furthest behind is next. A source with a thousand chunks in
- * line gets as much as one with a single chunk, and first come, first served
- * holds within a source.
+ * One level counts records, one bytes; both must have what is asked for. A level
+ * is capped by the burst, and what the first in line asks for on top if that is more
+ * than the burst: so what is larger than the whole burst passes when it is paid for, and nobody
+ * overtakes it meanwhile. Which source is first is decided by start-time fair
+ * queueing (Goyal, Vin, Cheng 1996): each source has a clock that moves by what
+ * its records cost, and the source that is furthest behind is first. A source
+ * with a thousand chunks in line gets as much as one with a single chunk, and
+ * first come, first served holds within a source.
  *
- * Invariants: as long as no single take exceeds the burst, no more than
- * `rate * (T + burst)` passes in any span T, whatever the share was meanwhile: a
- * share that shrinks takes saved tokens along, one that grows brings none. While
- * somebody waits, no token is lost as long as it is looked at once per burst.
+ * Invariants: in any span T no more passes than `rate * T` and the burst, and the
+ * largest single take if that is larger than the burst, whatever the share was
+ * meanwhile: a share that shrinks takes saved tokens along, one that grows brings
+ * none. A limit starts empty: nothing has been saved up yet. While somebody waits
+ * and is looked after every half burst, nothing of the rate is lost.
  */
-
-import { TokenBucket } from '../../core/index.ts'
 
 /** One limit: records, bytes, or both. */
 export interface RateLimits {
@@ -37,6 +35,9 @@ export interface RateWaiter {
   readonly bytes: number
 }
 
+/** Span of time whose records are taken together, in milliseconds: long enough to sleep through, short to be smooth. */
+const SLICE_MS = 10
+
 /** Sources whose clocks are kept: more than any pipeline has. */
 const SOURCES_MAX = 1024
 
@@ -46,14 +47,51 @@ interface SourceQueue {
   readonly waiters: RateWaiter[]
 }
 
+/** Tokens of one kind. */
+class Level {
+  readonly #fullPerMs: number
+  readonly #burstMs: number
+  perMs: number
+  tokens = 0
+  #atMs: number | undefined
+
+  constructor(perSecond: number, burstMs: number) {
+    this.#fullPerMs = perSecond / 1000
+    this.perMs = this.#fullPerMs
+    this.#burstMs = burstMs
+  }
+
+  get burst(): number {
+    return this.perMs * this.#burstMs
+  }
+
+  /** Earns what the time since the last call is worth. A clock that goes back earns nothing. */
+  earn(nowMs: number, asked: number): void {
+    const elapsedMs = Math.max(0, nowMs - (this.#atMs ?? nowMs))
+    this.#atMs = Math.max(nowMs, this.#atMs ?? nowMs)
+    const cap = asked > this.burst ? asked + this.burst : this.burst
+    this.tokens = Math.min(cap, this.tokens + elapsedMs * this.perMs)
+  }
+
+  setShare(share: number): void {
+    this.perMs = this.#fullPerMs * share
+    this.tokens = Math.min(this.tokens, this.burst)
+  }
+
+  /** Milliseconds until that many are there. Rounding must not make a wait that never ends. */
+  waitMs(count: number): number {
+    const missing = count - this.tokens
+    if (missing <= count * 1e-12) return 0
+    return this.perMs === 0 ? Number.POSITIVE_INFINITY : missing / this.perMs
+  }
+}
+
 /** A limit with its line. */
 export class RateLine {
   readonly #limits: RateLimits
-  readonly #records: TokenBucket | undefined
-  readonly #bytes: TokenBucket | undefined
+  readonly #records: Level | undefined
+  readonly #bytes: Level | undefined
   readonly #sources = new Map<string, SourceQueue>()
-  /** The one whose tokens are reserved. */
-  #first: RateWaiter | undefined
   /** The clock of the source that was served last: nobody who comes anew starts before it. */
   #usedMs = 0
   #waiterCount = 0
@@ -62,9 +100,8 @@ export class RateLine {
   constructor(limits: RateLimits) {
     const { recordsPerSecond, bytesPerSecond, burstMs } = limits
     this.#limits = limits
-    this.#records =
-      recordsPerSecond === undefined ? undefined : new TokenBucket({ perSecond: recordsPerSecond, burstMs })
-    this.#bytes = bytesPerSecond === undefined ? undefined : new TokenBucket({ perSecond: bytesPerSecond, burstMs })
+    this.#records = recordsPerSecond === undefined ? undefined : new Level(recordsPerSecond, burstMs)
+    this.#bytes = bytesPerSecond === undefined ? undefined : new Level(bytesPerSecond, burstMs)
   }
 
   /** How many are in line. */
@@ -77,97 +114,94 @@ export class RateLine {
     return this.#share
   }
 
-  /** Saved up records, below zero when owed; `undefined` without such a limit. */
+  /** Records saved up; `undefined` without such a limit. */
   recordTokens(nowMs: number): number | undefined {
-    this.#records?.waitMs(nowMs)
-    return this.#records?.level
+    this.#earn(nowMs)
+    return this.#records?.tokens
   }
 
-  /** Saved up bytes, below zero when owed; `undefined` without such a limit. */
+  /** Bytes saved up; `undefined` without such a limit. */
   byteTokens(nowMs: number): number | undefined {
-    this.#bytes?.waitMs(nowMs)
-    return this.#bytes?.level
+    this.#earn(nowMs)
+    return this.#bytes?.tokens
   }
 
   /** Takes tokens if they are there and nobody is in line. */
   tryTake(records: number, bytes: number, nowMs: number): boolean {
-    if (this.#waiterCount > 0) return false
-    const hasRecords = (this.recordTokens(nowMs) ?? records) >= records
-    const hasBytes = (this.byteTokens(nowMs) ?? bytes) >= bytes
-    if (!hasRecords || !hasBytes) return false
-    this.#records?.reserve(records, nowMs)
-    this.#bytes?.reserve(bytes, nowMs)
+    this.#earn(nowMs)
+    if (this.#waiterCount > 0 || this.#missingMs(records, bytes) > 0) return false
+    this.#take(records, bytes)
     return true
   }
 
   /** Gets in line. `pass` says when it is its turn. */
   join(waiter: RateWaiter, nowMs: number): void {
+    this.#earn(nowMs)
     const queue = this.#queueOf(waiter.source)
     if (queue.waiters.length === 0) queue.usedMs = Math.max(queue.usedMs, this.#usedMs)
     queue.waiters.push(waiter)
     this.#waiterCount += 1
-    this.#reserveFirst(nowMs)
   }
 
-  /** Leaves the line without having passed; what was reserved goes to the next. */
+  /** Leaves the line without having passed. Whoever is not in line leaves nothing. */
   leave(waiter: RateWaiter, nowMs: number): void {
-    if (waiter === this.#first) {
-      this.#first = undefined
-      this.giveBack(waiter.records, waiter.bytes)
-    } else {
-      const waiters = this.#sources.get(waiter.source)?.waiters ?? []
-      const index = waiters.indexOf(waiter)
-      if (index === -1) return
-      waiters.splice(index, 1)
-    }
+    this.#earn(nowMs)
+    const waiters = this.#sources.get(waiter.source)?.waiters ?? []
+    const index = waiters.indexOf(waiter)
+    if (index === -1) return
+    waiters.splice(index, 1)
     this.#waiterCount -= 1
-    this.#reserveFirst(nowMs)
   }
 
-  /** The next in line whose tokens are there, `undefined` if none. Call until it says so. */
+  /** The first in line if its tokens are there, which are taken then. Call until it is `undefined`. */
   pass(nowMs: number): RateWaiter | undefined {
-    if (this.#first === undefined || this.#debtMs(nowMs) > 0) return undefined
-    const passed = this.#first
-    this.#first = undefined
+    this.#earn(nowMs)
+    const queue = this.#firstQueue()
+    const [waiter] = queue?.waiters ?? []
+    if (queue === undefined || waiter === undefined) return undefined
+    if (this.#missingMs(waiter.records, waiter.bytes) > 0) return undefined
+    queue.waiters.shift()
     this.#waiterCount -= 1
-    this.#reserveFirst(nowMs)
-    return passed
+    this.#usedMs = queue.usedMs
+    queue.usedMs += this.#costMs(waiter)
+    this.#take(waiter.records, waiter.bytes)
+    return waiter
   }
 
   /** Milliseconds until `pass` has somebody; `undefined` if nobody is in line, infinite if the share is 0. */
   nextMs(nowMs: number): number | undefined {
-    return this.#first === undefined ? undefined : this.#debtMs(nowMs)
+    this.#earn(nowMs)
+    const [waiter] = this.#firstQueue()?.waiters ?? []
+    return waiter === undefined ? undefined : this.#missingMs(waiter.records, waiter.bytes)
   }
 
-  /** Returns tokens that were taken and not used. */
+  /** Returns tokens that were taken and not used; what is above the burst is lost with the next look. */
   giveBack(records: number, bytes: number): void {
-    this.#records?.giveBack(records)
-    this.#bytes?.giveBack(bytes)
+    if (this.#records !== undefined) this.#records.tokens += records
+    if (this.#bytes !== undefined) this.#bytes.tokens += bytes
   }
 
-  /** Changes the share from now on: what was saved up above the share of the burst is lost, a debt stays. */
+  /** Changes the share from now on: what was saved up above the share of the burst is lost. */
   setShare(share: number, nowMs: number): void {
-    const { recordsPerSecond = 0, bytesPerSecond = 0, burstMs } = this.#limits
+    this.#earn(nowMs)
     this.#share = share
-    this.#records?.retune({ perSecond: recordsPerSecond * share, burstMs }, nowMs)
-    this.#bytes?.retune({ perSecond: bytesPerSecond * share, burstMs }, nowMs)
+    this.#records?.setShare(share)
+    this.#bytes?.setShare(share)
   }
 
   /**
-   * How many records to take at once: 10 ms worth, or the burst if that is less; at least 1.
+   * How many records to take at once: 10 ms worth, or half the burst if that is less; at least 1.
    *
    * @param recordsMax - Most of them.
    */
   sliceRecords(recordsMax: number): number {
-    const { recordsPerSecond } = this.#limits
-    if (recordsPerSecond === undefined) return recordsMax
-    return Math.max(1, Math.min(recordsMax, Math.floor(recordsPerSecond * this.#sliceSeconds())))
+    if (this.#records === undefined) return recordsMax
+    return Math.max(1, Math.min(recordsMax, Math.floor(this.#records.perMs * this.#sliceMs())))
   }
 
   /** How many bytes to take at once, as `sliceRecords`; a single longer event is taken all the same. */
   sliceBytes(): number {
-    const { bytesPerSecond } = this.#limits
-    return bytesPerSecond === undefined ? Number.POSITIVE_INFINITY : bytesPerSecond * this.#sliceSeconds()
+    return this.#bytes === undefined ? Number.POSITIVE_INFINITY : this.#bytes.perMs * this.#sliceMs()
   }
 
   /**
@@ -175,48 +209,47 @@ export class RateLine {
    * for what is larger than the burst, until the burst is saved up. Infinite if the share is 0.
    */
   waitMsFor(records: number, bytes: number, nowMs: number): number {
-    let queued = { records: 0, bytes: 0 }
+    this.#earn(nowMs)
+    let ahead = { records: 0, bytes: 0 }
     for (const { waiters } of this.#sources.values()) {
-      for (const waiter of waiters) {
-        queued = { records: queued.records + waiter.records, bytes: queued.bytes + waiter.bytes }
-      }
+      for (const each of waiters) ahead = { records: ahead.records + each.records, bytes: ahead.bytes + each.bytes }
     }
-    const { recordsPerSecond, bytesPerSecond } = this.#limits
-    const recordsMs = this.#missingMs(recordsPerSecond, this.recordTokens(nowMs), { count: records, ahead: queued.records })
-    const bytesMs = this.#missingMs(bytesPerSecond, this.byteTokens(nowMs), { count: bytes, ahead: queued.bytes })
+    const recordsMs = this.#records?.waitMs(Math.min(records, this.#records.burst) + ahead.records) ?? 0
+    const bytesMs = this.#bytes?.waitMs(Math.min(bytes, this.#bytes.burst) + ahead.bytes) ?? 0
+    if (this.#share === 0 && this.#hasLimit) return Number.POSITIVE_INFINITY
     return Math.max(recordsMs, bytesMs)
   }
 
-  #missingMs(perSecond: number | undefined, level: number | undefined, need: { count: number; ahead: number }): number {
-    if (perSecond === undefined || level === undefined) return 0
-    const perMs = (perSecond * this.#share) / 1000
-    const missing = Math.min(need.count, perMs * this.#limits.burstMs) + need.ahead - level
-    if (missing <= 0 && perMs > 0) return 0
-    return perMs === 0 ? Number.POSITIVE_INFINITY : missing / perMs
+  get #hasLimit(): boolean {
+    return this.#records !== undefined || this.#bytes !== undefined
   }
 
-  #sliceSeconds(): number {
-    return (Math.min(SLICE_MS, this.#limits.burstMs) * this.#share) / 1000
+  #sliceMs(): number {
+    return Math.min(SLICE_MS, this.#limits.burstMs / 2)
   }
 
-  #debtMs(nowMs: number): number {
-    if (this.#share === 0) return Number.POSITIVE_INFINITY
-    return Math.max(this.#records?.waitMs(nowMs) ?? 0, this.#bytes?.waitMs(nowMs) ?? 0)
+  #earn(nowMs: number): void {
+    const [waiter] = this.#waiterCount === 0 ? [] : (this.#firstQueue()?.waiters ?? [])
+    this.#records?.earn(nowMs, waiter?.records ?? 0)
+    this.#bytes?.earn(nowMs, waiter?.bytes ?? 0)
   }
 
-  #reserveFirst(nowMs: number): void {
-    if (this.#first !== undefined || this.#waiterCount === 0) return
-    let next: SourceQueue | undefined
+  #take(records: number, bytes: number): void {
+    if (this.#records !== undefined) this.#records.tokens -= records
+    if (this.#bytes !== undefined) this.#bytes.tokens -= bytes
+  }
+
+  #missingMs(records: number, bytes: number): number {
+    return Math.max(this.#records?.waitMs(records) ?? 0, this.#bytes?.waitMs(bytes) ?? 0)
+  }
+
+  /** The queue of the source that is furthest behind. */
+  #firstQueue(): SourceQueue | undefined {
+    let first: SourceQueue | undefined
     for (const queue of this.#sources.values()) {
-      if (queue.waiters.length > 0 && (next === undefined || queue.usedMs < next.usedMs)) next = queue
+      if (queue.waiters.length > 0 && (first === undefined || queue.usedMs < first.usedMs)) first = queue
     }
-    const waiter = next?.waiters.shift()
-    if (next === undefined || waiter === undefined) return
-    this.#usedMs = next.usedMs
-    next.usedMs += this.#costMs(waiter)
-    this.#first = waiter
-    this.#records?.reserve(waiter.records, nowMs)
-    this.#bytes?.reserve(waiter.bytes, nowMs)
+    return first
   }
 
   #costMs({ records, bytes }: RateWaiter): number {
@@ -235,6 +268,3 @@ export class RateLine {
     return queue
   }
 }
-
-/** Span of time whose records are taken together, in milliseconds: long enough to sleep through, short enough to be smooth. */
-const SLICE_MS = 10
