@@ -11,8 +11,12 @@ export interface Usage {
   readonly peakRssMb: number
 }
 
-/** Starts to measure; the function it gives prints the result as a line of JSON. */
-export function startUsage(): (records: number) => void {
+/**
+ * Starts to measure; the function it gives prints the result as a line of JSON.
+ *
+ * @param more - What else belongs to the result. Default nothing.
+ */
+export function startUsage(more: () => object = () => ({})): (records: number) => void {
   const startMs = performance.now()
   const cpu = process.cpuUsage()
   return records => {
@@ -24,6 +28,6 @@ export function startUsage(): (records: number) => void {
       cpuSeconds: (user + system) / 1e6,
       peakRssMb: process.resourceUsage().maxRSS / 1024
     }
-    process.stdout.write(`${JSON.stringify(usage)}\n`)
+    process.stdout.write(`${JSON.stringify({ ...usage, ...more() })}\n`)
   }
 }
