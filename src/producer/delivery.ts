@@ -145,6 +145,11 @@ export class Delivery implements OutletListener {
     }
   }
 
+  /** Events dropped on purpose so far. */
+  get shedCount(): number {
+    return this.#shedCount
+  }
+
   /** An event is dropped on purpose; nothing was handed over for it. */
   shed(index: number): void {
     this.#outcomes[index] = EVENT_OUTCOME.shed

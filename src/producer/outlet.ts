@@ -43,6 +43,8 @@ export interface Outlet {
    * returns; `rows` must not be changed before the last verdict of its rows.
    */
   appendRow(place: RowPlace, rows: RecordRows, row: number, listener: OutletListener): boolean
+  /** As `appendRow`, but to disk whatever Kafka does: what came faster than its rate. Only in outlets with a disk. */
+  divert?(place: RowPlace, rows: RecordRows, row: number, listener: OutletListener): boolean
   /** Resolves when there is room again, or the outlet is closed. */
   room(): Promise<void>
   /** Resolves when everything taken so far has its verdict. */

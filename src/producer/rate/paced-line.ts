@@ -42,6 +42,23 @@ export class PacedLine {
     return this.line.tryTake(records, bytes, this.#clock.monotonicMs())
   }
 
+  /** See `RateLine.hasRoomFor`. */
+  hasRoomFor(records: number, bytes: number): boolean {
+    return this.line.hasRoomFor(records, bytes, this.#clock.monotonicMs())
+  }
+
+  /** See `RateLine.tryOwe`. */
+  tryOwe(records: number, bytes: number): boolean {
+    return this.line.tryOwe(records, bytes, this.#clock.monotonicMs())
+  }
+
+  /** Records and bytes saved up; infinite without such a limit. */
+  tokens(): { readonly records: number; readonly bytes: number } {
+    const nowMs = this.#clock.monotonicMs()
+    const { line } = this
+    return { records: line.recordTokens(nowMs) ?? Infinity, bytes: line.byteTokens(nowMs) ?? Infinity }
+  }
+
   /**
    * Takes tokens, and waits for its turn if need be.
    *

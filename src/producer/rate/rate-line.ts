@@ -134,6 +134,21 @@ export class RateLine {
     return true
   }
 
+  /**
+   * Whether that much might pass: its tokens are there, or, for what is larger than the burst, the burst is full, and
+   * nobody is in line.
+   */
+  hasRoomFor(records: number, bytes: number, nowMs: number): boolean {
+    return this.#waiterCount === 0 && this.waitMsFor(records, bytes, nowMs) === 0
+  }
+
+  /** Takes tokens if `hasRoomFor` says so; what is larger than the burst is owed, and nothing passes until it is paid. */
+  tryOwe(records: number, bytes: number, nowMs: number): boolean {
+    if (!this.hasRoomFor(records, bytes, nowMs)) return false
+    this.#take(records, bytes)
+    return true
+  }
+
   /** Gets in line. `pass` says when it is its turn. */
   join(waiter: RateWaiter, nowMs: number): void {
     this.#earn(nowMs)
