@@ -20,6 +20,8 @@ export interface ChunkEvents extends OpenEvent {
    * @returns What is wrong with it: `oversized` or `malformed`. It has no fields then.
    */
   read(index: number): EventProblem | undefined
+  /** No event is read any more. */
+  close(): void
 }
 
 /** Opens chunks for reading. */
@@ -33,11 +35,6 @@ export interface EventReaderOptions {
   readonly fields: FieldSet
   /** Longest event, in bytes. */
   readonly recordBytesMax: number
-}
-
-/** A reader for these fields. */
-export function eventReader(options: EventReaderOptions): EventReader {
-  return { open: (chunk, context) => new ParsedEvents(chunk, context, options) }
 }
 
 const notUtf8: EventProblem = { errorClass: 'malformed', reason: 'the bytes are not UTF-8' }
@@ -94,6 +91,10 @@ export class ParsedEvents implements ChunkEvents {
 
   parsed(): ParsedEvent {
     return this.#event
+  }
+
+  close(): void {
+    // Nothing is held.
   }
 }
 

@@ -11,12 +11,13 @@
 
 import { type Clock, PipelineError, sleep, turn } from '../core/index.ts'
 import { type ChunkContext, NO_CONTEXT } from './chunk-context.ts'
-import { type ChunkEvents, type EventReader, eventReader } from './chunk-events.ts'
+import type { ChunkEvents, EventReader } from './chunk-events.ts'
 import { DeadLetterWriter } from './dead-letters.ts'
 import { Delivery, type DeliveryOwner, type Settlement } from './delivery.ts'
 import { type EventChunk, spanEnd, spanStart } from './event-chunk.ts'
 import { FieldSet } from './event-fields.ts'
 import type { EventProblem } from './event-problem.ts'
+import { eventReader } from './event-reader.ts'
 import { EventResolver } from './event-resolver.ts'
 import type { ProducerConfig } from '../config/index.ts'
 import type { Outlet } from './outlet.ts'
@@ -149,6 +150,7 @@ export class EventIntake implements Intake {
     } catch (cause) {
       error = stopped(cause)
     }
+    events.close()
     this.#meter.received(chunk.count, chunkBytes(chunk, 0, chunk.count))
     delivery.seal(error)
     void delivery.settled.then(settlement => this.#settled(settlement))

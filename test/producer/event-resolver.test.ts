@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { eventReader } from '../../src/producer/chunk-events.ts'
+import { eventReader } from '../../src/producer/event-reader.ts'
 import type { EventChunk } from '../../src/producer/event-chunk.ts'
 import { FieldSet } from '../../src/producer/event-fields.ts'
 import type { EventProblem } from '../../src/producer/event-problem.ts'

@@ -1,7 +1,7 @@
 /** An intake whose verdicts are given by the test: for what a source does before, during and after the wait. */
 
 import { PipelineError } from '../../src/core/index.ts'
-import { eventReader } from '../../src/producer/chunk-events.ts'
+import { eventReader } from '../../src/producer/event-reader.ts'
 import { Delivery, type DeliveryOwner } from '../../src/producer/delivery.ts'
 import { type EventChunk, spanEnd, spanStart } from '../../src/producer/event-chunk.ts'
 import { FieldSet } from '../../src/producer/event-fields.ts'
