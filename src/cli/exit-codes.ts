@@ -33,14 +33,25 @@ const SETTINGS: ReadonlySet<string> = new Set([
   'ERR_DISPATCHER_TARGET_INVALID',
   'ERR_DISPATCHER_TRANSFORM_INVALID',
   'ERR_LAMBDA_DISTRIBUTOR_OPTIONS_INVALID',
-  'ERR_LAMBDA_OPTIONS_INVALID'
+  'ERR_LAMBDA_OPTIONS_INVALID',
+  'ERR_PRODUCER_SOURCE_INVALID',
+  'ERR_PRODUCER_SOURCE_LOOP'
+])
+
+/** The input is not what it should be. */
+const REFUSED_DATA: ReadonlySet<string> = new Set([
+  'ERR_CLI_INPUT',
+  'ERR_PRODUCER_STATE_INVALID',
+  'ERR_PRODUCER_STATE_MISMATCH'
 ])
 
 /** The exit code of an error that reached the top. */
 export function exitCodeOf(error: unknown): number {
   if (!PipelineError.is(error)) return EXIT.software
   if (error.code.startsWith('ERR_CONFIG_') || SETTINGS.has(error.code)) return EXIT.config
-  if (error.code === 'ERR_CLI_INPUT') return EXIT.data
+  if (REFUSED_DATA.has(error.code)) return EXIT.data
+  if (error.code === 'ERR_PRODUCER_STATE_FAILED') return EXIT.io
+  if (error.code === 'ERR_CLI_OUTPUT') return EXIT.io
   if (error.code === 'ERR_DISPATCHER_REPLAY_INVALID') return EXIT.usage
   if (error.code.startsWith('ERR_CLI_')) return error.code === 'ERR_CLI_USAGE' ? EXIT.usage : EXIT.unavailable
   if (error.code === 'ERR_BROKER_LISTEN_FAILED') return EXIT.unavailable

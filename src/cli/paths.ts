@@ -37,7 +37,16 @@ function kafkaPaths(kafka: KafkaConfig, folder: string): KafkaConfig {
 }
 
 function sourcePath(source: SourceConfig, folder: string): SourceConfig {
-  return source.type === 'file' ? { ...source, path: resolve(folder, source.path) } : source
+  const withState =
+    'state' in source && source.state !== undefined
+      ? { ...source, state: { ...source.state, file: resolve(folder, source.state.file) } }
+      : source
+  switch (withState.type) {
+    case 'file':
+      return { ...withState, path: resolve(folder, withState.path) }
+    default:
+      return withState
+  }
 }
 
 function dispatcherPaths(dispatcher: DispatcherConfig, folder: string): DispatcherConfig {

@@ -5,9 +5,9 @@ import { statSync } from 'node:fs'
 import type { Command } from 'commander'
 
 import { messageOf, PipelineError } from '../../core/index.ts'
-import type { CommonOptions } from '../context.ts'
 import type { CommandAction } from './action.ts'
-import { publish } from './publish.ts'
+import { stateOptions } from './options.ts'
+import { publish, type PublishOptions, stateOption } from './publish.ts'
 
 /** Adds the command. */
 export function addIngest(program: Command, action: CommandAction): void {
@@ -20,18 +20,26 @@ export function addIngest(program: Command, action: CommandAction): void {
         'of it is acknowledged by Kafka. Lines that cannot be read, routed or keyed go to the dead letter topic, ' +
         'with the reason.'
     )
+    .option(...stateOptions[0])
+    .option(...stateOptions[1])
     .addHelpText(
       'after',
-      '\nExit codes: 0 all lines are in Kafka, 65 the file cannot be read.\n' +
-        '\nExamples:\n  comporta ingest events.ndjson'
+      '\nExit codes: 0 all lines are in Kafka, 65 the file cannot be read, or is not the one of the state.\n' +
+        '\nExamples:\n  comporta ingest events.ndjson\n  comporta ingest events.ndjson.gz --state events.position'
     )
     .action(action(ingest))
 }
 
-async function ingest(options: CommonOptions, path?: string): Promise<number> {
+async function ingest(options: PublishOptions, path?: string): Promise<number> {
   if (path === undefined) throw new PipelineError('ERR_CLI_USAGE', 'name a file of events')
   checkReadable(path)
-  return await publish(options, { type: 'file', path })
+  const state = stateOption(options)
+  return await publish(options, {
+    type: 'file',
+    path,
+    format: 'json',
+    ...(state && { state: { ...state, onChange: 'refuse' } })
+  })
 }
 
 function checkReadable(path: string): void {

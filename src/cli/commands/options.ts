@@ -9,6 +9,12 @@ export const metricsPortOption = [
   parsePort
 ] as const
 
+/** Options of commands that publish one input: where it goes on after a restart. */
+export const stateOptions = [
+  ['--state <file>', 'keep the position in this file: a later run with it goes on where this one stopped'],
+  ['--restart', 'forget the position in the state file and begin anew']
+] as const
+
 /** Reads a port; commander prints the reason if it is none. */
 export function parsePort(text: string): number {
   const port = Number(text)

@@ -3,11 +3,11 @@
 import type { Command } from 'commander'
 
 import { PipelineError } from '../../core/index.ts'
-import { type CommonOptions, loadPipeline, loggerFor, needSection } from '../context.ts'
+import { loadPipeline, loggerFor, needSection } from '../context.ts'
 import { runAlone } from '../process/role.ts'
 import type { CommandAction } from './action.ts'
-import { metricsPortOption } from './options.ts'
-import { publish } from './publish.ts'
+import { metricsPortOption, stateOptions } from './options.ts'
+import { publish, type PublishOptions, stateOption } from './publish.ts'
 
 /** Adds the command. */
 export function addProduce(program: Command, action: CommandAction): void {
@@ -21,16 +21,25 @@ export function addProduce(program: Command, action: CommandAction): void {
         'what was read is in Kafka.'
     )
     .option(...metricsPortOption)
-    .addHelpText('after', '\nExamples:\n  comporta produce\n  cat events.ndjson | comporta produce -')
+    .option(...stateOptions[0])
+    .option(...stateOptions[1])
+    .addHelpText(
+      'after',
+      '\nWith "-", --state leaves out as many bytes of the input as were published before, if they are the same.\n' +
+        '\nExamples:\n  comporta produce\n  cat events.ndjson | comporta produce - --state events.position'
+    )
     .action(action(produce))
 }
 
-async function produce(options: CommonOptions, source?: string): Promise<number> {
-  if (source === '-') return await publish(options, { type: 'stdin' })
+async function produce(options: PublishOptions, source?: string): Promise<number> {
+  if (source === '-') return await publish(options, { type: 'stdin', format: 'json', state: stateOption(options) })
   if (source !== undefined) {
     const hint = `"-" is standard input, a file is published with: comporta ingest ${source}`
     const message = `"${source}" is no source: ${hint}`
     throw new PipelineError('ERR_CLI_USAGE', message)
+  }
+  if (options.state !== undefined || options.restart === true) {
+    throw new PipelineError('ERR_CLI_USAGE', '--state and --restart go with "-"; sources of the file have state.file')
   }
   const pipeline = await loadPipeline(options)
   const producer = needSection(pipeline, 'producer', options)

@@ -1,22 +1,46 @@
 /** Publishing one source to its end, with progress and a report: what `ingest` and `produce -` share. */
 
+import { resolve } from 'node:path'
+
 import type { SourceConfig } from '../../config/index.ts'
-import { type Timer, systemClock } from '../../core/index.ts'
+import { PipelineError, type Timer, systemClock } from '../../core/index.ts'
 import { type CommonOptions, loadPipeline, loggerFor, needSection } from '../context.ts'
 import { thousands } from '../demo/progress.ts'
 import { EXIT } from '../exit-codes.ts'
 import { runAlone } from '../process/role.ts'
 import type { ProducerRole } from '../roles/producer.ts'
 
+/** Options of commands that publish one input. */
+export interface PublishOptions extends CommonOptions {
+  /** File in which the position is kept. */
+  readonly state?: string
+  /** Begins anew, whatever the state file says. */
+  readonly restart?: boolean
+}
+
+/** The state of an input, as the command line names it. */
+export function stateOption(
+  options: PublishOptions
+): { readonly file: string; readonly intervalMs: number } | undefined {
+  if (options.state !== undefined) return { file: resolve(options.state), intervalMs: 1000 }
+  if (options.restart !== true) return undefined
+  throw new PipelineError('ERR_CLI_USAGE', '--restart forgets the position in a state file: name it with --state')
+}
+
 /** Publishes the source as the pipeline file says, and prints what became of it. */
-export async function publish(options: CommonOptions, source: SourceConfig): Promise<number> {
+export async function publish(options: PublishOptions, source: SourceConfig): Promise<number> {
   const pipeline = await loadPipeline(options)
   const section = needSection(pipeline, 'producer', options)
   const logger = loggerFor('producer', { ...options, logLevel: options.logLevel ?? 'warn' })
   const { startProducerRole } = await import('../roles/producer.ts')
   const startMs = systemClock.monotonicMs()
   const role = await startProducerRole(
-    { kafka: pipeline.kafka, producer: { ...section, sources: [source] }, topics: pipeline },
+    {
+      kafka: pipeline.kafka,
+      producer: { ...section, sources: [source] },
+      topics: pipeline,
+      isRestart: options.restart === true
+    },
     logger
   )
   const progress = showProgress(role, options)
@@ -25,9 +49,19 @@ export async function publish(options: CommonOptions, source: SourceConfig): Pro
   const report = await role.producer.drain()
   const seconds = (systemClock.monotonicMs() - startMs) / 1000
   const { deliveredCount, deadLetteredCount, failedCount } = report.totals
-  const result = { published: deliveredCount, deadLettered: deadLetteredCount, failed: failedCount, seconds }
+  const position = report.sources[0]?.progress
+  const result = {
+    published: deliveredCount,
+    deadLettered: deadLetteredCount,
+    failed: failedCount,
+    seconds,
+    ...(position === undefined ? {} : { safeBytes: position.safeBytes }),
+    ...(position?.resumedBytes === undefined ? {} : { resumedBytes: position.resumedBytes })
+  }
   process.stdout.write(
-    options.json === true ? `${JSON.stringify(result)}\n` : describe(result, section.deadLetterTopic)
+    options.json === true
+      ? `${JSON.stringify(result)}\n`
+      : describe({ ...result, totalBytes: position?.totalBytes, state: options.state }, section.deadLetterTopic)
   )
   if (report.error !== undefined) throw report.error
   return failedCount === 0 ? EXIT.ok : EXIT.unavailable
@@ -42,6 +76,11 @@ interface Result {
   readonly deadLettered: number
   readonly failed: number
   readonly seconds: number
+  readonly safeBytes?: number
+  readonly resumedBytes?: number
+  readonly totalBytes: number | undefined
+  /** The state file, if there is one. */
+  readonly state: string | undefined
 }
 
 function describe(result: Result, deadLetterTopic: string): string {
@@ -54,7 +93,26 @@ function describe(result: Result, deadLetterTopic: string): string {
     lines.push(`${thousands(result.deadLettered)} went to ${deadLetterTopic}: ${headers}`)
   }
   if (result.failed > 0) lines.push(`${thousands(result.failed)} FAILED: publish them again`)
+  lines.push(...describePosition(result))
   return `${lines.join('\n')}\n`
+}
+
+/** Where the run went on, and where the next one will. */
+function describePosition(result: Result): string[] {
+  const { safeBytes, resumedBytes, totalBytes, state } = result
+  if (safeBytes === undefined) return []
+  const lines: string[] = []
+  if (resumedBytes !== undefined && resumedBytes === safeBytes) {
+    lines.push(`nothing new: all before byte ${thousands(resumedBytes)} was published earlier`)
+  } else if (resumedBytes !== undefined) {
+    lines.push(`went on at byte ${thousands(resumedBytes)}: what is before it was published earlier`)
+  }
+  if (totalBytes !== undefined && safeBytes < totalBytes) {
+    const next =
+      state === undefined ? 'with --state <file> a run goes on where it stopped' : 'run it again to go on there'
+    lines.push(`stopped at byte ${thousands(safeBytes)} of ${thousands(totalBytes)}: ${next}`)
+  }
+  return lines
 }
 
 /** A repainted line on a terminal; a slow reader elsewhere needs only the result. */

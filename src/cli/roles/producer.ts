@@ -1,19 +1,12 @@
 /** The producer as a role: sources of the pipeline file, standard input, or a file. */
 
 import type { KafkaConfig, PipelineConfig, ProducerConfig, SourceConfig } from '../../config/index.ts'
-import {
-  fileSource,
-  HttpSource,
-  type Producer,
-  type Source,
-  startProducer,
-  streamSource,
-  TruckSource
-} from '../../producer/index.ts'
+import { HttpSource, type Producer, type Source, startProducer, TruckSource } from '../../producer/index.ts'
 import type { Logger } from '../../telemetry/index.ts'
 import type { RoleStatus } from '../process/messages.ts'
 import type { RunningRole } from '../process/role.ts'
 import { connectCluster, ensureTopics } from '../wiring.ts'
+import { lineSource } from './line-sources.ts'
 import { type MetricsOptions, startRoleMetrics } from './role-metrics.ts'
 
 /** What the role is told. */
@@ -22,6 +15,8 @@ export interface ProducerRoleOptions extends MetricsOptions {
   readonly producer: ProducerConfig
   /** The pipeline whose missing topics are created first; absent = they must be there. */
   readonly topics?: PipelineConfig
+  /** Sources forget their state and begin anew. Default false. */
+  readonly isRestart?: boolean
 }
 
 /** A producer that runs, and its parts for commands that report on it. */
@@ -36,7 +31,7 @@ export async function startProducerRole(options: ProducerRoleOptions, logger: Lo
   try {
     if (options.topics !== undefined) await ensureTopics(cluster, options.topics)
     const producer = await startProducer({ config: options.producer, cluster, logger, meter: metrics.meter })
-    const sources = options.producer.sources.map(source => createSource(source, logger))
+    const sources = options.producer.sources.map(source => createSource(source, { logger, isRestart: options.isRestart === true }))
     const reports = sources.map(source => producer.run(source))
     const http = sources.filter(source => source instanceof HttpSource)
     const addresses = await Promise.all(http.map(source => source.listening))
@@ -65,14 +60,14 @@ export async function startProducerRole(options: ProducerRoleOptions, logger: Lo
   }
 }
 
-function createSource(source: SourceConfig, logger: Logger): Source {
+function createSource(source: SourceConfig, around: { logger: Logger; isRestart: boolean }): Source {
+  const { logger } = around
   switch (source.type) {
     case 'http':
       return new HttpSource({ ...source, logger })
     case 'file':
-      return fileSource(source.path)
     case 'stdin':
-      return streamSource(process.stdin)
+      return lineSource(source, around)
     case 'generator':
       return new TruckSource(source)
   }

@@ -3,6 +3,7 @@
 import { z } from 'zod'
 
 import { integer, listenHost, milliseconds, port } from './common.ts'
+import { fileSourceSchema, stdinSourceSchema } from './producer-line-sources.ts'
 
 const httpSource = z.strictObject({
   type: z.literal('http'),
@@ -13,13 +14,6 @@ const httpSource = z.strictObject({
     .default(67_108_864)
     .describe('Most bytes of bodies waiting for Kafka; above it the answer is 429 with Retry-After.')
 })
-
-const fileSource = z.strictObject({
-  type: z.literal('file'),
-  path: z.string().min(1).describe('A file of newline-delimited JSON.')
-})
-
-const stdinSource = z.strictObject({ type: z.literal('stdin') })
 
 const generatorSource = z.strictObject({
   type: z.literal('generator'),
@@ -33,5 +27,10 @@ const generatorSource = z.strictObject({
 })
 
 /** One entry of `producer.sources:`. */
-export const sourceSchema = z.discriminatedUnion('type', [httpSource, fileSource, stdinSource, generatorSource])
+export const sourceSchema = z.discriminatedUnion('type', [
+  httpSource,
+  fileSourceSchema,
+  stdinSourceSchema,
+  generatorSource
+])
 

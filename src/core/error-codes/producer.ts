@@ -37,6 +37,37 @@ export const producerErrorCodes = {
     remedy: 'Check the path, the permissions and the cause; events read before the failure are safe.',
     retriable: false
   },
+  ERR_PRODUCER_SOURCE_INVALID: {
+    summary: 'The module of a source cannot be imported, or does not make a source.',
+    remedy: 'Export `createSource(options)` that returns a Source within 10 s; see docs/guides/sources.md.',
+    retriable: false
+  },
+  ERR_PRODUCER_STATE_INVALID: {
+    summary: 'A state file holds something else than the state of this kind of source.',
+    remedy: 'Name the right file, or remove it to begin anew, which publishes again what was published.',
+    retriable: false
+  },
+  ERR_PRODUCER_STATE_LOCKED: {
+    summary: 'A state file is in use by another source.',
+    remedy: 'Stop the other process, or give every source a state file of its own.',
+    retriable: true
+  },
+  ERR_PRODUCER_STATE_FAILED: {
+    summary: 'A state file cannot be read or written.',
+    remedy:
+      'Check its folder, permissions and the space on the disk; what was read since is read again at the next start.',
+    retriable: true
+  },
+  ERR_PRODUCER_STATE_MISMATCH: {
+    summary: 'The input of a source is not the one that its state belongs to: replaced, truncated or changed.',
+    remedy: 'Give it the right input, or begin anew with `--restart` or `state.onChange: restart`.',
+    retriable: false
+  },
+  ERR_PRODUCER_SOURCE_LOOP: {
+    summary: 'A Kafka source reads a topic that the pipeline writes: its events would go round for ever.',
+    remedy: 'Read another topic, or route the events to other topics.',
+    retriable: false
+  },
   ERR_PRODUCER_LISTEN_FAILED: {
     summary: 'The HTTP source could not listen on its address.',
     remedy: 'Choose another port, or stop the program that uses it.',

@@ -7,12 +7,18 @@ import type { Intake } from '../intake.ts'
 export interface SourceProgress {
   /** Events handed over. */
   readonly eventCount: number
-  /** Bytes read. */
+  /** Bytes read, those before `resumedBytes` included. */
   readonly readBytes: number
   /** Bytes whose events are all safe in Kafka: those before it need not be read again. */
   readonly safeBytes: number
   /** Size of the whole source in bytes, where it has one. */
   readonly totalBytes?: number
+  /** Bytes that were safe before this run, where it went on; absent if it began anew. */
+  readonly resumedBytes?: number
+  /** Events that were lost because nothing could hold them: only sources whose senders cannot wait drop any. */
+  readonly droppedCount?: number
+  /** How often the source began again from its safe position, because events had failed. */
+  readonly retryCount?: number
 }
 
 /** A source of events. */

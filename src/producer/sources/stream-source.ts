@@ -6,66 +6,100 @@
  * is published, a line without its end is left unread. Files report how many
  * bytes are safe; a pipe cannot be read twice, so bytes already taken from it
  * are published before the source ends.
+ *
+ * With a state file the source goes on where it stopped. A kill repeats what was
+ * published since the state was last written (`intervalMs`, one second unless
+ * said otherwise), and loses nothing. A file is opened at its position; of a
+ * stream, standard input included, as many bytes are left out as were safe. In
+ * both cases the bytes before the position must be those of the last time, or
+ * nothing is published: `ERR_PRODUCER_STATE_MISMATCH`.
  */
 
-import { createReadStream } from 'node:fs'
-import { stat } from 'node:fs/promises'
+import { hostname } from 'node:os'
 import { basename } from 'node:path'
 import type { Readable } from 'node:stream'
 
-import { messageOf, PipelineError } from '../../core/index.ts'
-import type { EventChunk } from '../event-chunk.ts'
+import { type Clock, messageOf, PipelineError, systemClock } from '../../core/index.ts'
+import { type Logger, silentLogger } from '../../telemetry/index.ts'
 import type { Intake } from '../intake.ts'
-import { LineSplitter } from '../line-splitter.ts'
+import { type OpenedInput, openInput } from './file-input.ts'
+import { type FedLines, LineFeed } from './line-feed.ts'
 import { OpenChunks } from './open-chunks.ts'
+import { pieceReader } from './piece-reader.ts'
+import { pointOf, readPoint, type ResumePoint, StreamSkipper } from './resume-point.ts'
 import type { Source, SourceProgress } from './source.ts'
+import { StateFile, type StateFileOptions, stateInvalid } from './source-state.ts'
+import type { TextLines } from './text-lines.ts'
 
-/** Bytes of one read of a file. */
-const FILE_READ_BYTES = 262_144
+/** Where a source of bytes keeps its position. */
+export interface ResumeOptions extends StateFileOptions {
+  /** What to do if the input is not the one of the state: end with an error, or begin anew. Default `refuse`. */
+  readonly onChange?: 'refuse' | 'restart'
+}
+
+/** What sources of lines have in common. */
+export interface LineSourceOptions {
+  /** Where the source goes on after a restart. Default: it begins anew. */
+  readonly state?: ResumeOptions | undefined
+  /** `json`: a line is an event; `text`: a line becomes an object with `message`. Default `json`. */
+  readonly format?: 'json' | 'text'
+  readonly clock?: Clock
+  readonly logger?: Logger
+}
 
 /** Options of `StreamSource`. */
-export interface StreamSourceOptions {
+export interface StreamSourceOptions extends LineSourceOptions {
   /** Name in reports and dead letters. */
   readonly name: string
-  /** Where the bytes come from; opened when the source runs. */
-  readonly open: () => Promise<{ readonly stream: Readable; readonly totalBytes?: number }>
+  /** Value of `file` in events of `format: text`. Default: the name. */
+  readonly file?: string
+  /** Kind of source in the state file. Default `stream`. */
+  readonly kind?: string
+  /**
+   * Where the bytes come from; opened when the source runs, and again where the
+   * input is not that of the state and shall be read from its start. It may begin
+   * at the point, or at the start of the input: then the point's bytes are skipped.
+   */
+  readonly open: (point: ResumePoint | undefined) => Promise<OpenedInput>
 }
 
 /** A source of newline-delimited JSON. Runs once. */
 export class StreamSource implements Source {
   readonly name: string
-  readonly #open: StreamSourceOptions['open']
-  readonly #chunks = new OpenChunks()
+  readonly #options: StreamSourceOptions
+  readonly #logger: Logger
+  #chunks = new OpenChunks()
+  #feed: LineFeed | undefined
+  #state: StateFile | undefined
   #eventCount = 0
-  #readBytes = 0
+  #resumedBytes: number | undefined
   #totalBytes: number | undefined
   #stream: Readable | undefined
 
   constructor(options: StreamSourceOptions) {
     this.name = options.name
-    this.#open = options.open
+    this.#options = options
+    this.#logger = options.logger ?? silentLogger
   }
 
   async run(intake: Intake, signal: AbortSignal): Promise<void> {
+    const { state, kind = 'stream', clock = systemClock } = this.#options
+    if (state !== undefined) this.#state = await StateFile.open({ ...state, kind, clock, logger: this.#logger })
     try {
-      const opened = await this.#open()
-      this.#stream = opened.stream
-      this.#totalBytes = opened.totalBytes
-      await this.#read(opened.stream, intake, AbortSignal.any([signal, this.#chunks.failedSignal]))
+      await this.#read(intake, signal)
     } catch (error) {
-      await this.#chunks.end() // a failed event says more than the reading it ended
-      throw sourceFailed(this.name, error)
-    } finally {
-      await this.close()
+      await this.#state?.close().catch(() => undefined) // what ended the source says more
+      throw error
     }
-    await this.#chunks.end()
+    await this.#state?.close()
   }
 
   progress(): SourceProgress {
     return {
       eventCount: this.#eventCount,
-      readBytes: this.#readBytes,
+      readBytes: this.#feed?.position ?? 0,
       safeBytes: this.#chunks.safeBytes,
+      ...(this.#resumedBytes === undefined ? {} : { resumedBytes: this.#resumedBytes }),
       ...(this.#totalBytes === undefined ? {} : { totalBytes: this.#totalBytes })
     }
   }
@@ -75,90 +109,128 @@ export class StreamSource implements Source {
     return Promise.resolve()
   }
 
-  async #read(stream: Readable, intake: Intake, signal: AbortSignal): Promise<void> {
-    const lines = new LineSplitter(intake.recordBytesMax)
-    const next = reader(stream, signal)
-    for (let bytes = await next(); bytes !== undefined; bytes = await next()) {
-      this.#readBytes += bytes.length
-      await this.#hand(lines.push(bytes), intake)
+  async #read(intake: Intake, signal: AbortSignal): Promise<void> {
+    try {
+      await this.#readFrom(this.#savedPoint(), intake, signal)
+    } catch (error) {
+      await this.#chunks.end() // a failed event says more than the reading it ended
+      if (this.#options.state?.onChange !== 'restart' || !PipelineError.is(error, 'ERR_PRODUCER_STATE_MISMATCH')) {
+        throw sourceFailed(this.name, error)
+      }
+      this.#logger.warn(
+        { source: this.name, reason: error.message },
+        'the input has changed: it is read from its start'
+      )
+      this.#resumedBytes = undefined
+      await this.#readFrom(undefined, intake, signal)
+    } finally {
+      await this.close()
     }
-    if (signal.aborted && !stream.readableEnded) return
-    await this.#hand(lines.end(), intake)
+    await this.#chunks.end()
   }
 
-  async #hand(chunk: EventChunk | undefined, intake: Intake): Promise<void> {
-    if (chunk === undefined) return
+  #savedPoint(): ResumePoint | undefined {
+    if (this.#state?.saved === undefined) return undefined
+    const point = readPoint(this.#state.saved)
+    if (point === undefined) throw stateInvalid(this.#state.path, 'it has no position')
+    return point
+  }
+
+  async #readFrom(point: ResumePoint | undefined, intake: Intake, signal: AbortSignal): Promise<void> {
+    const opened = await this.#options.open(point)
+    this.#stream = opened.stream
+    this.#totalBytes = opened.totalBytes
+    this.#chunks = new OpenChunks(point?.bytes)
+    const stop = AbortSignal.any([signal, this.#chunks.failedSignal])
+    const next = pieceReader(opened.stream, stop)
+    const from = opened.from ?? (point === undefined ? undefined : await this.#skip(point, next, signal))
+    if (from === 'stopped') return
+    if (point !== undefined && from !== undefined) this.#resume(point)
+    const feed = new LineFeed({ recordBytesMax: intake.recordBytesMax, text: this.#text(), from, head: from?.head })
+    this.#feed = feed
+    const hand = (lines: FedLines | undefined): Promise<void> => this.#hand({ lines, feed, opened }, intake)
+    if (from !== undefined && 'rest' in from) await hand(feed.push(from.rest))
+    for (let bytes = await next(); bytes !== undefined; bytes = await next()) await hand(feed.push(bytes))
+    if (stop.aborted && !opened.stream.readableEnded) return
+    await hand(feed.end())
+  }
+
+  #resume(point: ResumePoint): void {
+    this.#resumedBytes = point.bytes
+    this.#logger.info({ source: this.name, bytes: point.bytes, line: point.lines + 1 }, 'goes on where it stopped')
+  }
+
+  /** Leaves out the bytes of the point, which must be those of the last time. */
+  async #skip(
+    point: ResumePoint,
+    next: () => Promise<Buffer | undefined>,
+    signal: AbortSignal
+  ): Promise<'stopped' | (NonNullable<OpenedInput['from']> & { readonly rest: Buffer })> {
+    const skipper = new StreamSkipper(point)
+    for (;;) {
+      const bytes = await next()
+      if (signal.aborted) return 'stopped'
+      const result = bytes === undefined ? skipper.end() : skipper.push(bytes)
+      if (result === undefined) continue
+      if (result.check.kind === 'other') throw changed(this.name, result.check.reason)
+      return { bytes: result.check.skipBytes, lines: point.lines, head: skipper.head, rest: result.rest }
+    }
+  }
+
+  #text(): TextLines | undefined {
+    if (this.#options.format !== 'text') return undefined
+    return { file: this.#options.file ?? this.name, host: hostname() }
+  }
+
+  async #hand(
+    read: { readonly lines: FedLines | undefined; readonly feed: LineFeed; readonly opened: OpenedInput },
+    intake: Intake
+  ): Promise<void> {
+    if (read.lines === undefined) return
+    const { chunk, mark } = read.lines
+    const onSafe = (): void => this.#state?.set(() => pointOf(mark, read.feed.head, read.opened.file))
+    if (chunk === undefined) {
+      this.#chunks.reach(mark.bytes, onSafe)
+      return
+    }
     this.#eventCount += chunk.count
-    await this.#chunks.follow(chunk.position, intake.submit(chunk, { source: this.name }))
+    await this.#chunks.follow(mark.bytes, intake.submit(chunk, { source: this.name }), { onSafe })
   }
 }
 
 /** Newline-delimited JSON from a stream that is already open, such as `process.stdin`. */
-export function streamSource(stream: Readable, name = 'stdin'): StreamSource {
-  return new StreamSource({ name, open: () => Promise.resolve({ stream }) })
+export function streamSource(stream: Readable, name = 'stdin', options: LineSourceOptions = {}): StreamSource {
+  // What was skipped cannot be read again: a stream that is not the one of the state is always refused.
+  const state = options.state && { ...options.state, onChange: 'refuse' as const }
+  return new StreamSource({ ...options, state, name, open: () => Promise.resolve({ stream }) })
 }
 
 /**
- * Newline-delimited JSON from a file (or a named pipe).
+ * Newline-delimited JSON from a file (or a named pipe). A name that ends in `.gz` is decompressed.
  *
- * `run` throws PipelineError `ERR_PRODUCER_SOURCE_FAILED` if it cannot be read.
+ * `run` throws PipelineError `ERR_PRODUCER_SOURCE_FAILED` if it cannot be read,
+ * and `ERR_PRODUCER_STATE_…` if it cannot go on where it stopped.
  */
-export function fileSource(path: string): StreamSource {
+export function fileSource(path: string, options: LineSourceOptions = {}): StreamSource {
+  const name = `file:${basename(path)}`
   return new StreamSource({
-    name: `file:${basename(path)}`,
-    open: async () => {
-      const entry = await stat(path)
-      if (entry.isDirectory()) throw new Error(`${path} is a directory`)
-      const stream = createReadStream(path, { highWaterMark: FILE_READ_BYTES })
-      return entry.isFile() ? { stream, totalBytes: entry.size } : { stream }
+    ...options,
+    name,
+    file: path,
+    kind: 'file',
+    open: async point => {
+      const { input, check } = await openInput(path, point)
+      if (check?.kind !== 'other') return input
+      input.stream.destroy()
+      throw changed(name, check.reason)
     }
   })
 }
 
-/**
- * Reads a stream piece by piece. After the signal it gives what is in memory
- * then, once: reading makes the stream fetch more, so a loop until it is empty
- * would go on to its end. Then `undefined`.
- */
-function reader(stream: Readable, signal: AbortSignal): () => Promise<Buffer | undefined> {
-  let wake: () => void = () => undefined
-  let failure: Error | undefined
-  let hasEnded = stream.readableEnded
-  let isStopped = false
-  const end = (): void => {
-    hasEnded = true
-    wake()
-  }
-  stream.on('readable', () => wake())
-  stream.on('end', end)
-  stream.on('close', () => {
-    if (!stream.readableEnded && !signal.aborted) failure ??= new Error('it was closed before its end')
-    end()
-  })
-  stream.on('error', error => {
-    failure = error
-    wake()
-  })
-  signal.addEventListener('abort', () => wake(), { once: true })
-  return async () => {
-    for (;;) {
-      if (failure !== undefined) throw failure
-      if (isStopped) return undefined
-      isStopped = signal.aborted
-      const bytes: unknown = stream.read()
-      if (bytes !== null) return asBuffer(bytes)
-      if (hasEnded || signal.aborted) return undefined
-      await new Promise<void>(resolve => {
-        wake = resolve
-      })
-    }
-  }
-}
-
-function asBuffer(piece: unknown): Buffer {
-  if (Buffer.isBuffer(piece)) return piece
-  if (typeof piece === 'string') return Buffer.from(piece)
-  throw new TypeError('it gives objects, not bytes')
+/** The input is not that of the state. */
+export function changed(name: string, reason: string): PipelineError {
+  const message = `${name} is not what the state file was written for: ${reason}; nothing of it was published`
+  return new PipelineError('ERR_PRODUCER_STATE_MISMATCH', message)
 }
 
 function sourceFailed(name: string, cause: unknown): PipelineError {
