@@ -18,6 +18,7 @@ export {
 } from './producer.ts'
 export type { ProducerTotals } from './producer-metrics.ts'
 export { type HttpAddress, HttpSource, type HttpSourceOptions } from './sources/http-source.ts'
+export { KafkaSource, type KafkaSourceOptions } from './sources/kafka-source.ts'
 export type { Source, SourceProgress, SourceReport } from './sources/source.ts'
 export { fileSource, StreamSource, streamSource } from './sources/stream-source.ts'
 export { TRUCK_CODES, TRUCK_EVENT_KIND, type TruckBatch } from './sources/truck-events.ts'

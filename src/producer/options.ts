@@ -15,5 +15,7 @@ export type KeyConfig = ProducerConfig['key']
 export type RateConfig = NonNullable<ProducerConfig['rate']>
 /** `producer.sources[]` with `type: http`. */
 export type HttpSourceConfig = Extract<SourceConfig, { type: 'http' }>
+/** `producer.sources[]` with `type: kafka`. */
+export type KafkaSourceConfig = Extract<SourceConfig, { type: 'kafka' }>
 /** `producer.sources[]` with `type: generator`. */
 export type GeneratorConfig = Extract<SourceConfig, { type: 'generator' }>

@@ -14,6 +14,7 @@ export interface ProducerRoleOptions extends MetricsOptions {
   readonly kafka: KafkaConfig
   readonly producer: ProducerConfig
   /** The pipeline whose missing topics are created first; absent = they must be there. */
+import { kafkaSource, type SourceSurroundings } from './service-sources.ts'
   readonly topics?: PipelineConfig
   /** Sources forget their state and begin anew. Default false. */
   readonly isRestart?: boolean
@@ -60,7 +61,7 @@ export async function startProducerRole(options: ProducerRoleOptions, logger: Lo
   }
 }
 
-function createSource(source: SourceConfig, around: { logger: Logger; isRestart: boolean }): Source {
+function createSource(source: SourceConfig, around: SourceSurroundings): Source {
   const { logger } = around
   switch (source.type) {
     case 'http':
@@ -76,6 +77,8 @@ function createSource(source: SourceConfig, around: { logger: Logger; isRestart:
 function statusOf(producer: Producer): RoleStatus {
   const { totals } = producer.status()
   return {
+    case 'kafka':
+      return kafkaSource(source, around)
     produced: totals.deliveredCount,
     deadLettered: totals.deadLetteredCount,
     refused: totals.refusedCount,

@@ -1,6 +1,7 @@
 /** What each setting of `producer:` allows on its own, but not together with the others. */
 
 import type { Report } from './common.ts'
+import { checkKafkaSources } from './producer-kafka-rules.ts'
 import type { ProducerConfig } from './producer.ts'
 import { checkRate } from './producer-rate.ts'
 
@@ -14,6 +15,7 @@ export function checkProducer(producer: ProducerConfig, report: Report): void {
 
 function checkRoute(route: ProducerConfig['route'], report: Report): void {
   if (!('topics' in route)) return
+  checkKafkaSources(producer, report)
   const owners = new Map<string, string>()
   for (const [topic, values] of Object.entries(route.topics)) {
     for (const value of values) {

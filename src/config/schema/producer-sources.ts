@@ -2,7 +2,8 @@
 
 import { z } from 'zod'
 
-import { integer, listenHost, milliseconds, port } from './common.ts'
+import { integer, listenHost, port } from './common.ts'
+import { kafkaSourceSchema } from './producer-kafka-source.ts'
 import { fileSourceSchema, stdinSourceSchema } from './producer-line-sources.ts'
 
 const httpSource = z.strictObject({
@@ -31,6 +32,7 @@ export const sourceSchema = z.discriminatedUnion('type', [
   httpSource,
   fileSourceSchema,
   stdinSourceSchema,
-  generatorSource
+  generatorSource,
+  kafkaSourceSchema
 ])
 

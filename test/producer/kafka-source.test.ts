@@ -1,0 +1,199 @@
+/** Another topic as a source: from one embedded broker to another, records, offsets, loops and failures. */
+
+import assert from 'node:assert/strict'
+import { test, type TestContext } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
+
+import { startBroker } from '../../src/broker/index.ts'
+import { Admin, Appender, type AppendRecord, Cluster } from '../../src/client/index.ts'
+import { PipelineError } from '../../src/core/index.ts'
+import { KafkaSource, type KafkaSourceOptions } from '../../src/producer/index.ts'
+import { createTopic, type Stage, stage } from './kafka.ts'
+
+const SOURCE_PARTITIONS = 4
+
+interface Origin {
+  readonly cluster: Cluster
+  readonly bootstrapServers: string
+  readonly admin: Admin
+  readonly write: (records: readonly Omit<AppendRecord, 'topic'>[]) => Promise<void>
+  readonly committed: () => Promise<bigint>
+}
+
+/** A broker of its own with the topic `events`. */
+async function origin(t: TestContext): Promise<Origin> {
+  const broker = await startBroker({ config: { 'group.initial.rebalance.delay.ms': '0' } })
+  t.after(() => broker.close())
+  const { bootstrapServers } = broker
+  const cluster = await Cluster.connect({ bootstrapServers: [bootstrapServers], clientId: 'origin' })
+  t.after(() => cluster.close())
+  await createTopic(cluster, { name: 'events', numPartitions: SOURCE_PARTITIONS, config: {} })
+  const admin = new Admin(cluster)
+  const write: Origin['write'] = async records => {
+    const appender = new Appender({ cluster, lingerMs: 0 })
+    const failures: PipelineError[] = []
+    const listener = { delivered: () => undefined, failed: (error: PipelineError) => void failures.push(error) }
+    for (const record of records) appender.append({ topic: 'events', ...record }, listener)
+    await appender.close()
+    assert.deepEqual(failures, [])
+  }
+  const partitions = Array.from({ length: SOURCE_PARTITIONS }, (_, partition) => ({ topic: 'events', partition }))
+  const committed = async (): Promise<bigint> => {
+    const offsets = await admin.fetchGroupOffsets('copy', partitions)
+    return offsets.reduce((sum, { offset }) => sum + (offset > 0n ? offset : 0n), 0n)
+  }
+  return { cluster, bootstrapServers, admin, write, committed }
+}
+
+function source(from: Origin, to: Stage, overrides: Partial<KafkaSourceOptions> = {}): KafkaSource {
+  return new KafkaSource({
+    connect: () => Cluster.connect({ bootstrapServers: [from.bootstrapServers], clientId: 'source' }),
+    target: { cluster: to.cluster, topics: Object.values(to.topics) },
+    topics: ['events'],
+    groupId: 'copy',
+    startAt: 'earliest',
+    isolation: 'committed',
+    keepKey: false,
+    keepHeaders: false,
+    keepTimestamp: false,
+    tombstones: 'deadLetter',
+    partitionBytesMax: 1_048_576,
+    commitIntervalMs: 20,
+    sessionTimeoutMs: 45_000,
+    rebalanceTimeoutMs: 60_000,
+    ...overrides
+  })
+}
+
+function truck(index: number): Omit<AppendRecord, 'topic'> {
+  const value = Buffer.from(JSON.stringify({ codigo: index % 2 === 0 ? 400 : 7, truck_id: `T-${index % 5}`, index }))
+  return { key: Buffer.from(`k${index % 7}`), value }
+}
+
+async function until(isTrue: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await isTrue())) await delay(10)
+}
+
+test('records of another cluster take the pipeline’s route and key; a stop commits what is safe', async t => {
+  const [from, to] = await Promise.all([origin(t), stage(t)])
+  await from.write(Array.from({ length: 300 }, (_, index) => truck(index)))
+  const producer = await to.produce()
+  const reading = source(from, to)
+
+  void producer.run(reading)
+  await until(() => producer.status().totals.deliveredCount === 300)
+  const report = await producer.drain()
+
+  assert.equal(report.error, undefined)
+  assert.equal(await from.committed(), 300n)
+  const hot = await to.read(to.topics.hot)
+  assert.equal(hot.length, 150)
+  assert.deepEqual([...new Set(hot.map(({ key }) => key ?? ''))].toSorted(), ['T-0', 'T-1', 'T-2', 'T-3', 'T-4'])
+  assert.deepEqual(hot[0]?.headers, {})
+  assert.equal(reading.progress().eventCount, 300)
+  assert.equal(reading.progress().safeBytes, reading.progress().readBytes)
+})
+
+test('a restart goes on at the committed offsets', async t => {
+  const [from, to] = await Promise.all([origin(t), stage(t)])
+  await from.write(Array.from({ length: 50 }, (_, index) => truck(index)))
+  const first = await to.produce()
+  void first.run(source(from, to))
+  await until(() => first.status().totals.deliveredCount === 50)
+  await first.drain()
+  await from.write(Array.from({ length: 20 }, (_, index) => truck(50 + index)))
+
+  const second = await to.produce()
+  void second.run(source(from, to))
+  await until(() => second.status().totals.deliveredCount === 20)
+  await second.drain()
+
+  const records = [...(await to.read(to.topics.hot)), ...(await to.read(to.topics.cold))]
+  assert.equal(records.length, 70)
+})
+
+test('key, headers, time and tombstones are kept when asked for', async t => {
+  const [from, to] = await Promise.all([origin(t), stage(t)])
+  const headers = [{ key: 'trace', value: Buffer.from('abc') }]
+  await from.write([
+    { key: Buffer.from('one'), value: Buffer.from('{"a":1}'), headers, timestampMs: 1_700_000_000_000 },
+    { key: Buffer.from('one'), value: null, headers: [{ key: 'empty', value: null }] },
+    { key: null, value: Buffer.from('{"a":2}') }
+  ])
+  const producer = await to.produce({ route: { topic: to.topics.cold }, key: { strategy: 'field', field: 'absent' } })
+
+  void producer.run(source(from, to, { keepKey: true, keepHeaders: true, keepTimestamp: true, tombstones: 'pass' }))
+  await until(() => producer.status().totals.deliveredCount === 3)
+  await producer.drain()
+
+  const records = await to.read(to.topics.cold)
+  const one = records.filter(record => record.key === 'one')
+  assert.deepEqual(
+    one.map(record => [record.value.toString(), record.headers]),
+    [
+      ['{"a":1}', { trace: 'abc' }],
+      ['', { empty: '' }]
+    ]
+  )
+  assert.deepEqual(
+    records.filter(record => record.key === null).map(record => record.value.toString()),
+    ['{"a":2}']
+  )
+})
+
+test('what is no event goes to the dead letter topic with its offset, a tombstone too', async t => {
+  const [from, to] = await Promise.all([origin(t), stage(t)])
+  const key = Buffer.from('same')
+  await from.write([
+    { key, value: Buffer.from('{"codigo":1,"truck_id":"a"}') },
+    { key, value: Buffer.from('no json') },
+    { key, value: null }
+  ])
+  const producer = await to.produce()
+
+  void producer.run(source(from, to, { keepKey: true }))
+  await until(() => producer.status().totals.deadLetteredCount === 2)
+  await producer.drain()
+
+  const letters = await to.read(to.topics.dead)
+  assert.deepEqual(
+    letters.map(({ key: kept, headers }) => [kept, headers['comporta-line'], headers['comporta-error-class']]),
+    [
+      ['same', '1', 'malformed'],
+      ['same', '2', 'malformed']
+    ]
+  )
+  assert.match(letters[0]?.headers['comporta-source'] ?? '', /^kafka:events\/\d$/)
+  assert.equal(await from.committed(), 3n)
+})
+
+test('a topic that the same pipeline writes is refused, whatever the cluster is called', async t => {
+  const to = await stage(t)
+  const producer = await to.produce()
+  const connect = (): Promise<Cluster> =>
+    Cluster.connect({ bootstrapServers: [to.bootstrapServers.replace('127.0.0.1', 'localhost')], clientId: 'loop' })
+  const reading = new KafkaSource({ ...sourceOptions(to), connect, topics: [to.topics.dead] })
+
+  const report = await producer.run(reading)
+
+  assert.equal(report.error?.code, 'ERR_PRODUCER_SOURCE_LOOP')
+})
+
+function sourceOptions(to: Stage): KafkaSourceOptions {
+  return {
+    connect: () => Promise.reject(new Error('not used')),
+    target: { cluster: to.cluster, topics: Object.values(to.topics) },
+    topics: ['events'],
+    groupId: 'copy',
+    startAt: 'earliest',
+    isolation: 'committed',
+    keepKey: false,
+    keepHeaders: false,
+    keepTimestamp: false,
+    tombstones: 'deadLetter',
+    partitionBytesMax: 1_048_576,
+    commitIntervalMs: 20,
+    sessionTimeoutMs: 45_000,
+    rebalanceTimeoutMs: 60_000
+  }
+}
