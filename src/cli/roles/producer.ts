@@ -5,16 +5,16 @@ import { HttpSource, type Producer, type Source, startProducer, TruckSource } fr
 import type { Logger } from '../../telemetry/index.ts'
 import type { RoleStatus } from '../process/messages.ts'
 import type { RunningRole } from '../process/role.ts'
-import { connectCluster, ensureTopics } from '../wiring.ts'
+import { connectRole, ensureTopics } from '../wiring.ts'
 import { lineSource } from './line-sources.ts'
 import { type MetricsOptions, startRoleMetrics } from './role-metrics.ts'
+import { kafkaSource, type SourceSurroundings } from './service-sources.ts'
 
 /** What the role is told. */
 export interface ProducerRoleOptions extends MetricsOptions {
   readonly kafka: KafkaConfig
   readonly producer: ProducerConfig
   /** The pipeline whose missing topics are created first; absent = they must be there. */
-import { kafkaSource, type SourceSurroundings } from './service-sources.ts'
   readonly topics?: PipelineConfig
   /** Sources forget their state and begin anew. Default false. */
   readonly isRestart?: boolean
@@ -28,11 +28,12 @@ export interface ProducerRole extends RunningRole {
 /** Starts the sources; the role has finished when all of them have come to their end. */
 export async function startProducerRole(options: ProducerRoleOptions, logger: Logger): Promise<ProducerRole> {
   const metrics = await startRoleMetrics(options)
-  const cluster = await connectCluster(options.kafka, 'producer', logger)
+  const cluster = await connectRole(options.kafka, 'producer', { logger, meter: metrics.meter })
   try {
     if (options.topics !== undefined) await ensureTopics(cluster, options.topics)
     const producer = await startProducer({ config: options.producer, cluster, logger, meter: metrics.meter })
-    const sources = options.producer.sources.map(source => createSource(source, { logger, isRestart: options.isRestart === true }))
+    const around = { ...options, cluster, logger, isRestart: options.isRestart === true }
+    const sources = options.producer.sources.map(source => createSource(source, around))
     const reports = sources.map(source => producer.run(source))
     const http = sources.filter(source => source instanceof HttpSource)
     const addresses = await Promise.all(http.map(source => source.listening))
@@ -69,16 +70,18 @@ function createSource(source: SourceConfig, around: SourceSurroundings): Source 
     case 'file':
     case 'stdin':
       return lineSource(source, around)
-    case 'generator':
-      return new TruckSource(source)
+    case 'generator': {
+      const { type: _, ...load } = source
+      return new TruckSource(load)
+    }
+    case 'kafka':
+      return kafkaSource(source, around)
   }
 }
 
 function statusOf(producer: Producer): RoleStatus {
   const { totals } = producer.status()
   return {
-    case 'kafka':
-      return kafkaSource(source, around)
     produced: totals.deliveredCount,
     deadLettered: totals.deadLetteredCount,
     refused: totals.refusedCount,

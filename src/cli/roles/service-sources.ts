@@ -13,6 +13,8 @@ export interface SourceSurroundings {
   /** The cluster that the producer writes to. */
   readonly cluster: Cluster
   readonly logger: Logger
+  /** Whether sources forget their state and begin anew. */
+  readonly isRestart: boolean
 }
 
 /** A source that reads another topic, over connections of its own. */
