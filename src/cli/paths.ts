@@ -43,10 +43,16 @@ function sourcePath(source: SourceConfig, folder: string): SourceConfig {
       : source
   switch (withState.type) {
     case 'file':
-      return { ...withState, path: resolve(folder, withState.path) }
+      return { ...source, path: resolve(folder, source.path), state: statePath(source.state, folder) }
+    case 'stdin':
+      return { ...source, state: statePath(source.state, folder) }
     default:
       return withState
   }
+}
+
+function statePath<S extends { readonly file: string }>(state: S | undefined, folder: string): S | undefined {
+  return state && { ...state, file: resolve(folder, state.file) }
 }
 
 function dispatcherPaths(dispatcher: DispatcherConfig, folder: string): DispatcherConfig {

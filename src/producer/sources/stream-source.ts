@@ -143,13 +143,14 @@ export class StreamSource implements Source {
     this.#chunks = new OpenChunks(point?.bytes)
     const stop = AbortSignal.any([signal, this.#chunks.failedSignal])
     const next = pieceReader(opened.stream, stop)
-    const from = opened.from ?? (point === undefined ? undefined : await this.#skip(point, next, signal))
-    if (from === 'stopped') return
+    const skipped = opened.from !== undefined || point === undefined ? undefined : await this.#skip(point, next, signal)
+    if (skipped === 'stopped') return
+    const from = opened.from ?? skipped
     if (point !== undefined && from !== undefined) this.#resume(point)
     const feed = new LineFeed({ recordBytesMax: intake.recordBytesMax, text: this.#text(), from, head: from?.head })
     this.#feed = feed
     const hand = (lines: FedLines | undefined): Promise<void> => this.#hand({ lines, feed, opened }, intake)
-    if (from !== undefined && 'rest' in from) await hand(feed.push(from.rest))
+    if (skipped !== undefined) await hand(feed.push(skipped.rest))
     for (let bytes = await next(); bytes !== undefined; bytes = await next()) await hand(feed.push(bytes))
     if (stop.aborted && !opened.stream.readableEnded) return
     await hand(feed.end())
