@@ -93,5 +93,27 @@ export const producerErrorCodes = {
     summary: 'Too many events already wait for Kafka.',
     remedy: 'Send the same request again after the time in Retry-After.',
     retriable: true
+  },
+  ERR_PRODUCER_AWAY: {
+    summary: 'Kafka does not acknowledge records, and `producer.whenAway.mode` says to refuse events meanwhile.',
+    remedy: 'Send the same request again after the time in Retry-After; look at the health of the cluster.',
+    retriable: true
+  },
+  ERR_PRODUCER_SPILL_LOCKED: {
+    summary: 'Another producer uses the spill folder.',
+    remedy: 'Stop the other producer, or give each its own `producer.spill.dir`.',
+    retriable: false
+  },
+  ERR_PRODUCER_SPILL_FAILED: {
+    summary: 'The spill folder cannot be read or written.',
+    remedy: 'Look at the cause: free space on the disk, or correct the rights of the folder; then start again.',
+    retriable: true
+  },
+  ERR_PRODUCER_SPILL_CORRUPT: {
+    summary: 'Bytes of a spilled segment are damaged or missing; what is sound is replayed.',
+    remedy:
+      'Look for errors of the disk. The damaged file is kept with the suffix .corrupt; publish the records of the ' +
+      'named range again from where they came from, then remove the file.',
+    retriable: false
   }
 } as const satisfies Record<`ERR_PRODUCER_${string}`, ErrorCodeEntry>
