@@ -6,6 +6,10 @@
  * objects are kept, of a row only its number is, and its record is made again
  * from the row's value and the wire form. Memory is accounted by the caller in
  * wire bytes.
+ *
+ * What is not compressed goes to the socket from where it was written. That
+ * memory is used again only after the batch was acknowledged at its first
+ * attempt: of an attempt without an answer, bytes may still wait in a socket.
  */
 
 import { invariant } from '../core/index.ts'
@@ -59,6 +63,7 @@ export class AppendBatch {
   readonly #rowNumbers: number[] = []
   #builder: RecordBatchBuilder | undefined
   #bytes: Buffer | undefined
+  #buildCount = 0
   #sizeBytes = 0
   #recordCount = 0
   #isSealed = false
@@ -150,14 +155,17 @@ export class AppendBatch {
     this.#isSealed = true
   }
 
-  /** The wire form under a stamp. The builder is given back through `release` when it is no longer needed. */
+  /** The wire form under a stamp, for one attempt. The builder is given back through `release` if it is not needed. */
   build(stamp: ProducerStamp | undefined, release: (builder: RecordBatchBuilder) => void): Buffer {
     this.#isSealed = true
+    this.#buildCount += 1
     if (this.#bytes === undefined) {
       const builder = this.#builder
-      this.#bytes = builder?.build(stamp ?? {}) ?? Buffer.alloc(0)
-      if (builder !== undefined) release(builder)
-      this.#builder = undefined
+      this.#bytes = builder?.buildInPlace(stamp ?? {}) ?? Buffer.alloc(0)
+      if (builder?.isInPlace === false) {
+        release(builder)
+        this.#builder = undefined
+      }
     } else if (stamp !== undefined && stamp !== this.stamp) {
       // A copy: the old bytes may still wait in a socket.
       this.#bytes = Buffer.from(this.#bytes)
@@ -170,10 +178,17 @@ export class AppendBatch {
     return this.#bytes
   }
 
-  /** Gives back the builder of a batch that will not be sent. */
+  /** The batch is acknowledged: gives back the builder, if nothing else can hold on to its memory. */
+  finish(release: (builder: RecordBatchBuilder) => void): void {
+    if (this.#builder !== undefined && this.#buildCount === 1) release(this.#builder)
+    this.#builder = undefined
+    this.#bytes = undefined
+  }
+
+  /** The batch is given up: gives back the builder of one that was never sent. */
   abandon(release: (builder: RecordBatchBuilder) => void): void {
     this.#isSealed = true
-    if (this.#builder !== undefined) release(this.#builder)
+    if (this.#builder !== undefined && this.#buildCount === 0) release(this.#builder)
     this.#builder = undefined
   }
 
@@ -195,7 +210,7 @@ export class AppendBatch {
     return counts
   }
 
-  /** Every record with who is told of it, in order. Of a batch that was not abandoned. */
+  /** Every record with who is told of it, in order, with memory of its own. Of a batch without a verdict. */
   records(): OutstandingRecord[] {
     const records: OutstandingRecord[] = []
     const cursor = this.#rowNumbers.length === 0 ? undefined : this.#cursor()
@@ -226,10 +241,11 @@ export class AppendBatch {
 
   #recordOf(cursor: RecordCursor, from: { rows: RecordRows; row: number; isPinned: boolean }): AppendRecord {
     const { rows, row, isPinned } = from
-    const headers = cursor.headers()
+    // Copies: the wire form is written over when the batch has its verdict.
+    const headers = cursor.headers().map(({ key, value }) => ({ key, value: copyOf(value) }))
     return {
       topic: this.topic,
-      key: cursor.key(),
+      key: copyOf(cursor.key()),
       value: rows.bytes.subarray(rows.spans[row * 2], rows.spans[row * 2 + 1]),
       timestampMs: cursor.timestampMs,
       row,
@@ -237,4 +253,8 @@ export class AppendBatch {
       ...(isPinned ? { partition: this.partition } : {})
     }
   }
+}
+
+function copyOf(bytes: Buffer | null): Buffer | null {
+  return bytes === null ? null : Buffer.from(bytes)
 }

@@ -436,6 +436,8 @@ export class Appender {
     for (const [listener, recordCount] of batch.countsByListener()) {
       this.#call(() => listener.delivered({ topic, partition, baseOffset, recordCount }))
     }
+    // Without an answer nobody knows whether the socket has taken the bytes.
+    if (this.#options.acks !== 'none') batch.finish(builder => this.#release(builder))
   }
 
   #failed(batch: AppendBatch, error: PipelineError): void {

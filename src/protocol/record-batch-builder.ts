@@ -93,6 +93,11 @@ export class RecordBatchBuilder {
     return this.#recordCount
   }
 
+  /** Whether `buildInPlace` gives a part of the builder's own memory. */
+  get isInPlace(): boolean {
+    return this.#compression === 'none'
+  }
+
   /** Bytes of the batch so far, before compression, header included. */
   get sizeBytes(): number {
     return this.#at
@@ -192,6 +197,23 @@ export class RecordBatchBuilder {
       throw new PipelineError('ERR_PROTOCOL_VALUE_OUT_OF_RANGE', 'a record batch needs at least one record')
     }
     const batch = this.#assemble()
+    this.#writeHeader(batch, stamp)
+    return batch
+  }
+
+  /**
+   * The same without a copy where nothing is compressed: the Buffer is the builder's own, until `reset`.
+   *
+   * @throws PipelineError `ERR_PROTOCOL_VALUE_OUT_OF_RANGE` without records.
+   */
+  buildInPlace(stamp: BatchStamp = {}): Buffer {
+    if (this.#compression !== 'none' || this.#recordCount === 0) return this.build(stamp)
+    const batch = this.#scratch.subarray(0, this.#at)
+    this.#writeHeader(batch, stamp)
+    return batch
+  }
+
+  #writeHeader(batch: Buffer, stamp: BatchStamp): void {
     writeBatchHeader(batch, {
       baseOffset: stamp.baseOffset ?? 0n,
       partitionLeaderEpoch: stamp.partitionLeaderEpoch ?? -1,
@@ -209,7 +231,6 @@ export class RecordBatchBuilder {
       baseSequence: stamp.baseSequence ?? -1,
       recordCount: this.#recordCount
     })
-    return batch
   }
 
   /** Room for the header, then the records, compressed if asked for. */
