@@ -37,17 +37,13 @@ function kafkaPaths(kafka: KafkaConfig, folder: string): KafkaConfig {
 }
 
 function sourcePath(source: SourceConfig, folder: string): SourceConfig {
-  const withState =
-    'state' in source && source.state !== undefined
-      ? { ...source, state: { ...source.state, file: resolve(folder, source.state.file) } }
-      : source
-  switch (withState.type) {
+  switch (source.type) {
     case 'file':
       return { ...source, path: resolve(folder, source.path), state: statePath(source.state, folder) }
     case 'stdin':
       return { ...source, state: statePath(source.state, folder) }
     default:
-      return withState
+      return source
   }
 }
 
