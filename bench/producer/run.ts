@@ -5,12 +5,12 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { Kafka, logLevel } from 'kafkajs'
 
 import { Cluster } from '../../src/client/index.ts'
-import { producerConfig } from '../../src/config/index.ts'
+import { producerConfig, scenarioConfig } from '../../src/config/index.ts'
 import { SeededRandom } from '../../src/core/index.ts'
 import { startProducer, TruckSource } from '../../src/producer/index.ts'
 import { spanEnd, spanStart } from '../../src/producer/event-chunk.ts'
 import { fnv1a64Hex } from '../../src/producer/fnv1a64.ts'
-import { TruckEvents } from '../../src/producer/sources/truck-events.ts'
+import { TruckEvents, truckPopulation } from '../../src/producer/sources/truck-events.ts'
 import { startUsage } from '../drain/usage.ts'
 
 const [program = '', bootstrap = '', prefix = '', recordsText = '0', rateText = '0'] = process.argv.slice(2)
@@ -50,7 +50,12 @@ async function runKafkajs(): Promise<void> {
   const kafka = new Kafka({ clientId: 'bench', brokers: [bootstrap], logLevel: logLevel.ERROR })
   const producer = kafka.producer({ idempotent: true, maxInFlightRequests: 5 })
   await producer.connect()
-  const events = new TruckEvents({ ...scenario, producer: 0, random: new SeededRandom(1) })
+  const events = new TruckEvents({
+    ...scenario,
+    population: truckPopulation(scenarioConfig({})),
+    producer: 0,
+    random: new SeededRandom(1)
+  })
   const report = startUsage()
   const startMs = performance.now()
   const worker = async (): Promise<void> => {

@@ -15,6 +15,7 @@ import { addBroker } from './commands/broker.ts'
 import { addCheck } from './commands/check.ts'
 import { addDemo } from './commands/demo.ts'
 import { addDispatch } from './commands/dispatch.ts'
+import { addGenerate } from './commands/generate.ts'
 import { addIngest } from './commands/ingest.ts'
 import { addInit } from './commands/init.ts'
 import { addInternalRole } from './commands/internal-role.ts'
@@ -42,7 +43,7 @@ function createProgram(onExitCode: (code: number) => void): Command {
     .configureHelp({ showGlobalOptions: true })
     .exitOverride()
   const roles = [addUp, addBroker, addProduce, addDispatch, addLambda]
-  for (const add of [addDemo, addInit, addCheck, ...roles, addIngest, addReplay]) add(program, action)
+  for (const add of [addDemo, addInit, addCheck, ...roles, addIngest, addGenerate, addReplay]) add(program, action)
   addInternalRole(program, action)
   for (const command of program.commands) {
     command.exitOverride().showHelpAfterError(`(see comporta ${command.name()} --help)`)

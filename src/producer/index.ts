@@ -21,5 +21,5 @@ export { type HttpAddress, HttpSource, type HttpSourceOptions } from './sources/
 export { KafkaSource, type KafkaSourceOptions } from './sources/kafka-source.ts'
 export type { Source, SourceProgress, SourceReport } from './sources/source.ts'
 export { fileSource, StreamSource, streamSource } from './sources/stream-source.ts'
-export { TRUCK_CODES, TRUCK_EVENT_KIND, type TruckBatch } from './sources/truck-events.ts'
+export { TRUCK_CODES, TRUCK_EVENT_KIND, type TruckBatch, TruckEvents, truckPopulation } from './sources/truck-events.ts'
 export { TruckSource, type TruckSourceOptions } from './sources/truck-source.ts'

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
+import { scenarioConfig } from '../../src/config/index.ts'
 import { SeededRandom } from '../../src/core/index.ts'
 import { spanEnd, spanStart } from '../../src/producer/event-chunk.ts'
-import { TRUCK_CODES, TRUCK_EVENT_KIND, TruckEvents } from '../../src/producer/sources/truck-events.ts'
+import { TRUCK_CODES, TRUCK_EVENT_KIND, TruckEvents, truckPopulation } from '../../src/producer/sources/truck-events.ts'
 
 function trucks(options: {
   seed?: number
@@ -13,7 +14,7 @@ function trucks(options: {
 }): TruckEvents {
   return new TruckEvents({
     producer: options.producer ?? 0,
-    trucks: 1000,
+    population: truckPopulation(scenarioConfig({})),
     malformedRatio: options.malformedRatio ?? 0,
     poisonRatio: options.poisonRatio ?? 0,
     random: new SeededRandom(options.seed ?? 1)
@@ -103,7 +104,7 @@ test('malformed events are not JSON but tell their id, poisonous ones are JSON t
 test('a fleet of one truck works', () => {
   const events = new TruckEvents({
     producer: 0,
-    trucks: 1,
+    population: truckPopulation(scenarioConfig({ trucks: 1 })),
     malformedRatio: 0,
     poisonRatio: 0,
     random: new SeededRandom(1)

@@ -4,18 +4,23 @@ import type { Report } from './common.ts'
 import { checkKafkaSources } from './producer-kafka-rules.ts'
 import type { ProducerConfig } from './producer.ts'
 import { checkRate } from './producer-rate.ts'
+import { scenarioProblems } from './scenario.ts'
 
 /** Reports settings of the producer that do not go together. */
 export function checkProducer(producer: ProducerConfig, report: Report): void {
   const stdinCount = producer.sources.filter(source => source.type === 'stdin').length
   if (stdinCount > 1) report(['producer', 'sources'], 'standard input can be a source only once')
+  producer.sources.forEach((source, index) => {
+    if (source.type !== 'generator') return
+    for (const { path, message } of scenarioProblems(source)) report(['producer', 'sources', index, ...path], message)
+  })
   checkRoute(producer.route, report)
+  checkKafkaSources(producer, report)
   checkRate({ rate: producer.rate, topics: topicsOf(producer), hasSpill: 'spill' in producer }, report)
 }
 
 function checkRoute(route: ProducerConfig['route'], report: Report): void {
   if (!('topics' in route)) return
-  checkKafkaSources(producer, report)
   const owners = new Map<string, string>()
   for (const [topic, values] of Object.entries(route.topics)) {
     for (const value of values) {

@@ -16,6 +16,11 @@ export const cliErrorCodes = {
     remedy: 'Name an existing, readable file.',
     retriable: false
   },
+  ERR_CLI_OUTPUT: {
+    summary: 'The output of a command cannot be written.',
+    remedy: 'Make room where it goes; the message has the system’s reason.',
+    retriable: false
+  },
   ERR_CLI_PORT: {
     summary: 'A port of the command line cannot be listened on.',
     remedy: 'Choose another one, or 0 for any that is free.',

@@ -1,9 +1,9 @@
 /**
  * The truck scenario: events of a fleet, the same for the same seed.
  *
- * Twenty codes, of which four (20 %) make 80 % of the traffic; the codes from 400
- * on make 80 % of it as well. Of the trucks, too, 20 % make 80 %. An event has
- * about 200 bytes:
+ * Unless said otherwise there are twenty codes, of which four (20 %) make 80 % of
+ * the traffic; the codes from 400 on make 80 % of it as well. Of the trucks, too,
+ * 20 % make 80 %. An event has about 200 bytes:
  *
  *   {"id":"0-17","codigo":400,"truck_id":"T-00042","seq":3,"ts":1700000000000,
  *    "lat":-23.55052,"lon":-46.63331,"speed":71.4,"heading":183,"fuel":62.5,...}
@@ -15,41 +15,69 @@
  */
 
 import { type Random, randomInt } from '../../core/index.ts'
+import type { ScenarioConfig } from '../../config/index.ts'
 import { ChunkBuilder, type EventChunk } from '../event-chunk.ts'
+import { ShareSampler, weightsOf } from './share-sampler.ts'
+
+/** What a filler costs without its contents. */
+const FILLER = ',"filler":""'
 
 /** What is wrong with an event, as a number. */
 export const TRUCK_EVENT_KIND = { sound: 0, malformed: 1, poison: 2 } as const
 
-/** A code and its share of the traffic. */
-interface CodeShare {
-  readonly code: number
-  readonly share: number
-}
-
-const SHARES: readonly CodeShare[] = [
-  { code: 400, share: 0.3 },
-  { code: 401, share: 0.25 },
-  { code: 402, share: 0.15 },
-  { code: 300, share: 0.1 },
+/** The codes of the scenario with their share of the traffic, most frequent first. */
+const SHARES: ReadonlyMap<number, number> = new Map([
+  [400, 0.3],
+  [401, 0.25],
+  [402, 0.15],
+  [300, 0.1],
   ...codes(403, 7, 0.1),
   ...codes(301, 9, 0.1)
-]
+])
 
-function codes(first: number, count: number, share: number): CodeShare[] {
-  return Array.from({ length: count }, (_, index) => ({ code: first + index, share: share / count }))
+function codes(first: number, count: number, share: number): [number, number][] {
+  return Array.from({ length: count }, (_, index) => [first + index, share / count])
 }
 
 /** The codes of the scenario, most frequent first. */
-export const TRUCK_CODES: readonly number[] = SHARES.map(({ code }) => code)
+export const TRUCK_CODES: readonly number[] = [...SHARES.keys()]
+
+/** Which codes and trucks there are, and how often each comes. */
+export interface TruckPopulation {
+  readonly codes: readonly number[]
+  readonly codeSampler: ShareSampler
+  readonly truckSampler: ShareSampler
+}
+
+/** The population that a load describes; the workers of one source share it. */
+export function truckPopulation(config: Pick<ScenarioConfig, 'codes' | 'trucks'>): TruckPopulation {
+  const { count, distribution } = config.trucks
+  const [names, weights] = codeWeights(config.codes)
+  return {
+    codes: names,
+    codeSampler: new ShareSampler(weights),
+    truckSampler: new ShareSampler(weightsOf(distribution, count))
+  }
+}
+
+function codeWeights(config: ScenarioConfig['codes']): [number[], Float64Array] {
+  if (config === undefined) return [[...SHARES.keys()], Float64Array.from(SHARES.values())]
+  if ('weights' in config) {
+    return [Object.keys(config.weights).map(Number), Float64Array.from(Object.values(config.weights))]
+  }
+  const names = Array.from({ length: config.to - config.from + 1 }, (_, index) => config.from + index)
+  return [names, weightsOf(config.distribution, names.length)]
+}
 
 /** Options of `TruckEvents`. */
 export interface TruckEventsOptions {
   /** Index of this producer, 0 to 255: the first part of every id. */
   readonly producer: number
-  /** Number of trucks. At least 1. */
-  readonly trucks: number
+  readonly population: TruckPopulation
   readonly malformedRatio: number
   readonly poisonRatio: number
+  /** Sound events are filled up to that many bytes. Default: not at all. */
+  readonly valueBytes?: number | undefined
   readonly random: Random
 }
 
@@ -73,19 +101,15 @@ export interface TruckBatch {
 /** Makes events. Pure but for the random numbers it is given. */
 export class TruckEvents {
   readonly #options: TruckEventsOptions
-  readonly #bounds: Float64Array
   readonly #sequences: Uint32Array
-  readonly #hotTrucks: number
   readonly #builder = new ChunkBuilder()
   #nextEvent = 0
   #bytes = 0
 
   constructor(options: TruckEventsOptions) {
     this.#options = options
-    this.#hotTrucks = Math.max(1, Math.round(options.trucks / 5))
-    this.#sequences = new Uint32Array(SHARES.length * options.trucks)
-    let sum = 0
-    this.#bounds = Float64Array.from(SHARES, ({ share }) => (sum += share))
+    const { codeSampler, truckSampler } = options.population
+    this.#sequences = new Uint32Array(codeSampler.count * truckSampler.count)
   }
 
   /** How many events were made. */
@@ -122,12 +146,12 @@ export class TruckEvents {
   }
 
   #event(batch: TruckBatch, index: number): string {
-    const { random, trucks } = this.#options
-    const codeIndex = this.#codeIndex(random.next())
-    const truck = this.#truck()
-    const key = codeIndex * trucks + truck
+    const { random, population } = this.#options
+    const codeIndex = population.codeSampler.draw(random)
+    const truck = population.truckSampler.draw(random)
+    const key = codeIndex * population.truckSampler.count + truck
     const sequence = this.#sequences[key] ?? 0
-    const code = TRUCK_CODES[codeIndex] ?? 0
+    const code = population.codes[codeIndex] ?? 0
     const kind = this.#kind(random.next())
     const event = this.#nextEvent
     this.#sequences[key] = sequence + 1
@@ -140,7 +164,14 @@ export class TruckEvents {
     const head = `{"id":"${batch.producer}-${event}","codigo":${code},"truck_id":"${truckId}","seq":${sequence}`
     if (kind === TRUCK_EVENT_KIND.malformed) return `${head},"ts":`
     const tail = kind === TRUCK_EVENT_KIND.poison ? ',"poison":true}' : '}'
-    return `${head},"ts":${batch.timeMs}${this.#telemetry()}${tail}`
+    return this.#filled(`${head},"ts":${batch.timeMs}${this.#telemetry()}`, tail)
+  }
+
+  /** The event with a field of the length that it lacks. */
+  #filled(head: string, tail: string): string {
+    const missing = (this.#options.valueBytes ?? 0) - head.length - tail.length
+    if (missing < FILLER.length) return head + tail
+    return `${head},"filler":"${'x'.repeat(missing - FILLER.length)}"${tail}`
   }
 
   #telemetry(): string {
@@ -153,18 +184,6 @@ export class TruckEvents {
     const odometer = 100_000 + ((word >>> 7) % 900_000)
     const place = `,"lat":${lat},"lon":${lon},"speed":${speed},"heading":${word % 360}`
     return `${place},"fuel":${fuel},"odometer":${odometer},"ignition":true,"driver":"D-${(word >>> 16) % 5000}"`
-  }
-
-  #codeIndex(share: number): number {
-    const last = this.#bounds.length - 1
-    for (let index = 0; index < last; index += 1) if (share < (this.#bounds[index] ?? 1)) return index
-    return last
-  }
-
-  #truck(): number {
-    const { random, trucks } = this.#options
-    if (trucks === this.#hotTrucks || random.next() < 0.8) return randomInt(random, this.#hotTrucks)
-    return this.#hotTrucks + randomInt(random, trucks - this.#hotTrucks)
   }
 
   #kind(share: number): number {
