@@ -11,6 +11,8 @@ import { pipelineJsonSchema } from '../src/config/index.ts'
 
 interface Node {
   readonly type?: string
+  /** Given to what several settings take: its own settings are listed where it is first. */
+  readonly title?: string
   readonly description?: string
   readonly default?: unknown
   readonly const?: unknown
@@ -54,13 +56,21 @@ function rows(node: Node, path: string): string[] {
     : own
 }
 
+/** Where something with a title was listed. */
+const listed = new Map<string, string>()
+
 function rowsOf(node: Node, path: string, required: readonly string[] | undefined): string[] {
   const name = path.slice(path.lastIndexOf('.') + 1)
   const alternatives = node.anyOf ?? node.oneOf ?? []
   const isOptional = !(required ?? []).includes(name) && node.default === undefined && name !== '<name>'
   const standard = node.default === undefined ? (isOptional ? 'optional' : '') : code(node.default)
-  const row = `| \`${path}\` | ${typeOf(node)} | ${standard} | ${escape(node.description ?? '')} |`
-  const nested = [node, ...alternatives].flatMap(each => [
+  const known = [node, ...alternatives].map(each => listed.get(each.title ?? '')).find(place => place !== undefined)
+  const meaning = `${node.description ?? ''}${known === undefined ? '' : ` Places as in \`${known}\`.`}`
+  const row = `| \`${path}\` | ${typeOf(node)} | ${standard} | ${escape(meaning)} |`
+  for (const { title } of [node, ...alternatives])
+    if (title !== undefined && path !== '') listed.set(title, known ?? path)
+  const detailed = [node, ...alternatives].filter(each => known === undefined || each.title === undefined)
+  const nested = detailed.flatMap(each => [
     ...rows(each, path),
     ...(each.items === undefined
       ? []

@@ -30,10 +30,34 @@ export function withAbsolutePaths(pipeline: PipelineConfig, folder: string): Pip
 
 function kafkaPaths(kafka: KafkaConfig, folder: string): KafkaConfig {
   const embedded = { ...kafka.embedded, dataDir: resolve(folder, kafka.embedded.dataDir) }
-  if (kafka.tls === undefined || typeof kafka.tls === 'boolean') return { ...kafka, embedded }
-  const { ca, cert, key } = kafka.tls
-  const absolute = (path: string | undefined): string | undefined => path && resolve(folder, path)
-  return { ...kafka, embedded, tls: { ...kafka.tls, ca: absolute(ca), cert: absolute(cert), key: absolute(key) } }
+  const { tls, sasl } = kafka
+  return {
+    ...kafka,
+    embedded,
+    tls: typeof tls === 'object' ? withAbsoluteFiles(tls, folder) : tls,
+    sasl: sasl && withAbsoluteFiles({ ...sasl, ...tokenFile(sasl, folder) }, folder)
+  }
+}
+
+function tokenFile(sasl: NonNullable<KafkaConfig['sasl']>, folder: string): { tokenFile?: string } {
+  const file = sasl.mechanism === 'OAUTHBEARER' ? sasl.tokenFile : undefined
+  return file === undefined ? {} : { tokenFile: resolve(folder, file) }
+}
+
+/** Settings that may name a file as `{ file }`. */
+const places: ReadonlySet<string> = new Set([
+  ...['ca', 'cert', 'key', 'pfx', 'passphrase'],
+  ...['username', 'password', 'credentials', 'clientSecret']
+])
+
+function withAbsoluteFiles<T extends object>(settings: T, folder: string): T {
+  const absolute = ([name, value]: [string, unknown]): [string, unknown] => {
+    const file: unknown = typeof value === 'object' && value !== null ? Reflect.get(value, 'file') : undefined
+    if (!places.has(name) || typeof file !== 'string') return [name, value]
+    return [name, { file: resolve(folder, file) }]
+  }
+  // The same names with values of the same types.
+  return Object.fromEntries(Object.entries(settings).map(absolute)) as T
 }
 
 function sourcePath(source: SourceConfig, folder: string): SourceConfig {

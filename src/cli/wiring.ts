@@ -1,69 +1,10 @@
 /** From the pipeline file to running parts: the one place where rooms meet. */
 
-import { readFile } from 'node:fs/promises'
+import type { Cluster } from '../client/index.ts'
+import type { DispatcherConfig, PipelineConfig, TargetConfig } from '../config/index.ts'
+import { PipelineError } from '../core/index.ts'
 
-import type { Cluster, ClusterOptions, OauthToken, SaslOptions, TlsOptions } from '../client/index.ts'
-import type { DispatcherConfig, KafkaConfig, PipelineConfig, TargetConfig } from '../config/index.ts'
-import { messageOf, PipelineError } from '../core/index.ts'
-import type { Logger } from '../telemetry/index.ts'
-
-/** Connects to the cluster that `kafka:` names. */
-export async function connectCluster(kafka: KafkaConfig, role: string, logger: Logger): Promise<Cluster> {
-  const tls = await tlsOptions(kafka.tls)
-  const options: ClusterOptions = {
-    bootstrapServers: kafka.bootstrapServers,
-    clientId: `${kafka.clientId}-${role}`,
-    requestTimeoutMs: kafka.requestTimeoutMs,
-    connectTimeoutMs: kafka.connectTimeoutMs,
-    bootstrapTimeoutMs: kafka.connectTimeoutMs,
-    logger,
-    ...(tls === undefined ? {} : { tls }),
-    ...(kafka.sasl === undefined ? {} : { sasl: saslOptions(kafka.sasl) })
-  }
-  const { Cluster } = await import('../client/index.ts')
-  return await Cluster.connect(options)
-}
-
-async function tlsOptions(tls: KafkaConfig['tls']): Promise<TlsOptions | boolean | undefined> {
-  if (tls === undefined || typeof tls === 'boolean') return tls
-  const [ca, cert, key] = await Promise.all([readPem(tls.ca, 'ca'), readPem(tls.cert, 'cert'), readPem(tls.key, 'key')])
-  return {
-    ...(ca === undefined ? {} : { ca }),
-    ...(cert === undefined ? {} : { cert }),
-    ...(key === undefined ? {} : { key }),
-    ...(tls.serverName === undefined ? {} : { servername: tls.serverName })
-  }
-}
-
-async function readPem(path: string | undefined, setting: string): Promise<string | undefined> {
-  if (path === undefined) return undefined
-  try {
-    return await readFile(path, 'utf8')
-  } catch (error) {
-    throw new PipelineError('ERR_CONFIG_INVALID', `kafka.tls.${setting}: ${messageOf(error)}`, { cause: error })
-  }
-}
-
-function saslOptions(sasl: NonNullable<KafkaConfig['sasl']>): SaslOptions {
-  switch (sasl.mechanism) {
-    case 'PLAIN':
-      return { mechanism: sasl.mechanism, username: sasl.username, password: sasl.password }
-    case 'SCRAM-SHA-256':
-    case 'SCRAM-SHA-512':
-      return { mechanism: sasl.mechanism, username: sasl.username, password: sasl.password }
-    case 'OAUTHBEARER':
-      return { mechanism: sasl.mechanism, token: () => ({ value: sasl.token }) }
-    case 'AWS_MSK_IAM':
-      return { mechanism: 'OAUTHBEARER', token: () => mskToken(sasl.region) }
-  }
-}
-
-/** Loaded only when asked for, because AWS's signer brings its credential providers with it. */
-async function mskToken(region: string): Promise<OauthToken> {
-  const { generateAuthToken } = await import('aws-msk-iam-sasl-signer-js')
-  const { token } = await generateAuthToken({ region })
-  return { value: token }
-}
+export { connectCluster, connectRole } from './connect.ts'
 
 /**
  * The dispatcher's section with the address of the embedded Lambda runtime filled

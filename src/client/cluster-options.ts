@@ -113,6 +113,8 @@ export interface ClusterOptions extends ConnectionSettings {
    * metadata is looked at: a broker that is no longer part of the cluster is given up. Default 3_000.
    */
   readonly silenceMs?: number
+  /** Called when the client is closed, once: for what its options need, such as a source of tokens. */
+  readonly onClosed?: () => void
   readonly meter?: Meter
 }
 

@@ -269,6 +269,7 @@ export class Cluster {
 
   /** Closes all connections; what is in flight fails with `ERR_CLIENT_CLOSED`. Idempotent. */
   async close(): Promise<void> {
+    if (!this.#closing.signal.aborted) this.#options.onClosed?.()
     this.#closing.abort()
     this.#silenceTimer.cancel()
     this.#pool.close()

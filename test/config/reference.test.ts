@@ -27,7 +27,7 @@ test('the reference page of the command line is current', () => {
 test('the page of metrics names those that the code makes, and no others', () => {
   const namesIn = (text: string, pattern: RegExp): string[] => [...text.matchAll(pattern)].map(match => match[1] ?? '')
   const source = globSync('src/**/*.ts', { cwd: root }).map(file => readFileSync(`${root}/${file}`, 'utf8'))
-  const made = source.flatMap(text => namesIn(text, /'(comporta\.(?:producer|dispatcher|lambda)\.[a-z_.]+)'/g))
+  const made = source.flatMap(text => namesIn(text, /'(comporta\.(?:producer|dispatcher|lambda|kafka)\.[a-z_.]+)'/g))
   const page = readFileSync(`${root}/docs/reference/metrics.md`, 'utf8')
   const listed = namesIn(page, /^\| `(comporta\.[a-z_.]+)`/gm)
   assert.deepEqual(listed.toSorted(), [...new Set(made)].toSorted())

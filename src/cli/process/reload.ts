@@ -2,14 +2,12 @@
  * SIGHUP reads the pipeline file again and hands over what may change while running.
  *
  * A file that cannot be read, or has problems, changes nothing: they are in the
- * log, and the old settings stay. A terminal that is closed sends SIGHUP too:
- * then there is nobody to reload for, and the process stops as on SIGTERM.
+ * log, and the old settings stay.
  */
-
-import { closeSync, openSync } from 'node:fs'
 
 import { messageOf, PipelineError } from '../../core/index.ts'
 import type { Logger } from '../../telemetry/index.ts'
+import { onHangup } from './hangup.ts'
 
 /** What to do on SIGHUP. */
 export interface ReloadOptions<T> {
@@ -38,20 +36,7 @@ export function reloadOnHangup<T>({ load, apply, logger }: ReloadOptions<T>): ()
       logger.error(fields, `the pipeline file was read again, the old settings stay: ${messageOf(error)}`)
     }
   }
-  const onSignal = (): void => {
-    if (isTerminalGone()) process.kill(process.pid, 'SIGTERM')
-    else last = last.then(reload)
-  }
-  process.on('SIGHUP', onSignal)
-  return () => process.off('SIGHUP', onSignal)
-}
-
-function isTerminalGone(): boolean {
-  if (!process.stdin.isTTY) return false
-  try {
-    closeSync(openSync('/dev/tty', 'r'))
-    return false
-  } catch {
-    return true
-  }
+  return onHangup(() => {
+    last = last.then(reload)
+  })
 }

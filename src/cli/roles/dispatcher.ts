@@ -7,7 +7,7 @@ import { createTarget, type Target } from '../../targets/index.ts'
 import type { Logger } from '../../telemetry/index.ts'
 import type { RoleStatus } from '../process/messages.ts'
 import type { RunningRole } from '../process/role.ts'
-import { connectCluster } from '../wiring.ts'
+import { connectRole } from '../wiring.ts'
 import { type MetricsOptions, startRoleMetrics } from './role-metrics.ts'
 
 /** What the role is told. */
@@ -25,7 +25,7 @@ export interface RunningDispatcher extends RunningRole {
 /** Joins the group and starts to deliver. */
 export async function startDispatcherRole(options: DispatcherRoleOptions, logger: Logger): Promise<RunningDispatcher> {
   const metrics = await startRoleMetrics(options)
-  const cluster = await connectCluster(options.kafka, 'dispatcher', logger)
+  const cluster = await connectRole(options.kafka, 'dispatcher', { logger, meter: metrics.meter })
   const { targets, dispatcher } = await startParts(options.dispatcher, { cluster, logger, meter: metrics.meter }).catch(
     async (error: unknown) => {
       await cluster.close()

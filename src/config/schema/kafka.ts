@@ -3,6 +3,8 @@
 import { z } from 'zod'
 
 import { integer, milliseconds, port } from './common.ts'
+import { saslSchema } from './kafka-sasl.ts'
+import { tlsSchema } from './kafka-tls.ts'
 
 const address = z
   .string()
@@ -26,52 +28,38 @@ const bootstrapServers = z
   ])
   .describe('Brokers to start from: a list, one string with commas, or `embedded`. Source: Kafka `bootstrap.servers`.')
 
-const tls = z.strictObject({
-  ca: z.string().optional().describe('PEM file of the certificate authorities to trust. Default: the system’s.'),
-  cert: z.string().optional().describe('PEM file of the client certificate (mTLS).'),
-  key: z.string().optional().describe('PEM file of the client’s private key (mTLS).'),
-  serverName: z.string().optional().describe('Host name to check in the certificate. Default: the broker’s host.')
-})
-
-const password = z.string().min(1).describe('Give it by ${VARIABLE}, never in the file itself.')
-
-const sasl = z
-  .discriminatedUnion('mechanism', [
-    z.strictObject({
-      mechanism: z.enum(['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512']),
-      username: z.string().min(1),
-      password
-    }),
-    z.strictObject({
-      mechanism: z.literal('OAUTHBEARER'),
-      token: z.string().min(1).describe('The bearer token. Give it by ${VARIABLE}.')
-    }),
-    z.strictObject({
-      mechanism: z.literal('AWS_MSK_IAM'),
-      region: z.string().min(1).describe('AWS region of the cluster. Credentials come from AWS’s default chain.')
-    })
-  ])
-  .describe('How to authenticate. AWS_MSK_IAM signs OAUTHBEARER tokens for Amazon MSK.')
-
 const kafkaShape = z.strictObject({
   bootstrapServers,
   embedded: embedded.prefault({}),
   clientId: z.string().min(1).max(249).default('comporta').describe('Source: Kafka `client.id`.'),
   tls: z
-    .union([z.boolean(), tls])
+    .union([z.boolean(), tlsSchema])
     .optional()
     .describe(
-      '`true` for TLS with the system’s authorities, or the files to use. Amazon MSK wants TLS with IAM and SCRAM.'
+      '`true` for TLS with Node’s authorities, or whom to trust and what to show. Amazon MSK wants TLS with IAM and SCRAM.'
     ),
-  sasl: sasl.optional(),
+  sasl: saslSchema.optional(),
   requestTimeoutMs: milliseconds(1000).default(30_000).describe('Source: Kafka `request.timeout.ms`.'),
   connectTimeoutMs: milliseconds(100)
     .default(10_000)
     .describe('Longest wait for a connection, TLS and SASL included. A command that finds no broker for so long ends.')
 })
 
+const kafkaRules = kafkaShape.superRefine((kafka, context) => {
+  const report = (name: string, message: string): void => context.addIssue({ code: 'custom', path: [name], message })
+  const isEncrypted = kafka.tls !== undefined && kafka.tls !== false
+  if (kafka.bootstrapServers.length === 0) {
+    if (isEncrypted) report('tls', 'the embedded broker has no TLS: leave it out, or name brokers in bootstrapServers')
+    if (kafka.sasl !== undefined) {
+      report('sasl', 'the embedded broker asks nobody who he is: leave it out, or name brokers in bootstrapServers')
+    }
+  } else if (kafka.sasl?.mechanism === 'AWS_MSK_IAM' && !isEncrypted) {
+    report('sasl', 'AWS_MSK_IAM is offered with TLS only: add tls: true')
+  }
+})
+
 /** `kafka:` — with the embedded broker the address follows from its port. */
-export const kafkaSchema = kafkaShape.transform(kafka => {
+export const kafkaSchema = kafkaRules.transform(kafka => {
   const isEmbedded = kafka.bootstrapServers.length === 0
   return {
     ...kafka,

@@ -36,6 +36,11 @@ export const cliErrorCodes = {
     remedy: 'Create them by hand, or give the user the right to; the message has Kafka’s reason for each.',
     retriable: false
   },
+  ERR_CLI_CREDENTIALS_UNREACHABLE: {
+    summary: 'The place of a certificate, a secret or a token cannot be reached, or has none at the moment.',
+    remedy: 'Check the network and the service that the message names; it is tried again while old ones still count.',
+    retriable: true
+  },
   ERR_CLI_TIMEOUT: {
     summary: 'A run did not come to its end in time.',
     remedy: 'The message says what was still missing; run again with more time or fewer records.',

@@ -15,5 +15,10 @@ export const configErrorCodes = {
     summary: 'The pipeline file cannot be read.',
     remedy: 'Name an existing file with `--file`, or write one with `comporta init`.',
     retriable: false
+  },
+  ERR_CONFIG_CREDENTIALS: {
+    summary: 'A certificate, a key, a password or a token that `kafka:` names cannot be used.',
+    remedy: 'The message says what is wrong with which; correct it, then run `comporta check`.',
+    retriable: false
   }
 } as const satisfies Record<`ERR_CONFIG_${string}`, ErrorCodeEntry>
