@@ -22,10 +22,9 @@ import { EventResolver } from './event-resolver.ts'
 import type { ProducerConfig } from '../config/index.ts'
 import type { Outlet } from './outlet.ts'
 import type { ProducerMeter } from './producer-metrics.ts'
-import { RateLimiter } from './rate-limiter.ts'
-
-/** Most events that are handed over without letting I/O run. */
-const SLICE_MAX = 1024
+import { chunkBytes, RateGate } from './rate/rate-gate.ts'
+import { TopicPermits } from './rate/topic-permits.ts'
+import type { Logger } from '../telemetry/index.ts'
 
 /** Slices from this size on let I/O run behind them. */
 const TURN_COUNT = 256
@@ -52,6 +51,8 @@ export interface SubmitOptions {
 export interface Submission {
   /** Resolves when every event has its outcome. Never rejects. */
   readonly settled: Promise<Settlement>
+  /** Milliseconds until the rate may have room for what was shed; infinite if nobody knows. Absent if nothing was. */
+  readonly retryAfterMs?: number
 }
 
 /** Where sources put their events. */
@@ -63,6 +64,8 @@ export interface Intake {
    * backpressure; what became of it says `settled`. Never rejects.
    */
   submit(chunk: EventChunk, options: SubmitOptions): Promise<Submission>
+  /** About how long an event that came now would wait for the rate limit, in milliseconds. Absent: not at all. */
+  retryAfterMs?(): number
 }
 
 /** What an intake is made of. */
@@ -71,7 +74,24 @@ export interface EventIntakeOptions {
   readonly outlet: Outlet
   readonly clock: Clock
   readonly meter: ProducerMeter
+  readonly logger?: Logger
 }
+
+/** What is handed over in one go. */
+interface Handing {
+  readonly delivery: Delivery
+  readonly events: ChunkEvents
+  readonly isRefusing: boolean
+  /** Absent where no topic has a limit of its own. */
+  readonly permits: TopicPermits | undefined
+  /** Where it ends. */
+  readonly to: number
+  /** Whether it goes to disk, because it came faster than the rate allows. */
+  readonly isSpilled: boolean
+}
+
+/** How a hand-over came to a halt: at its end, for want of room, or at the limit of a topic. */
+type Halt = 'end' | 'room' | 'rate'
 
 /** Publishes chunks. */
 export class EventIntake implements Intake {
@@ -80,7 +100,8 @@ export class EventIntake implements Intake {
   readonly #clock: Clock
   readonly #reader: EventReader
   readonly #resolver: EventResolver
-  readonly #limiter: RateLimiter
+  /** The limits before Kafka. */
+  readonly rate: RateGate
   readonly #deadLetters: DeadLetterWriter
   readonly #meter: ProducerMeter
   readonly #owner: DeliveryOwner
@@ -90,7 +111,7 @@ export class EventIntake implements Intake {
   #waiting: (() => void)[] = []
 
   constructor(options: EventIntakeOptions) {
-    const { config, outlet, clock, meter } = options
+    const { config, outlet, clock, meter, logger } = options
     this.recordBytesMax = config.recordBytesMax
     this.#outlet = outlet
     this.#clock = clock
@@ -98,7 +119,7 @@ export class EventIntake implements Intake {
     const fields = new FieldSet()
     this.#resolver = new EventResolver({ route: config.route, key: config.key, fields })
     this.#reader = eventReader({ fields, recordBytesMax: config.recordBytesMax })
-    this.#limiter = new RateLimiter(config.rate, clock)
+    this.rate = new RateGate(config.rate, clock, logger)
     this.#deadLetters = new DeadLetterWriter({
       outlet,
       topic: config.deadLetterTopic,
@@ -116,9 +137,9 @@ export class EventIntake implements Intake {
     return this.#resolver.topics
   }
 
-  /** How long events have waited for the rate limit, in milliseconds, summed over all slices. */
+  /** How long events have waited for rate limits, in milliseconds, summed over all slices. */
   get throttledMs(): number {
-    return this.#limiter.waitedMs
+    return this.rate.waitedMs
   }
 
   /** Chunks that are not settled. */
@@ -137,24 +158,29 @@ export class EventIntake implements Intake {
     })
     const events = this.#reader.open(chunk, options.context ?? NO_CONTEXT)
     const isRefusing = options.onProblem === 'refuse'
+    const permits = this.rate.hasTopicLimits ? new TopicPermits(this.rate, options.source) : undefined
+    // Who hears an answer is told at once that nothing was taken; who does not loses what does not fit.
+    let retryAfterMs = isRefusing ? this.rate.admit(chunk) : undefined
     let error: PipelineError | undefined
     try {
-      while (delivery.handedOverCount < chunk.count) {
-        const from = delivery.handedOverCount
-        const to = Math.min(chunk.count, from + this.#limiter.sliceCount(SLICE_MAX))
-        await this.#throttle(chunk, from, to)
-        delivery.handingOver()
-        while (!this.#handOver({ delivery, events, isRefusing, to })) await this.#room()
-        if (to - from >= TURN_COUNT) await turn()
-      }
+      if (retryAfterMs === undefined) {
+        await this.#handOverAll({ delivery, events, isRefusing, permits })
+        if (delivery.shedCount > 0) retryAfterMs = permits?.retryAfterMs() ?? this.rate.retryAfterMs()
+      } else this.#shed(delivery, chunk.count)
     } catch (cause) {
       error = stopped(cause)
     }
+    permits?.giveBack()
     events.close()
     this.#meter.received(chunk.count, chunkBytes(chunk, 0, chunk.count))
     delivery.seal(error)
     void delivery.settled.then(settlement => this.#settled(settlement))
-    return { settled: delivery.settled }
+    return { settled: delivery.settled, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) }
+  }
+
+  /** See `Intake.retryAfterMs`. */
+  retryAfterMs(): number {
+    return this.rate.retryAfterMs()
   }
 
   /** Resolves when no chunk is open. New ones may come meanwhile. */
@@ -177,10 +203,42 @@ export class EventIntake implements Intake {
     for (const wake of this.#waiting.splice(0)) wake()
   }
 
-  async #throttle(chunk: EventChunk, from: number, to: number): Promise<void> {
-    const mayPass = await this.#limiter.take(to - from, chunkBytes(chunk, from, to), this.#stop.signal)
-    if (!mayPass)
-      throw new PipelineError('ERR_PRODUCER_DRAIN_TIMEOUT', 'stopped before the rate limit let the event pass')
+  /** Slice by slice: each asks the rate limit, and lets I/O run behind it. */
+  async #handOverAll(chunkOf: Omit<Handing, 'to' | 'isSpilled'>): Promise<void> {
+    const { delivery, isRefusing } = chunkOf
+    const { chunk, source } = delivery
+    while (delivery.handedOverCount < chunk.count) {
+      const from = delivery.handedOverCount
+      const to = this.rate.sliceEnd(chunk, from, isRefusing)
+      const verdict = await this.rate.take({ chunk, from, to, source, isAdmitted: isRefusing }, this.#stop.signal)
+      if (verdict === 'stopped') throw stoppedAtLimit()
+      if (verdict === 'shed') this.#shed(delivery, to)
+      else await this.#handOverSlice({ ...chunkOf, to, isSpilled: verdict === 'spill' })
+      if (to - from >= TURN_COUNT || verdict === 'shed') await turn()
+    }
+  }
+
+  async #handOverSlice(handing: Handing): Promise<void> {
+    const { delivery, permits } = handing
+    delivery.handingOver()
+    for (;;) {
+      const halt = this.#handOver(handing)
+      if (halt === 'end') return
+      if (halt === 'room') {
+        permits?.giveBack()
+        await this.#room()
+      } else {
+        if ((await permits?.wait(this.#stop.signal)) === false) throw stoppedAtLimit()
+        delivery.handingOver()
+      }
+    }
+  }
+
+  #shed(delivery: Delivery, to: number): void {
+    const from = delivery.handedOverCount
+    for (let index = from; index < to; index += 1) delivery.shed(index)
+    delivery.handedOverCount = to
+    this.rate.shed(to - from, { source: delivery.source })
   }
 
   /** Waits until the outlet may have room. The pause lets I/O run even if it says that it has and has not enough. */
@@ -189,28 +247,53 @@ export class EventIntake implements Intake {
     await sleep(this.#clock, FULL_PAUSE_MS)
   }
 
-  /** Hands over events up to `to`; `false` if the outlet has no room for the next one. */
-  #handOver(slice: { delivery: Delivery; events: ChunkEvents; isRefusing: boolean; to: number }): boolean {
-    const { delivery, events, isRefusing, to } = slice
+  /** Hands over events up to `to`, as far as it goes. */
+  #handOver(handing: Handing): Halt {
+    const { delivery, events, isRefusing, to } = handing
     const { chunk } = delivery
     for (let index = delivery.handedOverCount; index < to; index += 1) {
       if (chunk.tombstones?.has(index) === true) {
-        if (!this.#handOverTombstone(delivery, index)) return false
+        if (!this.#handOverTombstone(delivery, index)) return 'room'
         delivery.handedOverCount = index + 1
         continue
       }
       const problem = chunk.problems?.get(index) ?? events.read(index) ?? this.#resolver.resolve(events)
       if (problem === undefined) {
-        if (!this.#outlet.appendRow(this.#resolver, chunk, index, delivery)) return false
-        delivery.opened()
+        const halt = this.#handOverRecord(handing, index)
+        if (halt !== undefined) return halt
       } else if (isRefusing) {
         delivery.refuse(index, problem)
       } else if (!this.#handOverDeadLetter(delivery, index, problem)) {
-        return false
+        return 'room'
       }
       delivery.handedOverCount = index + 1
     }
-    return true
+    return 'end'
+  }
+
+  /** Hands over the event that was just resolved; says what is missing if that is not possible now. */
+  #handOverRecord({ delivery, permits, isSpilled }: Handing, index: number): Halt | undefined {
+    const { chunk } = delivery
+    let goesToDisk = isSpilled
+    if (permits !== undefined && !isSpilled) {
+      const { topic } = this.#resolver
+      const verdict = permits.verdict(index, topic, spanEnd(chunk, index) - spanStart(chunk, index))
+      if (verdict === 'wait') return 'rate'
+      if (verdict === 'shed') {
+        delivery.shed(index)
+        this.rate.shed(1, { source: delivery.source, topic })
+        return undefined
+      }
+      goesToDisk = verdict === 'spill'
+    }
+    const { divert } = this.#outlet
+    const isTaken =
+      goesToDisk && divert !== undefined
+        ? divert.call(this.#outlet, this.#resolver, chunk, index, delivery)
+        : this.#outlet.appendRow(this.#resolver, chunk, index, delivery)
+    if (!isTaken) return 'room'
+    delivery.opened()
+    return undefined
   }
 
   #handOverDeadLetter(delivery: Delivery, index: number, problem: EventProblem): boolean {
@@ -240,8 +323,8 @@ export class EventIntake implements Intake {
   }
 }
 
-function chunkBytes(chunk: EventChunk, from: number, to: number): number {
-  return to > from ? spanEnd(chunk, to - 1) - spanStart(chunk, from) : 0
+function stoppedAtLimit(): PipelineError {
+  return new PipelineError('ERR_PRODUCER_DRAIN_TIMEOUT', 'stopped before the rate limit let the event pass')
 }
 
 function stopped(cause: unknown): PipelineError {

@@ -146,7 +146,13 @@ class RunningProducer implements Producer {
       logger: this.#logger
     })
     this.#outlet = new AppenderOutlet(appender)
-    this.#intake = new EventIntake({ config, outlet: this.#outlet, clock: this.#clock, meter: this.#meter })
+    this.#intake = new EventIntake({
+      config,
+      outlet: this.#outlet,
+      clock: this.#clock,
+      meter: this.#meter,
+      logger: this.#logger
+    })
     this.#stopObserving = observe(options.meter ?? noopMeter, {
       bufferedBytes: () => this.#outlet.bufferedBytes,
       throttledMs: () => this.#intake.throttledMs
