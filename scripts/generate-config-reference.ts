@@ -7,7 +7,7 @@
 
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 
-import { pipelineJsonSchema } from '../src/config/index.ts'
+import { pipelineJsonSchema, scenarioJsonSchema } from '../src/config/index.ts'
 
 interface Node {
   readonly type?: string
@@ -101,6 +101,7 @@ function escape(text: string): string {
 const schema = pipelineJsonSchema()
 const outputs: readonly (readonly [URL, string])[] = [
   [new URL('../schema/comporta.schema.json', import.meta.url), `${JSON.stringify(schema, null, 2)}\n`],
+  [new URL('../schema/scenario.schema.json', import.meta.url), `${JSON.stringify(scenarioJsonSchema(), null, 2)}\n`],
   // The schema is a JSON Schema: `Node` names the keywords of it that are read here.
   [new URL('../docs/reference/config.md', import.meta.url), `${intro}${rows(schema as Node, '').join('\n')}\n`]
 ]

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { globSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { test } from 'node:test'
 
 import { loadScenarioFile, parseScenario, scenarioConfig } from '../../src/config/index.ts'
@@ -13,6 +15,18 @@ function problemsOf(text: string): string {
   }
   return ''
 }
+
+const root = join(import.meta.dirname, '../..')
+
+test('the scenarios of the examples and the guides are sound', () => {
+  const texts = globSync('examples/scenarios/*.yaml', { cwd: root }).map(file => readFileSync(join(root, file), 'utf8'))
+  for (const file of globSync('docs/guides/*.md', { cwd: root })) {
+    const page = readFileSync(join(root, file), 'utf8')
+    texts.push(...[...page.matchAll(/^```yaml scenario\n([^]*?)^```/gm)].map(match => match[1] ?? ''))
+  }
+  assert.ok(texts.length >= 3)
+  for (const text of texts) assert.equal(problemsOf(text), '')
+})
 
 test('an empty scenario is the truck example, and what is given is kept', () => {
   const { trucks, workers, codes } = scenarioConfig({})
