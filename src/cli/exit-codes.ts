@@ -45,6 +45,9 @@ const REFUSED_DATA: ReadonlySet<string> = new Set([
   'ERR_PRODUCER_STATE_MISMATCH'
 ])
 
+/** Ends of a part that no second start will change: they are the end of the whole. */
+const LASTING: ReadonlySet<unknown> = new Set([EXIT.data, EXIT.software, EXIT.io, EXIT.config])
+
 /** The exit code of an error that reached the top. */
 export function exitCodeOf(error: unknown): number {
   if (!PipelineError.is(error)) return EXIT.software
@@ -53,6 +56,8 @@ export function exitCodeOf(error: unknown): number {
   if (error.code === 'ERR_PRODUCER_STATE_FAILED') return EXIT.io
   if (error.code === 'ERR_CLI_OUTPUT') return EXIT.io
   if (error.code === 'ERR_DISPATCHER_REPLAY_INVALID') return EXIT.usage
+  const { exitCode } = error.fields
+  if (typeof exitCode === 'number' && LASTING.has(exitCode)) return exitCode
   if (error.code.startsWith('ERR_CLI_')) return error.code === 'ERR_CLI_USAGE' ? EXIT.usage : EXIT.unavailable
   if (error.code === 'ERR_BROKER_LISTEN_FAILED') return EXIT.unavailable
   if (error.code.startsWith('ERR_BROKER_')) return EXIT.io

@@ -64,6 +64,15 @@ test('a part that cannot start is named with its reason, and the others are stop
   assert.match(failure.message, /broker .*EADDRINUSE/)
 })
 
+test('a part that no second start can help gives its exit code to the whole', async t => {
+  const cwd = temporaryFolder(t)
+  await runComporta(['init'], { cwd })
+  writeFileSync(join(cwd, 'no-folder'), '')
+  const env = { COMPORTA_KAFKA__EMBEDDED__PORT: '0', COMPORTA_KAFKA__EMBEDDED__DATA_DIR: 'no-folder' }
+  const failure = await failureOf(['up'], { cwd, env })
+  assert.deepEqual([failure.exitCode, failure.code], [74, 'ERR_CLI_ROLE_FAILED'])
+})
+
 test('a port for metrics that is taken is named', async t => {
   const taken = createServer()
   await new Promise<void>(resolve => taken.listen(0, '127.0.0.1', resolve))

@@ -26,7 +26,7 @@ async function startPipeline(t: TestContext): Promise<Setup> {
     COMPORTA_DISPATCHER__BATCH__AGE_MS: '50'
   }
   await runComporta(['init'], { cwd })
-  const up = await startComporta(t, ['up'], { cwd, env, until: /running; Ctrl-C drains/ })
+  const up = await startComporta(t, ['up'], { cwd, env, until: /running as process \d+; Ctrl-C drains/ })
   return { cwd, env, eventsUrl: `http://127.0.0.1:${http}/events`, up }
 }
 
@@ -70,7 +70,7 @@ test('what was acknowledged before a stop is there after the next start', async 
   await seen(up, /mt-c300-\d+: 1 events from offset 0/)
   assert.equal(await up.stop('SIGTERM'), 0)
 
-  const again = await startComporta(t, ['up'], { cwd, env, until: /running; Ctrl-C drains/ })
+  const again = await startComporta(t, ['up'], { cwd, env, until: /running as process \d+; Ctrl-C drains/ })
   await post(eventsUrl, '{"codigo":301,"truck_id":"T-3"}')
   // The same key lands in the same partition, behind the event of the first run, which is not delivered again.
   await seen(again, /mt-c300-\d+: 1 events from offset 1/)

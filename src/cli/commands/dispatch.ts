@@ -45,7 +45,8 @@ async function dispatch(options: CommonOptions): Promise<number> {
   })
   // It listens to signals before it says that it runs: whoever waits for the line may end it at once.
   const ended = runAlone(role, logger, section.drainMs)
-  const text = `dispatching ${section.topics.join(', ')} as ${section.groupId} to ${role.info['target']}. Ctrl-C drains`
+  const what = `dispatching ${section.topics.join(', ')} as ${section.groupId} to ${role.info['target']}`
+  const text = `${what} (process ${process.pid}). Ctrl-C drains, SIGHUP reads the file again`
   process.stdout.write(options.json === true ? `${JSON.stringify(role.info)}\n` : `${text}\n`)
   try {
     return await ended

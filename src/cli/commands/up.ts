@@ -221,5 +221,5 @@ function describeParts(keeper: Keeper): string {
     const facts = Object.values(info).filter(value => value !== '')
     return `  ${name.padEnd(12)} ${facts.join('  ')}`
   })
-  return `running; Ctrl-C drains and stops\n${rows.join('\n')}\n`
+  return `running as process ${process.pid}; Ctrl-C drains and stops, SIGHUP reads the file again\n${rows.join('\n')}\n`
 }

@@ -136,7 +136,10 @@ class Child implements RoleProcess {
     this.#process.once('exit', (code, signal) => {
       this.isRunning = false
       if (this.#isStopping) this.#isComplete = code === EXIT.ok
-      const error = this.failure(signal === null ? `ended with exit code ${code}` : `was ended by ${signal}`)
+      const error =
+        signal === null
+          ? this.failure(`ended with exit code ${code}`, code ?? undefined)
+          : this.failure(`was ended by ${signal}`)
       ready.reject(error)
       finished.reject(error)
       for (const resolve of this.#onFlushed.splice(0)) resolve()
@@ -151,11 +154,14 @@ class Child implements RoleProcess {
     return this.#process.pid ?? -1
   }
 
-  failure(what: string): PipelineError {
+  /** @param exitCode - Of the process, if it has ended: what this command ends with if nothing can help but a person. */
+  failure(what: string, exitCode?: number): PipelineError {
     const path = this.#logPath
     const reason = this.#said ?? (path === undefined ? 'see its log lines above' : lastLines(path))
     const message = `${this.name} ${what}: ${reason}${path === undefined ? '' : `\n  its log: ${path}`}`
-    return new PipelineError('ERR_CLI_ROLE_FAILED', message, { fields: { role: this.role, name: this.name } })
+    return new PipelineError('ERR_CLI_ROLE_FAILED', message, {
+      fields: { role: this.role, name: this.name, ...(exitCode === undefined ? {} : { exitCode }) }
+    })
   }
 
   async flush(): Promise<void> {
