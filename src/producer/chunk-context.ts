@@ -12,6 +12,10 @@ export interface ChunkContext {
   readonly tracestate?: string
   /** Headers that every record of the chunk gets. */
   readonly headers?: readonly AppendHeader[]
+  /** `Idempotency-Key` of the request that the events came in. */
+  readonly idempotencyKey?: string
+  /** Whether the events came in one request: then they share the correlation id and trace that are made for them. */
+  readonly isOneRequest?: boolean
   /** When the source received the chunk, in milliseconds since 1970. Default: when it is handed over. */
   readonly receivedAtMs?: number
 }

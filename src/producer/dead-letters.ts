@@ -151,7 +151,7 @@ class Letter implements OutletListener {
     if (topic !== undefined) headers.push(header(DEAD_LETTER_HEADER.topic, topic))
     const wholeBytes = chunk.truncated?.get(index) ?? spanEnd(chunk, index) - spanStart(chunk, index)
     if (wholeBytes > this.value().length) headers.push(header(DEAD_LETTER_HEADER.wholeBytes, String(wholeBytes)))
-    return headers
+    return this.letter.headers === undefined ? headers : [...headers, ...this.letter.headers]
   }
 }
 

@@ -8,7 +8,7 @@
  */
 
 import { PipelineError } from '../core/index.ts'
-import type { AppendRecord, DeliveredBatch } from '../client/index.ts'
+import type { AppendHeader, AppendRecord, DeliveredBatch } from '../client/index.ts'
 import type { EventChunk } from './event-chunk.ts'
 import type { EventProblem } from './event-problem.ts'
 import type { OutletListener } from './outlet.ts'
@@ -53,6 +53,8 @@ export interface DeadLetter {
   /** Key and topic of a record that Kafka refused. */
   readonly key: Buffer | null
   readonly topic: string | undefined
+  /** Headers that the record has or would have. Default: none. */
+  readonly headers?: readonly AppendHeader[] | undefined
 }
 
 /** What a delivery needs of its owner. */
@@ -180,7 +182,8 @@ export class Delivery implements OutletListener {
     for (const record of records) {
       const index = record.row ?? 0
       this.#outcomes[index] = EVENT_OUTCOME.deadLettered
-      this.#owner.sendDeadLetter({ delivery: this, index, problem, key: record.key, topic: record.topic })
+      const { key, topic, headers } = record
+      this.#owner.sendDeadLetter({ delivery: this, index, problem, key, topic, headers })
     }
   }
 

@@ -6,8 +6,7 @@
  */
 
 import type { AppendHeader } from '../client/index.ts'
-import type { ChunkContext } from './chunk-context.ts'
-import type { EventFields, FieldSet, OpenEvent } from './event-fields.ts'
+import type { FieldSet, OpenEvent } from './event-fields.ts'
 import type { EventProblem } from './event-problem.ts'
 import { KeyResolver } from './key-resolver.ts'
 import type { KeyConfig, RouteConfig } from './options.ts'
@@ -18,7 +17,7 @@ export type { EventErrorClass, EventProblem } from './event-problem.ts'
 /** Makes the headers of records. */
 export interface HeaderMaker {
   /** The headers of an event's record; one shared array where nothing depends on the event. */
-  headersFor(fields: EventFields, context: ChunkContext): readonly AppendHeader[] | undefined
+  headersFor(event: OpenEvent, topic: string): readonly AppendHeader[] | undefined
 }
 
 /** What an event resolver needs of `ProducerConfig`. */
@@ -31,7 +30,7 @@ export interface EventResolverOptions {
   readonly headers?: HeaderMaker
 }
 
-const contextHeaders: HeaderMaker = { headersFor: (_fields, context) => context.headers }
+const contextHeaders: HeaderMaker = { headersFor: event => event.context.headers }
 
 /** Resolves events. Its fields hold the last event's result until the next call. */
 export class EventResolver {
@@ -77,7 +76,7 @@ export class EventResolver {
     }
     this.topic = topic
     this.timestampMs = chunk.rowTimes?.(index)
-    this.headers = this.#headerMaker.headersFor(event, event.context)
+    this.headers = this.#headerMaker.headersFor(event, topic)
     const brought = chunk.rowHeaders?.(index)
     if (brought !== undefined) this.headers = this.headers === undefined ? brought : [...brought, ...this.headers]
     return undefined

@@ -13,9 +13,15 @@ export type RouteConfig = ProducerConfig['route']
 export type KeyConfig = ProducerConfig['key']
 /** `producer.rate:` The limits before Kafka. */
 export type RateConfig = NonNullable<ProducerConfig['rate']>
+/** `producer.headers:` What goes with every record. */
+export type HeaderConfig = NonNullable<ProducerConfig['headers']>
 /** `producer.sources[]` with `type: http`. */
 export type HttpSourceConfig = Extract<SourceConfig, { type: 'http' }>
 /** `producer.sources[]` with `type: kafka`. */
 export type KafkaSourceConfig = Extract<SourceConfig, { type: 'kafka' }>
+/** `producer.sources[]` with `type: kinesis`. */
+export type KinesisSourceConfig = Extract<SourceConfig, { type: 'kinesis' }>
+/** `producer.sources[]` with `type: sqs`. */
+export type SqsSourceConfig = Extract<SourceConfig, { type: 'sqs' }>
 /** `producer.sources[]` with `type: generator`. */
 export type GeneratorConfig = Extract<SourceConfig, { type: 'generator' }>

@@ -3,7 +3,10 @@
 import type { Report } from './common.ts'
 import { checkKafkaSources } from './producer-kafka-rules.ts'
 import type { ProducerConfig } from './producer.ts'
+import { checkHeaders } from './producer-headers.ts'
 import { checkRate } from './producer-rate.ts'
+import { checkRouting } from './producer-routing-rules.ts'
+import { writtenTopics } from './producer-topics.ts'
 import { scenarioProblems } from './scenario.ts'
 
 /** Reports settings of the producer that do not go together. */
@@ -14,32 +17,8 @@ export function checkProducer(producer: ProducerConfig, report: Report): void {
     if (source.type !== 'generator') return
     for (const { path, message } of scenarioProblems(source)) report(['producer', 'sources', index, ...path], message)
   })
-  checkRoute(producer.route, report)
+  checkRouting(producer, report)
   checkKafkaSources(producer, report)
-  checkRate({ rate: producer.rate, topics: topicsOf(producer), hasSpill: 'spill' in producer }, report)
-}
-
-function checkRoute(route: ProducerConfig['route'], report: Report): void {
-  if (!('topics' in route)) return
-  const owners = new Map<string, string>()
-  for (const [topic, values] of Object.entries(route.topics)) {
-    for (const value of values) {
-      if (typeof value === 'object') {
-        if (value.from > value.to)
-          report(['producer', 'route', 'topics', topic], `the range ${value.from} to ${value.to} is empty`)
-        continue
-      }
-      const owner = owners.get(String(value))
-      if (owner !== undefined)
-        report(['producer', 'route', 'topics', topic], `the value ${value} already goes to ${owner}`)
-      owners.set(String(value), topic)
-    }
-  }
-}
-
-/** The topics that events may go to. */
-function topicsOf({ route, deadLetterTopic }: ProducerConfig): string[] {
-  if ('topic' in route) return [route.topic, deadLetterTopic]
-  const { topics, otherwise } = route
-  return [...Object.keys(topics), ...(otherwise === undefined ? [] : [otherwise]), deadLetterTopic]
+  checkHeaders(producer.headers, report)
+  checkRate({ rate: producer.rate, topics: writtenTopics(producer), hasSpill: 'spill' in producer }, report)
 }
