@@ -3,7 +3,7 @@
  *
  * Sources hand over chunks and wait for the hand-over: when Kafka is slow the
  * outlet's buffer is full, `submit` waits, and so does the source. That wait is
- * the only queue; nothing is held here.
+ * the only queue; nothing is held here. What open chunks hold is limited too.
  *
  * Invariants: the events of one source are appended in its order as long as it
  * awaits each `submit`; an event is never dropped without an outcome.
@@ -20,10 +20,12 @@ import type { EventProblem } from './event-problem.ts'
 import { eventReader } from './event-reader.ts'
 import { EventResolver } from './event-resolver.ts'
 import type { ProducerConfig } from '../config/index.ts'
+import { OpenBudget } from './open-budget.ts'
 import type { Outlet } from './outlet.ts'
 import type { ProducerMeter } from './producer-metrics.ts'
 import { chunkBytes, RateGate } from './rate/rate-gate.ts'
 import { TopicPermits } from './rate/topic-permits.ts'
+import { Turnstile } from './turnstile.ts'
 import type { Logger } from '../telemetry/index.ts'
 
 /** Slices from this size on let I/O run behind them. */
@@ -32,8 +34,12 @@ const TURN_COUNT = 256
 /** Least wait when the outlet is full, in milliseconds. */
 const FULL_PAUSE_MS = 1
 
-/** Chunks that may be open: bounds memory when chunks are tiny, which the outlet's limit on bytes would not. */
+/** Chunks that may be open: bounds memory when chunks are tiny, which limits on bytes would not. */
 const OPEN_CHUNKS_MAX = 4096
+
+/** What an open chunk takes besides its bytes: its objects, and for each event its span, its line and its outcome. */
+const CHUNK_OVERHEAD_BYTES = 1024
+const EVENT_OVERHEAD_BYTES = 13
 
 /** How a source wants its events treated. */
 export interface SubmitOptions {
@@ -106,9 +112,9 @@ export class EventIntake implements Intake {
   readonly #meter: ProducerMeter
   readonly #owner: DeliveryOwner
   readonly #stop = new AbortController()
-  #openCount = 0
-  /** Those who wait for a chunk to be settled. */
-  #waiting: (() => void)[] = []
+  readonly #open: OpenBudget
+  /** Those who hand over while the outlet is full. */
+  readonly #line = new Turnstile()
 
   constructor(options: EventIntakeOptions) {
     const { config, outlet, clock, meter, logger } = options
@@ -116,6 +122,7 @@ export class EventIntake implements Intake {
     this.#outlet = outlet
     this.#clock = clock
     this.#meter = meter
+    this.#open = new OpenBudget({ countMax: OPEN_CHUNKS_MAX, bytesMax: config.openBytesMax })
     const fields = new FieldSet()
     this.#resolver = new EventResolver({ route: config.route, key: config.key, fields })
     this.#reader = eventReader({ fields, recordBytesMax: config.recordBytesMax })
@@ -144,12 +151,17 @@ export class EventIntake implements Intake {
 
   /** Chunks that are not settled. */
   get openCount(): number {
-    return this.#openCount
+    return this.#open.count
+  }
+
+  /** Bytes that they hold. */
+  get openBytes(): number {
+    return this.#open.bytes
   }
 
   async submit(chunk: EventChunk, options: SubmitOptions): Promise<Submission> {
-    while (this.#openCount >= OPEN_CHUNKS_MAX) await this.#nextSettled()
-    this.#openCount += 1
+    const openBytes = bytesHeld(chunk)
+    await this.#open.enter(openBytes)
     const delivery = new Delivery({
       chunk,
       source: options.source,
@@ -174,7 +186,10 @@ export class EventIntake implements Intake {
     events.close()
     this.#meter.received(chunk.count, chunkBytes(chunk, 0, chunk.count))
     delivery.seal(error)
-    void delivery.settled.then(settlement => this.#settled(settlement))
+    void delivery.settled.then(settlement => {
+      this.#meter.settled(settlement)
+      this.#open.leave(openBytes)
+    })
     return { settled: delivery.settled, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) }
   }
 
@@ -184,23 +199,13 @@ export class EventIntake implements Intake {
   }
 
   /** Resolves when no chunk is open. New ones may come meanwhile. */
-  async idle(): Promise<void> {
-    while (this.#openCount > 0) await this.#nextSettled()
+  idle(): Promise<void> {
+    return this.#open.idle()
   }
 
   /** Ends every wait for the rate limit: what has not been handed over fails. Idempotent. */
   stop(): void {
     this.#stop.abort()
-  }
-
-  #nextSettled(): Promise<void> {
-    return new Promise(resolve => this.#waiting.push(resolve))
-  }
-
-  #settled(settlement: Settlement): void {
-    this.#openCount -= 1
-    this.#meter.settled(settlement)
-    for (const wake of this.#waiting.splice(0)) wake()
   }
 
   /** Slice by slice: each asks the rate limit, and lets I/O run behind it. */
@@ -222,15 +227,27 @@ export class EventIntake implements Intake {
     const { delivery, permits } = handing
     delivery.handingOver()
     for (;;) {
-      const halt = this.#handOver(handing)
+      let halt = this.#line.isFree || handing.isSpilled ? this.#handOver(handing) : 'room'
+      if (halt === 'room') halt = await this.#handOverInLine(handing)
       if (halt === 'end') return
-      if (halt === 'room') {
-        permits?.giveBack()
+      if ((await permits?.wait(this.#stop.signal)) === false) throw stoppedAtLimit()
+      delivery.handingOver()
+    }
+  }
+
+  /** Hands over when those who came before have done so, and there is room. */
+  async #handOverInLine(handing: Handing): Promise<Halt> {
+    handing.permits?.giveBack()
+    await this.#line.enter()
+    try {
+      for (;;) {
+        const halt = this.#handOver(handing)
+        if (halt !== 'room') return halt
+        handing.permits?.giveBack()
         await this.#room()
-      } else {
-        if ((await permits?.wait(this.#stop.signal)) === false) throw stoppedAtLimit()
-        delivery.handingOver()
       }
+    } finally {
+      this.#line.leave()
     }
   }
 
@@ -321,6 +338,10 @@ export class EventIntake implements Intake {
     delivery.opened()
     return true
   }
+}
+
+function bytesHeld(chunk: EventChunk): number {
+  return chunk.bytes.length + chunk.count * EVENT_OVERHEAD_BYTES + CHUNK_OVERHEAD_BYTES
 }
 
 function stoppedAtLimit(): PipelineError {

@@ -33,6 +33,8 @@ type Reader = Parameters<ObservableGauge['addCallback']>[0]
 export interface ProducerGauges {
   /** Bytes handed to Kafka and not yet acknowledged. */
   readonly bufferedBytes: () => number
+  /** Bytes of chunks that are not settled. */
+  readonly openBytes: () => number
   /** Sum of all waits for the rate limit, in milliseconds. */
   readonly throttledMs: () => number
 }
@@ -47,16 +49,23 @@ export function observe(meter: Meter, gauges: ProducerGauges): () => void {
     unit: 'By',
     description: 'Bytes handed to Kafka and not yet acknowledged.'
   })
+  const open = meter.createObservableGauge('comporta.producer.open_bytes', {
+    unit: 'By',
+    description: 'Bytes of what sources have handed over together with an event that has no outcome yet.'
+  })
   const throttled = meter.createObservableCounter('comporta.producer.throttled_ms', {
     unit: 'ms',
     description: 'Sum of all waits for the rate limit.'
   })
   const readBuffered: Reader = result => result.observe(gauges.bufferedBytes())
+  const readOpen: Reader = result => result.observe(gauges.openBytes())
   const readThrottled: Reader = result => result.observe(gauges.throttledMs())
   buffered.addCallback(readBuffered)
+  open.addCallback(readOpen)
   throttled.addCallback(readThrottled)
   return () => {
     buffered.removeCallback(readBuffered)
+    open.removeCallback(readOpen)
     throttled.removeCallback(readThrottled)
   }
 }

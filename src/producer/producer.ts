@@ -51,6 +51,8 @@ export interface ProducerStatus {
   readonly outlet: OutletState
   /** Chunks that are not settled. */
   readonly openChunkCount: number
+  /** Bytes that those chunks hold. */
+  readonly openBytes: number
   /** Bytes handed to Kafka and not yet acknowledged. */
   readonly bufferedBytes: number
   /** Sum of all waits for the rate limit, in milliseconds. */
@@ -155,6 +157,7 @@ class RunningProducer implements Producer {
     })
     this.#stopObserving = observe(options.meter ?? noopMeter, {
       bufferedBytes: () => this.#outlet.bufferedBytes,
+      openBytes: () => this.#intake.openBytes,
       throttledMs: () => this.#intake.throttledMs
     })
     this.recordBytesMax = this.#intake.recordBytesMax
@@ -204,6 +207,7 @@ class RunningProducer implements Producer {
       totals: this.#meter.totals(),
       outlet: this.#outlet.state,
       openChunkCount: this.#intake.openCount,
+      openBytes: this.#intake.openBytes,
       bufferedBytes: this.#outlet.bufferedBytes,
       throttledMs: this.#intake.throttledMs,
       sources: [...this.#sources.keys()].map(source => ({ name: source.name, ...source.progress() }))

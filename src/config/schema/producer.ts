@@ -3,12 +3,37 @@
 import { z } from 'zod'
 
 import { integer, milliseconds, topicName } from './common.ts'
-import { keySchema, partitionerSchema } from './producer-keys.ts'
-import { headersSchema } from './producer-headers.ts'
 import { rateSchema } from './producer-rate.ts'
-import { routeSchema } from './producer-routing.ts'
 import { sourceSchema } from './producer-sources.ts'
-import { validationSchema } from './producer-validation.ts'
+
+const fieldValue = z.union([z.string(), z.number(), z.boolean()])
+
+const range = z
+  .strictObject({ from: z.number(), to: z.number() })
+  .describe('All numbers from `from` to `to`, both included.')
+
+const route = z
+  .strictObject({
+    field: z.string().min(1).describe('Field of the event, dots for nested ones: `vehicle.code`.'),
+    topics: z
+      .record(topicName, z.array(z.union([fieldValue, range])).min(1))
+      .describe('For each topic the values of the field that go there. Numbers and their text are equal.'),
+    otherwise: topicName.optional().describe('Topic for every other value. Default: the dead letter topic.')
+  })
+  .describe('Which topic an event goes to.')
+
+const key = z
+  .discriminatedUnion('strategy', [
+    z.strictObject({ strategy: z.literal('field'), field: z.string().min(1) }),
+    z.strictObject({
+      strategy: z.literal('fields'),
+      fields: z.array(z.string().min(1)).min(1),
+      separator: z.string().default('|')
+    }),
+    z.strictObject({ strategy: z.literal('hash'), fields: z.array(z.string().min(1)).min(1) }),
+    z.strictObject({ strategy: z.literal('none') })
+  ])
+  .describe('The record’s key. The key alone decides the partition, as in Kafka’s Java client.')
 
 const delivery = z
   .strictObject({
@@ -27,12 +52,9 @@ const delivery = z
 export const producerSchema = z.strictObject({
   sources: z.array(sourceSchema).default([]),
   recordBytesMax: integer(1, 104_857_600).default(1_000_000).describe('A larger event goes to the dead letter topic.'),
-  route: routeSchema,
-  validate: validationSchema,
-  key: keySchema.prefault({ strategy: 'none' }),
-  partitioner: partitionerSchema.optional(),
+  route: z.union([z.strictObject({ topic: topicName }).describe('Every event to one topic.'), route]),
+  key: key.prefault({ strategy: 'none' }),
   rate: rateSchema.optional(),
-  headers: headersSchema.optional(),
   delivery,
   openBytesMax: integer(1_048_576, 17_179_869_184)
     .default(134_217_728)
