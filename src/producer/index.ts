@@ -17,6 +17,7 @@ export {
   startProducer
 } from './producer.ts'
 export type { ProducerTotals } from './producer-metrics.ts'
+export { DirectorySource, type DirectorySourceOptions } from './sources/directory-source.ts'
 export { type HttpAddress, HttpSource, type HttpSourceOptions } from './sources/http-source.ts'
 export { KafkaSource, type KafkaSourceOptions } from './sources/kafka-source.ts'
 export type { Source, SourceProgress, SourceReport } from './sources/source.ts'

@@ -17,6 +17,8 @@ export interface SourceProgress {
   readonly resumedBytes?: number
   /** Events that were lost because nothing could hold them: only sources whose senders cannot wait drop any. */
   readonly droppedCount?: number
+  /** Inputs that cannot be read now, while the others are. */
+  readonly problemCount?: number
   /** How often the source began again from its safe position, because events had failed. */
   readonly retryCount?: number
 }

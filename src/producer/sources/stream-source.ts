@@ -23,10 +23,9 @@ import { type Clock, messageOf, PipelineError, systemClock } from '../../core/in
 import { type Logger, silentLogger } from '../../telemetry/index.ts'
 import type { Intake } from '../intake.ts'
 import { type OpenedInput, openInput } from './file-input.ts'
-import { type FedLines, LineFeed } from './line-feed.ts'
+import { readInput } from './input-reader.ts'
 import { OpenChunks } from './open-chunks.ts'
-import { pieceReader } from './piece-reader.ts'
-import { pointOf, readPoint, type ResumePoint, StreamSkipper } from './resume-point.ts'
+import { readPoint, type ResumePoint } from './resume-point.ts'
 import type { Source, SourceProgress } from './source.ts'
 import { StateFile, type StateFileOptions, stateInvalid } from './source-state.ts'
 import type { TextLines } from './text-lines.ts'
@@ -69,9 +68,9 @@ export class StreamSource implements Source {
   readonly #options: StreamSourceOptions
   readonly #logger: Logger
   #chunks = new OpenChunks()
-  #feed: LineFeed | undefined
   #state: StateFile | undefined
   #eventCount = 0
+  #readBytes = 0
   #resumedBytes: number | undefined
   #totalBytes: number | undefined
   #stream: Readable | undefined
@@ -97,7 +96,7 @@ export class StreamSource implements Source {
   progress(): SourceProgress {
     return {
       eventCount: this.#eventCount,
-      readBytes: this.#feed?.position ?? 0,
+      readBytes: this.#readBytes,
       safeBytes: this.#chunks.safeBytes,
       ...(this.#resumedBytes === undefined ? {} : { resumedBytes: this.#resumedBytes }),
       ...(this.#totalBytes === undefined ? {} : { totalBytes: this.#totalBytes })
@@ -140,62 +139,35 @@ export class StreamSource implements Source {
     const opened = await this.#options.open(point)
     this.#stream = opened.stream
     this.#totalBytes = opened.totalBytes
-    this.#chunks = new OpenChunks(point?.bytes)
-    const stop = AbortSignal.any([signal, this.#chunks.failedSignal])
-    const next = pieceReader(opened.stream, stop)
-    const skipped = opened.from !== undefined || point === undefined ? undefined : await this.#skip(point, next, signal)
-    if (skipped === 'stopped') return
-    const from = opened.from ?? skipped
-    if (point !== undefined && from !== undefined) this.#resume(point)
-    const feed = new LineFeed({ recordBytesMax: intake.recordBytesMax, text: this.#text(), from, head: from?.head })
-    this.#feed = feed
-    const hand = (lines: FedLines | undefined): Promise<void> => this.#hand({ lines, feed, opened }, intake)
-    if (skipped !== undefined) await hand(feed.push(skipped.rest))
-    for (let bytes = await next(); bytes !== undefined; bytes = await next()) await hand(feed.push(bytes))
-    if (stop.aborted && !opened.stream.readableEnded) return
-    await hand(feed.end())
+    const chunks = new OpenChunks(point?.bytes)
+    this.#chunks = chunks
+    const end = await readInput({
+      opened,
+      point,
+      name: this.name,
+      text: this.#text(),
+      intake,
+      chunks,
+      stop: AbortSignal.any([signal, chunks.failedSignal]),
+      onResumed: () => this.#resumed(point),
+      onRead: (eventCount, readBytes) => {
+        this.#eventCount += eventCount
+        this.#readBytes = readBytes
+      },
+      onSafe: safe => this.#state?.set(safe)
+    })
+    if (end.kind === 'other') throw changed(this.name, end.reason)
   }
 
-  #resume(point: ResumePoint): void {
+  #resumed(point: ResumePoint | undefined): void {
+    if (point === undefined) return
     this.#resumedBytes = point.bytes
     this.#logger.info({ source: this.name, bytes: point.bytes, line: point.lines + 1 }, 'goes on where it stopped')
-  }
-
-  /** Leaves out the bytes of the point, which must be those of the last time. */
-  async #skip(
-    point: ResumePoint,
-    next: () => Promise<Buffer | undefined>,
-    signal: AbortSignal
-  ): Promise<'stopped' | (NonNullable<OpenedInput['from']> & { readonly rest: Buffer })> {
-    const skipper = new StreamSkipper(point)
-    for (;;) {
-      const bytes = await next()
-      if (signal.aborted) return 'stopped'
-      const result = bytes === undefined ? skipper.end() : skipper.push(bytes)
-      if (result === undefined) continue
-      if (result.check.kind === 'other') throw changed(this.name, result.check.reason)
-      return { bytes: result.check.skipBytes, lines: point.lines, head: skipper.head, rest: result.rest }
-    }
   }
 
   #text(): TextLines | undefined {
     if (this.#options.format !== 'text') return undefined
     return { file: this.#options.file ?? this.name, host: hostname() }
-  }
-
-  async #hand(
-    read: { readonly lines: FedLines | undefined; readonly feed: LineFeed; readonly opened: OpenedInput },
-    intake: Intake
-  ): Promise<void> {
-    if (read.lines === undefined) return
-    const { chunk, mark } = read.lines
-    const onSafe = (): void => this.#state?.set(() => pointOf(mark, read.feed.head, read.opened.file))
-    if (chunk === undefined) {
-      this.#chunks.reach(mark.bytes, onSafe)
-      return
-    }
-    this.#eventCount += chunk.count
-    await this.#chunks.follow(mark.bytes, intake.submit(chunk, { source: this.name }), { onSafe })
   }
 }
 
