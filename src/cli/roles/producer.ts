@@ -8,7 +8,7 @@ import type { RunningRole } from '../process/role.ts'
 import { connectRole, ensureTopics } from '../wiring.ts'
 import { lineSource } from './line-sources.ts'
 import { type MetricsOptions, startRoleMetrics } from './role-metrics.ts'
-import { kafkaSource, type SourceSurroundings } from './service-sources.ts'
+import { awsSource, kafkaSource, type SourceSurroundings } from './service-sources.ts'
 
 /** What the role is told. */
 export interface ProducerRoleOptions extends MetricsOptions {
@@ -76,6 +76,9 @@ function createSource(source: SourceConfig, around: SourceSurroundings): Source 
     }
     case 'kafka':
       return kafkaSource(source, around)
+    case 'kinesis':
+    case 'sqs':
+      return awsSource(source, around)
   }
 }
 

@@ -2,7 +2,7 @@
 
 import type { Cluster } from '../../client/index.ts'
 import { type KafkaConfig, type ProducerConfig, type SourceConfig, writtenTopics } from '../../config/index.ts'
-import { KafkaSource, type Source } from '../../producer/index.ts'
+import { KafkaSource, KinesisSource, type Source, SqsSource } from '../../producer/index.ts'
 import type { Logger } from '../../telemetry/index.ts'
 import { connectCluster } from '../wiring.ts'
 
@@ -29,4 +29,14 @@ export function kafkaSource(
     target: { cluster, topics: writtenTopics(producer) },
     logger
   })
+}
+
+/** A source in AWS. */
+export function awsSource(
+  source: Extract<SourceConfig, { type: 'kinesis' | 'sqs' }>,
+  { logger, isRestart }: SourceSurroundings
+): Source {
+  return source.type === 'sqs'
+    ? new SqsSource({ ...source, logger })
+    : new KinesisSource({ ...source, isRestart, logger })
 }

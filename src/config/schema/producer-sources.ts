@@ -3,6 +3,7 @@
 import { z } from 'zod'
 
 import { integer, listenHost, port } from './common.ts'
+import { kinesisSourceSchema, sqsSourceSchema } from './producer-aws-sources.ts'
 import { kafkaSourceSchema } from './producer-kafka-source.ts'
 import { fileSourceSchema, stdinSourceSchema } from './producer-line-sources.ts'
 import { scenarioShape } from './scenario.ts'
@@ -25,6 +26,8 @@ export const sourceSchema = z.discriminatedUnion('type', [
   fileSourceSchema,
   stdinSourceSchema,
   generatorSource,
-  kafkaSourceSchema
+  kafkaSourceSchema,
+  kinesisSourceSchema,
+  sqsSourceSchema
 ])
 
