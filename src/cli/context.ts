@@ -4,7 +4,7 @@ import { createRequire } from 'node:module'
 import { dirname } from 'node:path'
 
 import type { PipelineCheck, PipelineConfig } from '../config/index.ts'
-import { PipelineError } from '../core/index.ts'
+import { PipelineError, systemClock } from '../core/index.ts'
 import { createLogger, type Logger, type LogLevel } from '../telemetry/index.ts'
 import { withAbsolutePaths } from './paths.ts'
 
@@ -40,12 +40,33 @@ export function pipelinePath(options: CommonOptions): string {
   return options.file ?? process.env['COMPORTA_FILE'] ?? 'comporta.yaml'
 }
 
-/** Reads and checks the pipeline file; its paths come out absolute. */
-export async function loadPipeline(options: CommonOptions, checkMore?: PipelineCheck): Promise<PipelineConfig> {
+/**
+ * Reads and checks the pipeline file; its paths come out absolute. Certificates and secrets on this machine are looked
+ * at, too: whatever part of the pipeline starts needs them.
+ *
+ * @param onWarning - Hears of certificates that are about to end.
+ */
+export async function loadPipeline(
+  options: CommonOptions,
+  checkMore?: PipelineCheck,
+  onWarning: (text: string) => void = () => undefined
+): Promise<PipelineConfig> {
   // Reads YAML and knows every setting: commands without a pipeline file do not wait for it.
   const { loadPipelineFile } = await import('../config/index.ts')
   const path = pipelinePath(options)
-  return withAbsolutePaths(await loadPipelineFile(path, process.env, checkMore), dirname(path))
+  const load = async (check?: PipelineCheck): Promise<PipelineConfig> =>
+    withAbsolutePaths(await loadPipelineFile(path, process.env, check), dirname(path))
+  const pipeline = await load(checkMore)
+  const { kafka } = pipeline
+  if (typeof kafka.tls !== 'object' && kafka.sasl === undefined) return pipeline
+  const { checkCredentials } = await import('./certificates/offline-check.ts')
+  const { problems, warnings } = await checkCredentials(kafka, { environment: process.env, clock: systemClock })
+  for (const warning of warnings) onWarning(warning)
+  if (problems.length === 0) return pipeline
+  // Once more, so that each is said at its line.
+  return await load((_, report) => {
+    for (const problem of problems) report(['kafka', ...problem.path], problem.reason)
+  })
 }
 
 /** A section of the pipeline file that a command cannot do without. */

@@ -45,15 +45,12 @@ function tokenFile(sasl: NonNullable<KafkaConfig['sasl']>, folder: string): { to
 }
 
 /** Settings that may name a file as `{ file }`. */
-const places: ReadonlySet<string> = new Set([
-  ...['ca', 'cert', 'key', 'pfx', 'passphrase'],
-  ...['username', 'password', 'credentials', 'clientSecret']
-])
+const places: readonly string[] = 'ca cert key pfx passphrase username password credentials clientSecret'.split(' ')
 
 function withAbsoluteFiles<T extends object>(settings: T, folder: string): T {
   const absolute = ([name, value]: [string, unknown]): [string, unknown] => {
     const file: unknown = typeof value === 'object' && value !== null ? Reflect.get(value, 'file') : undefined
-    if (!places.has(name) || typeof file !== 'string') return [name, value]
+    if (!places.includes(name) || typeof file !== 'string') return [name, value]
     return [name, { file: resolve(folder, file) }]
   }
   // The same names with values of the same types.

@@ -48,7 +48,7 @@ const softwareVersion = '0.1.0'
 const reauthenticationRatio = 0.85
 const reauthenticationJitter = 0.1
 /** How long a renewal waits for a moment with nothing in flight, before it makes one. */
-const RENEWAL_WAIT_MS = 1_000
+const RENEWAL_WAIT_MS = 200
 /** How long it then holds new requests back. Well below every session timeout: heartbeats may be among them. */
 const RENEWAL_HOLD_MS = 2_000
 

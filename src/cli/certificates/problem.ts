@@ -18,5 +18,6 @@ export function unusable(problems: readonly CredentialProblem[], cause?: unknown
 
 /** What is needed cannot be had at the moment. */
 export function unreachable(path: readonly string[], reason: string, cause?: unknown): PipelineError {
-  return new PipelineError('ERR_CLI_CREDENTIALS_UNREACHABLE', `kafka.${path.join('.')}: ${reason}`, { cause })
+  const fields = { problems: [{ path, reason }] }
+  return new PipelineError('ERR_CLI_CREDENTIALS_UNREACHABLE', `kafka.${path.join('.')}: ${reason}`, { cause, fields })
 }

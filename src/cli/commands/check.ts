@@ -34,11 +34,16 @@ async function check(options: CheckOptions): Promise<number> {
     process.stdout.write(`${JSON.stringify(pipelineJsonSchema(), null, 2)}\n`)
     return EXIT.ok
   }
-  const pipeline = await loadPipeline(options, filesAreThere(dirname(pipelinePath(options))))
+  const warnings: string[] = []
+  const files = filesAreThere(dirname(pipelinePath(options)))
+  const pipeline = await loadPipeline(options, files, warning => warnings.push(warning))
   const file = pipelinePath(options)
   const text =
-    options.json === true ? JSON.stringify({ file, isSound: true }) : `${file} is sound: ${describe(pipeline)}`
+    options.json === true
+      ? JSON.stringify({ file, isSound: true, warnings })
+      : `${file} is sound: ${describe(pipeline)}`
   process.stdout.write(`${text}\n`)
+  if (options.json !== true) for (const warning of warnings) process.stderr.write(`warning: kafka.tls: ${warning}\n`)
   return EXIT.ok
 }
 
