@@ -125,6 +125,20 @@ export class LineSplitter {
   }
 }
 
+/** The lines of bytes that are all there is; the last one may lack its end. `undefined` if none holds anything. */
+export function splitLines(bytes: Buffer): EventChunk | undefined {
+  const builder = new ChunkBuilder()
+  let start = byteOrderMarkLength(bytes, 0)
+  for (let line = 1; start < bytes.length; line += 1) {
+    const newline = bytes.indexOf(LF, start)
+    const next = newline < 0 ? bytes.length : newline
+    const end = next > start && bytes[next - 1] === CR ? next - 1 : next
+    if (!isBlank(bytes, start, end)) builder.add(start, end, line)
+    start = next + 1
+  }
+  return builder.count === 0 ? undefined : builder.build(bytes, bytes.length)
+}
+
 function isBlank(bytes: Buffer, start: number, end: number): boolean {
   for (let at = start; at < end; at += 1) {
     const byte = bytes[at]

@@ -3,51 +3,27 @@
  * decompression), bytes of all bodies together, and gzip only.
  *
  * Bytes count against the common limit as they arrive, not as announced, so that
- * a sender who announces much and sends slowly holds nothing.
+ * a sender who announces much and sends slowly holds nothing. What does not fit
+ * while a body is being read is not read on for a while: the sender, which was
+ * let in, feels its socket fill. Only if there is no room for so long is it told
+ * to come again.
+ *
+ * On events of the stream and not on its iterator: a request of one event is
+ * read in one step.
  */
 
 import type { IncomingMessage } from 'node:http'
 import type { Readable } from 'node:stream'
-import { createGunzip } from 'node:zlib'
+import { createGunzip, type Gunzip } from 'node:zlib'
 
 import { messageOf } from '../../core/index.ts'
+import type { BodyBudget } from './body-budget.ts'
 import { type HttpRefusal, REFUSAL } from './http-answers.ts'
 
-/** Bytes of all bodies that are in memory. */
-export class BodyBudget {
-  readonly #bytesMax: number
-  #bytes = 0
-
-  /** @param bytesMax - Most bytes of all bodies together. */
-  constructor(bytesMax: number) {
-    this.#bytesMax = bytesMax
-  }
-
-  /** Bytes in use. */
-  get bytes(): number {
-    return this.#bytes
-  }
-
-  /** Whether that many bytes would still fit. */
-  hasRoom(bytes: number): boolean {
-    return this.#bytes + bytes <= this.#bytesMax
-  }
-
-  /** Takes bytes; `false` if they do not fit. */
-  take(bytes: number): boolean {
-    if (!this.hasRoom(bytes)) return false
-    this.#bytes += bytes
-    return true
-  }
-
-  /** Gives bytes back. */
-  release(bytes: number): void {
-    this.#bytes -= bytes
-  }
-}
-
-/** Added to every body, so that its last line has an end; in JSON it is a blank. */
-const LINE_END = Buffer.from('\n')
+/** Longest time for which a body is not read on, in milliseconds, before its sender is told to come again. */
+const PAUSE_MS = 1000
+/** Bytes that are decompressed at once. */
+const GUNZIP_BYTES = 65_536
 
 /** A body that was read, or why not. The budget holds `heldBytes` for it until the caller releases them. */
 export type BodyReading =
@@ -55,11 +31,16 @@ export type BodyReading =
   | { readonly kind: 'refused'; readonly refusal: HttpRefusal }
   | { readonly kind: 'gone' }
 
+/** The limits of a body. */
+export interface BodyLimits {
+  readonly budget: BodyBudget
+  readonly bodyBytesMax: number
+  /** Longest time for which a body is not read on for want of room, in milliseconds. Default 1_000. */
+  readonly pauseMs?: number
+}
+
 /** What can be said from the headers alone; `undefined` if the body may come. */
-export function refuseByHeaders(
-  request: IncomingMessage,
-  limits: { readonly budget: BodyBudget; readonly bodyBytesMax: number }
-): HttpRefusal | undefined {
+export function refuseByHeaders(request: IncomingMessage, limits: BodyLimits): HttpRefusal | undefined {
   const type = (request.headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? ''
   if (!CONTENT_TYPES.has(type)) return REFUSAL.contentType(type)
   const encoding = encodingOf(request)
@@ -90,51 +71,110 @@ function encodingOf(request: IncomingMessage): string {
   return encoding === 'x-gzip' ? 'gzip' : encoding
 }
 
-/** Reads a body to its end. */
-export async function readBody(
-  request: IncomingMessage,
-  limits: { readonly budget: BodyBudget; readonly bodyBytesMax: number }
-): Promise<BodyReading> {
-  const { budget, bodyBytesMax } = limits
-  const pieces: Buffer[] = []
-  let heldBytes = 0
-  const refused = (refusal: HttpRefusal): BodyReading => {
-    budget.release(heldBytes)
-    return { kind: 'refused', refusal }
-  }
-  try {
-    for await (const piece of decoded(request)) {
-      if (heldBytes + piece.length > bodyBytesMax) return refused(REFUSAL.tooLarge(bodyBytesMax))
-      if (!budget.take(piece.length)) return refused(REFUSAL.busy())
-      heldBytes += piece.length
-      pieces.push(piece)
-    }
-  } catch (error) {
-    if (!request.complete && request.destroyed) {
-      budget.release(heldBytes)
-      return { kind: 'gone' }
-    }
-    return refused(REFUSAL.encoded(messageOf(error)))
-  }
-  return { kind: 'body', body: Buffer.concat([...pieces, LINE_END]), heldBytes }
+/** Reads a body to its end. What is not read is left in the request. */
+export function readBody(request: IncomingMessage, limits: BodyLimits): Promise<BodyReading> {
+  return new Promise(resolve => {
+    new BodyReader(request, limits, resolve).start()
+  })
 }
 
-/** The bytes of a body, decompressed. Leaving the loop early leaves the request readable. */
-async function* decoded(request: IncomingMessage): AsyncGenerator<Buffer> {
-  const gunzip = encodingOf(request) === 'gzip' ? createGunzip() : undefined
-  const source: Readable = gunzip === undefined ? request : request.pipe(gunzip)
-  // A sender that goes away must end the loop, or the bytes it has sent are held for ever.
-  const onGone = (): void => {
-    if (!request.complete) gunzip?.destroy(new Error('the sender has gone'))
+class BodyReader {
+  readonly #request: IncomingMessage
+  readonly #limits: BodyLimits
+  readonly #resolve: (reading: BodyReading) => void
+  readonly #gunzip: Gunzip | undefined
+  readonly #stream: Readable
+  readonly #pieces: Buffer[] = []
+  #heldBytes = 0
+  /** Waits for room with a piece in hand; the stream may end meanwhile. */
+  #isPaused = false
+  #hasEnded = false
+  #isDone = false
+
+  constructor(request: IncomingMessage, limits: BodyLimits, resolve: (reading: BodyReading) => void) {
+    this.#request = request
+    this.#limits = limits
+    this.#resolve = resolve
+    this.#gunzip = encodingOf(request) === 'gzip' ? createGunzip({ chunkSize: GUNZIP_BYTES }) : undefined
+    this.#stream = this.#gunzip ?? request
   }
-  request.once('close', onGone)
-  try {
-    for await (const piece of source.iterator({ destroyOnReturn: false })) yield piece as Buffer // a byte stream
-  } finally {
-    request.off('close', onGone)
-    if (gunzip !== undefined) {
-      request.unpipe(gunzip)
-      gunzip.destroy()
+
+  start(): void {
+    this.#stream.on('data', this.#onData)
+    this.#stream.on('end', this.#onEnd)
+    this.#stream.on('error', this.#onError)
+    this.#request.on('close', this.#onClose)
+    if (this.#gunzip !== undefined) {
+      this.#request.on('error', this.#onClose)
+      this.#request.pipe(this.#gunzip)
     }
+  }
+
+  readonly #onData = (piece: Buffer): void => {
+    const { budget, bodyBytesMax } = this.#limits
+    if (this.#heldBytes + piece.length > bodyBytesMax) this.#refuse(REFUSAL.tooLarge(bodyBytesMax))
+    else if (budget.take(piece.length)) this.#keep(piece)
+    else this.#pause(piece)
+  }
+
+  #keep(piece: Buffer): void {
+    this.#heldBytes += piece.length
+    this.#pieces.push(piece)
+  }
+
+  /** Reads no more until there is room for this piece. */
+  #pause(piece: Buffer): void {
+    this.#stream.pause()
+    this.#isPaused = true
+    void this.#limits.budget.takeWithin(piece.length, this.#limits.pauseMs ?? PAUSE_MS).then(hasRoom => {
+      this.#isPaused = false
+      if (this.#isDone) {
+        if (hasRoom) this.#limits.budget.release(piece.length)
+      } else if (hasRoom) {
+        this.#keep(piece)
+        if (this.#hasEnded) this.#onEnd()
+        else this.#stream.resume()
+      } else this.#refuse(REFUSAL.busy())
+    })
+  }
+
+  readonly #onEnd = (): void => {
+    this.#hasEnded = true
+    if (this.#isPaused || this.#isDone) return
+    const [first] = this.#pieces
+    const body = this.#pieces.length === 1 && first !== undefined ? first : Buffer.concat(this.#pieces)
+    this.#finish({ kind: 'body', body, heldBytes: this.#heldBytes })
+  }
+
+  readonly #onError = (error: unknown): void => {
+    if (this.#request.destroyed && !this.#request.complete) this.#onClose()
+    else this.#refuse(REFUSAL.encoded(messageOf(error)))
+  }
+
+  /** A sender that goes away must end the reading, or the bytes it has sent are held for ever. */
+  readonly #onClose = (): void => {
+    if (this.#request.complete || this.#isDone) return
+    this.#limits.budget.release(this.#heldBytes)
+    this.#finish({ kind: 'gone' })
+  }
+
+  #refuse(refusal: HttpRefusal): void {
+    if (this.#isDone) return
+    this.#limits.budget.release(this.#heldBytes)
+    this.#finish({ kind: 'refused', refusal })
+  }
+
+  /** Leaves the request as it is: the rest of its body can still be read. */
+  #finish(reading: BodyReading): void {
+    this.#isDone = true
+    this.#pieces.length = 0
+    this.#stream.off('data', this.#onData)
+    this.#stream.off('end', this.#onEnd)
+    this.#request.off('close', this.#onClose)
+    if (this.#gunzip !== undefined) {
+      this.#request.unpipe(this.#gunzip)
+      this.#gunzip.destroy()
+    }
+    this.#resolve(reading)
   }
 }

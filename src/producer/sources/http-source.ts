@@ -26,10 +26,11 @@ import type { Settlement } from '../delivery.ts'
 import { ChunkBuilder, type EventChunk } from '../event-chunk.ts'
 import type { Intake } from '../intake.ts'
 import { looksLikeArray, splitJsonArray } from '../json-array.ts'
-import { LineSplitter } from '../line-splitter.ts'
+import { splitLines } from '../line-splitter.ts'
 import type { HttpSourceConfig } from '../options.ts'
+import { BodyBudget } from './body-budget.ts'
 import { REFUSAL, sendJson, sendRefusal } from './http-answers.ts'
-import { BodyBudget, bodyFormat, readBody, refuseByHeaders } from './http-body.ts'
+import { bodyFormat, readBody, refuseByHeaders } from './http-body.ts'
 import type { Source, SourceProgress } from './source.ts'
 
 /** Options of an HTTP source. */
@@ -196,7 +197,7 @@ export class HttpSource implements Source {
     if (reading.kind === 'gone') return
     try {
       this.#readBytes += reading.body.length
-      const chunk = eventsOf(reading.body, bodyFormat(request), intake.recordBytesMax)
+      const chunk = eventsOf(reading.body, bodyFormat(request))
       if (typeof chunk === 'string') return sendRefusal(response, REFUSAL.invalid(chunk), { accepted: 0 })
       this.#eventCount += chunk.count
       const submission = await intake.submit(chunk, {
@@ -214,11 +215,8 @@ export class HttpSource implements Source {
 }
 
 /** The events of a body, or why it has none. */
-function eventsOf(body: Buffer, format: 'json' | 'lines', lineBytesMax: number): EventChunk | string {
-  if (format === 'lines') {
-    // The whole body is in memory already and within its own limit, so no line needs to be cut.
-    return new LineSplitter(Math.max(lineBytesMax, body.length)).push(body) ?? 'the body holds no event'
-  }
+function eventsOf(body: Buffer, format: 'json' | 'lines'): EventChunk | string {
+  if (format === 'lines') return splitLines(body) ?? 'the body holds no event'
   if (looksLikeArray(body)) return splitJsonArray(body)
   const event = new ChunkBuilder()
   const [start, end] = trimmed(body)
