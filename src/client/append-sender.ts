@@ -1,7 +1,7 @@
 /**
  * Sends the batches of an appender to their leaders and judges the answers.
  *
- * `pump` does whatever can be done now: it groups due batches by leader and
+ * `pump` does whatever can be done now: it groups due batches by connection and
  * sends them as far as the limits allow. It reads the clock once: a batch that
  * fell due between two readings would be neither sent nor waited for. It runs again after every answer, on
  * the linger timer and when a leader has been found.
@@ -10,6 +10,7 @@
 import { backoffMs, type Clock, PipelineError } from '../core/index.ts'
 import { initProducerIdApi, produceApi, type RecordBatchBuilder, ZERO_UUID } from '../protocol/index.ts'
 import type { AppendBatch } from './append-batch.ts'
+import { type AppendLine, AppendLines } from './append-line.ts'
 import type { AppendPartition, ProducerIdentity } from './append-partition.ts'
 import {
   type BatchToSend,
@@ -24,8 +25,10 @@ import { asPipelineError, isStaleMetadata, KAFKA, kafkaError, throwKafkaError } 
 
 /** What a sender needs of its appender. */
 export interface AppendSenderHost {
+  /** Longest wait of a batch that is not full, in milliseconds. */
+  readonly lingerMaxMs: number
   /** Whether a batch may be sent at a time of the monotonic clock: full, lingered long enough, or flushed. */
-  isDue(batch: AppendBatch, nowMs: number): boolean
+  isDue(batch: AppendBatch, nowMs: number, inFlightCount: number): boolean
   /** A batch is being sent and closed with that. */
   taken(batch: AppendBatch): void
   release(builder: RecordBatchBuilder): void
@@ -34,6 +37,8 @@ export interface AppendSenderHost {
   split(batch: AppendBatch, parts: readonly AppendBatch[]): void
   /** An empty batch as old as the given one, without a size limit. */
   newPart(batch: AppendBatch): AppendBatch
+  /** A broker has made a connection rest for so many milliseconds more. */
+  throttled(addedMs: number): void
   /** Something has changed: pump again soon. */
   wake(): void
 }
@@ -58,6 +63,8 @@ interface Sendable {
   readonly batch: AppendBatch
 }
 
+type Item = BatchToSend & { readonly partition: AppendPartition }
+
 const acksOf = { all: -1, leader: 1, none: 0 } as const
 /** Least time that a request gets, in milliseconds, even when its batches are nearly out of time. */
 const requestTimeoutMinMs = 1_000
@@ -70,13 +77,12 @@ export class AppendSender {
   readonly #options: AppenderOptions
   readonly #host: AppendSenderHost
   readonly #clock: Clock
-  readonly #lane: string
   readonly #acks: number
   readonly #deliveryTimeoutMs: number
   readonly #transaction: AppendTransaction | undefined
   /** Partitions that have batches. */
   readonly #active = new Set<AppendPartition>()
-  readonly #inFlight = new Map<number, number>()
+  readonly #lines: AppendLines
   #identity: Promise<ProducerIdentity> | undefined
   #isRefreshing = false
   #isClosed = false
@@ -86,7 +92,8 @@ export class AppendSender {
     this.#host = host
     this.#transaction = transaction
     this.#clock = options.clock ?? options.cluster.clock
-    this.#lane = options.cluster.newLane('produce')
+    const lanes = Array.from({ length: options.connectionsPerBroker ?? 2 }, () => options.cluster.newLane('produce'))
+    this.#lines = new AppendLines(lanes)
     this.#acks = acksOf[options.acks ?? 'all']
     this.#deliveryTimeoutMs = options.deliveryTimeoutMs ?? 120_000
   }
@@ -99,7 +106,7 @@ export class AppendSender {
   /** Sends nothing more and ignores answers on their way. */
   close(): void {
     this.#isClosed = true
-    this.#options.cluster.closeLane(this.#lane)
+    for (const lane of this.#lines.lanes) this.#options.cluster.closeLane(lane)
   }
 
   /** Gives up everything that is not in flight. */
@@ -128,21 +135,26 @@ export class AppendSender {
 
   /** @returns Whether anything was sent. */
   #sendRound(nowMs: number): boolean {
-    const byLeader = new Map<number, Sendable[]>()
+    const byLine = new Map<AppendLine, Sendable[]>()
     let isIdentityNeeded = false
     for (const partition of this.#active) {
       const batch = partition.first
-      if (batch === undefined || !this.#host.isDue(batch, nowMs) || !this.#isAdmitted(partition)) continue
+      if (batch === undefined) continue
+      const line = this.#lineOf(partition)
+      if (!this.#host.isDue(batch, nowMs, line?.inFlightCount ?? 0) || !this.#isAdmitted(partition)) continue
       if (partition.needsIdentity && partition.restUntilMs <= nowMs) isIdentityNeeded = true
       if (!partition.canSend(nowMs)) continue
-      const leaderId = this.#options.cluster.cachedPartition(partition.topic, partition.partition)?.leaderId ?? -1
-      if (leaderId < 0) this.#findLeaders()
-      else groupOf(byLeader, leaderId).push({ partition, batch })
+      if (line === undefined) this.#findLeaders()
+      else if (line.restUntilMs <= nowMs) groupOf(byLine, line).push({ partition, batch })
     }
     if (isIdentityNeeded) this.#identify()
     let isSent = false
-    for (const [leaderId, sendable] of byLeader) isSent = this.#sendTo(leaderId, sendable) || isSent
+    for (const [line, sendable] of byLine) isSent = this.#sendOn(line, sendable) || isSent
     return isSent
+  }
+
+  #lineOf({ topic, partition }: AppendPartition): AppendLine | undefined {
+    return this.#lines.of(this.#options.cluster.cachedPartition(topic, partition)?.leaderId ?? -1, partition)
   }
 
   /** Whether the transaction, if there is one, lets batches of a partition go; gives it the producer id if so. */
@@ -158,10 +170,10 @@ export class AppendSender {
     return identity !== undefined
   }
 
-  #sendTo(leaderId: number, sendable: readonly Sendable[]): boolean {
+  #sendOn(line: AppendLine, sendable: readonly Sendable[]): boolean {
     const { inFlightMax = 5, requestBytesMax = 1_048_576 } = this.#options
     let rest = sendable
-    while (rest.length > 0 && (this.#inFlight.get(leaderId) ?? 0) < inFlightMax) {
+    while (rest.length > 0 && line.inFlightCount < inFlightMax) {
       const request: Sendable[] = []
       let bytes = 0
       for (const item of rest) {
@@ -170,28 +182,28 @@ export class AppendSender {
         bytes += item.batch.sizeBytes
       }
       rest = rest.slice(request.length)
-      void this.#request(leaderId, request)
+      void this.#request(line, request)
     }
     return rest.length < sendable.length
   }
 
   /** Takes the batches synchronously, sends them, and judges each. Never rejects. */
-  async #request(leaderId: number, sendable: readonly Sendable[]): Promise<void> {
-    this.#inFlight.set(leaderId, (this.#inFlight.get(leaderId) ?? 0) + 1)
+  async #request(line: AppendLine, sendable: readonly Sendable[]): Promise<void> {
+    line.inFlightCount += 1
     const items = sendable.flatMap(({ partition }) => this.#take(partition))
     try {
-      await this.#send(leaderId, items)
+      await this.#send(line, items)
     } catch (cause) {
-      const error = asPipelineError(cause, `Produce to broker ${leaderId}`)
+      const error = asPipelineError(cause, `Produce to broker ${line.leaderId}`)
       for (const item of items) this.#judgeFailure(item, error)
       if (!this.#isClosed) this.#findLeaders()
     } finally {
-      this.#inFlight.set(leaderId, (this.#inFlight.get(leaderId) ?? 1) - 1)
+      line.inFlightCount -= 1
       this.#host.wake()
     }
   }
 
-  #take(partition: AppendPartition): (BatchToSend & { partition: AppendPartition })[] {
+  #take(partition: AppendPartition): Item[] {
     const taken = partition.take()
     if (taken === undefined) return []
     const { batch, stamp } = taken
@@ -201,12 +213,12 @@ export class AppendSender {
     return [{ batch, bytes, topicId, partition }]
   }
 
-  async #send(leaderId: number, items: readonly (BatchToSend & { partition: AppendPartition })[]): Promise<void> {
+  async #send(line: AppendLine, items: readonly Item[]): Promise<void> {
     const { cluster } = this.#options
     const oldestMs = Math.min(...items.map(({ batch }) => batch.createdAtMs))
     const leftMs = this.#deliveryTimeoutMs - (this.#clock.monotonicMs() - oldestMs)
     const timeoutMs = Math.ceil(Math.min(cluster.requestTimeoutMs, Math.max(requestTimeoutMinMs, leftMs)))
-    const connection = await cluster.connectionTo({ to: { nodeId: leaderId }, lane: this.#lane, timeoutMs })
+    const connection = await cluster.connectionTo({ to: { nodeId: line.leaderId }, lane: line.lane, timeoutMs })
     const version = connection.versionOf(produceApi, this.#versionMax(items))
     const transactionalId = this.#transaction?.transactionalId ?? null
     const message = produceRequest(items, { version, acks: this.#acks, timeoutMs, transactionalId })
@@ -216,6 +228,9 @@ export class AppendSender {
       return
     }
     const answer = await connection.send(produceApi, message, { version, timeoutMs })
+    if (answer.throttleTimeMs > 0) {
+      this.#host.throttled(line.throttle(answer.throttleTimeMs, this.#clock.monotonicMs()))
+    }
     for (const item of items) {
       const verdict = verdictOf(answer, item)
       if (verdict !== undefined) this.#judge(item, verdict)
@@ -233,7 +248,7 @@ export class AppendSender {
     return hasIds ? produceApi.maxVersion : PRODUCE_TOPIC_ID_VERSION - 1
   }
 
-  #judge(item: BatchToSend & { partition: AppendPartition }, verdict: BatchVerdict): void {
+  #judge(item: Item, verdict: BatchVerdict): void {
     const { batch, partition } = item
     const { errorCode } = verdict
     switch (errorCode) {
@@ -277,7 +292,7 @@ export class AppendSender {
     }
   }
 
-  #judgeFailure(item: BatchToSend & { partition: AppendPartition }, error: PipelineError): void {
+  #judgeFailure(item: Item, error: PipelineError): void {
     if (error.retriable && !this.#isClosed) this.#sendAgain(item.partition, item.batch, error)
     else this.#giveUp(item.partition, item.batch, error)
   }
@@ -413,22 +428,24 @@ export class AppendSender {
 
   /** The next moment at which time alone changes something: a linger, a rest or a deadline. */
   #nextPumpMs(nowMs: number): number | undefined {
-    const lingerMs = this.#options.lingerMs ?? 5
     let nextMs = Number.POSITIVE_INFINITY
     for (const partition of this.#active) {
       const batch = partition.first
       if (batch === undefined) continue
+      const line = this.#lineOf(partition)
       nextMs = Math.min(nextMs, batch.createdAtMs + this.#deliveryTimeoutMs)
-      if (!this.#host.isDue(batch, nowMs)) nextMs = Math.min(nextMs, batch.createdAtMs + lingerMs)
+      const isDue = this.#host.isDue(batch, nowMs, line?.inFlightCount ?? 0)
+      if (!isDue) nextMs = Math.min(nextMs, batch.createdAtMs + this.#host.lingerMaxMs)
       if (partition.restUntilMs > nowMs) nextMs = Math.min(nextMs, partition.restUntilMs)
+      if (line !== undefined && line.restUntilMs > nowMs) nextMs = Math.min(nextMs, line.restUntilMs)
     }
     return nextMs === Number.POSITIVE_INFINITY ? undefined : nextMs - nowMs
   }
 }
 
-function groupOf(groups: Map<number, Sendable[]>, leaderId: number): Sendable[] {
-  const group = groups.get(leaderId) ?? []
-  groups.set(leaderId, group)
+function groupOf(groups: Map<AppendLine, Sendable[]>, line: AppendLine): Sendable[] {
+  const group = groups.get(line) ?? []
+  groups.set(line, group)
   return group
 }
 

@@ -3,6 +3,7 @@
 import type { Clock, PipelineError, Random } from '../core/index.ts'
 import type { CompressionName } from '../protocol/index.ts'
 import type { Logger } from '../telemetry/index.ts'
+import type { LingerSetting } from './append-linger.ts'
 import type { Cluster } from './cluster.ts'
 
 /** A header of a record. */
@@ -83,8 +84,11 @@ export interface AppenderOptions {
   readonly isIdempotent?: boolean
   /** Compression of batches. Default `none`. Source: Kafka `compression.type`. */
   readonly compression?: CompressionName
-  /** Longest wait for a batch to fill, in milliseconds. Default 5. Source: Kafka `linger.ms`. */
-  readonly lingerMs?: number
+  /**
+   * Longest wait for a batch to fill, in milliseconds; `adaptive`: as long as another request is on its way, at most 5.
+   * Default 5. Source: Kafka `linger.ms`.
+   */
+  readonly lingerMs?: LingerSetting
   /** Size at which a batch is closed, in bytes before compression. Default 131_072. Source: Kafka `batch.size`. */
   readonly batchBytes?: number
   /** Most bytes of one produce request. Default 1_048_576. Source: Kafka `max.request.size`. */
@@ -93,8 +97,10 @@ export interface AppenderOptions {
   readonly bufferBytes?: number
   /** Longest time from `append` to a verdict, in milliseconds. Default 120_000. Source: `delivery.timeout.ms`. */
   readonly deliveryTimeoutMs?: number
-  /** Requests in flight per broker, 1 to 5. Default 5. Source: `max.in.flight.requests.per.connection`. */
+  /** Requests in flight per connection, 1 to 5. Default 5. Source: `max.in.flight.requests.per.connection`. */
   readonly inFlightMax?: number
+  /** Connections to each broker, 1 to 8. A partition always uses the same one. Default 2. */
+  readonly connectionsPerBroker?: number
   /** Wait after a failure, in milliseconds; doubles with jitter up to `retryBackoffMaxMs`. Default 100. */
   readonly retryBackoffMs?: number
   /** Longest such wait, in milliseconds. Default 1_000. */

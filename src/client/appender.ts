@@ -4,8 +4,9 @@
  *
  * A record goes straight into the open batch of its partition. A batch is sent
  * when it is full or has waited `lingerMs`, and while its broker is busy it
- * goes on filling. Per broker there is one connection with up to `inFlightMax`
- * requests in flight; a request has at most one batch per partition.
+ * goes on filling. Per broker there are `connectionsPerBroker` connections with
+ * up to `inFlightMax` requests in flight each; a partition uses always the same
+ * one, and a request has at most one batch per partition.
  *
  * Limits: `bufferBytes` of records without a verdict (wire size before
  * compression); the record objects, or the Buffers that rows lie in, stay
@@ -16,6 +17,7 @@
 import { type Clock, messageOf, PipelineError, systemRandom, type Timer } from '../core/index.ts'
 import { RecordBatchBuilder } from '../protocol/index.ts'
 import { AppendBatch, type FlushWait } from './append-batch.ts'
+import { Linger } from './append-linger.ts'
 import { AppendPartition } from './append-partition.ts'
 import { AppendSender, type AppendSenderHost, type AppendTransaction } from './append-sender.ts'
 import { TopicRouter } from './append-topic.ts'
@@ -75,7 +77,7 @@ export class Appender {
   readonly #unlimited = new WeakSet<RecordBatchBuilder>()
   readonly #bufferBytes: number
   readonly #batchBytes: number
-  readonly #lingerMs: number
+  readonly #linger: Linger
   #bufferedBytes = 0
   /** Size of the record that was refused last. */
   #refusedBytes = 0
@@ -83,6 +85,7 @@ export class Appender {
   #timer: Timer | undefined
   #timerDueMs = 0
   #isPumpScheduled = false
+  #throttledMs = 0
   #isFlushing = 0
   #isClosed = false
   #closing: Promise<void> | undefined
@@ -98,15 +101,17 @@ export class Appender {
     this.#clock = options.clock ?? options.cluster.clock
     this.#bufferBytes = options.bufferBytes ?? 33_554_432
     this.#batchBytes = options.batchBytes ?? 131_072
-    this.#lingerMs = options.lingerMs ?? 5
+    this.#linger = new Linger(options.lingerMs ?? 5)
     const host: AppendSenderHost = {
-      isDue: (batch, nowMs) => this.#isDue(batch, nowMs),
+      lingerMaxMs: this.#linger.maxMs,
+      isDue: (batch, nowMs, inFlightCount) => this.#isDue(batch, nowMs, inFlightCount),
       taken: batch => this.#topics.get(batch.topic)?.router?.batchClosed(batch.partition),
       release: builder => this.#release(builder),
       delivered: (batch, baseOffset) => this.#delivered(batch, baseOffset),
       failed: (batch, error) => this.#failed(batch, error),
       split: (batch, parts) => this.#split(batch, parts),
       newPart: batch => this.#newPart(batch),
+      throttled: addedMs => void (this.#throttledMs += addedMs),
       wake: () => this.#schedulePump()
     }
     this.#sender = new AppendSender(options, host, transaction)
@@ -115,6 +120,20 @@ export class Appender {
   /** Bytes of records without a verdict. */
   get bufferedBytes(): number {
     return this.#bufferedBytes
+  }
+
+  /**
+   * When the oldest record without a verdict was appended, in milliseconds of the monotonic clock; `undefined` if there
+   * is none, or only some whose topic is not known yet.
+   */
+  get oldestAppendedMs(): number | undefined {
+    for (const batch of this.#outstanding) return batch.createdAtMs
+    return undefined
+  }
+
+  /** How long brokers have made connections rest because of their quotas, in milliseconds, summed (KIP-219). */
+  get throttledMs(): number {
+    return this.#throttledMs
   }
 
   /** Batches without a verdict. */
@@ -359,8 +378,8 @@ export class Appender {
     this.#outstanding.add(batch)
     partition.push(batch)
     this.#sender.activate(partition)
-    if (this.#lingerMs === 0) this.#schedulePump()
-    else this.#pumpWithin(this.#lingerMs)
+    if (this.#linger.isEager) this.#schedulePump()
+    else this.#pumpWithin(this.#linger.maxMs)
     return batch
   }
 
@@ -398,8 +417,9 @@ export class Appender {
     this.#builders.push(builder)
   }
 
-  #isDue(batch: AppendBatch, nowMs: number): boolean {
-    return batch.isSealed || this.#isFlushing > 0 || nowMs - batch.createdAtMs >= this.#lingerMs
+  #isDue(batch: AppendBatch, nowMs: number, inFlightCount: number): boolean {
+    if (batch.isSealed || this.#isFlushing > 0) return true
+    return this.#linger.isDue(nowMs - batch.createdAtMs, inFlightCount)
   }
 
   /** Pumps in `delayMs` milliseconds at the latest. */
@@ -514,9 +534,16 @@ function checkOptions(options: AppenderOptions): void {
   if (isIdempotent(options) && (options.acks ?? 'all') !== 'all') {
     throw new PipelineError('ERR_CLIENT_OPTIONS_INVALID', 'isIdempotent needs acks "all"')
   }
-  const inFlightMax = options.inFlightMax ?? 5
+  const { inFlightMax = 5, connectionsPerBroker = 2, lingerMs = 5 } = options
   if (!Number.isInteger(inFlightMax) || inFlightMax < 1 || inFlightMax > 5) {
     throw new PipelineError('ERR_CLIENT_OPTIONS_INVALID', `inFlightMax must be 1 to 5, not ${inFlightMax}`)
+  }
+  if (!Number.isInteger(connectionsPerBroker) || connectionsPerBroker < 1 || connectionsPerBroker > 8) {
+    const message = `connectionsPerBroker must be 1 to 8, not ${connectionsPerBroker}`
+    throw new PipelineError('ERR_CLIENT_OPTIONS_INVALID', message)
+  }
+  if (lingerMs !== 'adaptive' && !(lingerMs >= 0)) {
+    throw new PipelineError('ERR_CLIENT_OPTIONS_INVALID', `lingerMs must be "adaptive" or at least 0, not ${lingerMs}`)
   }
   for (const name of ['batchBytes', 'bufferBytes', 'requestBytesMax', 'deliveryTimeoutMs'] as const) {
     const value = options[name]

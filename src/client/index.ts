@@ -16,6 +16,7 @@ export type {
   OffsetSpec
 } from './admin-types.ts'
 export type { OffsetQuestion } from './list-offsets.ts'
+export type { LingerSetting } from './append-linger.ts'
 export { Appender } from './appender.ts'
 export type {
   AppenderOptions,
