@@ -3,41 +3,49 @@
  *
  * `field`: the field's text. `fields`: the texts joined by the separator.
  * `hash`: the texts joined by `|`, hashed by FNV-1a (64 bits), as 16 lower-case
- * hexadecimal digits. `none`: no key. All as UTF-8. What the text of a field is
- * says field-reader.ts. The partition is Kafka's business.
- *
- * Keys repeat, and the appender holds on to them until they are acknowledged, so
- * the bytes of recent keys are kept and shared: a bounded cache in two
- * generations, of which the older is dropped whole when the younger is full.
+ * hexadecimal digits. `template`: the texts between literal text. `none`: no key.
+ * All as UTF-8. Hot keys may become several (sub-keys.ts). What the text of a field
+ * is says field-reader.ts. The partition is Kafka's business.
  */
 
+import { PipelineError, readTextTemplate } from '../core/index.ts'
 import type { EventFields, FieldSet } from './event-fields.ts'
 import { fnv1a64Hex } from './fnv1a64.ts'
+import { KeyCache } from './keys/key-cache.ts'
+import { SubKeys } from './keys/sub-keys.ts'
 import type { KeyConfig } from './options.ts'
 
 const HASH_SEPARATOR = '|'
-/** Keys of one generation of the cache. */
-const CACHED_COUNT = 16_384
-/** Longer keys are not kept: they hardly repeat, and they would make the cache's memory depend on them. */
-const CACHED_TEXT_MAX = 128
+
+/** What a key is made of: literal text before, between and behind fields. */
+interface KeyParts {
+  readonly fields: readonly string[]
+  readonly literals: readonly string[]
+}
 
 /** Makes keys. */
 export class KeyResolver {
   /** Names of the fields a key needs. */
   readonly fields: readonly string[]
   readonly #indexes: readonly number[]
-  readonly #separator: string
-  readonly #isHash: boolean
-  #young = new Map<string, Buffer>()
-  #old = new Map<string, Buffer>()
+  readonly #literals: readonly string[]
+  readonly #cache: KeyCache
+  readonly #subKeys: SubKeys | undefined
   /** The key of the last event that had one; `null` with the strategy `none`. Not to be changed: records share it. */
   key: Buffer | null = null
+  /** The text that this key is made of, before any hash and without the number of a sub-key; `undefined` = no key. */
+  text: string | undefined
 
+  /** @throws PipelineError `ERR_CONFIG_INVALID` for a template that is none. */
   constructor(config: KeyConfig, fields: FieldSet) {
-    this.fields = config.strategy === 'field' ? [config.field] : config.strategy === 'none' ? [] : config.fields
+    const parts = partsOf(config)
+    this.fields = parts.fields
+    this.#literals = parts.literals
     this.#indexes = this.fields.map(name => fields.add(name))
-    this.#separator = config.strategy === 'fields' ? config.separator : HASH_SEPARATOR
-    this.#isHash = config.strategy === 'hash'
+    const make = config.strategy === 'hash' ? (text: string) => fnv1a64Hex(Buffer.from(text)) : bytesOf
+    this.#cache = new KeyCache(make)
+    const subKeys = config.strategy === 'none' ? undefined : config.subKeys
+    this.#subKeys = subKeys === undefined ? undefined : new SubKeys(subKeys, fields, make)
   }
 
   /**
@@ -48,30 +56,38 @@ export class KeyResolver {
   resolve(event: EventFields): string | undefined {
     const indexes = this.#indexes
     if (indexes.length === 0) return undefined
-    let joined = ''
+    let joined = this.#literals[0] ?? ''
     for (let index = 0; index < indexes.length; index += 1) {
       const part = event.text(indexes[index] ?? 0)
       if (part === undefined) return this.fields[index]
-      joined = index === 0 ? part : joined + this.#separator + part
+      const literal = this.#literals[index + 1] ?? ''
+      joined = joined === '' ? part : joined + part
+      if (literal !== '') joined += literal
     }
-    this.key = joined.length > CACHED_TEXT_MAX ? this.#keyOf(joined) : this.#cachedKeyOf(joined)
+    this.text = joined
+    this.key = this.#subKeys?.keyOf(event, joined) ?? this.#cache.bytesOf(joined)
     return undefined
   }
+}
 
-  #cachedKeyOf(text: string): Buffer {
-    const young = this.#young.get(text)
-    if (young !== undefined) return young
-    const key = this.#old.get(text) ?? this.#keyOf(text)
-    if (this.#young.size === CACHED_COUNT) {
-      this.#old = this.#young
-      this.#young = new Map()
+function bytesOf(text: string): Buffer {
+  return Buffer.from(text)
+}
+
+function partsOf(config: KeyConfig): KeyParts {
+  switch (config.strategy) {
+    case 'none':
+      return { fields: [], literals: [''] }
+    case 'field':
+      return { fields: [config.field], literals: ['', ''] }
+    case 'template': {
+      const template = readTextTemplate(config.template)
+      if (typeof template !== 'string') return template
+      throw new PipelineError('ERR_CONFIG_INVALID', `producer.key.template: ${template}`)
     }
-    this.#young.set(text, key)
-    return key
-  }
-
-  #keyOf(text: string): Buffer {
-    const bytes = Buffer.from(text)
-    return this.#isHash ? fnv1a64Hex(bytes) : bytes
+    default: {
+      const separator = config.strategy === 'fields' ? config.separator : HASH_SEPARATOR
+      return { fields: config.fields, literals: ['', ...config.fields.slice(1).map(() => separator), ''] }
+    }
   }
 }

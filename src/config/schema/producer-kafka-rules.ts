@@ -1,6 +1,7 @@
 /** What Kafka sources may not do: read what the pipeline writes, or pass what has no way. */
 
 import type { Report } from './common.ts'
+import { routedTopics, writtenTopics } from './producer-topics.ts'
 import type { ProducerConfig } from './producer.ts'
 
 /** Reports Kafka sources that would read what the pipeline writes, or cannot do what they are told. */
@@ -20,14 +21,4 @@ export function checkKafkaSources(producer: ProducerConfig, report: Report): voi
       report([...path, 'tombstones'], 'records without a value have no field to route by: they pass to one topic only')
     }
   }
-}
-
-/** The topics that a producer writes to: those of its routes, and the dead letter topic. */
-export function writtenTopics(producer: ProducerConfig): readonly string[] {
-  return [...new Set([...routedTopics(producer), producer.deadLetterTopic])]
-}
-
-function routedTopics({ route }: ProducerConfig): readonly string[] {
-  if ('topic' in route) return [route.topic]
-  return [...new Set([...Object.keys(route.topics), ...(route.otherwise === undefined ? [] : [route.otherwise])])]
 }

@@ -1,12 +1,14 @@
 /** What each setting of `producer:` allows on its own, but not together with the others. */
 
 import type { Report } from './common.ts'
+import { checkAway } from './producer-away.ts'
 import { checkKafkaSources } from './producer-kafka-rules.ts'
 import type { ProducerConfig } from './producer.ts'
 import { checkHeaders } from './producer-headers.ts'
 import { checkRate } from './producer-rate.ts'
 import { checkRouting } from './producer-routing-rules.ts'
 import { writtenTopics } from './producer-topics.ts'
+import { checkTransaction } from './producer-transaction.ts'
 import { scenarioProblems } from './scenario.ts'
 
 /** Reports settings of the producer that do not go together. */
@@ -20,5 +22,7 @@ export function checkProducer(producer: ProducerConfig, report: Report): void {
   checkRouting(producer, report)
   checkKafkaSources(producer, report)
   checkHeaders(producer.headers, report)
-  checkRate({ rate: producer.rate, topics: writtenTopics(producer), hasSpill: 'spill' in producer }, report)
+  checkAway(producer, report)
+  checkTransaction(producer, report)
+  checkRate({ rate: producer.rate, topics: writtenTopics(producer), hasSpill: producer.spill !== undefined }, report)
 }

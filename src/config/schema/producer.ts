@@ -3,37 +3,14 @@
 import { z } from 'zod'
 
 import { integer, milliseconds, topicName } from './common.ts'
+import { spillSchema, whenAwaySchema } from './producer-away.ts'
+import { keySchema, partitionerSchema } from './producer-keys.ts'
+import { headersSchema } from './producer-headers.ts'
 import { rateSchema } from './producer-rate.ts'
+import { routeSchema } from './producer-routing.ts'
 import { sourceSchema } from './producer-sources.ts'
-
-const fieldValue = z.union([z.string(), z.number(), z.boolean()])
-
-const range = z
-  .strictObject({ from: z.number(), to: z.number() })
-  .describe('All numbers from `from` to `to`, both included.')
-
-const route = z
-  .strictObject({
-    field: z.string().min(1).describe('Field of the event, dots for nested ones: `vehicle.code`.'),
-    topics: z
-      .record(topicName, z.array(z.union([fieldValue, range])).min(1))
-      .describe('For each topic the values of the field that go there. Numbers and their text are equal.'),
-    otherwise: topicName.optional().describe('Topic for every other value. Default: the dead letter topic.')
-  })
-  .describe('Which topic an event goes to.')
-
-const key = z
-  .discriminatedUnion('strategy', [
-    z.strictObject({ strategy: z.literal('field'), field: z.string().min(1) }),
-    z.strictObject({
-      strategy: z.literal('fields'),
-      fields: z.array(z.string().min(1)).min(1),
-      separator: z.string().default('|')
-    }),
-    z.strictObject({ strategy: z.literal('hash'), fields: z.array(z.string().min(1)).min(1) }),
-    z.strictObject({ strategy: z.literal('none') })
-  ])
-  .describe('The record’s key. The key alone decides the partition, as in Kafka’s Java client.')
+import { transactionSchema } from './producer-transaction.ts'
+import { validationSchema } from './producer-validation.ts'
 
 const delivery = z
   .strictObject({
@@ -44,7 +21,8 @@ const delivery = z
     lingerMs: milliseconds(0, 60_000).default(5).describe('Source: Kafka `linger.ms`.'),
     batchBytes: integer(1024, 104_857_600).default(262_144).describe('Source: Kafka `batch.size`.'),
     bufferBytes: integer(1_048_576, 4_294_967_296).default(33_554_432).describe('Source: Kafka `buffer.memory`.'),
-    timeoutMs: milliseconds(1000).default(120_000).describe('Retries end here. Source: Kafka `delivery.timeout.ms`.')
+    timeoutMs: milliseconds(1000).default(120_000).describe('Retries end here. Source: Kafka `delivery.timeout.ms`.'),
+    transaction: transactionSchema.optional()
   })
   .prefault({})
 
@@ -52,10 +30,15 @@ const delivery = z
 export const producerSchema = z.strictObject({
   sources: z.array(sourceSchema).default([]),
   recordBytesMax: integer(1, 104_857_600).default(1_000_000).describe('A larger event goes to the dead letter topic.'),
-  route: z.union([z.strictObject({ topic: topicName }).describe('Every event to one topic.'), route]),
-  key: key.prefault({ strategy: 'none' }),
+  route: routeSchema,
+  validate: validationSchema,
+  key: keySchema.prefault({ strategy: 'none' }),
+  partitioner: partitionerSchema.optional(),
   rate: rateSchema.optional(),
+  headers: headersSchema.optional(),
   delivery,
+  whenAway: whenAwaySchema.prefault({}),
+  spill: spillSchema.optional(),
   openBytesMax: integer(1_048_576, 17_179_869_184)
     .default(134_217_728)
     .describe('Most bytes of what sources have handed over and Kafka has not acknowledged: a record holds all it came with.'),
