@@ -31,6 +31,7 @@ import type { HttpSourceConfig } from '../options.ts'
 import { BodyBudget } from './body-budget.ts'
 import { REFUSAL, sendJson, sendRefusal } from './http-answers.ts'
 import { bodyFormat, readBody, refuseByHeaders } from './http-body.ts'
+import { HttpConnections } from './http-connections.ts'
 import type { Source, SourceProgress } from './source.ts'
 
 /** Options of an HTTP source. */
@@ -69,6 +70,7 @@ export class HttpSource implements Source {
   readonly #logger: Logger
   #intake: Intake | undefined
   #isDraining = false
+  readonly #connections = new HttpConnections()
   #pendingCount = 0
   #eventCount = 0
   #readBytes = 0
@@ -93,6 +95,7 @@ export class HttpSource implements Source {
       keepAliveTimeout: KEEP_ALIVE_MS,
       connectionsCheckingInterval: Math.min(TIMEOUT_CHECK_MS, options.headersTimeoutMs ?? TIMEOUT_CHECK_MS)
     })
+    this.#server.on('clientError', (error, socket) => this.#connections.failed(error, socket))
     this.#server.maxConnections = options.connectionsMax ?? 2000
     this.#server.on('request', (request, response) => void this.#serve(request, response))
   }
@@ -154,6 +157,7 @@ export class HttpSource implements Source {
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     this.#pendingCount += 1
+    this.#connections.began(request)
     response.on('error', () => undefined) // the sender has gone: its events go on
     try {
       await this.#route(request, response)
@@ -166,6 +170,7 @@ export class HttpSource implements Source {
     } finally {
       discardRest(request, this.#bodyBytesMax)
       await flushed(response)
+      this.#connections.ended(request)
       this.#pendingCount -= 1
       if (this.#pendingCount === 0) this.#onIdle()
     }
