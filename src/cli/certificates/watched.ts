@@ -111,6 +111,7 @@ export class Watched<T> implements Renewable<T> {
       nextMs = Math.min(everyMs, this.#refuse(error))
     }
     if (this.#listeners.size > 0) this.#schedule(nextMs)
+    this.#options.logger.debug({ nextMs }, `${this.#options.what} were looked at`)
   }
 
   #take(reading: Reading<T>): void {
