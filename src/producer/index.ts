@@ -18,6 +18,7 @@ export {
 } from './producer.ts'
 export type { ProducerTotals } from './producer-metrics.ts'
 export { DirectorySource, type DirectorySourceOptions } from './sources/directory-source.ts'
+export { FollowSource, type FollowSourceOptions } from './sources/follow-source.ts'
 export { type HttpAddress, HttpSource, type HttpSourceOptions } from './sources/http-source.ts'
 export { KafkaSource, type KafkaSourceOptions } from './sources/kafka-source.ts'
 export { KinesisSource, type KinesisSourceOptions } from './sources/kinesis-source.ts'

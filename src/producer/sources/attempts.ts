@@ -7,7 +7,15 @@
  * that cannot be used.
  */
 
-import { backoffMs, type BackoffOptions, type Clock, PipelineError, type Random, sleep } from '../../core/index.ts'
+import {
+  backoffMs,
+  type BackoffOptions,
+  type Clock,
+  messageOf,
+  PipelineError,
+  type Random,
+  sleep
+} from '../../core/index.ts'
 import type { Logger } from '../../telemetry/index.ts'
 
 /** Waits between attempts, unless said otherwise. */
@@ -37,6 +45,8 @@ export interface AttemptsOptions {
   /** Waits between attempts. Default 1 s, doubling up to 30 s. */
   readonly retry?: BackoffOptions | undefined
   readonly logger: Logger
+  /** Failures that another attempt may cure. Default: those of events. */
+  readonly isRetried?: (error: unknown) => boolean
   /** Reads from the safe position until the signal aborts, and throws the failure of an event. */
   readonly attempt: () => Promise<void>
   /** Called before each further attempt. */
@@ -49,18 +59,17 @@ export interface AttemptsOptions {
  * @throws PipelineError what no other attempt can cure, and the failure of events during the stop.
  */
 export async function attemptUntilStopped(options: AttemptsOptions): Promise<void> {
-  const { name, signal, clock, logger } = options
+  const { name, signal, clock, logger, isRetried = isRetriedFailure } = options
   for (let failureCount = 1; ; failureCount += 1) {
     const startMs = clock.monotonicMs()
     try {
       await options.attempt()
       return
     } catch (error) {
-      if (signal.aborted || !PipelineError.is(error) || !isRetriedFailure(error)) throw error
+      if (signal.aborted || !isRetried(error)) throw error
       if (clock.monotonicMs() - startMs >= SOUND_MS) failureCount = 1
       const waitMs = backoffMs(options.retry ?? RETRY, failureCount, options.random)
-      const fields = { source: name, code: error.code, error: error.message, waitMs }
-      logger.warn(fields, 'events have failed; the source goes back to its safe position')
+      logger.warn({ source: name, error: messageOf(error), waitMs }, 'the source goes back to its safe position')
       if (!(await sleep(clock, waitMs, signal))) throw error
       options.onRetry()
     }
