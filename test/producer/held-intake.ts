@@ -1,6 +1,7 @@
 /** An intake whose verdicts are given by the test: for what a source does before, during and after the wait. */
 
 import { PipelineError } from '../../src/core/index.ts'
+import type { ChunkContext } from '../../src/producer/chunk-context.ts'
 import { eventReader } from '../../src/producer/event-reader.ts'
 import { Delivery, type DeliveryOwner } from '../../src/producer/delivery.ts'
 import { type EventChunk, spanEnd, spanStart } from '../../src/producer/event-chunk.ts'
@@ -23,6 +24,10 @@ export class HeldIntake implements Intake {
   readonly recordBytesMax: number
   readonly held: HeldChunk[] = []
   readonly sources: string[] = []
+  /** What the source said about each chunk. */
+  readonly contexts: ChunkContext[] = []
+  /** What it says about the rate limit. */
+  retryAfterMs: () => number = () => 0
   #wake: () => void = () => undefined
   /** Acknowledges at once instead of waiting for the test. */
   isAutomatic = false
@@ -50,6 +55,7 @@ export class HeldIntake implements Intake {
       delivery.handedOverCount = index + 1
     }
     this.sources.push(options.source)
+    this.contexts.push(options.context ?? {})
     this.#hold(delivery, events, rows)
     delivery.seal()
     return Promise.resolve({ settled: delivery.settled })

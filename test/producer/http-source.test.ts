@@ -264,7 +264,7 @@ test('other paths and methods are refused', async t => {
   assert.equal((await fetch(`${url}/`)).status, 404)
   const get = await fetch(`${url}/events`)
   assert.equal(get.status, 405)
-  assert.equal(get.headers.get('allow'), 'POST')
+  assert.equal(get.headers.get('allow'), 'POST, OPTIONS')
   assert.equal((await fetch(`${url}/health`, { method: 'DELETE' })).status, 405)
 })
 

@@ -37,7 +37,7 @@ export async function startProducerRole(options: ProducerRoleOptions, logger: Lo
     const reports = sources.map(source => producer.run(source))
     const http = sources.filter(source => source instanceof HttpSource)
     const addresses = await Promise.all(http.map(source => source.listening))
-    const urls = addresses.map(({ host, port }) => `http://${host}:${port}/events`)
+    const urls = addresses.map(({ protocol, host, port }) => `${protocol}://${host}:${port}/events`)
     const finished = Promise.all(reports).then(all => {
       const failed = all.find(report => report.error !== undefined)?.error
       if (failed !== undefined) throw failed
@@ -63,10 +63,9 @@ export async function startProducerRole(options: ProducerRoleOptions, logger: Lo
 }
 
 function createSource(source: SourceConfig, around: SourceSurroundings): Source {
-  const { logger } = around
   switch (source.type) {
     case 'http':
-      return new HttpSource({ ...source, logger })
+      return httpSource(source, around)
     case 'file':
     case 'stdin':
       return lineSource(source, around)
@@ -80,6 +79,12 @@ function createSource(source: SourceConfig, around: SourceSurroundings): Source 
     case 'sqs':
       return awsSource(source, around)
   }
+}
+
+function httpSource(source: Extract<SourceConfig, { type: 'http' }>, around: SourceSurroundings): Source {
+  const correlationHeaders = around.producer.headers?.correlationId?.httpHeaders
+  const { logger } = around
+  return new HttpSource({ ...source, logger, ...(correlationHeaders === undefined ? {} : { correlationHeaders }) })
 }
 
 function statusOf(producer: Producer): RoleStatus {

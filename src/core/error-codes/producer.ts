@@ -63,6 +63,16 @@ export const producerErrorCodes = {
     remedy: 'Give it the right input, or begin anew with `--restart` or `state.onChange: restart`.',
     retriable: false
   },
+  ERR_PRODUCER_FENCED: {
+    summary: 'Another producer has started with the same transactional id: this one commits nothing any more.',
+    remedy: 'Run one producer with `delivery.transaction.id` at a time; start this one again only if the other has ended.',
+    retriable: false
+  },
+  ERR_PRODUCER_TRANSACTION: {
+    summary: 'Transactions cannot go on: refused by Kafka, unknown in their outcome, or without readable positions.',
+    remedy: 'Look at the cause, then start the producer again: it goes on from what was committed.',
+    retriable: false
+  },
   ERR_PRODUCER_SOURCE_LOOP: {
     summary: 'A Kafka source reads a topic that the pipeline writes: its events would go round for ever.',
     remedy: 'Read another topic, or route the events to other topics.',
@@ -92,6 +102,31 @@ export const producerErrorCodes = {
   ERR_PRODUCER_BUSY: {
     summary: 'Too many events already wait for Kafka.',
     remedy: 'Send the same request again after the time in Retry-After.',
+    retriable: true
+  },
+  ERR_PRODUCER_RATE_EXCEEDED: {
+    summary: 'More events came than the rate limit allows, and `whenExceeded` is `shed`.',
+    remedy: 'Send the same request again after the time in Retry-After, more slowly, or raise the limit.',
+    retriable: true
+  },
+  ERR_PRODUCER_UNAUTHORIZED: {
+    summary: 'An HTTP request does not have the bearer token of the source.',
+    remedy: 'Send `authorization: Bearer <token>` with the token of the pipeline file.',
+    retriable: false
+  },
+  ERR_PRODUCER_IDEMPOTENCY_KEY_INVALID: {
+    summary: 'The Idempotency-Key of an HTTP request is empty, too long, or has other than visible ASCII characters.',
+    remedy: 'Send a random key, for example a UUID, of at most 255 characters.',
+    retriable: false
+  },
+  ERR_PRODUCER_IDEMPOTENCY_KEY_REUSED: {
+    summary: 'An Idempotency-Key came a second time with another body.',
+    remedy: 'Use a key for one request and its repetitions only; send new events with a new key.',
+    retriable: false
+  },
+  ERR_PRODUCER_IDEMPOTENCY_KEY_BUSY: {
+    summary: 'A request came again while the first one with the same Idempotency-Key is still under way.',
+    remedy: 'Send the same request again after the time in Retry-After: the answer is then that of the first one.',
     retriable: true
   },
   ERR_PRODUCER_AWAY: {

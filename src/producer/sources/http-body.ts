@@ -37,6 +37,8 @@ export interface BodyLimits {
   readonly bodyBytesMax: number
   /** Longest time for which a body is not read on for want of room, in milliseconds. Default 1_000. */
   readonly pauseMs?: number
+  /** When there may be room again, in milliseconds from now. Default: at once. */
+  readonly retryAfterMs?: () => number
 }
 
 /** What can be said from the headers alone; `undefined` if the body may come. */
@@ -47,7 +49,7 @@ export function refuseByHeaders(request: IncomingMessage, limits: BodyLimits): H
   if (encoding !== 'identity' && encoding !== 'gzip') return REFUSAL.encoding(encoding)
   const announcedBytes = Number(request.headers['content-length'] ?? 0)
   if (announcedBytes > limits.bodyBytesMax) return REFUSAL.tooLarge(limits.bodyBytesMax)
-  if (!limits.budget.hasRoom(announcedBytes)) return REFUSAL.busy()
+  if (!limits.budget.hasRoom(announcedBytes)) return REFUSAL.busy(limits.retryAfterMs?.())
   return undefined
 }
 
@@ -134,7 +136,7 @@ class BodyReader {
         this.#keep(piece)
         if (this.#hasEnded) this.#onEnd()
         else this.#stream.resume()
-      } else this.#refuse(REFUSAL.busy())
+      } else this.#refuse(REFUSAL.busy(this.#limits.retryAfterMs?.()))
     })
   }
 

@@ -1,11 +1,13 @@
 /**
  * Events over HTTP: `POST /events` with a JSON object, a JSON array of objects,
- * or newline-delimited JSON; `GET /health`.
+ * or newline-delimited JSON; `GET /health`. All answers: docs/guides/http-intake.md.
  *
  *   202  all events are in Kafka, acknowledged: {"accepted":n,"deadLettered":n}
  *   400  some events are bad: {"accepted":n,"rejectedCount":n,"rejected":[{"line","reason"}]}.
  *        The others are in Kafka; send only the rejected ones again, corrected.
- *   413  body too large · 415 content type · 429 too much is waiting, with Retry-After
+ *   401  without the bearer token · 413 body too large · 415 content type
+ *   409  the first request with this Idempotency-Key is under way · 422 it had another body
+ *   429  too much is waiting, or more than the rate allows, with Retry-After
  *   503  stopping, or Kafka did not acknowledge: send the request again, some of it may be stored
  *
  * Bad events are refused to the sender, who hears the answer, and not
@@ -20,22 +22,30 @@
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 
-import { messageOf, PipelineError } from '../../core/index.ts'
+import { type Clock, messageOf, PipelineError, systemClock } from '../../core/index.ts'
 import { type Logger, silentLogger } from '../../telemetry/index.ts'
-import type { Settlement } from '../delivery.ts'
 import { ChunkBuilder, type EventChunk } from '../event-chunk.ts'
 import type { Intake } from '../intake.ts'
 import { looksLikeArray, splitJsonArray } from '../json-array.ts'
 import { splitLines } from '../line-splitter.ts'
 import type { HttpSourceConfig } from '../options.ts'
 import { BodyBudget } from './body-budget.ts'
-import { REFUSAL, sendJson, sendRefusal } from './http-answers.ts'
+import { type HttpRefusal, REFUSAL, sendJson, sendRefusal, sendText, settledAnswer, textOf } from './http-answers.ts'
 import { bodyFormat, readBody, refuseByHeaders } from './http-body.ts'
+import { fingerprintOf, IdempotencyStore, idempotencyKeyOf, type KeptAnswer } from './http-idempotency.ts'
+import { contextOf, CORRELATION_HEADERS, isAuthorized } from './http-request.ts'
+import { createTlsServer, type TlsFiles, TlsMaterial } from './http-tls.ts'
 import { HttpConnections } from './http-connections.ts'
 import type { Source, SourceProgress } from './source.ts'
 
 /** Options of an HTTP source. */
-export interface HttpSourceOptions extends Omit<HttpSourceConfig, 'type'> {
+export interface HttpSourceOptions extends Omit<HttpSourceConfig, 'type' | 'idempotency' | 'tls'> {
+  /** Answers that are kept for requests with an `Idempotency-Key`. Default: such keys are passed on, not looked at. */
+  readonly idempotency?: HttpSourceConfig['idempotency']
+  /** Serves TLS with these files. Default: without. */
+  readonly tls?: TlsFiles | undefined
+  /** Headers of a request that may have its correlation id. Default `x-correlation-id`, `x-request-id`. */
+  readonly correlationHeaders?: readonly string[]
   /** Most requests that wait for Kafka at the same time; one more is answered with 429. Default 1_000. */
   readonly requestsMax?: number
   /** Most connections. Default 2_000. */
@@ -44,17 +54,22 @@ export interface HttpSourceOptions extends Omit<HttpSourceConfig, 'type'> {
   readonly requestTimeoutMs?: number
   /** Longest time for the headers of a request, in milliseconds; then 408. Default 10_000. */
   readonly headersTimeoutMs?: number
+  readonly clock?: Clock
   readonly logger?: Logger
 }
 
 /** Where an HTTP source listens. */
 export interface HttpAddress {
+  readonly protocol: 'http' | 'https'
   readonly host: string
   readonly port: number
 }
 
 const REJECTIONS_MAX = 100
 const KEEP_ALIVE_MS = 5000
+const ACCEPT_POST = 'application/json, application/x-ndjson'
+/** Answers that will not change when the same request comes again. */
+const FINAL: ReadonlySet<number> = new Set([202, 400])
 /** How often Node looks for requests that take too long. */
 const TIMEOUT_CHECK_MS = 1000
 
@@ -68,6 +83,9 @@ export class HttpSource implements Source {
   readonly #budget: BodyBudget
   readonly #bodyBytesMax: number
   readonly #logger: Logger
+  readonly #clock: Clock
+  readonly #tls: TlsMaterial | undefined
+  readonly #answers: IdempotencyStore | undefined
   #intake: Intake | undefined
   #isDraining = false
   readonly #connections = new HttpConnections()
@@ -89,15 +107,27 @@ export class HttpSource implements Source {
       this.#rejectListening = reject
     })
     this.listening.catch(() => undefined) // also thrown by `run`
-    this.#server = createServer({
+    this.#clock = options.clock ?? systemClock
+    const { idempotency, tls } = options
+    if (idempotency !== undefined) this.#answers = new IdempotencyStore(idempotency)
+    const settings = {
       headersTimeout: options.headersTimeoutMs ?? 10_000,
       requestTimeout: options.requestTimeoutMs ?? 30_000,
       keepAliveTimeout: KEEP_ALIVE_MS,
       connectionsCheckingInterval: Math.min(TIMEOUT_CHECK_MS, options.headersTimeoutMs ?? TIMEOUT_CHECK_MS)
-    })
+    }
+    if (tls === undefined) this.#server = createServer(settings)
+    else {
+      const server = createTlsServer(settings, tls)
+      this.#tls = new TlsMaterial(server, tls, { clock: this.#clock, logger: this.#logger })
+      this.#server = server
+    }
     this.#server.on('clientError', (error, socket) => this.#connections.failed(error, socket))
     this.#server.maxConnections = options.connectionsMax ?? 2000
-    this.#server.on('request', (request, response) => void this.#serve(request, response))
+    const serve = (request: IncomingMessage, response: ServerResponse): void => void this.#serve(request, response)
+    this.#server.on('request', serve)
+    // Who asks before sending the body hears a refusal instead of an invitation.
+    this.#server.on('checkContinue', serve)
   }
 
   /** Bytes of bodies that wait for Kafka. */
@@ -128,6 +158,7 @@ export class HttpSource implements Source {
   }
 
   async close(): Promise<void> {
+    this.#tls?.close()
     if (!this.#server.listening) return
     const closed = new Promise<void>(resolve => this.#server.close(() => resolve()))
     this.#server.closeAllConnections()
@@ -135,7 +166,13 @@ export class HttpSource implements Source {
   }
 
   async #listen(): Promise<void> {
-    const { host, port } = this.#options
+    const { host, port, token } = this.#options
+    try {
+      await this.#tls?.load()
+    } catch (error) {
+      if (PipelineError.is(error)) this.#rejectListening(error)
+      throw error
+    }
     await new Promise<void>((resolve, reject) => {
       this.#server.once('error', reject)
       this.#server.listen(port, host, () => {
@@ -152,7 +189,10 @@ export class HttpSource implements Source {
     const address = this.#server.address()
     const actual = typeof address === 'object' && address !== null ? address.port : port
     this.#logger.info({ host, port: actual }, 'http source is listening')
-    this.#resolveListening({ host, port: actual })
+    if (token === undefined && !isLoopback(host)) {
+      this.#logger.warn({ host }, 'anybody who reaches this address may publish events: set `token`, or listen on loopback')
+    }
+    this.#resolveListening({ protocol: this.#tls === undefined ? 'http' : 'https', host, port: actual })
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -186,37 +226,106 @@ export class HttpSource implements Source {
     }
     if (path !== '/events')
       return sendJson(response, { status: 404, body: { error: { message: 'not found: POST /events, GET /health' } } })
-    if (request.method !== 'POST') return methodNotAllowed(response, 'POST')
+    if (request.method === 'OPTIONS') {
+      response.writeHead(204, { allow: 'POST, OPTIONS', 'accept-post': ACCEPT_POST }).end()
+      return
+    }
+    if (request.method !== 'POST') return methodNotAllowed(response, 'POST, OPTIONS')
     await this.#takeEvents(request, response)
   }
 
   async #takeEvents(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const intake = this.#intake
-    if (this.#isDraining || intake === undefined) return sendRefusal(response, REFUSAL.draining())
-    if (this.#pendingCount > (this.#options.requestsMax ?? 1000)) return sendRefusal(response, REFUSAL.busy())
-    const limits = { budget: this.#budget, bodyBytesMax: this.#bodyBytesMax }
-    const early = refuseByHeaders(request, limits)
+    if (intake === undefined) return sendRefusal(response, REFUSAL.draining())
+    const early = this.#refusal(request, intake)
     if (early !== undefined) return sendRefusal(response, early)
-    const reading = await readBody(request, limits)
+    const keyText = request.headers['idempotency-key']
+    const key = typeof keyText === 'string' ? idempotencyKeyOf(keyText) : undefined
+    if (keyText !== undefined && key === undefined) return sendRefusal(response, REFUSAL.keyInvalid())
+    const receivedAtMs = this.#clock.now()
+    if (request.headers.expect !== undefined) response.writeContinue()
+    const reading = await readBody(request, {
+      budget: this.#budget,
+      bodyBytesMax: this.#bodyBytesMax,
+      retryAfterMs: () => intake.retryAfterMs?.() ?? 0
+    })
     if (reading.kind === 'refused') return sendRefusal(response, reading.refusal)
     if (reading.kind === 'gone') return
     try {
       this.#readBytes += reading.body.length
-      const chunk = eventsOf(reading.body, bodyFormat(request))
-      if (typeof chunk === 'string') return sendRefusal(response, REFUSAL.invalid(chunk), { accepted: 0 })
-      this.#eventCount += chunk.count
-      const submission = await intake.submit(chunk, {
-        source: this.name,
-        onProblem: 'refuse',
-        refusalsMax: REJECTIONS_MAX
-      })
-      const settlement = await submission.settled
-      if (settlement.error === undefined) this.#safeBytes += reading.body.length
-      answer(response, settlement)
+      await this.#answerBody({ request, response, intake, body: reading.body, key, receivedAtMs })
     } finally {
       this.#budget.release(reading.heldBytes)
     }
   }
+
+  /** Why a request is refused before its body is read. */
+  #refusal(request: IncomingMessage, intake: Intake): HttpRefusal | undefined {
+    const { token, requestsMax = 1000 } = this.#options
+    if (token !== undefined && !isAuthorized(request, token)) return REFUSAL.unauthorized()
+    if (this.#isDraining) return REFUSAL.draining()
+    const retryAfterMs = (): number => intake.retryAfterMs?.() ?? 0
+    if (this.#pendingCount > requestsMax) return REFUSAL.busy(retryAfterMs())
+    return refuseByHeaders(request, { budget: this.#budget, bodyBytesMax: this.#bodyBytesMax, retryAfterMs })
+  }
+
+  /** Publishes the events of a body, once for each key. */
+  async #answerBody(taken: TakenRequest): Promise<void> {
+    const { request, response, body, key } = taken
+    const answers = this.#answers
+    if (answers === undefined || key === undefined) {
+      await this.#publish(taken)
+      return
+    }
+    const verdict = answers.begin(key, fingerprintOf(bodyFormat(request), body), this.#clock.monotonicMs())
+    if (verdict.kind === 'mismatch') return sendRefusal(response, REFUSAL.keyReused())
+    if (verdict.kind === 'busy') return sendRefusal(response, REFUSAL.keyBusy())
+    if (verdict.kind === 'full') return sendRefusal(response, REFUSAL.busy())
+    if (verdict.kind === 'answered') {
+      const { status, text } = verdict.answer
+      return sendText(response, { status, headers: { 'idempotency-replayed': 'true' } }, text)
+    }
+    try {
+      const answer = await this.#publish(taken)
+      if (answer !== undefined && FINAL.has(answer.status)) answers.keep(key, answer, this.#clock.monotonicMs())
+    } finally {
+      answers.forgetOpen(key)
+    }
+  }
+
+  /** Publishes the events of a body and sends the answer, which it returns; `undefined` if the body has no events. */
+  async #publish(taken: TakenRequest): Promise<KeptAnswer | undefined> {
+    const { request, response, intake, body, key } = taken
+    const chunk = eventsOf(body, bodyFormat(request))
+    if (typeof chunk === 'string') {
+      sendRefusal(response, REFUSAL.invalid(chunk), { accepted: 0 })
+      return undefined
+    }
+    this.#eventCount += chunk.count
+    const { correlationHeaders = CORRELATION_HEADERS } = this.#options
+    const submission = await intake.submit(chunk, {
+      source: this.name,
+      onProblem: 'refuse',
+      refusalsMax: REJECTIONS_MAX,
+      context: contextOf(request, { correlationHeaders, idempotencyKey: key, receivedAtMs: taken.receivedAtMs })
+    })
+    const settlement = await submission.settled
+    if (settlement.error === undefined) this.#safeBytes += body.length
+    const answer = settledAnswer(chunk, settlement, submission.retryAfterMs)
+    const text = textOf(answer)
+    sendText(response, answer, text)
+    return { status: answer.status, text }
+  }
+}
+
+/** A request whose body was read. */
+interface TakenRequest {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  readonly intake: Intake
+  readonly body: Buffer
+  readonly key: string | undefined
+  readonly receivedAtMs: number
 }
 
 /** The events of a body, or why it has none. */
@@ -240,18 +349,9 @@ function trimmed(body: Buffer): [number, number] {
   return [start, end]
 }
 
-function answer(response: ServerResponse, settlement: Settlement): void {
-  const { deliveredCount, deadLetteredCount, spilledCount, refusedCount, refusals, error } = settlement
-  const accepted = deliveredCount + deadLetteredCount + spilledCount
-  const rejected = refusals.map(({ line, problem }) => ({ line, reason: problem.reason }))
-  const rejection = { rejectedCount: refusedCount, rejected }
-  if (error !== undefined) {
-    const failed = { accepted, failedCount: settlement.failedCount, ...(refusedCount > 0 ? rejection : {}) }
-    return sendRefusal(response, REFUSAL.failed(error.code, error.message), failed)
-  }
-  if (refusedCount > 0)
-    return sendJson(response, { status: 400, body: { accepted, deadLettered: deadLetteredCount, ...rejection } })
-  sendJson(response, { status: 202, body: { accepted, deadLettered: deadLetteredCount } })
+/** Whether only this machine reaches an address. A name is not looked up: it may be anything. */
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || host === '[::1]' || /^127(\.\d{1,3}){3}$/.test(host)
 }
 
 function methodNotAllowed(response: ServerResponse, allow: string): void {
