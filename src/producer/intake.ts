@@ -19,6 +19,7 @@ import { FieldSet } from './event-fields.ts'
 import type { EventProblem } from './event-problem.ts'
 import { eventReader } from './event-reader.ts'
 import { EventResolver } from './event-resolver.ts'
+import { RecordHeaders } from './headers/header-maker.ts'
 import type { ProducerConfig } from '../config/index.ts'
 import { OpenBudget } from './open-budget.ts'
 import type { Outlet } from './outlet.ts'
@@ -83,6 +84,9 @@ export interface EventIntakeOptions {
   readonly logger?: Logger
 }
 
+/** Kinds of problems that leave an event without fields. */
+const UNREAD: ReadonlySet<EventProblem['errorClass']> = new Set(['malformed', 'oversized'])
+
 /** What is handed over in one go. */
 interface Handing {
   readonly delivery: Delivery
@@ -108,6 +112,8 @@ export class EventIntake implements Intake {
   readonly #resolver: EventResolver
   /** The limits before Kafka. */
   readonly rate: RateGate
+  /** Absent where the configuration asks for no headers: those of the chunk's context are all. */
+  readonly #headers: RecordHeaders | undefined
   readonly #deadLetters: DeadLetterWriter
   readonly #meter: ProducerMeter
   readonly #owner: DeliveryOwner
@@ -124,7 +130,13 @@ export class EventIntake implements Intake {
     this.#meter = meter
     this.#open = new OpenBudget({ countMax: OPEN_CHUNKS_MAX, bytesMax: config.openBytesMax })
     const fields = new FieldSet()
-    this.#resolver = new EventResolver({ route: config.route, key: config.key, fields })
+    if (config.headers !== undefined) this.#headers = new RecordHeaders({ config: config.headers, fields, clock })
+    this.#resolver = new EventResolver({
+      route: config.route,
+      key: config.key,
+      fields,
+      ...(this.#headers === undefined ? {} : { headers: this.#headers })
+    })
     this.#reader = eventReader({ fields, recordBytesMax: config.recordBytesMax })
     this.rate = new RateGate(config.rate, clock, logger)
     this.#deadLetters = new DeadLetterWriter({
@@ -280,7 +292,7 @@ export class EventIntake implements Intake {
         if (halt !== undefined) return halt
       } else if (isRefusing) {
         delivery.refuse(index, problem)
-      } else if (!this.#handOverDeadLetter(delivery, index, problem)) {
+      } else if (!this.#handOverDeadLetter(handing, index, problem)) {
         return 'room'
       }
       delivery.handedOverCount = index + 1
@@ -313,9 +325,13 @@ export class EventIntake implements Intake {
     return undefined
   }
 
-  #handOverDeadLetter(delivery: Delivery, index: number, problem: EventProblem): boolean {
-    const key = delivery.chunk.rowKeys?.(index) ?? null
-    if (!this.#deadLetters.tryWrite({ delivery, index, problem, key, topic: undefined })) return false
+  #handOverDeadLetter({ delivery, events }: Handing, index: number, problem: EventProblem): boolean {
+    const { chunk } = delivery
+    const key = chunk.rowKeys?.(index) ?? null
+    const isRead = !UNREAD.has(problem.errorClass) && chunk.problems?.has(index) !== true
+    const event = isRead ? events : { chunk, context: events.context, index, text: () => undefined }
+    const headers = this.#headers === undefined ? event.context.headers : this.#headers.headersFor(event, undefined)
+    if (!this.#deadLetters.tryWrite({ delivery, index, problem, key, topic: undefined, headers })) return false
     delivery.opened()
     return true
   }
