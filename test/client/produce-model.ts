@@ -18,7 +18,7 @@ import { type FakeBroker, type SeenRequest, startFakeBroker } from './fake-broke
 
 /** What happens to one batch. Codes are Kafka's; `lost` = appended, but the connection ends before the answer. */
 export type Fate =
-  | { readonly kind: 'ok' }
+  | { readonly kind: 'ok'; readonly throttleTimeMs?: number }
   | { readonly kind: 'refused'; readonly errorCode: number; readonly isAppended: boolean }
   | { readonly kind: 'lost'; readonly isAppended: boolean }
 
@@ -130,6 +130,7 @@ function answerMetadata(request: SeenRequest, broker: FakeBroker, partitionCount
 function produce(request: SeenRequest, partitions: readonly PartitionModel[], fate: FateOf): void {
   const { topicData } = request.message as ProduceRequest // Decoded by our own codec.
   let isLost = false
+  let throttleTimeMs = 0
   const partitionResponses = topicData.flatMap(topic =>
     topic.partitionData.map(({ index, records }) => {
       const bytes = records ?? Buffer.alloc(0)
@@ -137,10 +138,11 @@ function produce(request: SeenRequest, partitions: readonly PartitionModel[], fa
       const isAppended = what.kind === 'ok' || what.isAppended
       const result = isAppended ? partitions[index]?.append(bytes) : undefined
       if (what.kind === 'lost') isLost = true
+      if (what.kind === 'ok') throttleTimeMs = Math.max(throttleTimeMs, what.throttleTimeMs ?? 0)
       const errorCode = what.kind === 'refused' ? what.errorCode : (result?.errorCode ?? 0)
       return { index, errorCode, baseOffset: result?.offset ?? -1n }
     })
   )
   if (isLost) request.socket.destroy()
-  else request.answer(produceApi, { responses: [{ name: 't', partitionResponses }] })
+  else request.answer(produceApi, { responses: [{ name: 't', partitionResponses }], throttleTimeMs })
 }

@@ -1,0 +1,109 @@
+/** When batches go out: linger, and the rests that brokers ask for. */
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+
+import { startBroker } from '../../src/broker/index.ts'
+import { Admin, Appender, type AppenderOptions, Cluster } from '../../src/client/index.ts'
+import { AppendLine, AppendLines } from '../../src/client/append-line.ts'
+import { Linger } from '../../src/client/append-linger.ts'
+import { turn, VirtualClock } from '../../src/core/index.ts'
+import { alterClientQuotasApi, produceApi } from '../../src/protocol/index.ts'
+import { TestAppender } from '../conformance/client-support.ts'
+import { type FateOf, startProduceModel } from './produce-model.ts'
+
+test('a fixed linger waits its time, whatever is on its way', () => {
+  const linger = new Linger(20)
+  assert.equal(linger.isDue(19.9, 0), false)
+  assert.equal(linger.isDue(20, 4), true)
+  assert.equal(linger.isEager, false)
+  assert.equal(new Linger(0).isDue(0, 5), true)
+  assert.equal(new Linger(0).isEager, true)
+})
+
+test('an adaptive linger waits only while a request is on its way, and never longer than 5 ms', () => {
+  const linger = new Linger('adaptive')
+  assert.equal(linger.isDue(0, 0), true)
+  assert.equal(linger.isDue(0, 1), false)
+  assert.equal(linger.isDue(4.9, 5), false)
+  assert.equal(linger.isDue(5, 5), true)
+  assert.equal(linger.maxMs, 5)
+})
+
+test('a partition always uses the same connection to its leader, and partitions are spread', () => {
+  const lines = new AppendLines(['a', 'b'])
+  assert.equal(lines.of(-1, 0), undefined)
+  assert.equal(lines.of(7, 4), lines.of(7, 4))
+  assert.notEqual(lines.of(7, 4), lines.of(8, 4))
+  assert.deepEqual(
+    [0, 1, 2, 3].map(partition => lines.of(7, partition)?.lane),
+    ['a', 'b', 'a', 'b']
+  )
+})
+
+test('throttle times of one connection do not add up where they overlap', () => {
+  const line = new AppendLine(1, 'a')
+  assert.equal(line.throttle(300, 1_000), 300)
+  assert.equal(line.throttle(100, 1_050), 0)
+  assert.equal(line.throttle(300, 1_100), 100)
+  assert.equal(line.restUntilMs, 1_400)
+})
+
+const options: Partial<AppenderOptions> = { batchBytes: 1, lingerMs: 0 }
+
+test('while a broker throttles a connection, nothing is sent on it; then everything is, in order', async t => {
+  let isThrottling = true
+  const fateOf: FateOf = () => (isThrottling ? { kind: 'ok', throttleTimeMs: 5_000 } : { kind: 'ok' })
+  const model = await startProduceModel(t, 2, fateOf)
+  const clock = new VirtualClock()
+  const cluster = await Cluster.connect({ bootstrapServers: model.broker.bootstrapServers })
+  t.after(() => cluster.close())
+  const writer = new TestAppender(t, cluster, { ...options, clock, connectionsPerBroker: 2 })
+  const append = (value: string, partition: number): void => {
+    assert.ok(writer.appender.append({ topic: 't', key: null, value: Buffer.from(value), partition }, writer))
+  }
+  const produceCount = (): number => model.broker.requests.filter(({ apiKey }) => apiKey === produceApi.key).length
+  append('first', 0)
+  await writer.appender.flush()
+  assert.equal(writer.appender.throttledMs, 5_000)
+
+  isThrottling = false
+  for (const value of ['second', 'third']) append(value, 0)
+  append('elsewhere', 1) // The other connection does not rest.
+  while (writer.deliveredCount < 2) await turn()
+  await clock.advance(4_999)
+  for (let round = 0; round < 50; round += 1) await turn()
+  assert.equal(produceCount(), 2)
+  await clock.advance(2)
+  await writer.appender.flush()
+  assert.deepEqual(
+    model.partitions.map(({ values }) => values),
+    [['first', 'second', 'third'], ['elsewhere']]
+  )
+})
+
+test('the quota of a broker slows an appender down and loses nothing', { timeout: 30_000 }, async t => {
+  const broker = await startBroker()
+  t.after(() => broker.close())
+  const cluster = await Cluster.connect({ bootstrapServers: [broker.bootstrapServers], clientId: 'slowed' })
+  t.after(() => cluster.close())
+  await new Admin(cluster).createTopics([{ topic: 't', partitionCount: 1 }])
+  const entity = [{ entityType: 'client-id', entityName: 'slowed' }]
+  const ops = [{ key: 'producer_byte_rate', value: 100_000, remove: false }]
+  await cluster.send(alterClientQuotasApi, { entries: [{ entity, ops }], validateOnly: false }, { to: 'controller' })
+  const writer = new TestAppender(t, cluster, { batchBytes: 60_000 })
+  const value = Buffer.alloc(10_000, 'x')
+  await writer.append(...Array.from({ length: 112 }, () => ({ topic: 't', key: null, value })))
+  assert.equal(writer.deliveredCount, 112)
+  assert.ok(writer.appender.throttledMs > 0, 'the appender was throttled')
+})
+
+test('options of the pace that cannot be are refused', async t => {
+  const broker = await startBroker()
+  t.after(() => broker.close())
+  const cluster = await Cluster.connect({ bootstrapServers: [broker.bootstrapServers] })
+  t.after(() => cluster.close())
+  for (const wrong of [{ connectionsPerBroker: 0 }, { connectionsPerBroker: 9 }, { lingerMs: -1 }] as const) {
+    assert.throws(() => new Appender({ cluster, ...wrong }), { code: 'ERR_CLIENT_OPTIONS_INVALID' })
+  }
+})
