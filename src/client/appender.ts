@@ -16,6 +16,7 @@
 
 import { type Clock, messageOf, PipelineError, systemRandom, type Timer } from '../core/index.ts'
 import { RecordBatchBuilder } from '../protocol/index.ts'
+import type { Counter, Logger } from '../telemetry/index.ts'
 import { AppendBatch, type FlushWait } from './append-batch.ts'
 import { Linger } from './append-linger.ts'
 import { AppendPartition } from './append-partition.ts'
@@ -85,6 +86,7 @@ export class Appender {
   #timer: Timer | undefined
   #timerDueMs = 0
   #isPumpScheduled = false
+  readonly #throttleCounter: Counter
   #throttledMs = 0
   #isFlushing = 0
   #isClosed = false
@@ -111,10 +113,14 @@ export class Appender {
       failed: (batch, error) => this.#failed(batch, error),
       split: (batch, parts) => this.#split(batch, parts),
       newPart: batch => this.#newPart(batch),
-      throttled: addedMs => void (this.#throttledMs += addedMs),
+      throttled: addedMs => this.#throttled(addedMs),
       wake: () => this.#schedulePump()
     }
     this.#sender = new AppendSender(options, host, transaction)
+    this.#throttleCounter = options.cluster.meter.createCounter('comporta.kafka.append.throttled', {
+      unit: 'ms',
+      description: 'Time for which connections rested because brokers enforced their quotas.'
+    })
   }
 
   /** Bytes of records without a verdict. */
@@ -300,6 +306,18 @@ export class Appender {
     for (const batch of this.#outstanding) this.#failed(batch, error)
   }
 
+  #throttled(addedMs: number): void {
+    if (this.#throttledMs === 0 && addedMs > 0) {
+      this.#logger.warn({ throttleTimeMs: addedMs }, 'a broker enforces its quota: this client has to send more slowly')
+    }
+    this.#throttledMs += addedMs
+    this.#throttleCounter.add(addedMs)
+  }
+
+  get #logger(): Logger {
+    return this.#options.logger ?? this.#options.cluster.logger
+  }
+
   #newTopic(topic: string): TopicState {
     const empty = { router: undefined, metadataVersion: -1, lookup: undefined }
     const state: TopicState = { topic, partitions: [], unrouted: [], ...empty }
@@ -346,8 +364,10 @@ export class Appender {
 
   #failUnrouted(state: TopicState, error: PipelineError): void {
     const groups = new Map<DeliveryListener, AppendRecord[]>()
-    if (state.unrouted.length > 0) this.#transaction?.failed(error)
-    for (const { record, listener, bytes } of state.unrouted.splice(0)) {
+    // Taken first: a transaction that fails discards what is left, and comes here again.
+    const unrouted = state.unrouted.splice(0)
+    if (unrouted.length > 0) this.#transaction?.failed(error)
+    for (const { record, listener, bytes } of unrouted) {
       this.#bufferedBytes -= bytes
       const group = groups.get(listener)
       if (group === undefined) groups.set(listener, [record])
@@ -505,8 +525,7 @@ export class Appender {
     try {
       notify()
     } catch (error) {
-      const logger = this.#options.logger ?? this.#options.cluster.logger
-      logger.error({ reason: messageOf(error) }, 'a delivery listener threw')
+      this.#logger.error({ reason: messageOf(error) }, 'a delivery listener threw')
     }
   }
 }
