@@ -11,7 +11,7 @@
 import { PipelineError, readTextTemplate } from '../core/index.ts'
 import type { EventFields, FieldSet } from './event-fields.ts'
 import { fnv1a64Hex } from './fnv1a64.ts'
-import { KeyCache } from './keys/key-cache.ts'
+import { KeyTree, type MadeKey } from './keys/key-tree.ts'
 import { SubKeys } from './keys/sub-keys.ts'
 import type { KeyConfig } from './options.ts'
 
@@ -29,7 +29,8 @@ export class KeyResolver {
   readonly fields: readonly string[]
   readonly #indexes: readonly number[]
   readonly #literals: readonly string[]
-  readonly #cache: KeyCache
+  readonly #make: (text: string) => Buffer
+  readonly #tree = new KeyTree()
   readonly #subKeys: SubKeys | undefined
   /** The key of the last event that had one; `null` with the strategy `none`. Not to be changed: records share it. */
   key: Buffer | null = null
@@ -43,7 +44,7 @@ export class KeyResolver {
     this.#literals = parts.literals
     this.#indexes = this.fields.map(name => fields.add(name))
     const make = config.strategy === 'hash' ? (text: string) => fnv1a64Hex(Buffer.from(text)) : bytesOf
-    this.#cache = new KeyCache(make)
+    this.#make = make
     const subKeys = config.strategy === 'none' ? undefined : config.subKeys
     this.#subKeys = subKeys === undefined ? undefined : new SubKeys(subKeys, fields, make)
   }
@@ -56,17 +57,26 @@ export class KeyResolver {
   resolve(event: EventFields): string | undefined {
     const indexes = this.#indexes
     if (indexes.length === 0) return undefined
-    let joined = this.#literals[0] ?? ''
+    let branch = this.#tree.root
     for (let index = 0; index < indexes.length; index += 1) {
       const part = event.text(indexes[index] ?? 0)
       if (part === undefined) return this.fields[index]
-      const literal = this.#literals[index + 1] ?? ''
-      joined = joined === '' ? part : joined + part
-      if (literal !== '') joined += literal
+      branch = this.#tree.branch(branch, part)
     }
-    this.text = joined
-    this.key = this.#subKeys?.keyOf(event, joined) ?? this.#cache.bytesOf(joined)
+    branch.made ??= this.#makeOf(event)
+    const { text, bytes } = branch.made
+    this.text = text
+    this.key = this.#subKeys?.keyOf(event, text) ?? bytes
     return undefined
+  }
+
+  /** The key of an event that has all fields. */
+  #makeOf(event: EventFields): MadeKey {
+    let text = this.#literals[0] ?? ''
+    for (const [index, field] of this.#indexes.entries()) {
+      text += (event.text(field) ?? '') + (this.#literals[index + 1] ?? '')
+    }
+    return { text, bytes: this.#make(text) }
   }
 }
 
