@@ -12,8 +12,8 @@ import type { BrokenRule, EventProblem } from '../event-problem.ts'
 import { fieldPath, type ParsedEvent } from '../field-reader.ts'
 import { isDeeperThan } from './event-depth.ts'
 
-/** A compiled schema: the rules that an event breaks, or `undefined` if it breaks none. */
-export type SchemaCheck = (event: ParsedEvent) => readonly BrokenRule[] | undefined
+/** A compiled schema: the rules that an event of so many bytes breaks, or `undefined` if it breaks none. */
+export type SchemaCheck = (event: ParsedEvent, bytes: number) => readonly BrokenRule[] | undefined
 
 /** Compiled schemas by where the configuration has them. */
 export interface CompiledSchemas {
@@ -73,11 +73,11 @@ export class EventChecks {
       const reason = `the event has ${bytes} bytes, allowed for ${topic} are ${check.recordBytesMax}`
       return { errorClass: 'oversized', reason, errorTopic: check.errorTopic }
     }
-    const broken = this.#brokenRules(event, check)
+    const broken = this.#brokenRules(event, check, bytes)
     return broken && { errorClass: 'invalid', reason: reasonOf(broken, topic), broken, errorTopic: check.errorTopic }
   }
 
-  #brokenRules(event: OpenEvent, check: Check): readonly BrokenRule[] | undefined {
+  #brokenRules(event: OpenEvent, check: Check, bytes: number): readonly BrokenRule[] | undefined {
     let missing: BrokenRule[] | undefined
     for (const { field, path, name } of check.required) {
       if (event.text(field) !== undefined || isThere(event.parsed(), name)) continue
@@ -87,7 +87,7 @@ export class EventChecks {
     if (missing !== undefined || check.schema === undefined) return missing
     const value = event.parsed()
     if (isDeeperThan(value, this.#depthMax)) return [{ path: '', keyword: 'depthMax' }]
-    return check.schema(value)
+    return check.schema(value, bytes)
   }
 }
 
