@@ -32,7 +32,7 @@ export function refreshTimeMs(
   { nowMs, chance }: { readonly nowMs: number; readonly chance: number }
 ): number {
   const lifeMs = life.expiresAtMs - life.startsAtMs
-  const atMs = life.startsAtMs + lifeMs * (windows.windowFactor + windows.windowJitter * chance)
+  const atMs = life.startsAtMs + Math.round(lifeMs * (windows.windowFactor + windows.windowJitter * chance))
   if (life.expiresAtMs - nowMs <= windows.bufferMs + windows.minPeriodMs) return Math.min(atMs, life.expiresAtMs)
   return Math.max(Math.min(atMs, life.expiresAtMs - windows.bufferMs), nowMs + windows.minPeriodMs)
 }
