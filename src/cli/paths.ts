@@ -7,6 +7,7 @@ import type {
   FunctionConfig,
   KafkaConfig,
   PipelineConfig,
+  ProducerConfig,
   SourceConfig,
   TargetConfig
 } from '../config/index.ts'
@@ -17,7 +18,7 @@ export function withAbsolutePaths(pipeline: PipelineConfig, folder: string): Pip
   return {
     ...pipeline,
     kafka: kafkaPaths(kafka, folder),
-    producer: producer && { ...producer, sources: producer.sources.map(source => sourcePath(source, folder)) },
+    producer: producer && producerPaths(producer, folder),
     dispatcher: dispatcher && dispatcherPaths(dispatcher, folder),
     lambda: lambda && {
       ...lambda,
@@ -25,6 +26,15 @@ export function withAbsolutePaths(pipeline: PipelineConfig, folder: string): Pip
         Object.entries(lambda.functions).map(([name, each]) => [name, handlerPath(each, folder)])
       )
     }
+  }
+}
+
+function producerPaths(producer: ProducerConfig, folder: string): ProducerConfig {
+  const { sources, spill } = producer
+  return {
+    ...producer,
+    sources: sources.map(source => sourcePath(source, folder)),
+    spill: spill && { ...spill, dir: resolve(folder, spill.dir) }
   }
 }
 

@@ -6,7 +6,7 @@
  * the rest. The producer owns its outlet, not the cluster.
  */
 
-import { Appender, type Cluster } from '../client/index.ts'
+import type { Cluster } from '../client/index.ts'
 import type { ProducerConfig } from '../config/index.ts'
 import {
   type Clock,
@@ -21,9 +21,11 @@ import {
 import { type Logger, type Meter, noopMeter, silentLogger } from '../telemetry/index.ts'
 import type { EventChunk } from './event-chunk.ts'
 import { EventIntake, type Intake, type Submission, type SubmitOptions } from './intake.ts'
-import { AppenderOutlet, type Outlet, type OutletState } from './outlet.ts'
+import type { Outlet, OutletState } from './outlet.ts'
 import { observe, ProducerMeter, type ProducerTotals } from './producer-metrics.ts'
 import type { Source, SourceProgress, SourceReport } from './sources/source.ts'
+import { createOutlet } from './spill/create-outlet.ts'
+import { SpillOutlet, type SpillStatus } from './spill/spill-outlet.ts'
 
 /** Options of `startProducer`. */
 export interface ProducerOptions {
@@ -49,6 +51,8 @@ export interface ProducerStatus {
   readonly totals: ProducerTotals
   /** Whether records go to Kafka now, or where else. */
   readonly outlet: OutletState
+  /** What is on disk; `undefined` without `producer.spill`. */
+  readonly spill: SpillStatus | undefined
   /** Chunks that are not settled. */
   readonly openChunkCount: number
   /** Bytes that those chunks hold. */
@@ -66,6 +70,8 @@ export interface DrainReport {
   readonly isComplete: boolean
   readonly totals: ProducerTotals
   readonly sources: readonly SourceReport[]
+  /** What is left on disk for the next start; `undefined` without `producer.spill`. */
+  readonly spill: SpillStatus | undefined
   /** `ERR_PRODUCER_DRAIN_TIMEOUT` if the deadline came first, else the first error of a source. */
   readonly error: PipelineError | undefined
 }
@@ -96,11 +102,13 @@ const TOPIC_CHECK_MS = 200
  * Starts a producer.
  *
  * @throws PipelineError `ERR_PRODUCER_TOPIC_MISSING` if a topic that events go to, or
- *   the dead letter topic, does not exist; it is not created.
+ *   the dead letter topic, does not exist; it is not created. `ERR_PRODUCER_SPILL_LOCKED` if another producer uses the
+ *   spill folder, `ERR_PRODUCER_SPILL_FAILED` if it cannot be read or written.
  */
 export async function startProducer(options: ProducerOptions): Promise<Producer> {
   const producer = new RunningProducer(options)
   try {
+    await producer.openOutlet()
     await producer.checkTopics()
   } catch (error) {
     await producer.close()
@@ -129,25 +137,12 @@ class RunningProducer implements Producer {
 
   constructor(options: ProducerOptions) {
     const { config, cluster } = options
-    const { delivery } = config
     this.#cluster = cluster
     this.#clock = options.clock ?? systemClock
     this.#logger = options.logger ?? silentLogger
     this.#meter = new ProducerMeter(options.meter ?? noopMeter)
-    const appender = new Appender({
-      cluster,
-      acks: 'all',
-      isIdempotent: true,
-      compression: delivery.compression,
-      lingerMs: delivery.lingerMs,
-      batchBytes: delivery.batchBytes,
-      bufferBytes: delivery.bufferBytes,
-      deliveryTimeoutMs: delivery.timeoutMs,
-      clock: this.#clock,
-      random: options.random ?? systemRandom,
-      logger: this.#logger
-    })
-    this.#outlet = new AppenderOutlet(appender)
+    const random = options.random ?? systemRandom
+    this.#outlet = createOutlet({ config, cluster, clock: this.#clock, random, logger: this.#logger })
     this.#intake = new EventIntake({
       config,
       outlet: this.#outlet,
@@ -165,6 +160,10 @@ class RunningProducer implements Producer {
     this.#topicWaitMs = options.topicWaitMs ?? TOPIC_WAIT_MS
   }
 
+  async openOutlet(): Promise<void> {
+    if (this.#outlet instanceof SpillOutlet) await this.#outlet.open()
+  }
+
   async checkTopics(): Promise<void> {
     const endsAtMs = this.#clock.monotonicMs() + this.#topicWaitMs
     for (;;) {
@@ -179,6 +178,10 @@ class RunningProducer implements Producer {
   async submit(chunk: EventChunk, options: SubmitOptions): Promise<Submission> {
     if (this.#state === 'closed') throw new PipelineError('ERR_PRODUCER_DRAINING', 'the producer has ended')
     return this.#intake.submit(chunk, options)
+  }
+
+  get #spill(): SpillStatus | undefined {
+    return this.#outlet instanceof SpillOutlet ? this.#outlet.spill : undefined
   }
 
   run(source: Source): Promise<SourceReport> {
@@ -206,6 +209,7 @@ class RunningProducer implements Producer {
       state: this.#state,
       totals: this.#meter.totals(),
       outlet: this.#outlet.state,
+      spill: this.#spill,
       openChunkCount: this.#intake.openCount,
       openBytes: this.#intake.openBytes,
       bufferedBytes: this.#outlet.bufferedBytes,
@@ -236,7 +240,13 @@ class RunningProducer implements Producer {
     const sources = await this.finished()
     const failed = sources.find(source => source.error !== undefined)?.error
     const error = isDone ? failed : (failed ?? timedOut(deadlineMs))
-    return { isComplete: isDone && error === undefined, totals: this.#meter.totals(), sources, error }
+    return {
+      isComplete: isDone && error === undefined,
+      totals: this.#meter.totals(),
+      sources,
+      spill: this.#spill,
+      error
+    }
   }
 
   /** Resolves with `true` when the sources have ended and everything they handed over has its outcome. */

@@ -50,6 +50,13 @@ export async function writeCheckpoint(disk: SpillDisk, folder: string, number: n
   await disk.syncFolder(folder)
 }
 
+/** Removes the checkpoint of a folder: without it the first segment that is there is the beginning. */
+export async function removeCheckpoint(disk: SpillDisk, folder: string): Promise<void> {
+  await disk.remove(path.join(folder, FRESH_FILE))
+  await disk.remove(path.join(folder, FILE))
+  await disk.syncFolder(folder)
+}
+
 function format(number: number): string {
   const text = `comporta-spill 1 ${number} `
   return `${text}${checksumOf(text)}\n`

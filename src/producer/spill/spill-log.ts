@@ -9,7 +9,8 @@
  * - `append` resolves only after the bytes, and the name of the file they are
  *   in, are durable. Whatever a crash leaves behind them was never acknowledged
  *   and is cut off at the next start.
- * - A segment is removed only after a checkpoint behind it is durable.
+ * - A segment is removed only after a checkpoint behind it is durable, or after
+ *   the checkpoint is gone: then the first segment is the beginning.
  * - After a failed write or sync the same bytes are not synced again: a system
  *   may have dropped them and call the next sync a success. The segment ends
  *   with its last good byte, and the groups are written anew into another.
@@ -22,8 +23,8 @@ import path from 'node:path'
 import { type Clock, messageOf, PipelineError } from '../../core/index.ts'
 import type { Logger } from '../../telemetry/index.ts'
 import type { GroupBuilder } from './spill-group.ts'
-import { readCheckpoint, writeCheckpoint } from './spill-checkpoint.ts'
-import { diskRemedy, type SpillDisk, readAll, systemSpillDisk, writeAll } from './spill-disk.ts'
+import { readCheckpoint, removeCheckpoint, writeCheckpoint } from './spill-checkpoint.ts'
+import { diskRemedy, type SpillDisk, readAll, systemErrorCode, systemSpillDisk, writeAll } from './spill-disk.ts'
 import { lockSpillFolder, type SpillLock } from './spill-lock.ts'
 import { type FoundGroup, type Segment, segmentNumber, segmentPath, SegmentReader } from './spill-segment.ts'
 
@@ -193,16 +194,22 @@ export class SpillLog {
     }
   }
 
-  /** Reading goes on with that record: those before it are on their way already. */
+  /** Reading goes on with that record, or with the next one that is written: those before it are on their way. */
   async skipTo(number: number): Promise<void> {
-    if (number <= this.#readNumber) return
-    this.#readNumber = number
-    const segment = this.#segments.findLast(each => each.firstNumber <= number)
+    const readNumber = Math.min(number, this.#nextNumber)
+    if (readNumber <= this.#readNumber) return
+    this.#readNumber = readNumber
+    const segment = this.#segments.findLast(each => each.firstNumber <= readNumber)
     if (this.#reading !== undefined && this.#reading.segment !== segment) await this.#stopReading()
   }
 
-  /** Moves the checkpoint to that record and removes what is below it. Durable when it resolves. */
-  retire(number: number): Promise<void> {
+  /**
+   * Moves the checkpoint to that record and removes what is below it. Durable when it resolves.
+   *
+   * @returns `false` if the disk is so full that there is no checkpoint: until the next one a crash repeats what the
+   *   first segment holds.
+   */
+  retire(number: number): Promise<boolean> {
     return this.#exclusively(() => this.#retire(number))
   }
 
@@ -309,13 +316,26 @@ export class SpillLog {
     if (segment.sizeBytes === 0) this.#segments.splice(this.#segments.indexOf(segment), 1)
   }
 
-  async #retire(number: number): Promise<void> {
-    if (number <= this.#checkpoint) return
-    await writeCheckpoint(this.#disk, this.folder, number)
+  async #retire(number: number): Promise<boolean> {
+    if (number <= this.#checkpoint) return true
+    const isDurable = await this.#saveCheckpoint(number)
     this.#checkpoint = number
     while ((this.#ages[1]?.number ?? Infinity) <= number) this.#ages.shift()
     if (number >= this.#nextNumber) this.#ages = []
     await this.#removeRetired()
+    return isDurable
+  }
+
+  /** A full disk must not keep the spill from getting smaller: then there is no checkpoint rather than an old one. */
+  async #saveCheckpoint(number: number): Promise<boolean> {
+    try {
+      await writeCheckpoint(this.#disk, this.folder, number)
+      return true
+    } catch (error) {
+      if (!['ENOSPC', 'EDQUOT'].includes(systemErrorCode(error))) throw error
+      await removeCheckpoint(this.#disk, this.folder)
+      return false
+    }
   }
 
   async #removeRetired(): Promise<void> {

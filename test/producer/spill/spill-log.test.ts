@@ -206,8 +206,7 @@ async function loadUntilCrash(world: Stage, done: { safe: number; retiring: numb
         if (group !== undefined) delivered = group.firstNumber + group.recordCount
       } else {
         done.retiring = Math.max(delivered, done.retiring)
-        await log.retire(done.retiring)
-        done.retired = done.retiring
+        done.retired = (await log.retire(done.retiring)) ? done.retiring : 0
       }
     } catch (error) {
       if (error instanceof Error && 'code' in error) continue // trouble passes; a crash does not
