@@ -40,6 +40,7 @@ export async function connectRole(kafka: KafkaConfig, role: string, context: Con
     connectTimeoutMs: kafka.connectTimeoutMs,
     bootstrapTimeoutMs: kafka.connectTimeoutMs,
     logger,
+    meter,
     ...(tls === undefined ? {} : { tls }),
     ...(sasl === undefined ? {} : { sasl: sasl.options, onClosed: () => sasl.close() })
   }

@@ -1,5 +1,6 @@
 /** What a transactional appender takes and reports. */
 
+import type { LingerSetting } from './append-linger.ts'
 import type { Clock, Random } from '../core/index.ts'
 import type { CompressionName } from '../protocol/index.ts'
 import type { Logger } from '../telemetry/index.ts'
@@ -31,8 +32,8 @@ export interface TransactionalAppenderOptions {
   readonly transactionTimeoutMs?: number
   /** Compression of batches. Default `none`. */
   readonly compression?: CompressionName
-  /** Longest wait for a batch to fill, in milliseconds; the commit does not wait for it. Default 5. */
-  readonly lingerMs?: number
+  /** As in `AppenderOptions`; the commit does not wait for it. Default 5. */
+  readonly lingerMs?: LingerSetting
   /** Size at which a batch is closed, in bytes before compression. Default 131_072. */
   readonly batchBytes?: number
   /** Most bytes of one produce request. Default 1_048_576. */
