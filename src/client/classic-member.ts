@@ -79,6 +79,7 @@ export class ClassicMember implements Membership {
   readonly #joinAbort = new AbortController()
   #identity = NO_IDENTITY
   #state: GroupMemberState = 'idle'
+  #seenMs = Number.NEGATIVE_INFINITY
   /** Assignor that the group chose last. */
   #protocolName = ''
   /** What the leader assigned from, while this member is the leader. */
@@ -130,6 +131,10 @@ export class ClassicMember implements Membership {
 
   get state(): GroupMemberState {
     return this.#state
+  }
+
+  get seenMs(): number {
+    return this.#seenMs
   }
 
   get assignor(): string {
@@ -295,12 +300,14 @@ export class ClassicMember implements Membership {
     this.#leaderCounts = undefined
     this.#withheldSinceMs = undefined
     const assignments = isLeader ? await this.#lead(joined) : new Map<string, Buffer>()
+    const sentMs = this.#options.clock.monotonicMs()
     const answer = await this.#requests.sync(this.#identity, {
       protocolName: this.#protocolName,
       assignments,
       signal: this.#joinAbort.signal
     })
     this.#checkAnswer(answer.errorCode, 'SyncGroup')
+    this.#seenMs = sentMs
     return decodeAssignment(answer.assignment)
   }
 
@@ -403,9 +410,11 @@ export class ClassicMember implements Membership {
 
   async #beat(): Promise<boolean> {
     const identity = this.#identity
+    const sentMs = this.#options.clock.monotonicMs()
     try {
       const errorCode = await this.#requests.heartbeat(identity, heartbeatTimeoutMs(this.#options))
       if (identity !== this.#identity || !this.#heartbeat.isRunning) return true
+      if (errorCode === KAFKA.NONE || errorCode === KAFKA.REBALANCE_IN_PROGRESS) this.#seenMs = sentMs
       if (errorCode === KAFKA.NONE) return true
       if (errorCode === KAFKA.REBALANCE_IN_PROGRESS) {
         this.#requestRejoin('the group rebalances')

@@ -85,6 +85,7 @@ export class ConsumerMember implements Membership {
   #isReleasing = false
   #isLookingUp = false
   #identity = NO_IDENTITY
+  #seenMs = Number.NEGATIVE_INFINITY
   #state: GroupMemberState = 'idle'
   #waitUntilMs: number | undefined
   #retirement: PromiseWithResolvers<void> | undefined
@@ -123,6 +124,10 @@ export class ConsumerMember implements Membership {
 
   get state(): GroupMemberState {
     return this.#state
+  }
+
+  get seenMs(): number {
+    return this.#seenMs
   }
 
   get assignor(): string {
@@ -185,8 +190,10 @@ export class ConsumerMember implements Membership {
   async #beat(): Promise<boolean> {
     const { logger } = this.#options
     const sent = this.#core.heartbeat(this.#owned())
+    const sentMs = this.#options.clock.monotonicMs()
     try {
       const answer = await this.#requests.heartbeat(sent.fields, heartbeatTimeoutMs(this.#options))
+      if (answer.errorCode === KAFKA.NONE) this.#seenMs = sentMs
       if (this.#state === 'failed' || this.#state === 'closed') return false
       return await this.#act(this.#core.answered(sent, answer), answer)
     } catch (cause) {

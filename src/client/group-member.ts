@@ -83,6 +83,14 @@ export class GroupMember {
     return this.#choosing === undefined ? 'idle' : 'joining'
   }
 
+  /**
+   * When the last request was sent that the coordinator has answered as to a member, in monotonic milliseconds; minus
+   * infinity before the first. Until a session timeout after that, what is held is not another member's.
+   */
+  get seenMs(): number {
+    return this.#membership?.seenMs ?? Number.NEGATIVE_INFINITY
+  }
+
   /** Protocol that the member speaks; `undefined` before it is chosen. */
   get protocol(): Exclude<GroupProtocol, 'auto'> | undefined {
     return this.#membership?.protocol

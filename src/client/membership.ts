@@ -25,6 +25,8 @@ export interface Membership {
   readonly protocol: Exclude<GroupProtocol, 'auto'>
   readonly identity: MemberIdentity
   readonly state: GroupMemberState
+  /** See `GroupMember.seenMs`. */
+  readonly seenMs: number
   /** Name of the assignor, as far as the member knows it. */
   readonly assignor: string
   readonly work: GroupWork

@@ -74,7 +74,7 @@ export class PacedLine {
         this.#wakers.delete(waiter)
         this.line.leave(waiter, this.#clock.monotonicMs())
         resolve(false)
-        this.#look()
+        this.look()
       }
       this.#wakers.set(waiter, passed => {
         signal.removeEventListener('abort', onAbort)
@@ -82,7 +82,7 @@ export class PacedLine {
       })
       signal.addEventListener('abort', onAbort, { once: true })
       this.line.join(waiter, startedMs)
-      this.#look()
+      this.look()
     })
     this.#waitedMs += this.#clock.monotonicMs() - startedMs
     return hasPassed
@@ -92,13 +92,13 @@ export class PacedLine {
   giveBack(records: number, bytes: number): void {
     if (records === 0 && bytes === 0) return
     this.line.giveBack(records, bytes)
-    this.#look()
+    this.look()
   }
 
   /** Changes this instance's share of the limit, 0 to 1. */
   setShare(share: number): void {
     this.line.setShare(share, this.#clock.monotonicMs())
-    this.#look()
+    this.look()
   }
 
   /** See `RateLine.waitMsFor`. */
@@ -106,8 +106,8 @@ export class PacedLine {
     return this.line.waitMsFor(records, bytes, this.#clock.monotonicMs())
   }
 
-  /** Lets pass who may, and sets the timer for the next. */
-  #look(): void {
+  /** Lets pass who may, and sets the timer for the next. Harmless at any time. */
+  look(): void {
     const nowMs = this.#clock.monotonicMs()
     for (let passed = this.line.pass(nowMs); passed !== undefined; passed = this.line.pass(nowMs)) {
       const wake = this.#wakers.get(passed)
@@ -119,6 +119,6 @@ export class PacedLine {
     const waitMs = this.line.nextMs(nowMs)
     // With a share of 0 only a new share changes anything.
     if (waitMs === undefined || waitMs === Number.POSITIVE_INFINITY) return
-    this.#timer = this.#clock.after(Math.min(SLEEP_MAX_MS, Math.max(SLEEP_MIN_MS, waitMs)), () => this.#look())
+    this.#timer = this.#clock.after(Math.min(SLEEP_MAX_MS, Math.max(SLEEP_MIN_MS, waitMs)), () => this.look())
   }
 }

@@ -19,6 +19,7 @@ import { type Logger, silentLogger } from '../../telemetry/index.ts'
 import { type EventChunk, spanEnd, spanStart } from '../event-chunk.ts'
 import type { RateConfig } from '../options.ts'
 import { PacedLine } from './paced-line.ts'
+import type { RateLease } from './rate-line.ts'
 
 /** What becomes of events at a limit; `stopped` = the producer ends. */
 export type RateVerdict = 'pass' | 'shed' | 'spill' | 'stopped'
@@ -60,7 +61,6 @@ export class RateGate {
   readonly #topics = new Map<string, Limit>()
   readonly #clock: Clock
   readonly #logger: Logger
-  #share = 1
   #shedCount = 0
   #shedLoggedCount = 0
   #shedLoggedMs = Number.NEGATIVE_INFINITY
@@ -90,7 +90,7 @@ export class RateGate {
 
   /** This instance's share of the limits, 0 to 1. */
   get share(): number {
-    return this.#share
+    return this.limits[0]?.paced.line.share ?? 1
   }
 
   /** The limit of a topic. */
@@ -100,8 +100,17 @@ export class RateGate {
 
   /** Changes this instance's share of all limits. */
   setShare(share: number): void {
-    this.#share = share
     for (const { paced } of this.limits) paced.setShare(share)
+  }
+
+  /** Makes the share of all limits end with a lease. */
+  setLease(lease: RateLease): void {
+    for (const { paced } of this.limits) paced.line.setLease(lease)
+  }
+
+  /** Looks whether the lease has ended: those who wait may have to wait longer. */
+  look(): void {
+    for (const { paced } of this.limits) paced.look()
   }
 
   /**

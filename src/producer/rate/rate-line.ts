@@ -28,6 +28,14 @@ export interface RateLimits {
   readonly burstMs: number
 }
 
+/** A share that is this instance's only until somebody else may have it. */
+export interface RateLease {
+  /** When it ends, in monotonic milliseconds, as far as is known now. */
+  endsAtMs(): number
+  /** Share after that, 0 to 1. */
+  readonly fallbackShare: number
+}
+
 /** Somebody in line. The object stands for itself. */
 export interface RateWaiter {
   readonly source: string
@@ -96,6 +104,7 @@ export class RateLine {
   #usedMs = 0
   #waiterCount = 0
   #share = 1
+  #lease: RateLease | undefined
 
   constructor(limits: RateLimits) {
     const { recordsPerSecond, bytesPerSecond, burstMs } = limits
@@ -199,9 +208,21 @@ export class RateLine {
   /** Changes the share from now on: what was saved up above the share of the burst is lost. */
   setShare(share: number, nowMs: number): void {
     this.#earn(nowMs)
+    this.#applyShare(share)
+  }
+
+  #applyShare(share: number): void {
     this.#share = share
     this.#records?.setShare(share)
     this.#bytes?.setShare(share)
+  }
+
+  /**
+   * Makes the share end with a lease: whoever looks later than that, even after a long pause of the whole process,
+   * finds the fallback share, and no more tokens than that is worth.
+   */
+  setLease(lease: RateLease): void {
+    this.#lease = lease
   }
 
   /**
@@ -244,6 +265,17 @@ export class RateLine {
   }
 
   #earn(nowMs: number): void {
+    if (this.#lease !== undefined && this.#share !== this.#lease.fallbackShare) {
+      const endsAtMs = this.#lease.endsAtMs()
+      if (nowMs >= endsAtMs) {
+        this.#earnUntil(endsAtMs)
+        this.#applyShare(this.#lease.fallbackShare)
+      }
+    }
+    this.#earnUntil(nowMs)
+  }
+
+  #earnUntil(nowMs: number): void {
     const [waiter] = this.#waiterCount === 0 ? [] : (this.#firstQueue()?.waiters ?? [])
     this.#records?.earn(nowMs, waiter?.records ?? 0)
     this.#bytes?.earn(nowMs, waiter?.bytes ?? 0)
