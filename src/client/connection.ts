@@ -28,6 +28,7 @@ import {
   apiVersionsApi,
   decodeResponse,
   encodeRequest,
+  kafkaErrorName,
   saslAuthenticateApi,
   saslHandshakeApi
 } from '../protocol/index.ts'
@@ -346,8 +347,12 @@ export class Connection {
     this.#sasl = sasl
     const version = this.versionOf(saslHandshakeApi, 1)
     const handshake = await this.#urgent(saslHandshakeApi, version, { mechanism: sasl.mechanism })
-    if (handshake.errorCode !== KAFKA.NONE) {
+    if (handshake.errorCode === KAFKA.UNSUPPORTED_SASL_MECHANISM) {
       throw refused(`${this.#peer} does not offer ${sasl.mechanism}, only ${handshake.mechanisms.join(', ')}`)
+    }
+    // Not sooner than a second after the last time, for example. Source: KIP-368.
+    if (handshake.errorCode !== KAFKA.NONE) {
+      throw refused(`${this.#peer} answered ${kafkaErrorName(handshake.errorCode)} to SaslHandshake`)
     }
     let lifetimeMs = 0n
     const authenticateVersion = this.versionOf(saslAuthenticateApi)
