@@ -10,7 +10,7 @@
  */
 
 import type { AppendHeader, AppendRecord } from '../client/index.ts'
-import { PipelineError } from '../core/index.ts'
+import { PipelineError, turn } from '../core/index.ts'
 import type { DeadLetter } from './delivery.ts'
 import { eventName, spanEnd, spanStart } from './event-chunk.ts'
 import type { Outlet, OutletListener } from './outlet.ts'
@@ -74,6 +74,11 @@ export class DeadLetterWriter {
 
   async #pump(): Promise<void> {
     this.#isPumping = true
+  /** Resolves when every letter of refused records was handed to the outlet, or has failed. */
+  async handedOver(): Promise<void> {
+    while (this.#isPumping || this.#waiting.length > 0) await turn()
+  }
+
     await Promise.resolve() // never append from within a call of the outlet
     while (this.#waiting.length > 0) {
       const entries = this.#waiting

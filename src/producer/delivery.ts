@@ -12,6 +12,7 @@ import type { AppendHeader, AppendRecord, DeliveredBatch } from '../client/index
 import type { EventChunk } from './event-chunk.ts'
 import type { EventProblem } from './event-problem.ts'
 import type { OutletListener } from './outlet.ts'
+import { isRecordFault } from './record-faults.ts'
 
 /** Outcomes of an event, as numbers so that a chunk's fit in a byte each. 0 = still open. */
 export const EVENT_OUTCOME = { delivered: 1, deadLettered: 2, refused: 3, failed: 4, spilled: 5, shed: 6 } as const
@@ -65,25 +66,6 @@ export interface DeliveryOwner {
   acknowledged(recordCount: number, latencyMs: number): void
   /** Monotonic time in milliseconds. */
   nowMs(): number
-}
-
-/** Kafka's errors that are about the record itself, so that no other attempt and no other time can succeed. */
-const RECORD_FAULTS: ReadonlySet<number> = new Set([
-  10, // MESSAGE_TOO_LARGE
-  18, // RECORD_LIST_TOO_LARGE
-  32, // INVALID_TIMESTAMP
-  43, // UNSUPPORTED_FOR_MESSAGE_FORMAT
-  44, // POLICY_VIOLATION
-  87 // INVALID_RECORD
-])
-
-/**
- * Whether records failed because of what they are, not because of the cluster.
- * Only these become dead letters: a sick cluster must stop the source, not empty it.
- */
-export function isRecordFault(error: PipelineError): boolean {
-  if (error.code === 'ERR_CLIENT_RECORD_TOO_LARGE') return true
-  return error.kafkaCode !== undefined && RECORD_FAULTS.has(error.kafkaCode)
 }
 
 /** Follows one chunk from hand-over to settlement. */
@@ -246,6 +228,7 @@ export class Delivery implements OutletListener {
 }
 
 function deliveryFailed(cause: PipelineError): PipelineError {
+  if (cause.code === 'ERR_PRODUCER_FENCED' || cause.code === 'ERR_PRODUCER_TRANSACTION') return cause
   return new PipelineError('ERR_PRODUCER_DELIVERY_FAILED', `Kafka did not take the event: ${cause.message}`, {
     cause,
     ...(cause.kafkaCode === undefined ? {} : { kafkaCode: cause.kafkaCode })

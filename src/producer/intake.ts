@@ -55,6 +55,16 @@ export interface SubmitOptions {
 }
 
 /** A chunk that was handed over. */
+  /** Where the source goes on behind the chunk: committed with its events, where they go in transactions. */
+  readonly position?: SourcePosition
+}
+
+/** Where a source goes on. */
+export interface SourcePosition {
+  /** Names the source across restarts. */
+  readonly key: string
+  /** Makes the position, as JSON takes it; called when it is written. */
+  readonly state: () => unknown
 export interface Submission {
   /** Resolves when every event has its outcome. Never rejects. */
   readonly settled: Promise<Settlement>
@@ -74,6 +84,8 @@ export interface Intake {
   /** About how long an event that came now would wait for the rate limit, in milliseconds. Absent: not at all. */
   retryAfterMs?(): number
 }
+  /** The position that was committed with the last events of a source; absent where they do not go in transactions. */
+  savedPosition?(key: string): unknown
 
 /** What an intake is made of. */
 export interface EventIntakeOptions {
@@ -225,6 +237,11 @@ export class EventIntake implements Intake {
     const { delivery, isRefusing } = chunkOf
     const { chunk, source } = delivery
     while (delivery.handedOverCount < chunk.count) {
+  /** Resolves when the dead letters of records that Kafka has refused are handed over. */
+  async lettersHandedOver(): Promise<void> {
+    await this.#deadLetters.handedOver()
+  }
+
       const from = delivery.handedOverCount
       const to = this.rate.sliceEnd(chunk, from, isRefusing)
       const verdict = await this.rate.take({ chunk, from, to, source, isAdmitted: isRefusing }, this.#stop.signal)

@@ -24,6 +24,7 @@ import { EventIntake, type Intake, type Submission, type SubmitOptions } from '.
 import type { Outlet, OutletState } from './outlet.ts'
 import { observe, ProducerMeter, type ProducerTotals } from './producer-metrics.ts'
 import type { Source, SourceProgress, SourceReport } from './sources/source.ts'
+import { Transactions } from './transactions/transactions.ts'
 import { createOutlet } from './spill/create-outlet.ts'
 import { SpillOutlet, type SpillStatus } from './spill/spill-outlet.ts'
 
@@ -110,6 +111,7 @@ export async function startProducer(options: ProducerOptions): Promise<Producer>
   try {
     await producer.openOutlet()
     await producer.checkTopics()
+    await producer.startTransactions()
   } catch (error) {
     await producer.close()
     throw error
@@ -123,6 +125,7 @@ class RunningProducer implements Producer {
   readonly #cluster: Cluster
   readonly #clock: Clock
   readonly #logger: Logger
+  readonly #transactions: Transactions | undefined
   readonly #outlet: Outlet
   readonly #meter: ProducerMeter
   readonly #intake: EventIntake
@@ -142,7 +145,9 @@ class RunningProducer implements Producer {
     this.#logger = options.logger ?? silentLogger
     this.#meter = new ProducerMeter(options.meter ?? noopMeter)
     const random = options.random ?? systemRandom
-    this.#outlet = createOutlet({ config, cluster, clock: this.#clock, random, logger: this.#logger })
+    const surroundings = { config, cluster, clock: this.#clock, random, logger: this.#logger }
+    this.#transactions = Transactions.of({ ...surroundings, delivery: config.delivery })
+    this.#outlet = this.#transactions?.outlet ?? createOutlet(surroundings)
     this.#intake = new EventIntake({
       config,
       outlet: this.#outlet,
@@ -156,12 +161,17 @@ class RunningProducer implements Producer {
       throttledMs: () => this.#intake.throttledMs
     })
     this.recordBytesMax = this.#intake.recordBytesMax
-    this.#topics = [...new Set([...this.#intake.topics, config.deadLetterTopic])]
+    const own = this.#transactions === undefined ? [] : [this.#transactions.stateTopic]
+    this.#topics = [...new Set([...this.#intake.topics, config.deadLetterTopic, ...own])]
     this.#topicWaitMs = options.topicWaitMs ?? TOPIC_WAIT_MS
   }
 
   async openOutlet(): Promise<void> {
     if (this.#outlet instanceof SpillOutlet) await this.#outlet.open()
+  }
+
+  async startTransactions(): Promise<void> {
+    await this.#transactions?.start(this.#intake)
   }
 
   async checkTopics(): Promise<void> {
@@ -177,7 +187,11 @@ class RunningProducer implements Producer {
 
   async submit(chunk: EventChunk, options: SubmitOptions): Promise<Submission> {
     if (this.#state === 'closed') throw new PipelineError('ERR_PRODUCER_DRAINING', 'the producer has ended')
-    return this.#intake.submit(chunk, options)
+    return (this.#transactions?.intake ?? this.#intake).submit(chunk, options)
+  }
+
+  savedPosition(key: string): unknown {
+    return this.#transactions?.intake.savedPosition?.(key)
   }
 
   get #spill(): SpillStatus | undefined {

@@ -22,6 +22,7 @@ export function addIngest(program: Command, action: CommandAction): void {
     )
     .option(...stateOptions[0])
     .option(...stateOptions[1])
+    .option('--transactional', 'publish in transactions and keep the position in Kafka: each line exactly once')
     .addHelpText(
       'after',
       '\nExit codes: 0 all lines are in Kafka, 65 the file cannot be read, or is not the one of the state.\n' +

@@ -2,7 +2,7 @@
 
 import { resolve } from 'node:path'
 
-import type { SourceConfig } from '../../config/index.ts'
+import { type ProducerConfig, type SourceConfig, transactionDefaults } from '../../config/index.ts'
 import { PipelineError, type Timer, systemClock } from '../../core/index.ts'
 import { type CommonOptions, loadPipeline, loggerFor, needSection } from '../context.ts'
 import { thousands } from '../demo/progress.ts'
@@ -16,6 +16,8 @@ export interface PublishOptions extends CommonOptions {
   readonly state?: string
   /** Begins anew, whatever the state file says. */
   readonly restart?: boolean
+  /** Publishes in transactions, with the position in Kafka. */
+  readonly transactional?: boolean
 }
 
 /** The state of an input, as the command line names it. */
@@ -23,14 +25,14 @@ export function stateOption(
   options: PublishOptions
 ): { readonly file: string; readonly intervalMs: number } | undefined {
   if (options.state !== undefined) return { file: resolve(options.state), intervalMs: 1000 }
-  if (options.restart !== true) return undefined
+  if (options.restart !== true || options.transactional === true) return undefined
   throw new PipelineError('ERR_CLI_USAGE', '--restart forgets the position in a state file: name it with --state')
 }
 
 /** Publishes the source as the pipeline file says, and prints what became of it. */
 export async function publish(options: PublishOptions, source: SourceConfig): Promise<number> {
   const pipeline = await loadPipeline(options)
-  const section = needSection(pipeline, 'producer', options)
+  const section = withTransactions(needSection(pipeline, 'producer', options), options, pipeline.name)
   const logger = loggerFor('producer', { ...options, logLevel: options.logLevel ?? 'warn' })
   const { startProducerRole } = await import('../roles/producer.ts')
   const startMs = systemClock.monotonicMs()
@@ -38,7 +40,7 @@ export async function publish(options: PublishOptions, source: SourceConfig): Pr
     {
       kafka: pipeline.kafka,
       producer: { ...section, sources: [source] },
-      topics: pipeline,
+      topics: { ...pipeline, producer: section },
       isRestart: options.restart === true
     },
     logger
@@ -65,6 +67,12 @@ export async function publish(options: PublishOptions, source: SourceConfig): Pr
   )
   if (report.error !== undefined) throw report.error
   return failedCount === 0 ? EXIT.ok : EXIT.unavailable
+}
+
+/** The section with transactions, where they are asked for and the pipeline file has none. */
+function withTransactions(section: ProducerConfig, options: PublishOptions, name: string): ProducerConfig {
+  if (options.transactional !== true || section.delivery.transaction !== undefined) return section
+  return { ...section, delivery: { ...section.delivery, transaction: transactionDefaults(`${name}-ingest`) } }
 }
 
 function counted(count: number, what: string): string {

@@ -13,11 +13,11 @@ export function lineSource(source: LineSourceConfig, around: { logger: Logger; i
   switch (source.type) {
     case 'file': {
       const state = source.state && { ...source.state, isRestart }
-      return fileSource(source.path, { format, state, logger })
+      return fileSource(source.path, { format, state, isRestart, logger })
     }
     case 'stdin': {
       const state = source.state && { ...source.state, isRestart }
-      return streamSource(process.stdin, 'stdin', { format, state, logger })
+      return streamSource(process.stdin, 'stdin', { format, state, isRestart, logger })
     }
   }
 }

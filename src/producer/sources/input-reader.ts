@@ -18,6 +18,8 @@ export interface InputReading {
   readonly text?: TextLines | undefined
   readonly intake: Intake
   readonly chunks: OpenChunks
+  /** Names the source across restarts, for positions that are committed with the events. Default: none are. */
+  readonly positionKey?: string
   /** Added to positions in the input, for `chunks`. Default 0. */
   readonly offsetBytes?: number
   /** Ends the reading. */
@@ -56,14 +58,18 @@ export async function readInput(reading: InputReading): Promise<InputEnd> {
 }
 
 async function hand(lines: FedLines | undefined, feed: LineFeed, reading: InputReading): Promise<void> {
-  const { opened, intake, chunks, name, onSafe } = reading
+  const { opened, intake, chunks, name, positionKey, onSafe } = reading
   reading.onRead?.(lines?.chunk?.count ?? 0, feed.position)
   if (lines === undefined) return
   const { chunk, mark } = lines
-  const safe = (): void => onSafe(() => pointOf(mark, feed.head, opened.file))
+  const point = (): ResumePoint => pointOf(mark, feed.head, opened.file)
+  const safe = (): void => onSafe(point)
   const position = (reading.offsetBytes ?? 0) + mark.bytes
   if (chunk === undefined) chunks.reach(position, safe)
-  else await chunks.follow(position, intake.submit(chunk, { source: name }), { onSafe: safe })
+  else {
+    const behind = positionKey === undefined ? {} : { position: { key: positionKey, state: point } }
+    await chunks.follow(position, intake.submit(chunk, { source: name, ...behind }), { onSafe: safe })
+  }
 }
 
 type Skipped =

@@ -40,6 +40,8 @@ export interface ResumeOptions extends StateFileOptions {
 export interface LineSourceOptions {
   /** Where the source goes on after a restart. Default: it begins anew. */
   readonly state?: ResumeOptions | undefined
+  /** Begins anew, whatever was committed with the events of an earlier run. Default false. */
+  readonly isRestart?: boolean
   /** `json`: a line is an event; `text`: a line becomes an object with `message`. Default `json`. */
   readonly format?: 'json' | 'text'
   readonly clock?: Clock
@@ -110,7 +112,7 @@ export class StreamSource implements Source {
 
   async #read(intake: Intake, signal: AbortSignal): Promise<void> {
     try {
-      await this.#readFrom(this.#savedPoint(), intake, signal)
+      await this.#readFrom(this.#savedPoint(intake), intake, signal)
     } catch (error) {
       await this.#chunks.end() // a failed event says more than the reading it ended
       if (this.#options.state?.onChange !== 'restart' || !PipelineError.is(error, 'ERR_PRODUCER_STATE_MISMATCH')) {
@@ -128,7 +130,18 @@ export class StreamSource implements Source {
     await this.#chunks.end()
   }
 
-  #savedPoint(): ResumePoint | undefined {
+  get #positionKey(): string {
+    return `${this.#options.kind ?? 'stream'}:${this.#options.file ?? this.name}`
+  }
+
+  /** What was committed with the events counts more than a file. */
+  #savedPoint(intake: Intake): ResumePoint | undefined {
+    const committed = this.#options.isRestart === true ? undefined : intake.savedPosition?.(this.#positionKey)
+    if (committed !== undefined) {
+      const point = readPoint(committed)
+      if (point === undefined) throw stateInvalid(this.#positionKey, 'it has no position')
+      return point
+    }
     if (this.#state?.saved === undefined) return undefined
     const point = readPoint(this.#state.saved)
     if (point === undefined) throw stateInvalid(this.#state.path, 'it has no position')
@@ -145,6 +158,7 @@ export class StreamSource implements Source {
       opened,
       point,
       name: this.name,
+      positionKey: this.#positionKey,
       text: this.#text(),
       intake,
       chunks,

@@ -1,0 +1,232 @@
+/** Events in transactions: all or nothing, exactly once over restarts and kills, dead letters and fencing. */
+
+import assert from 'node:assert/strict'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test, type TestContext } from 'node:test'
+
+import { type Broker, startBroker } from '../../src/broker/index.ts'
+import { Admin, Cluster, type FetchedChunk, Fetcher } from '../../src/client/index.ts'
+import { SeededRandom } from '../../src/core/index.ts'
+import { fileSource, type Producer, startProducer } from '../../src/producer/index.ts'
+import { RecordCursor } from '../../src/protocol/index.ts'
+import { spawnBound } from '../support/child-process.ts'
+import { createTopic, type ReadRecord, type Stage, stage } from './kafka.ts'
+
+const STATE = 'ingest-state'
+
+interface Transactional extends Stage {
+  readonly broker: Broker
+  readonly file: (lines: readonly string[]) => Promise<string>
+  readonly produceIn: (settings?: Settings) => Promise<Producer>
+  /** What readers of committed records see of the topics for events. */
+  readonly committed: (topics?: readonly string[]) => Promise<ReadRecord[]>
+}
+
+interface Settings {
+  readonly recordsMax?: number
+  readonly ageMs?: number
+  readonly timeoutMs?: number
+}
+
+async function transactional(t: TestContext, topicConfig: Record<string, string> = {}): Promise<Transactional> {
+  const broker = await startBroker({ config: { 'transaction.abort.timed.out.transaction.cleanup.interval.ms': '100' } })
+  t.after(() => broker.close())
+  const staged = await stage(t, { bootstrapServers: broker.bootstrapServers, topicConfig })
+  await createTopic(staged.cluster, { name: STATE, numPartitions: 1, config: { 'cleanup.policy': 'compact' } })
+  const folder = await mkdtemp(join(tmpdir(), 'comporta-transactions-'))
+  t.after(() => rm(folder, { recursive: true, force: true }))
+  const file = async (lines: readonly string[]): Promise<string> => {
+    const path = join(folder, 'events.ndjson')
+    await writeFile(path, lines.map(line => `${line}\n`).join(''))
+    return path
+  }
+  const produceIn = async (settings: Settings = {}): Promise<Producer> => {
+    const { recordsMax = 100, ageMs = 20, timeoutMs = 10_000 } = settings
+    const transaction = { id: 'ingest', recordsMax, ageMs, timeoutMs: 5000, stateTopic: STATE }
+    const config = staged.config({ delivery: { lingerMs: 1, batchBytes: 4096, timeoutMs, transaction } })
+    const producer = await startProducer({ config, cluster: staged.cluster })
+    t.after(() => producer.close())
+    return producer
+  }
+  const committed = (topics: readonly string[] = [staged.topics.hot, staged.topics.cold]): Promise<ReadRecord[]> =>
+    readCommitted(staged.cluster, topics)
+  return { ...staged, broker, file, produceIn, committed }
+}
+
+/** Reads until the last stable offset has reached the end of every partition: no transaction is open then. */
+async function readCommitted(cluster: Cluster, topics: readonly string[]): Promise<ReadRecord[]> {
+  const records: ReadRecord[] = []
+  for (const topic of topics) {
+    const partitions = Array.from({ length: await cluster.partitionCount(topic) }, (_, partition) => partition)
+    const ends = await new Admin(cluster).listOffsets(partitions.map(partition => ({ topic, partition, at: 'latest' })))
+    for (const { partition } of ends.filter(({ offset }) => offset > 0n)) {
+      await new Promise<void>((resolve, reject) => {
+        const fetcher = new Fetcher({
+          cluster,
+          isReadCommitted: true,
+          maxWaitMs: 10,
+          onRecords: chunk => {
+            collect(chunk, records)
+            if (chunk.nextOffset >= chunk.highWatermark) void fetcher.close().then(resolve, reject)
+          },
+          onPartitionError: ({ error }) => reject(error)
+        })
+        fetcher.add({ topic, partition, offset: 0n })
+        fetcher.start()
+      })
+    }
+  }
+  return records
+}
+
+function collect(chunk: FetchedChunk, records: ReadRecord[]): void {
+  const cursor = new RecordCursor()
+  cursor.reset(chunk.records)
+  while (cursor.nextBatch()) {
+    while (cursor.nextRecord()) {
+      records.push({
+        partition: chunk.partition,
+        offset: cursor.offset(),
+        key: cursor.key()?.toString() ?? null,
+        value: Buffer.from(cursor.value() ?? Buffer.alloc(0)),
+        headers: Object.fromEntries(cursor.headers().map(({ key, value }) => [key, value?.toString() ?? '']))
+      })
+    }
+  }
+}
+
+function lines(count: number): string[] {
+  return Array.from({ length: count }, (_, n) => JSON.stringify({ codigo: 400 + (n % 200), truck_id: `T${n % 9}`, n }))
+}
+
+function numbersOf(records: readonly ReadRecord[]): number[] {
+  return records.map(({ value }) => (JSON.parse(value.toString()) as { n: number }).n).toSorted((a, b) => a - b)
+}
+
+test('a file goes in transactions, and a second run of it publishes nothing', async t => {
+  const on = await transactional(t)
+  const path = await on.file(lines(1000))
+
+  const first = await on.produceIn()
+  assert.equal((await first.run(fileSource(path))).error, undefined)
+  await first.drain()
+  const second = await on.produceIn()
+  const report = await second.run(fileSource(path))
+  await second.drain()
+
+  assert.deepEqual(numbersOf(await on.committed()), [...lines(1000).keys()])
+  assert.equal(report.error, undefined)
+  assert.equal(report.progress.eventCount, 0)
+  assert.ok((report.progress.resumedBytes ?? 0) > 10_000)
+})
+
+test('events are not there for readers of committed records before their transaction ends', async t => {
+  const on = await transactional(t)
+  const path = await on.file(lines(50))
+  const producer = await on.produceIn({ ageMs: 60_000, recordsMax: 1_000_000 })
+
+  const running = producer.run(fileSource(path))
+  while (producer.status().bufferedBytes === 0) await new Promise(resolve => setTimeout(resolve, 5))
+  await producer.close()
+  const report = await running
+
+  assert.equal(report.error?.code, 'ERR_PRODUCER_DELIVERY_FAILED')
+  assert.deepEqual(await on.committed(), [])
+})
+
+test('a transaction that fails is written again: nothing twice, nothing missing, the order of keys kept', async t => {
+  const on = await transactional(t)
+  const path = await on.file(lines(2000))
+  for (const [nth, error] of [
+    [3, 'INVALID_PRODUCER_EPOCH'],
+    [20, 'OUT_OF_ORDER_SEQUENCE_NUMBER'],
+    [40, 'UNKNOWN_SERVER_ERROR']
+  ] as const) {
+    on.broker.faults.inject({ api: 'Produce', nth, fault: { error } })
+  }
+  on.broker.faults.inject({ api: 'EndTxn', nth: 3, fault: 'closeAfter' })
+  on.broker.faults.inject({ api: 'EndTxn', nth: 5, fault: { error: 'COORDINATOR_LOAD_IN_PROGRESS' } })
+
+  const producer = await on.produceIn()
+  const { error } = await producer.run(fileSource(path))
+  await producer.drain()
+
+  assert.equal(error, undefined)
+  const records = await on.committed()
+  assert.deepEqual(numbersOf(records), [...lines(2000).keys()])
+  const hot = (await on.committed([on.topics.hot])).filter(({ key }) => key === 'T1')
+  const inOrder = hot.map(({ value }) => (JSON.parse(value.toString()) as { n: number }).n)
+  assert.deepEqual(
+    inOrder,
+    inOrder.toSorted((a, b) => a - b)
+  )
+})
+
+test('what Kafka refuses for good and what is no event are dead letters of the same transaction, once', async t => {
+  const on = await transactional(t, { 'max.message.bytes': '2000' })
+  const tooLong = JSON.stringify({ codigo: 400, truck_id: 'L', n: -1, text: 'x'.repeat(4000) })
+  const path = await on.file([...lines(30), tooLong, 'no json', ...lines(60).slice(30)])
+
+  const producer = await on.produceIn()
+  const { error } = await producer.run(fileSource(path))
+  await producer.drain()
+
+  assert.equal(error, undefined)
+  assert.deepEqual(numbersOf(await on.committed()), [...lines(60).keys()])
+  const letters = await on.committed([on.topics.dead])
+  assert.deepEqual(
+    letters.map(({ headers }) => [headers['comporta-error-class'], headers['comporta-line']]).toSorted(),
+    [
+      ['malformed', '32'],
+      ['undeliverable', '31']
+    ]
+  )
+})
+
+test('a second producer with the same id ends the first, which commits nothing any more and says so', async t => {
+  const on = await transactional(t)
+  const path = await on.file(lines(3000))
+  const first = await on.produceIn({ recordsMax: 10, ageMs: 10 })
+  const rest = await on.produceIn()
+
+  const report = await first.run(fileSource(path))
+  const done = await rest.run(fileSource(path))
+  await rest.drain()
+
+  assert.equal(report.error?.code, 'ERR_PRODUCER_FENCED')
+  assert.match(report.error.message, /another producer has taken over the transactional id ingest/)
+  assert.equal(done.error, undefined)
+  assert.deepEqual(numbersOf(await on.committed()), [...lines(3000).keys()])
+})
+
+test('killed at random instants and started again, an ingest has every line exactly once', async t => {
+  const seed = Number(process.env['TEST_SEED'] ?? 7)
+  const random = new SeededRandom(seed)
+  const count = process.env['TRANSACTIONS'] === 'long' ? 200_000 : 20_000
+  const killsMax = process.env['TRANSACTIONS'] === 'long' ? 20 : 3
+  const on = await transactional(t)
+  const path = await on.file(lines(count))
+  const program = join(import.meta.dirname, 'transaction-child.ts')
+  const topics = JSON.stringify({ events: on.topics, state: STATE })
+
+  let exitCode: number | null = null
+  for (let kills = 0; exitCode !== 0; kills += 1) {
+    assert.ok(kills <= killsMax + 1, 'it comes to its end')
+    const child = spawnBound(process.execPath, [program, on.bootstrapServers, path, topics])
+    const closed = new Promise<number | null>(resolve => child.once('close', resolve))
+    if (kills < killsMax) {
+      await new Promise<void>(resolve => child.stdout?.on('data', text => void (Number(text) > 0 && resolve())))
+      const timer = setTimeout(() => child.kill('SIGKILL'), random.next() * 120)
+      exitCode = await closed
+      clearTimeout(timer)
+    } else {
+      exitCode = await closed
+    }
+  }
+
+  const records = await on.committed()
+  assert.equal(records.length, count, `TEST_SEED=${seed}`)
+  assert.deepEqual(numbersOf(records), [...lines(count).keys()], `TEST_SEED=${seed}`)
+})
