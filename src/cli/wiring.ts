@@ -38,10 +38,10 @@ export async function ensureTopics(cluster: Cluster, pipeline: PipelineConfig): 
     if (topic !== undefined && !wanted.has(topic))
       wanted.set(topic, { partitions: 1, replicationFactor: -1, config: {} })
   }
-  const admin = new Admin(cluster)
   const stateTopic = pipeline.producer?.delivery.transaction?.stateTopic
   if (stateTopic !== undefined && !wanted.has(stateTopic))
     wanted.set(stateTopic, { partitions: 1, replicationFactor: -1, config: { 'cleanup.policy': 'compact' } })
+  const admin = new Admin(cluster)
   const { topics } = await admin.describeTopics([...wanted.keys()])
   const existing = new Set(topics.filter(each => each.errorCode === 0).map(each => each.topic))
   const missing = [...wanted].filter(([topic]) => !existing.has(topic))

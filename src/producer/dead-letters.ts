@@ -72,13 +72,13 @@ export class DeadLetterWriter {
     if (!this.#isPumping) void this.#pump()
   }
 
-  async #pump(): Promise<void> {
-    this.#isPumping = true
   /** Resolves when every letter of refused records was handed to the outlet, or has failed. */
   async handedOver(): Promise<void> {
     while (this.#isPumping || this.#waiting.length > 0) await turn()
   }
 
+  async #pump(): Promise<void> {
+    this.#isPumping = true
     await Promise.resolve() // never append from within a call of the outlet
     while (this.#waiting.length > 0) {
       const entries = this.#waiting

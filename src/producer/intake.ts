@@ -52,9 +52,6 @@ export interface SubmitOptions {
   readonly refusalsMax?: number
   /** What the source knows about all events of the chunk. Default: nothing. */
   readonly context?: ChunkContext
-}
-
-/** A chunk that was handed over. */
   /** Where the source goes on behind the chunk: committed with its events, where they go in transactions. */
   readonly position?: SourcePosition
 }
@@ -65,6 +62,9 @@ export interface SourcePosition {
   readonly key: string
   /** Makes the position, as JSON takes it; called when it is written. */
   readonly state: () => unknown
+}
+
+/** A chunk that was handed over. */
 export interface Submission {
   /** Resolves when every event has its outcome. Never rejects. */
   readonly settled: Promise<Settlement>
@@ -81,11 +81,11 @@ export interface Intake {
    * backpressure; what became of it says `settled`. Never rejects.
    */
   submit(chunk: EventChunk, options: SubmitOptions): Promise<Submission>
+  /** The position that was committed with the last events of a source; absent where they do not go in transactions. */
+  savedPosition?(key: string): unknown
   /** About how long an event that came now would wait for the rate limit, in milliseconds. Absent: not at all. */
   retryAfterMs?(): number
 }
-  /** The position that was committed with the last events of a source; absent where they do not go in transactions. */
-  savedPosition?(key: string): unknown
 
 /** What an intake is made of. */
 export interface EventIntakeOptions {
@@ -222,6 +222,11 @@ export class EventIntake implements Intake {
     return this.rate.retryAfterMs()
   }
 
+  /** Resolves when the dead letters of records that Kafka has refused are handed over. */
+  async lettersHandedOver(): Promise<void> {
+    await this.#deadLetters.handedOver()
+  }
+
   /** Resolves when no chunk is open. New ones may come meanwhile. */
   idle(): Promise<void> {
     return this.#open.idle()
@@ -237,11 +242,6 @@ export class EventIntake implements Intake {
     const { delivery, isRefusing } = chunkOf
     const { chunk, source } = delivery
     while (delivery.handedOverCount < chunk.count) {
-  /** Resolves when the dead letters of records that Kafka has refused are handed over. */
-  async lettersHandedOver(): Promise<void> {
-    await this.#deadLetters.handedOver()
-  }
-
       const from = delivery.handedOverCount
       const to = this.rate.sliceEnd(chunk, from, isRefusing)
       const verdict = await this.rate.take({ chunk, from, to, source, isAdmitted: isRefusing }, this.#stop.signal)
