@@ -54,13 +54,21 @@ export function eventName(chunk: EventChunk, index: number): string {
   return chunk.rowNames?.(index) ?? String(chunk.lines[index] ?? 0)
 }
 
+const FIRST_COUNT = 64
+
 /** Collects spans and makes a chunk of them. */
 export class ChunkBuilder {
-  #spans = new Uint32Array(1024)
-  #lines = new Uint32Array(512)
+  #spans: Uint32Array
+  #lines: Uint32Array
   #count = 0
   #truncated: Map<number, number> | undefined
   #problems: Map<number, EventProblem> | undefined
+
+  /** @param count - How many events there will be, about. */
+  constructor(count = FIRST_COUNT) {
+    this.#spans = new Uint32Array(count * 2)
+    this.#lines = new Uint32Array(count)
+  }
 
   /** How many events were added since the last `build`. */
   get count(): number {

@@ -95,7 +95,8 @@ function partsOf(config: KeyConfig): KeyParts {
       if (typeof template !== 'string') return template
       throw new PipelineError('ERR_CONFIG_INVALID', `producer.key.template: ${template}`)
     }
-    default: {
+    case 'fields':
+    case 'hash': {
       const separator = config.strategy === 'fields' ? config.separator : HASH_SEPARATOR
       return { fields: config.fields, literals: ['', ...config.fields.slice(1).map(() => separator), ''] }
     }

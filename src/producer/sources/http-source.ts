@@ -332,7 +332,7 @@ interface TakenRequest {
 function eventsOf(body: Buffer, format: 'json' | 'lines'): EventChunk | string {
   if (format === 'lines') return splitLines(body) ?? 'the body holds no event'
   if (looksLikeArray(body)) return splitJsonArray(body)
-  const event = new ChunkBuilder()
+  const event = new ChunkBuilder(1)
   const [start, end] = trimmed(body)
   if (start === end) return 'the body holds no event'
   event.add(start, end, 1)
