@@ -4,6 +4,7 @@ import { resolve } from 'node:path'
 
 import type {
   DispatcherConfig,
+  EventCheckConfig,
   FunctionConfig,
   KafkaConfig,
   PipelineConfig,
@@ -30,10 +31,22 @@ export function withAbsolutePaths(pipeline: PipelineConfig, folder: string): Pip
 }
 
 function producerPaths(producer: ProducerConfig, folder: string): ProducerConfig {
-  const { sources, spill } = producer
+  const { sources, spill, validate, route, partitioner } = producer
+  const checkPath = (check: EventCheckConfig): EventCheckConfig =>
+    check.schemaFile === undefined ? check : { ...check, schemaFile: resolve(folder, check.schemaFile) }
+  const topics = Object.entries(validate.topics).map(([topic, check]) => [topic, checkPath(check)] as const)
   return {
     ...producer,
     sources: sources.map(source => sourcePath(source, folder)),
+    validate: { ...validate, topics: Object.fromEntries(topics) },
+    route:
+      'rules' in route
+        ? {
+            ...route,
+            rules: route.rules.map(rule => ({ ...rule, validate: rule.validate && checkPath(rule.validate) }))
+          }
+        : route,
+    partitioner: partitioner && { ...partitioner, file: resolve(folder, partitioner.file) },
     spill: spill && { ...spill, dir: resolve(folder, spill.dir) }
   }
 }

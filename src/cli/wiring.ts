@@ -33,8 +33,10 @@ export function dispatcherWithEndpoint(pipeline: PipelineConfig, endpoint?: stri
 /** Creates the topics of the pipeline file that do not exist yet, and its dead letter topics. Returns the created. */
 export async function ensureTopics(cluster: Cluster, pipeline: PipelineConfig): Promise<string[]> {
   const { Admin } = await import('../client/index.ts')
+  const { errorTopics } = await import('../config/index.ts')
   const wanted = new Map(Object.entries(pipeline.topics))
-  for (const topic of [pipeline.producer?.deadLetterTopic, pipeline.dispatcher?.deadLetterTopic]) {
+  const forErrors = pipeline.producer === undefined ? [] : errorTopics(pipeline.producer)
+  for (const topic of [...forErrors, pipeline.dispatcher?.deadLetterTopic]) {
     if (topic !== undefined && !wanted.has(topic))
       wanted.set(topic, { partitions: 1, replicationFactor: -1, config: {} })
   }

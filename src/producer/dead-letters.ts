@@ -17,10 +17,12 @@ import type { Outlet, OutletListener } from './outlet.ts'
 
 /** Names of the headers of a dead letter. */
 export const DEAD_LETTER_HEADER = {
-  /** `malformed`, `oversized`, `unroutable`, `unkeyed` or `undeliverable`. */
+  /** `malformed`, `oversized`, `unroutable`, `unkeyed`, `invalid`, `unplaced` or `undeliverable`. */
   errorClass: 'comporta-error-class',
   /** What is wrong, in words. */
   reason: 'comporta-error-reason',
+  /** With `invalid`: the rules that are broken, as a JSON list of `{"path","keyword"}`. */
+  broken: 'comporta-error-rules',
   /** Name of the source: `stdin`, `file:events.ndjson`, … */
   source: 'comporta-source',
   /** Line, or number in an array, from 1, in decimal digits; offset, sequence number or message id. */
@@ -97,7 +99,8 @@ export class DeadLetterWriter {
   }
 
   #record(entry: Letter): AppendRecord {
-    return { topic: this.#topic, key: entry.letter.key, value: entry.value(), headers: entry.headers() }
+    const topic = entry.letter.problem.errorTopic ?? this.#topic
+    return { topic, key: entry.letter.key, value: entry.value(), headers: entry.headers() }
   }
 }
 
@@ -153,6 +156,9 @@ class Letter implements OutletListener {
       header(DEAD_LETTER_HEADER.source, delivery.source),
       header(DEAD_LETTER_HEADER.line, eventName(chunk, index))
     ]
+    if (problem.broken !== undefined) {
+      headers.push(header(DEAD_LETTER_HEADER.broken, JSON.stringify(problem.broken)))
+    }
     if (topic !== undefined) headers.push(header(DEAD_LETTER_HEADER.topic, topic))
     const wholeBytes = chunk.truncated?.get(index) ?? spanEnd(chunk, index) - spanStart(chunk, index)
     if (wholeBytes > this.value().length) headers.push(header(DEAD_LETTER_HEADER.wholeBytes, String(wholeBytes)))

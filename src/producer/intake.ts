@@ -24,6 +24,9 @@ import type { ProducerConfig } from '../config/index.ts'
 import { OpenBudget } from './open-budget.ts'
 import type { Outlet } from './outlet.ts'
 import type { ProducerMeter } from './producer-metrics.ts'
+import type { ResolverParts } from './resolver-parts.ts'
+import type { HeavyReport } from './routing/heavy-detector.ts'
+import { SafePoints } from './routing/safe-points.ts'
 import { chunkBytes, RateGate } from './rate/rate-gate.ts'
 import { TopicPermits } from './rate/topic-permits.ts'
 import { Turnstile } from './turnstile.ts'
@@ -94,6 +97,8 @@ export interface EventIntakeOptions {
   readonly clock: Clock
   readonly meter: ProducerMeter
   readonly logger?: Logger
+  /** What the configuration names and was loaded before. Default: nothing. */
+  readonly parts?: ResolverParts
 }
 
 /** Kinds of problems that leave an event without fields. */
@@ -122,6 +127,8 @@ export class EventIntake implements Intake {
   readonly #clock: Clock
   readonly #reader: EventReader
   readonly #resolver: EventResolver
+  /** Absent where no heavy hitters are looked for. */
+  readonly #safePoints: SafePoints | undefined
   /** The limits before Kafka. */
   readonly rate: RateGate
   /** Absent where the configuration asks for no headers: those of the chunk's context are all. */
@@ -147,8 +154,11 @@ export class EventIntake implements Intake {
       route: config.route,
       key: config.key,
       fields,
+      ...options.parts,
       ...(this.#headers === undefined ? {} : { headers: this.#headers })
     })
+    const { detector } = this.#resolver
+    this.#safePoints = detector && new SafePoints({ detector, outlet, clock, logger })
     this.#reader = eventReader({ fields, recordBytesMax: config.recordBytesMax })
     this.rate = new RateGate(config.rate, clock, logger)
     this.#deadLetters = new DeadLetterWriter({
@@ -166,6 +176,11 @@ export class EventIntake implements Intake {
   /** All topics that events may go to, the dead letter topic aside. */
   get topics(): readonly string[] {
     return this.#resolver.topics
+  }
+
+  /** What is known of heavy hitters; absent where nobody looks for them. */
+  get heavy(): readonly HeavyReport[] | undefined {
+    return this.#resolver.detector?.report()
   }
 
   /** How long events have waited for rate limits, in milliseconds, summed over all slices. */
@@ -256,6 +271,7 @@ export class EventIntake implements Intake {
     const { delivery, permits } = handing
     delivery.handingOver()
     for (;;) {
+      await this.#whileMoving()
       let halt = this.#line.isFree || handing.isSpilled ? this.#handOver(handing) : 'room'
       if (halt === 'room') halt = await this.#handOverInLine(handing)
       if (halt === 'end') return
@@ -270,6 +286,7 @@ export class EventIntake implements Intake {
     await this.#line.enter()
     try {
       for (;;) {
+        await this.#whileMoving()
         const halt = this.#handOver(handing)
         if (halt !== 'room') return halt
         handing.permits?.giveBack()
@@ -278,6 +295,11 @@ export class EventIntake implements Intake {
     } finally {
       this.#line.leave()
     }
+  }
+
+  /** Waits while values move to the heavy topic of their split: nothing is handed over then. */
+  async #whileMoving(): Promise<void> {
+    for (let wait = this.#safePoints?.wait(); wait !== undefined; wait = this.#safePoints?.wait()) await wait
   }
 
   #shed(delivery: Delivery, to: number): void {

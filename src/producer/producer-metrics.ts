@@ -2,6 +2,7 @@
 
 import type { Counter, Histogram, Meter, ObservableGauge } from '../telemetry/index.ts'
 import type { Settlement } from './delivery.ts'
+import type { HeavyReport } from './routing/heavy-detector.ts'
 
 /** Counts since the start. */
 export interface ProducerTotals {
@@ -37,6 +38,8 @@ export interface ProducerGauges {
   readonly openBytes: () => number
   /** Sum of all waits for the rate limit, in milliseconds. */
   readonly throttledMs: () => number
+  /** What is known of heavy hitters, per topic. */
+  readonly heavy: () => readonly HeavyReport[]
 }
 
 /**
@@ -57,16 +60,32 @@ export function observe(meter: Meter, gauges: ProducerGauges): () => void {
     unit: 'ms',
     description: 'Sum of all waits for the rate limit.'
   })
+  const heavyValues = meter.createObservableGauge('comporta.producer.heavy_values', {
+    description: 'Keys, or values of the watched field, that make up much of a topic.'
+  })
+  const heaviestShare = meter.createObservableGauge('comporta.producer.heaviest_share', {
+    description: 'Share of a topic’s events that the heaviest of them has, from 0 to 1; 0 if none is heavy.'
+  })
+  const readHeavy: Reader = result => {
+    for (const { topic, heavy } of gauges.heavy()) result.observe(heavy.length, { topic })
+  }
+  const readHeaviest: Reader = result => {
+    for (const { topic, heavy } of gauges.heavy()) result.observe(heavy[0]?.share ?? 0, { topic })
+  }
   const readBuffered: Reader = result => result.observe(gauges.bufferedBytes())
   const readOpen: Reader = result => result.observe(gauges.openBytes())
   const readThrottled: Reader = result => result.observe(gauges.throttledMs())
   buffered.addCallback(readBuffered)
   open.addCallback(readOpen)
   throttled.addCallback(readThrottled)
+  heavyValues.addCallback(readHeavy)
+  heaviestShare.addCallback(readHeaviest)
   return () => {
     buffered.removeCallback(readBuffered)
     open.removeCallback(readOpen)
     throttled.removeCallback(readThrottled)
+    heavyValues.removeCallback(readHeavy)
+    heaviestShare.removeCallback(readHeaviest)
   }
 }
 

@@ -7,7 +7,7 @@
  */
 
 import type { Cluster } from '../client/index.ts'
-import type { ProducerConfig } from '../config/index.ts'
+import { errorTopics, type ProducerConfig, producerWarnings } from '../config/index.ts'
 import {
   type Clock,
   messageOf,
@@ -23,6 +23,9 @@ import type { EventChunk } from './event-chunk.ts'
 import { EventIntake, type Intake, type Submission, type SubmitOptions } from './intake.ts'
 import type { Outlet, OutletState } from './outlet.ts'
 import { observe, ProducerMeter, type ProducerTotals } from './producer-metrics.ts'
+import { type ResolverParts, resolverParts } from './resolver-parts.ts'
+import type { HeavyReport } from './routing/heavy-detector.ts'
+import { SharedRate } from './rate/shared-rate.ts'
 import type { Source, SourceProgress, SourceReport } from './sources/source.ts'
 import { Transactions } from './transactions/transactions.ts'
 import { createOutlet } from './spill/create-outlet.ts'
@@ -62,6 +65,8 @@ export interface ProducerStatus {
   readonly bufferedBytes: number
   /** Sum of all waits for the rate limit, in milliseconds. */
   readonly throttledMs: number
+  /** What makes up much of a topic; `undefined` without `producer.route.detector`. */
+  readonly heavy: readonly HeavyReport[] | undefined
   readonly sources: readonly (SourceProgress & { readonly name: string })[]
 }
 
@@ -103,15 +108,20 @@ const TOPIC_CHECK_MS = 200
  * Starts a producer.
  *
  * @throws PipelineError `ERR_PRODUCER_TOPIC_MISSING` if a topic that events go to, or
- *   the dead letter topic, does not exist; it is not created. `ERR_PRODUCER_SPILL_LOCKED` if another producer uses the
+ *   a topic for what is wrong, does not exist; it is not created. `ERR_CONFIG_INVALID` for a schema or a partitioner
+ *   that cannot be used. `ERR_PRODUCER_SPILL_LOCKED` if another producer uses the
  *   spill folder, `ERR_PRODUCER_SPILL_FAILED` if it cannot be read or written.
  */
 export async function startProducer(options: ProducerOptions): Promise<Producer> {
-  const producer = new RunningProducer(options)
+  for (const { path, message } of producerWarnings(options.config)) {
+    options.logger?.warn({ setting: path.map(String).join('.') }, message)
+  }
+  const producer = new RunningProducer(options, await resolverParts(options.config, options.cluster))
   try {
     await producer.openOutlet()
     await producer.checkTopics()
     await producer.startTransactions()
+    await producer.startSharedRate()
   } catch (error) {
     await producer.close()
     throw error
@@ -129,6 +139,7 @@ class RunningProducer implements Producer {
   readonly #outlet: Outlet
   readonly #meter: ProducerMeter
   readonly #intake: EventIntake
+  readonly #sharedRate: SharedRate
   readonly #topics: readonly string[]
   readonly #topicWaitMs: number
   readonly #stopObserving: () => void
@@ -138,7 +149,7 @@ class RunningProducer implements Producer {
   #drained: Promise<DrainReport> | undefined
   #closed: Promise<void> | undefined
 
-  constructor(options: ProducerOptions) {
+  constructor(options: ProducerOptions, loaded: ResolverParts) {
     const { config, cluster } = options
     this.#cluster = cluster
     this.#clock = options.clock ?? systemClock
@@ -153,21 +164,29 @@ class RunningProducer implements Producer {
       outlet: this.#outlet,
       clock: this.#clock,
       meter: this.#meter,
-      logger: this.#logger
+      logger: this.#logger,
+      parts: loaded
     })
     this.#stopObserving = observe(options.meter ?? noopMeter, {
       bufferedBytes: () => this.#outlet.bufferedBytes,
       openBytes: () => this.#intake.openBytes,
-      throttledMs: () => this.#intake.throttledMs
+      throttledMs: () => this.#intake.throttledMs,
+      heavy: () => this.#intake.heavy ?? []
     })
     this.recordBytesMax = this.#intake.recordBytesMax
+    this.#sharedRate = new SharedRate({ ...surroundings, config: config.rate, gate: this.#intake.rate })
     const own = this.#transactions === undefined ? [] : [this.#transactions.stateTopic]
-    this.#topics = [...new Set([...this.#intake.topics, config.deadLetterTopic, ...own])]
+    const topics = [...this.#intake.topics, ...errorTopics(config), ...own, ...this.#sharedRate.topics]
+    this.#topics = [...new Set(topics)]
     this.#topicWaitMs = options.topicWaitMs ?? TOPIC_WAIT_MS
   }
 
   async openOutlet(): Promise<void> {
     if (this.#outlet instanceof SpillOutlet) await this.#outlet.open()
+  }
+
+  async startSharedRate(): Promise<void> {
+    await this.#sharedRate.start()
   }
 
   async startTransactions(): Promise<void> {
@@ -228,6 +247,7 @@ class RunningProducer implements Producer {
       openBytes: this.#intake.openBytes,
       bufferedBytes: this.#outlet.bufferedBytes,
       throttledMs: this.#intake.throttledMs,
+      heavy: this.#intake.heavy,
       sources: [...this.#sources.keys()].map(source => ({ name: source.name, ...source.progress() }))
     }
   }
@@ -284,9 +304,12 @@ class RunningProducer implements Producer {
   /** Fails what is open after the deadline, and ends. */
   async #end(deadlineMs: number): Promise<void> {
     this.#intake.stop()
+    // At once, so that the other instances may have this one's share while it finishes.
+    const leaving = this.#sharedRate.close()
     await Promise.all([...this.#sources.keys()].map(source => source.close()))
     await this.#outlet.close(deadlineMs)
     await this.#intake.idle()
+    await leaving
     this.#stopObserving()
     this.#state = 'closed'
   }

@@ -32,6 +32,7 @@ export async function startProducerRole(options: ProducerRoleOptions, logger: Lo
   try {
     if (options.topics !== undefined) await ensureTopics(cluster, options.topics)
     const producer = await startProducer({ config: options.producer, cluster, logger, meter: metrics.meter })
+    metrics.describeBy(() => producer.status())
     const around = { ...options, cluster, logger, isRestart: options.isRestart === true }
     const sources = options.producer.sources.map(source => createSource(source, around))
     const reports = sources.map(source => producer.run(source))

@@ -94,6 +94,9 @@ function checkDetector(producer: ProducerConfig, report: Report): void {
   if (detector.mode === 'move' && detector.topics === undefined && Object.keys(split).length === 0) {
     report(['detector', 'mode'], 'move needs a split: say under route.split where what is heavy moves to')
   }
+  if (detector.mode === 'move' && producer.delivery.transaction !== undefined) {
+    report(['detector', 'mode'], 'move needs a moment without open records, which delivery.transaction does not give')
+  }
   if (detector.counters * detector.share < 2) {
     const needed = Math.ceil(2 / detector.share)
     report(['detector', 'counters'], `are too few to tell a share of ${detector.share}: at least ${needed}`)

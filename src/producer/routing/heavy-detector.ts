@@ -116,6 +116,11 @@ export class HeavyWatch {
     this.#moving = new Set()
   }
 
+  /** There was no safe point: what was marked is looked at anew at the end of the next window. */
+  postpone(): void {
+    this.#moving = new Set()
+  }
+
   report(): HeavyReport {
     const { total } = this.#sketch
     const heavy = this.#found().map(({ value, count, error }) => ({
@@ -173,6 +178,11 @@ export class HeavyDetector {
   /** No record is unacknowledged now. */
   safePoint(): void {
     for (const watch of this.watches) watch.safePoint()
+  }
+
+  /** There was no such moment in time. */
+  postpone(): void {
+    for (const watch of this.watches) watch.postpone()
   }
 
   report(): readonly HeavyReport[] {

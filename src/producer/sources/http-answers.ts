@@ -128,11 +128,7 @@ export function textOf(answer: JsonAnswer): string {
 }
 
 /** Sends an answer whose body is text already. Does nothing if the sender has gone. */
-export function sendText(
-  response: ServerResponse,
-  answer: Pick<JsonAnswer, 'status' | 'headers'>,
-  text: string
-): void {
+export function sendText(response: ServerResponse, answer: Pick<JsonAnswer, 'status' | 'headers'>, text: string): void {
   if (response.destroyed || response.headersSent) return
   response.writeHead(answer.status, {
     'content-type': 'application/json',
@@ -170,7 +166,11 @@ export function sendRefusal(
 export function settledAnswer(chunk: EventChunk, settlement: Settlement, retryAfterMs = 0): JsonAnswer {
   const { deliveredCount, deadLetteredCount, spilledCount, refusedCount, shedCount, refusals, error } = settlement
   const accepted = deliveredCount + deadLetteredCount + spilledCount
-  const rejected = refusals.map(({ line, problem }) => ({ line, reason: problem.reason }))
+  const rejected = refusals.map(({ line, problem: { reason, broken } }) => ({
+    line,
+    reason,
+    ...(broken === undefined ? {} : { broken })
+  }))
   const rejection = refusedCount > 0 ? { rejectedCount: refusedCount, rejected } : {}
   if (error !== undefined) {
     const details = { accepted, failedCount: settlement.failedCount, ...(shedCount > 0 ? { shedCount } : {}) }
