@@ -55,7 +55,7 @@ async function setUp(t: TestContext, sasl: ListenerSaslOptions): Promise<Setup> 
 
 /** As a file says; looked at more often than a file may ask for. */
 function kafkaOf(bootstrapServers: string, sasl: string, environment: Record<string, string>): KafkaConfig {
-  const text = `name: x\nkafka:\n  bootstrapServers: ${bootstrapServers}\n  connectTimeoutMs: 500\n  sasl: ${sasl}\n`
+  const text = `name: x\nkafka:\n  bootstrapServers: ${bootstrapServers}\n  connectTimeoutMs: 250\n  sasl: ${sasl}\n`
   const { kafka } = parsePipeline(text, { fileName: 'x', environment })
   return kafka.sasl !== undefined && 'reloadMs' in kafka.sasl
     ? { ...kafka, sasl: { ...kafka.sasl, reloadMs: 20 } }
