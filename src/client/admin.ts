@@ -15,6 +15,7 @@ import {
   listGroups,
   type NewGroupOffset
 } from './admin-groups.ts'
+import { alterQuotas, describeQuotas, type QuotaEntity } from './admin-quotas.ts'
 import {
   createPartitions,
   createTopics,
@@ -124,6 +125,16 @@ export class Admin {
   /** Changes single settings and leaves the others as they are (KIP-339). */
   alterConfigs(changes: readonly ResourceChanges[]): Promise<AdminResult[]> {
     return alterConfigs(this.#cluster, changes)
+  }
+
+  /** The quotas of exactly that entity, by Kafka's names, in each broker. */
+  describeQuotas(entity: QuotaEntity): Promise<ReadonlyMap<string, number>> {
+    return describeQuotas(this.#cluster, entity)
+  }
+
+  /** Sets quotas of an entity; `undefined` removes one. Others stay as they are. */
+  alterQuotas(entity: QuotaEntity, values: Readonly<Record<string, number | undefined>>): Promise<void> {
+    return alterQuotas(this.#cluster, entity, values)
   }
 
   /** Deletes the records of partitions below an offset; -1n = all that are there. */

@@ -99,6 +99,11 @@ export class Cluster {
     return cluster
   }
 
+  /** How this client names itself to brokers. Source: Kafka `client.id`. */
+  get clientId(): string {
+    return this.#options.clientId ?? 'comporta'
+  }
+
   get clock(): Clock {
     return this.#clock
   }

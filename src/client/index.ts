@@ -15,6 +15,7 @@ export type {
   NewTopic,
   OffsetSpec
 } from './admin-types.ts'
+export type { QuotaEntity } from './admin-quotas.ts'
 export type { OffsetQuestion } from './list-offsets.ts'
 export type { LingerSetting } from './append-linger.ts'
 export { Appender } from './appender.ts'

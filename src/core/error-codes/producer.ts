@@ -109,6 +109,11 @@ export const producerErrorCodes = {
     remedy: 'Send the same request again after the time in Retry-After, more slowly, or raise the limit.',
     retriable: true
   },
+  ERR_PRODUCER_QUOTA_FAILED: {
+    summary: 'The quota that holds the rate of all instances could not be set.',
+    remedy: 'Give the producer the right to alter the configuration of the cluster, or set the quota yourself.',
+    retriable: false
+  },
   ERR_PRODUCER_UNAUTHORIZED: {
     summary: 'An HTTP request does not have the bearer token of the source.',
     remedy: 'Send `authorization: Bearer <token>` with the token of the pipeline file.',
