@@ -30,6 +30,9 @@ export function dispatcherWithEndpoint(pipeline: PipelineConfig, endpoint?: stri
   return { ...dispatcher, ...settle(dispatcher), priorities }
 }
 
+/** Partitions of a coordinator topic that is created here: most instances that can share a rate. */
+const RATE_SHARES = 60
+
 /** Creates the topics of the pipeline file that do not exist yet, and its dead letter topics. Returns the created. */
 export async function ensureTopics(cluster: Cluster, pipeline: PipelineConfig): Promise<string[]> {
   const { Admin } = await import('../client/index.ts')
@@ -40,6 +43,9 @@ export async function ensureTopics(cluster: Cluster, pipeline: PipelineConfig): 
     if (topic !== undefined && !wanted.has(topic))
       wanted.set(topic, { partitions: 1, replicationFactor: -1, config: {} })
   }
+  const shared = pipeline.producer?.rate?.shared
+  if (shared?.type === 'topic' && !wanted.has(shared.topic))
+    wanted.set(shared.topic, { partitions: RATE_SHARES, replicationFactor: -1, config: {} })
   const stateTopic = pipeline.producer?.delivery.transaction?.stateTopic
   if (stateTopic !== undefined && !wanted.has(stateTopic))
     wanted.set(stateTopic, { partitions: 1, replicationFactor: -1, config: { 'cleanup.policy': 'compact' } })

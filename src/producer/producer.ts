@@ -25,6 +25,7 @@ import type { Outlet, OutletState } from './outlet.ts'
 import { observe, ProducerMeter, type ProducerTotals } from './producer-metrics.ts'
 import { type ResolverParts, resolverParts } from './resolver-parts.ts'
 import type { HeavyReport } from './routing/heavy-detector.ts'
+import { observeRate } from './rate/rate-metrics.ts'
 import { SharedRate } from './rate/shared-rate.ts'
 import type { Source, SourceProgress, SourceReport } from './sources/source.ts'
 import { Transactions } from './transactions/transactions.ts'
@@ -167,12 +168,17 @@ class RunningProducer implements Producer {
       logger: this.#logger,
       parts: loaded
     })
-    this.#stopObserving = observe(options.meter ?? noopMeter, {
+    const stopRate = observeRate(options.meter ?? noopMeter, this.#intake.rate)
+    const stopAll = observe(options.meter ?? noopMeter, {
       bufferedBytes: () => this.#outlet.bufferedBytes,
       openBytes: () => this.#intake.openBytes,
       throttledMs: () => this.#intake.throttledMs,
       heavy: () => this.#intake.heavy ?? []
     })
+    this.#stopObserving = () => {
+      stopRate()
+      stopAll()
+    }
     this.recordBytesMax = this.#intake.recordBytesMax
     this.#sharedRate = new SharedRate({ ...surroundings, config: config.rate, gate: this.#intake.rate })
     const own = this.#transactions === undefined ? [] : [this.#transactions.stateTopic]
