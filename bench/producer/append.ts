@@ -18,6 +18,7 @@
  * With `--rate` records come at that rate: then the time to the acknowledgement and the CPU are the result.
  */
 
+import { setTimeout as wait } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 
 import { Kafka, logLevel } from 'kafkajs'
@@ -71,14 +72,15 @@ async function startBroker(): Promise<{ name: string; pid: number; bootstrapServ
 
 const programs = choosePrograms(only, options['cpu-prof'])
 const broker = await startBroker()
-const admin = new Kafka({ clientId: 'bench', brokers: [broker.bootstrapServers], logLevel: logLevel.ERROR }).admin()
+const admin = new Kafka({ clientId: 'bench', brokers: [broker.bootstrapServers], logLevel: logLevel.NOTHING }).admin()
 await admin.connect()
 let topicNumber = 0
 
 async function run(program: Program, count: number): Promise<Sample> {
   topicNumber += 1
   const topic = `append-${Date.now()}-${topicNumber}`
-  await admin.createTopics({ topics: [{ topic, numPartitions: PARTITIONS }], waitForLeaders: true })
+  await admin.createTopics({ topics: [{ topic, numPartitions: PARTITIONS }], waitForLeaders: false })
+  await ready(topic)
   const cpu = async (): Promise<number> => (broker.pid === 0 ? 0 : await cpuSecondsOf(broker.pid))
   const before = await cpu()
   const { linger, batch, compression } = options
@@ -96,6 +98,18 @@ async function run(program: Program, count: number): Promise<Sample> {
       `${usage.peakRssMb.toFixed(0)} MB, acknowledged after ${p50.toFixed(1)} (p50), ${p99.toFixed(1)} ms (p99)\n`
   )
   return { ...usage, brokerCpuSeconds }
+}
+
+/** Apache Kafka names a topic a moment before it knows its leaders. */
+async function ready(topic: string): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      if ((await admin.fetchTopicOffsets(topic)).length === PARTITIONS) return
+    } catch (error) {
+      if (attempt === 50) throw error
+    }
+    await wait(100)
+  }
 }
 
 const samples = new Map<string, Sample[]>(programs.map(({ name }) => [name, []]))

@@ -76,7 +76,8 @@ async function runJava(name: string, args: RunArguments): Promise<AppendUsage> {
   const pid = child.pid ?? 0
   const look = async (): Promise<void> => {
     cpuSeconds = await cpuSecondsOf(pid)
-    peakRssMb = (await memoryOf(pid)).peakMb
+    // A process that has ended and is not yet buried has no memory.
+    peakRssMb = Math.max(peakRssMb, (await memoryOf(pid)).peakMb || 0)
   }
   // The process may end between two looks.
   const timer = setInterval(() => void look().catch(() => undefined), LOOK_MS)

@@ -44,7 +44,9 @@ async function* pieces(): AsyncGenerator<Buffer> {
 const cluster = await Cluster.connect({ bootstrapServers: [argument('bootstrap')], clientId: 'bench-producer' })
 const delivery = {
   compression: argument('compression') as CompressionName, // The codecs have the same names everywhere.
-  ...(argument('linger') === '' ? {} : { lingerMs: Number(argument('linger')) }),
+  ...(argument('linger') === ''
+    ? {}
+    : { lingerMs: argument('linger') === 'adaptive' ? ('adaptive' as const) : Number(argument('linger')) }),
   ...(argument('batch') === '' ? {} : { batchBytes: Number(argument('batch')) })
 }
 const config = producerConfig({

@@ -21,7 +21,9 @@ await cluster.topic(topic)
 const appender = new Appender({
   cluster,
   compression: argument('compression') as CompressionName, // The codecs have the same names everywhere.
-  ...(argument('linger') === '' ? {} : { lingerMs: Number(argument('linger')) }),
+  ...(argument('linger') === ''
+    ? {}
+    : { lingerMs: argument('linger') === 'adaptive' ? ('adaptive' as const) : Number(argument('linger')) }),
   ...(argument('batch') === '' ? {} : { batchBytes: Number(argument('batch')) })
 })
 const latencies = new Latencies()
