@@ -83,114 +83,129 @@ async function pass({ clock, logger }: ReturnType<typeof around>, ms: number): P
 const shown = (provider: TlsProvider): string => `${String(provider.current().cert)}${String(provider.current().key)}`
 const together = ({ cert, key }: CertificatePair): string => cert + key
 
+interface World {
+  readonly moto: Moto
+  readonly aws: Aws
+  /** Where its services are, for a source. */
+  readonly place: string
+}
+
+async function replacedPair(t: TestContext, { aws, place }: World): Promise<void> {
+  const [one, two] = [authority.issue({ name: 'one' }), authority.issue({ name: 'two' })]
+  await aws.put('tls/ca.pem', authority.cert)
+  await aws.put('tls/cert.pem', one.cert)
+  await aws.put('tls/key.pem', one.key)
+  const part = (name: string): string => `    ${name}: { s3: "s3://certificates/tls/${name}.pem", ${place} }\n`
+  const context = around()
+  const provider = await tlsOf(`  tls:\n${part('ca')}${part('cert')}${part('key')}`, context)
+  t.after(provider.onChange(() => undefined))
+  assert.equal(shown(provider), together(one))
+  await pass(context, reloadMs)
+  await aws.put('tls/key.pem', two.key)
+  await pass(context, reloadMs)
+  assert.equal(shown(provider), together(one))
+  await context.logger.until('error', 'is not the key of the certificate CN=one')
+  await aws.put('tls/cert.pem', two.cert)
+  await pass(context, REFUSED_RETRY_MS)
+  assert.equal(shown(provider), together(two))
+}
+
+async function unchangedObject(_: TestContext, { moto, aws }: World): Promise<void> {
+  await aws.put('same/ca.pem', authority.cert)
+  const sources = new AwsSources()
+  const source = { s3: 's3://certificates/same/ca.pem', endpoint: moto.endpoint, region: moto.region }
+  const first = await sources.object(source, ['tls', 'ca'])
+  assert.equal(await sources.object(source, ['tls', 'ca']), first)
+  await aws.put('same/ca.pem', 'other')
+  assert.equal((await sources.object(source, ['tls', 'ca'])).bytes.toString(), 'other')
+}
+
+async function oneSecret(t: TestContext, { aws, place }: World): Promise<void> {
+  const [one, two] = [authority.issue({ name: 'one' }), authority.issue({ name: 'two' })]
+  const secret = ({ cert, key }: CertificatePair, passphrase: string): object => ({
+    cert,
+    key: encryptedKey(key, passphrase),
+    passphrase
+  })
+  await aws.create('kafka/client', secret(one, 'first'))
+  const field = (name: string): string => `    ${name}: { secret: kafka/client, field: ${name}, ${place} }\n`
+  const context = around()
+  const provider = await tlsOf(`  tls:\n${field('cert')}${field('key')}${field('passphrase')}`, context)
+  t.after(provider.onChange(() => undefined))
+  assert.equal(String(provider.current().cert), one.cert)
+  await aws.replace('kafka/client', secret(two, 'second'))
+  await pass(context, reloadMs)
+  assert.equal(String(provider.current().cert), two.cert)
+  assert.equal(provider.current().passphrase, 'second')
+}
+
+async function users(t: TestContext, { aws, place }: World): Promise<void> {
+  await aws.create('AmazonMSK_ingest', { username: 'alice', password: 'one' })
+  const context = around()
+  const section = `  sasl: { mechanism: SCRAM-SHA-512, credentials: { secret: AmazonMSK_ingest, ${place} } }\n`
+  const { sasl } = kafkaOf(section)
+  assert.ok(sasl !== undefined)
+  const { options } = await openSasl(sasl, 'client', context)
+  assert.ok('credentials' in options)
+  let changes = 0
+  t.after(options.credentials.onChange(() => void (changes += 1)))
+  assert.deepEqual(options.credentials.current(), { username: 'alice', password: 'one' })
+  await pass(context, reloadMs)
+  assert.equal(changes, 0)
+  await aws.replace('AmazonMSK_ingest', { username: 'alice', password: 'two' })
+  await pass(context, reloadMs)
+  assert.deepEqual([changes, options.credentials.current().password], [1, 'two'])
+  assert.doesNotMatch(JSON.stringify(context.logger.lines), /"(one|two)"/)
+}
+
+async function missing(_: TestContext, { aws, place }: World): Promise<void> {
+  await aws.create('not-json', { other: 'x' })
+  for (const [source, message] of [
+    [
+      's3: "s3://certificates/none.pem"',
+      /kafka\.tls\.ca: s3:\/\/certificates\/none\.pem is not there \(NoSuchKey\): correct/
+    ],
+    [
+      's3: "s3://no-such-bucket/ca.pem"',
+      /kafka\.tls\.ca: s3:\/\/no-such-bucket\/ca\.pem is not there \(NoSuchBucket\)/
+    ],
+    ['secret: none', /kafka\.tls\.ca: the secret none is not there \(ResourceNotFoundException\)/],
+    ['secret: not-json, field: ca', /kafka\.tls\.ca: the secret not-json has no text in its member "ca"/]
+  ] as const) {
+    await assert.rejects(tlsOf(`  tls: { ca: { ${source}, ${place} } }\n`, around()), {
+      code: 'ERR_CONFIG_CREDENTIALS',
+      message
+    })
+  }
+}
+
+async function outOfReach(t: TestContext, { moto, aws, place }: World): Promise<void> {
+  await aws.put('late/ca.pem', authority.cert)
+  const context = around()
+  const section = `  tls: { ca: { s3: "s3://certificates/late/ca.pem", ${place} } }\n`
+  const provider = await tlsOf(section, context)
+  t.after(provider.onChange(() => undefined))
+  await moto.close()
+  await pass(context, reloadMs)
+  await context.logger.until('warn', 'cannot be looked at now: the old ones stay')
+  assert.equal(String(provider.current().ca), authority.cert)
+  await assert.rejects(tlsOf(section, around()), {
+    code: 'ERR_CLI_CREDENTIALS_UNREACHABLE',
+    message: /kafka\.tls\.ca: s3:\/\/certificates\/late\/ca\.pem cannot be reached: .*ECONNREFUSED/
+  })
+}
+
 test('certificates of S3 and Secrets Manager', { skip: motoSkip }, async t => {
   const moto = await startMoto(t)
   const aws = new Aws(t, moto)
-  const place = `endpoint: "${moto.endpoint}", region: ${moto.region}`
   await aws.createBucket()
-
-  await t.test('a pair in S3 is taken when both objects are new, and the old one stays meanwhile', async t => {
-    const [one, two] = [authority.issue({ name: 'one' }), authority.issue({ name: 'two' })]
-    await aws.put('tls/ca.pem', authority.cert)
-    await aws.put('tls/cert.pem', one.cert)
-    await aws.put('tls/key.pem', one.key)
-    const part = (name: string): string => `    ${name}: { s3: "s3://certificates/tls/${name}.pem", ${place} }\n`
-    const context = around()
-    const provider = await tlsOf(`  tls:\n${part('ca')}${part('cert')}${part('key')}`, context)
-    t.after(provider.onChange(() => undefined))
-    assert.equal(shown(provider), together(one))
-    await pass(context, reloadMs)
-    await aws.put('tls/key.pem', two.key)
-    await pass(context, reloadMs)
-    assert.equal(shown(provider), together(one))
-    await context.logger.until('error', 'is not the key of the certificate CN=one')
-    await aws.put('tls/cert.pem', two.cert)
-    await pass(context, REFUSED_RETRY_MS)
-    assert.equal(shown(provider), together(two))
-  })
-
-  await t.test('an object that has not changed is not sent again', async () => {
-    await aws.put('same/ca.pem', authority.cert)
-    const sources = new AwsSources()
-    const source = { s3: 's3://certificates/same/ca.pem', endpoint: moto.endpoint, region: moto.region }
-    const first = await sources.object(source, ['tls', 'ca'])
-    assert.equal(await sources.object(source, ['tls', 'ca']), first)
-    await aws.put('same/ca.pem', 'other')
-    assert.equal((await sources.object(source, ['tls', 'ca'])).bytes.toString(), 'other')
-  })
-
-  await t.test('certificate, key and passphrase in one secret change together', async t => {
-    const [one, two] = [authority.issue({ name: 'one' }), authority.issue({ name: 'two' })]
-    const secret = ({ cert, key }: CertificatePair, passphrase: string): object => ({
-      cert,
-      key: encryptedKey(key, passphrase),
-      passphrase
-    })
-    await aws.create('kafka/client', secret(one, 'first'))
-    const field = (name: string): string => `    ${name}: { secret: kafka/client, field: ${name}, ${place} }\n`
-    const context = around()
-    const provider = await tlsOf(`  tls:\n${field('cert')}${field('key')}${field('passphrase')}`, context)
-    t.after(provider.onChange(() => undefined))
-    assert.equal(String(provider.current().cert), one.cert)
-    await aws.replace('kafka/client', secret(two, 'second'))
-    await pass(context, reloadMs)
-    assert.equal(String(provider.current().cert), two.cert)
-    assert.equal(provider.current().passphrase, 'second')
-  })
-
-  await t.test('users of a secret as Amazon MSK has them', async t => {
-    await aws.create('AmazonMSK_ingest', { username: 'alice', password: 'one' })
-    const context = around()
-    const section = `  sasl: { mechanism: SCRAM-SHA-512, credentials: { secret: AmazonMSK_ingest, ${place} } }\n`
-    const { sasl } = kafkaOf(section)
-    assert.ok(sasl !== undefined)
-    const { options } = await openSasl(sasl, 'client', context)
-    assert.ok('credentials' in options)
-    let changes = 0
-    t.after(options.credentials.onChange(() => void (changes += 1)))
-    assert.deepEqual(options.credentials.current(), { username: 'alice', password: 'one' })
-    await pass(context, reloadMs)
-    assert.equal(changes, 0)
-    await aws.replace('AmazonMSK_ingest', { username: 'alice', password: 'two' })
-    await pass(context, reloadMs)
-    assert.deepEqual([changes, options.credentials.current().password], [1, 'two'])
-    assert.doesNotMatch(JSON.stringify(context.logger.lines), /"(one|two)"/)
-  })
-
-  await t.test('what is not there, or not as it should be, ends the start with its reason', async () => {
-    await aws.create('not-json', { other: 'x' })
-    for (const [source, message] of [
-      [
-        's3: "s3://certificates/none.pem"',
-        /kafka\.tls\.ca: s3:\/\/certificates\/none\.pem is not there \(NoSuchKey\): correct/
-      ],
-      [
-        's3: "s3://no-such-bucket/ca.pem"',
-        /kafka\.tls\.ca: s3:\/\/no-such-bucket\/ca\.pem is not there \(NoSuchBucket\)/
-      ],
-      ['secret: none', /kafka\.tls\.ca: the secret none is not there \(ResourceNotFoundException\)/],
-      ['secret: not-json, field: ca', /kafka\.tls\.ca: the secret not-json has no text in its member "ca"/]
-    ] as const) {
-      await assert.rejects(tlsOf(`  tls: { ca: { ${source}, ${place} } }\n`, around()), {
-        code: 'ERR_CONFIG_CREDENTIALS',
-        message
-      })
-    }
-  })
-
-  await t.test('when AWS is out of reach the old ones stay; at the start it is an error', async t => {
-    await aws.put('late/ca.pem', authority.cert)
-    const context = around()
-    const section = `  tls: { ca: { s3: "s3://certificates/late/ca.pem", ${place} } }\n`
-    const provider = await tlsOf(section, context)
-    t.after(provider.onChange(() => undefined))
-    await moto.close()
-    await pass(context, reloadMs)
-    await context.logger.until('warn', 'cannot be looked at now: the old ones stay')
-    assert.equal(String(provider.current().ca), authority.cert)
-    await assert.rejects(tlsOf(section, around()), {
-      code: 'ERR_CLI_CREDENTIALS_UNREACHABLE',
-      message: /kafka\.tls\.ca: s3:\/\/certificates\/late\/ca\.pem cannot be reached: .*ECONNREFUSED/
-    })
-  })
+  const world = { moto, aws, place: `endpoint: "${moto.endpoint}", region: ${moto.region}` }
+  await t.test('a pair in S3 is taken when both objects are new, and the old one stays meanwhile', t =>
+    replacedPair(t, world)
+  )
+  await t.test('an object that has not changed is not sent again', t => unchangedObject(t, world))
+  await t.test('certificate, key and passphrase in one secret change together', t => oneSecret(t, world))
+  await t.test('users of a secret as Amazon MSK has them', t => users(t, world))
+  await t.test('what is not there, or not as it should be, ends the start with its reason', t => missing(t, world))
+  await t.test('when AWS is out of reach the old ones stay; at the start it is an error', t => outOfReach(t, world))
 })

@@ -41,6 +41,8 @@ const belongingsOfSecrets = { field: ['secret'], versionStage: ['secret'] } as c
 /** One place: a file, a variable, an object in S3 or a secret. */
 export const sourceSchema = sourceShape
   .superRefine((source, context) => {
+    // A name that is not known explains what is missing.
+    if (context.issues.length > 0) return
     const report = (path: string[], message: string): void => context.addIssue({ code: 'custom', path, message })
     const given = kinds.filter(kind => source[kind] !== undefined)
     const [first, second] = given
