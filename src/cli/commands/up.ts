@@ -54,7 +54,10 @@ async function up(options: CommonOptions): Promise<number> {
     await startParts(pipeline, keeper, { logger, metricsPort: options.metricsPort })
     reloadOnHangup({
       load: async () => await loadPipeline(options),
-      apply: again => reconfigure(again, keeper, options.metricsPort),
+      apply: again => {
+        keeper.hangUp()
+        return reconfigure(again, keeper, options.metricsPort)
+      },
       logger
     })
     process.stdout.write(options.json === true ? `${JSON.stringify(keeper.addresses())}\n` : describeParts(keeper))
@@ -162,6 +165,11 @@ class Keeper {
     const settings = await part.configure(options)
     this.#specs.set(name, { ...spec, options })
     return settings
+  }
+
+  /** Has every part look at its certificates and secrets. */
+  hangUp(): void {
+    for (const part of this.#parts.values()) if (part.isRunning) process.kill(part.pid, 'SIGHUP')
   }
 
   addresses(): Record<string, Readonly<Record<string, string>>> {
