@@ -117,10 +117,10 @@ test('a file is deleted or moved only when all its events are safe, and never ov
   await writeFile(join(moveTo, 'a.ndjson'), 'earlier')
   await put('a.ndjson', '{"n":1}\n')
   const intake = new HeldIntake()
-  const running = start(t, { path, then: 'move', moveTo }, intake)
+  const running = start(t, { path, whenSafe: 'move', moveTo }, intake)
   const first = await intake.chunk(0)
   await put('b.ndjson', '{"n":2}\n')
-  await (await intake.chunk(1)).acknowledge()
+  ;(await intake.chunk(1)).acknowledge()
   await new Promise(resolve => setTimeout(resolve, 20))
   assert.deepEqual((await readdir(path)).toSorted(), ['a.ndjson', 'b.ndjson'], 'the first one is not safe')
   first.acknowledge()
@@ -131,7 +131,7 @@ test('a file is deleted or moved only when all its events are safe, and never ov
 
   await put('c.ndjson', '')
   await put('d.ndjson', '{"n":3}')
-  const deleting = start(t, { path, then: 'delete' })
+  const deleting = start(t, { path, whenSafe: 'delete' })
   await until(async () => (await readdir(path)).length === 0)
   await deleting.stop()
   assert.deepEqual(deleting.events(), ['{"n":3}'])
@@ -143,7 +143,7 @@ test('a failed event sends the source back to its safe position, and nothing is 
   await put('b.ndjson', '{"n":2}\n')
   await put('c.ndjson', '{"n":3}\n')
   const intake = new HeldIntake()
-  const running = start(t, { path, then: 'delete', retry: { initialMs: 1, maxMs: 5 } }, intake)
+  const running = start(t, { path, whenSafe: 'delete', retry: { initialMs: 1, maxMs: 5 } }, intake)
   ;(await intake.chunk(0)).acknowledge()
   ;(await intake.chunk(2)).acknowledge()
   ;(await intake.chunk(1)).fail()
@@ -205,8 +205,11 @@ test('a folder that is missing, and a target that cannot be moved to, end the so
   const { path } = await folder(t)
   const code = 'ERR_PRODUCER_SOURCE_FAILED'
   await assert.rejects(start(t, { path: join(path, 'absent') }).stop(), { code, message: /ENOENT/ })
-  await assert.rejects(start(t, { path, then: 'move', moveTo: path }).stop(), { code, message: /is the folder itself/ })
-  await assert.rejects(start(t, { path, then: 'move' }).stop(), { code, message: /moveTo names no folder/ })
+  await assert.rejects(start(t, { path, whenSafe: 'move', moveTo: path }).stop(), {
+    code,
+    message: /is the folder itself/
+  })
+  await assert.rejects(start(t, { path, whenSafe: 'move' }).stop(), { code, message: /moveTo names no folder/ })
 })
 
 test('patterns of names', () => {

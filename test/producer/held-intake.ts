@@ -7,7 +7,7 @@ import { Delivery, type DeliveryOwner } from '../../src/producer/delivery.ts'
 import { type EventChunk, spanEnd, spanStart } from '../../src/producer/event-chunk.ts'
 import { FieldSet } from '../../src/producer/event-fields.ts'
 import { EventResolver } from '../../src/producer/event-resolver.ts'
-import type { Intake, Submission, SubmitOptions } from '../../src/producer/index.ts'
+import type { Intake, Settlement, Submission, SubmitOptions } from '../../src/producer/index.ts'
 
 /** One chunk that was handed over. */
 export interface HeldChunk {
@@ -24,6 +24,8 @@ export class HeldIntake implements Intake {
   readonly recordBytesMax: number
   readonly held: HeldChunk[] = []
   readonly sources: string[] = []
+  /** The ends of all chunks, in order. */
+  readonly settlements: Promise<Settlement>[] = []
   /** What the source said about each chunk. */
   readonly contexts: ChunkContext[] = []
   /** What it says about the rate limit. */
@@ -55,6 +57,7 @@ export class HeldIntake implements Intake {
       delivery.handedOverCount = index + 1
     }
     this.sources.push(options.source)
+    this.settlements.push(delivery.settled)
     this.contexts.push(options.context ?? {})
     this.#hold(delivery, events, rows)
     delivery.seal()

@@ -51,8 +51,8 @@ export interface DirectorySourceOptions {
   /** `json`: a line is an event; `text`: a line becomes an object with `message`. Default `json`. */
   readonly format?: 'json' | 'text'
   /** What becomes of a file when all its events are safe. Default `keep`. */
-  readonly then?: 'keep' | 'move' | 'delete'
-  /** Folder for `then: 'move'`, on the same file system. */
+  readonly whenSafe?: 'keep' | 'move' | 'delete'
+  /** Folder for `whenSafe: 'move'`, on the same file system. */
   readonly moveTo?: string | undefined
   /** A file is complete when it has not changed for so long, in milliseconds. Default 2_000. */
   readonly settleMs?: number
@@ -178,11 +178,11 @@ export class DirectorySource implements Source {
   }
 
   async #checkFolders(): Promise<void> {
-    const { path, then = 'keep', moveTo } = this.#options
+    const { path, whenSafe = 'keep', moveTo } = this.#options
     try {
       const folder = await stat(path)
       if (!folder.isDirectory()) throw new Error(`${path} is no folder`)
-      if (then !== 'move') return
+      if (whenSafe !== 'move') return
       if (moveTo === undefined) throw new Error('moveTo names no folder')
       const target = await stat(moveTo)
       if (!target.isDirectory()) throw new Error(`${moveTo} is no folder`)
@@ -296,7 +296,7 @@ export class DirectorySource implements Source {
       case 'done':
         if (this.#isResting(found.name)) return
         // Its events are safe; it is still there because it is kept, or could not be moved or deleted.
-        if ((this.#options.then ?? 'keep') !== 'keep') await this.#finish(found)
+        if ((this.#options.whenSafe ?? 'keep') !== 'keep') await this.#finish(found)
         return
       case 'read':
         if (this.#isResting(found.name)) return
@@ -367,15 +367,15 @@ export class DirectorySource implements Source {
 
   /** Moves or deletes a file that is safe, if it is still the one that was read. Never rejects. */
   async #finish(found: FoundFile): Promise<void> {
-    const { then = 'keep', moveTo = '' } = this.#options
-    if (then === 'keep') return
+    const { whenSafe = 'keep', moveTo = '' } = this.#options
+    if (whenSafe === 'keep') return
     const { name, file, bytes } = found
     const path = join(this.#options.path, name)
     try {
       const now = await lstat(path, { bigint: true })
       // Another one has its name now, or it has grown: it is read first.
       if (String(now.ino) !== file.inode || String(now.dev) !== file.device || Number(now.size) !== bytes) return
-      if (then === 'delete') await unlink(path)
+      if (whenSafe === 'delete') await unlink(path)
       else await rename(path, await freeName(moveTo, name))
       this.#files.forget(name)
       this.#problems.delete(name)
@@ -384,7 +384,7 @@ export class DirectorySource implements Source {
       if (fileErrorCode(error) === 'ENOENT') return
       this.#report(
         name,
-        `it is published and could not be ${then === 'move' ? 'moved' : 'deleted'}: ${messageOf(error)}`
+        `it is published and could not be ${whenSafe === 'move' ? 'moved' : 'deleted'}: ${messageOf(error)}`
       )
     }
   }
