@@ -10,8 +10,8 @@ const root = path.join(import.meta.dirname, '../..')
 /** Runs the module that `producer.partitioner` names: the only file that may write a partition into a record. */
 const escapeHatch = 'src/producer/routing/partitioner.ts'
 
-/** What speaks of partitions that records were read from, or that the escape hatch has already chosen. */
-const readers = /\/(?:sources|spill|transactions)\//
+/** What speaks of partitions that it reads or shares, or that the escape hatch has already chosen. */
+const readers = /\/(?:rate|sources|spill|transactions)\//
 
 test('the producer names no partition, except where its user has asked for that', () => {
   const files = globSync('src/producer/**/*.ts', { cwd: root }).filter(file => file !== escapeHatch)

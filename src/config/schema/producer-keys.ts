@@ -22,7 +22,7 @@ const subKeys = z
       .describe('What chooses among them: in turn, or the hash of a field, whose values keep their order then.')
   })
   .describe(
-    'Hot keys become several: `400` becomes `400#0` to `400#7` with a `count` of 8, so that they use as many partitions. ' +
+    'Hot keys become several: `400` becomes `400#0` to `400#7` with a `count` of 8, to use as many partitions. ' +
       'The order of a hot key is lost: it holds only within each `#n`.'
   )
 

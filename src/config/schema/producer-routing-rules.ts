@@ -126,7 +126,8 @@ function checkValidation(producer: ProducerConfig, report: Report): void {
 function pathOf({ validate }: ProducerConfig, topic: string): PropertyKey[] {
   if (validate.errorTopic === topic) return ['producer', 'validate', 'errorTopic']
   const owner = Object.entries(validate.topics).find(([, check]) => check.errorTopic === topic)
-  return owner === undefined ? ['producer', 'route', 'rules'] : ['producer', 'validate', 'topics', owner[0], 'errorTopic']
+  if (owner === undefined) return ['producer', 'route', 'rules']
+  return ['producer', 'validate', 'topics', owner[0], 'errorTopic']
 }
 
 function didYouMean(name: string, known: readonly string[]): string {

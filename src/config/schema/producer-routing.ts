@@ -25,7 +25,7 @@ const condition = z
       )
       .optional()
       .describe(
-        'For each field (dots for nested ones) what its text may be: values, ranges `{ from, to }` of which either end ' +
+        'For each field (dots for nested ones) what its text may be: values, ranges `{ from, to }` of which an end ' +
           'may be left out, and the operators prefix, suffix, equals-ignore-case, wildcard, anything-but and exists. ' +
           'One of a list must match. Numbers and their text are equal.'
       ),
@@ -58,7 +58,7 @@ const rule = z
       .max(16)
       .optional()
       .describe(
-        'Several topics with weights: a canary. The hash of the record’s key decides, so a key keeps to one side, and a ' +
+        'Several topics with weights: a canary. The hash of the record’s key decides: a key keeps to one side, and a ' +
           'larger weight moves keys to its topic only. Records without a key are spread evenly.'
       ),
     priority: z.string().min(1).optional().describe('Its events go to the topic that `priorities` gives this name.'),
@@ -92,8 +92,8 @@ const detector = z
       .enum(['report', 'move'])
       .default('report')
       .describe(
-        '`report` tells of heavy hitters in status, metrics and log. `move` also sends them to the heavy topic of their ' +
-          'split, from a moment on at which nothing is unacknowledged. Across two topics there is no order: what lies ' +
+        '`report` tells of heavy hitters in status, metrics and log. `move` also sends them to the heavy topic of ' +
+          'their split, from a moment on at which nothing is unacknowledged. Across topics there is no order: what lies ' +
           'in the light topic may be read after what is in the heavy one. Moved values stay until the process ends.'
       ),
     topics: z.array(topicName).min(1).optional().describe('Topics that are watched. Default: all that are routed to.'),

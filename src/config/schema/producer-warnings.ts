@@ -20,7 +20,7 @@ export function producerWarnings(producer: ProducerConfig): readonly ProducerWar
     warn(['key', 'subKeys'], `records of a hot key lose their order: ${within}`)
   }
   if (partitioner !== undefined) {
-    const message = 'chooses partitions by hand: other producers put the same keys elsewhere, and more partitions move them'
+    const message = 'chooses partitions by hand: other producers put the same keys elsewhere, and growth moves them'
     warn(['partitioner'], message)
   }
   if (route.detector?.mode === 'move') {

@@ -93,10 +93,12 @@ function takes(entry: unknown, text: string | undefined): boolean {
   return Number(text) >= (from ?? Number.NEGATIVE_INFINITY) && Number(text) <= (to ?? Number.POSITIVE_INFINITY)
 }
 
-function naiveTopic(rules: readonly Naive[], event: Readonly<Record<string, unknown>>): string {
+type Plain = string | number | boolean
+
+function naiveTopic(rules: readonly Naive[], event: Readonly<Record<string, Plain>>): string {
   const textOf = (name: string): string | undefined => {
     const value = event[name]
-    return value === undefined || value === null ? undefined : String(value)
+    return value === undefined ? undefined : String(value)
   }
   const found = rules.find(({ rule }) =>
     Object.entries(rule.when?.fields ?? {}).every(([name, list]) => list.some(entry => takes(entry, textOf(name))))
@@ -112,8 +114,7 @@ test('the compiled rules decide as trying every rule in order does, for any rule
     assert.ok(chosen !== undefined)
     return chosen
   }
-  const value = (): string | number | boolean =>
-    one([0, 1, 2, 3, -1, 2.5, 'a', 'ab', '1', '01', '2.50', true, 'true', ''])
+  const value = (): Plain => one([0, 1, 2, 3, -1, 2.5, 'a', 'ab', '1', '01', '2.50', true, 'true', ''])
   const entry = (): unknown => {
     const from = one([-2, 0, 1, 2.5])
     return one<unknown>([value(), value(), { from, to: from + randomInt(random, 3) }, { from }, { to: from }])
