@@ -1,6 +1,6 @@
 /**
- * Events read by the kernel in WebAssembly are what parsing them would give, whatever the bytes are: the same events are
- * taken, and every field has the same text.
+ * Events read by the kernel in WebAssembly are what parsing them would give, whatever the bytes are: the same events
+ * are taken, and every field has the same text.
  *
  * `FUZZ=long` (npm run test:fuzz-kernel) compares as many chunks as fit into FUZZ_SECONDS.
  */

@@ -126,7 +126,7 @@ test('tiny chunks are limited by their number, for their objects are larger than
   await intake.idle()
 })
 
-test('memory stays flat while Kafka is slow, whether sources hand over events one by one or by the megabyte', async t => {
+test('memory stays flat while Kafka is slow, whether sources hand over single events or megabytes', async t => {
   setFlagsFromString('--expose-gc')
   const collect = runInNewContext('gc') as () => void // Exposed by the flag.
   const broker = await startBroker({

@@ -7,12 +7,9 @@ import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 
 import { type Broker, startBroker } from '../../src/broker/index.ts'
-import { Admin, Cluster, type FetchedChunk, Fetcher } from '../../src/client/index.ts'
-import { SeededRandom } from '../../src/core/index.ts'
 import { fileSource, type Producer, startProducer } from '../../src/producer/index.ts'
-import { RecordCursor } from '../../src/protocol/index.ts'
-import { spawnBound } from '../support/child-process.ts'
 import { createTopic, type ReadRecord, type Stage, stage } from './kafka.ts'
+import { numbersOf, readCommitted } from './read-committed.ts'
 
 const STATE = 'ingest-state'
 
@@ -55,54 +52,12 @@ async function transactional(t: TestContext, topicConfig: Record<string, string>
   return { ...staged, broker, file, produceIn, committed }
 }
 
-/** Reads until the last stable offset has reached the end of every partition: no transaction is open then. */
-async function readCommitted(cluster: Cluster, topics: readonly string[]): Promise<ReadRecord[]> {
-  const records: ReadRecord[] = []
-  for (const topic of topics) {
-    const partitions = Array.from({ length: await cluster.partitionCount(topic) }, (_, partition) => partition)
-    const ends = await new Admin(cluster).listOffsets(partitions.map(partition => ({ topic, partition, at: 'latest' })))
-    for (const { partition } of ends.filter(({ offset }) => offset > 0n)) {
-      await new Promise<void>((resolve, reject) => {
-        const fetcher = new Fetcher({
-          cluster,
-          isReadCommitted: true,
-          maxWaitMs: 10,
-          onRecords: chunk => {
-            collect(chunk, records)
-            if (chunk.nextOffset >= chunk.highWatermark) void fetcher.close().then(resolve, reject)
-          },
-          onPartitionError: ({ error }) => reject(error)
-        })
-        fetcher.add({ topic, partition, offset: 0n })
-        fetcher.start()
-      })
-    }
-  }
-  return records
-}
-
-function collect(chunk: FetchedChunk, records: ReadRecord[]): void {
-  const cursor = new RecordCursor()
-  cursor.reset(chunk.records)
-  while (cursor.nextBatch()) {
-    while (cursor.nextRecord()) {
-      records.push({
-        partition: chunk.partition,
-        offset: cursor.offset(),
-        key: cursor.key()?.toString() ?? null,
-        value: Buffer.from(cursor.value() ?? Buffer.alloc(0)),
-        headers: Object.fromEntries(cursor.headers().map(({ key, value }) => [key, value?.toString() ?? '']))
-      })
-    }
-  }
-}
-
 function lines(count: number): string[] {
   return Array.from({ length: count }, (_, n) => JSON.stringify({ codigo: 400 + (n % 200), truck_id: `T${n % 9}`, n }))
 }
 
-function numbersOf(records: readonly ReadRecord[]): number[] {
-  return records.map(({ value }) => (JSON.parse(value.toString()) as { n: number }).n).toSorted((a, b) => a - b)
+function byText(left: string, right: string): number {
+  return left < right ? -1 : 1
 }
 
 test('a file goes in transactions, and a second run of it publishes nothing', async t => {
@@ -177,11 +132,8 @@ test('what Kafka refuses for good and what is no event are dead letters of the s
   assert.deepEqual(numbersOf(await on.committed()), [...lines(60).keys()])
   const letters = await on.committed([on.topics.dead])
   assert.deepEqual(
-    letters.map(({ headers }) => [headers['comporta-error-class'], headers['comporta-line']]).toSorted(),
-    [
-      ['malformed', '32'],
-      ['undeliverable', '31']
-    ]
+    letters.map(({ headers }) => `${headers['comporta-line']} ${headers['comporta-error-class']}`).toSorted(byText),
+    ['31 undeliverable', '32 malformed']
   )
 })
 
@@ -199,34 +151,4 @@ test('a second producer with the same id ends the first, which commits nothing a
   assert.match(report.error.message, /another producer has taken over the transactional id ingest/)
   assert.equal(done.error, undefined)
   assert.deepEqual(numbersOf(await on.committed()), [...lines(3000).keys()])
-})
-
-test('killed at random instants and started again, an ingest has every line exactly once', async t => {
-  const seed = Number(process.env['TEST_SEED'] ?? 7)
-  const random = new SeededRandom(seed)
-  const count = process.env['TRANSACTIONS'] === 'long' ? 200_000 : 20_000
-  const killsMax = process.env['TRANSACTIONS'] === 'long' ? 20 : 3
-  const on = await transactional(t)
-  const path = await on.file(lines(count))
-  const program = join(import.meta.dirname, 'transaction-child.ts')
-  const topics = JSON.stringify({ events: on.topics, state: STATE })
-
-  let exitCode: number | null = null
-  for (let kills = 0; exitCode !== 0; kills += 1) {
-    assert.ok(kills <= killsMax + 1, 'it comes to its end')
-    const child = spawnBound(process.execPath, [program, on.bootstrapServers, path, topics])
-    const closed = new Promise<number | null>(resolve => child.once('close', resolve))
-    if (kills < killsMax) {
-      await new Promise<void>(resolve => child.stdout?.on('data', text => void (Number(text) > 0 && resolve())))
-      const timer = setTimeout(() => child.kill('SIGKILL'), random.next() * 120)
-      exitCode = await closed
-      clearTimeout(timer)
-    } else {
-      exitCode = await closed
-    }
-  }
-
-  const records = await on.committed()
-  assert.equal(records.length, count, `TEST_SEED=${seed}`)
-  assert.deepEqual(numbersOf(records), [...lines(count).keys()], `TEST_SEED=${seed}`)
 })

@@ -40,6 +40,7 @@ export class TransactionalIntake implements Intake {
   /** Everything happens one after the other. */
   #last: Promise<unknown> = Promise.resolve()
   #timer: Timer | undefined
+  #isStopped = false
 
   /** @param saved - Positions of the last owner of the transactional id, by source. */
   constructor(options: TransactionalIntakeOptions, saved: ReadonlyMap<string, unknown>) {
@@ -61,6 +62,12 @@ export class TransactionalIntake implements Intake {
     await this.#next(() => this.#commit())
   }
 
+  /** Ends nothing any more by its age. */
+  stop(): void {
+    this.#timer?.cancel()
+    this.#isStopped = true
+  }
+
   #next<T>(run: () => Promise<T>): Promise<T> {
     const running = this.#last.then(run)
     this.#last = running
@@ -69,7 +76,7 @@ export class TransactionalIntake implements Intake {
 
   async #submit(chunk: EventChunk, options: SubmitOptions): Promise<Submission> {
     const { intake, outlet, settings, bytesMax, clock } = this.#options
-    this.#timer ??= clock.after(settings.ageMs, () => void this.commit())
+    if (!this.#isStopped) this.#timer ??= clock.after(settings.ageMs, () => void this.commit())
     const submission = await intake.submit(chunk, options)
     if (options.position !== undefined) this.#positions.set(options.position.key, options.position.state)
     if (outlet.recordCount >= settings.recordsMax || outlet.bufferedBytes >= bytesMax) void this.commit()

@@ -62,6 +62,11 @@ export class Transactions {
     return this.#intake
   }
 
+  /** The producer ends: no transaction is begun or ended by time any more. */
+  stop(): void {
+    this.#intake?.stop()
+  }
+
   /**
    * Takes the transactional id over, and reads what its last owner has committed.
    *

@@ -1,4 +1,4 @@
-/** Bodies of requests: good, bad and hostile; and which events of a body must be accepted, by the rules of the reference page. */
+/** Bodies of requests, good, bad and hostile, and which events of a body must be accepted by docs/reference/producer.md. */
 
 import { isUtf8 } from 'node:buffer'
 
@@ -7,7 +7,10 @@ import { randomInt, type SeededRandom } from '../../../src/core/index.ts'
 /** Longest event of the producer under test. */
 export const RECORD_BYTES_MAX = 20_000
 
-/** A body gets no more lines from here on: with the longest line it is still within the limit of the source under test. */
+/** Lengths of the text in `{"a":"…"}` with which that is just within the limit, or not. */
+const LONG_TEXTS = [RECORD_BYTES_MAX - 9, RECORD_BYTES_MAX - 8, RECORD_BYTES_MAX - 7, 60_000] as const
+
+/** A body gets no more lines from here on: with the longest line it is still within the limit of the source. */
 const LINES_BYTES_MAX = 200_000
 
 /** What a body's events must become. */
@@ -90,10 +93,7 @@ export class BodyWriter {
       () => this.event().subarray(0, 20),
       () => this.bytes(randomInt(this.#random, 200)).map(byte => (byte === 0x0a ? 0 : byte)) as Buffer,
       () => Buffer.from(deep(this.#pick([10, 511, 512, 513, 5000]))),
-      () =>
-        Buffer.from(
-          `{"a":"${'x'.repeat(this.#pick([RECORD_BYTES_MAX - 9, RECORD_BYTES_MAX - 8, RECORD_BYTES_MAX - 7, 60_000]))}"}`
-        ),
+      () => Buffer.from(`{"a":"${'x'.repeat(this.#pick(LONG_TEXTS))}"}`),
       () => Buffer.concat([Buffer.from('{"a":"'), Buffer.from([0xff, 0xc0, 0xed, 0xa0, 0x80]), Buffer.from('"}')]),
       () => Buffer.from('{"a":"\u0000"}'),
       () => Buffer.from('\u0000'.repeat(1 + randomInt(this.#random, 50))),

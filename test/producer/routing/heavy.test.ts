@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
+import type { ProducerInput } from '../../../src/config/index.ts'
 import { HeavyDetector, type HeavyDetectorOptions, HeavyWatch } from '../../../src/producer/routing/heavy-detector.ts'
 import { SafePoints } from '../../../src/producer/routing/safe-points.ts'
 import { VirtualClock } from '../../../src/core/index.ts'
@@ -31,10 +32,11 @@ test('declared heavy values go to the heavy topic, all others and events without
 test('without a field the split goes by the key, hot sub-keys and hashes included', async () => {
   const split = { t: { heavy: ['400'], topics: { heavy: 'h', light: 'l' } } }
   const subKeys = { keys: [400], count: 2 }
-  for (const key of [
-    { strategy: 'field', field: 'c', subKeys } as const,
-    { strategy: 'hash', fields: ['c'] } as const
-  ]) {
+  const keys: ProducerInput['key'][] = [
+    { strategy: 'field', field: 'c', subKeys },
+    { strategy: 'hash', fields: ['c'] }
+  ]
+  for (const key of keys) {
     const { resolve } = await resolving({ route: { topic: 't', split }, key })
     assert.deepEqual(resolve({ c: 400 }, { c: 401 }).map(topicOf), ['h', 'l'])
   }
