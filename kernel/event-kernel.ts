@@ -2,19 +2,20 @@
  * The producer's inner loop, in AssemblyScript: compiled to `src/producer/kernel/event-kernel.wasm` by
  * `npm run build:kernel`.
  *
- * It reads events of a chunk: checks that each is exactly one well-formed JSON object (RFC 8259, valid UTF-8), and finds
- * the text of the few fields that router, key, headers and validation read. Texts repeat from event to event, so each
- * gets a number from a dictionary: the caller makes a string only of a text that is new.
+ * It reads events of a chunk: checks that each is exactly one well-formed JSON object (RFC 8259, valid UTF-8), and
+ * finds the text of the few fields that router, key, headers and validation read. Texts repeat from event to event, so
+ * each gets a number from a dictionary: the caller makes a string only of a text that is new.
  *
  * `JSON.parse` and `src/producer/field-reader.ts` are the reference. What is not plain (malformed, longer than allowed,
  * nested deep, a name with an escape where a name matters) is left to them, so the kernel names no error, and a mistake
- * here can only be one of taking what they would not: `test/producer/event-kernel.test.ts` compares them on mutated bytes.
+ * here can only be one of taking what they would not: `test/producer/event-kernel.test.ts` compares them on mutated
+ * bytes.
  *
  * Of two members with one name the last one counts: a member that is met again forgets what the first one said, with
  * all that was below it.
  *
- * Memory is fixed and never grows; the layout is below. The caller copies a window of events to `INPUT`. Reads may go up
- * to `SLACK` bytes beyond a region; each ends with that much room.
+ * Memory is fixed and never grows; the layout is below. The caller copies a window of events to `INPUT`. Reads may go
+ * up to `SLACK` bytes beyond a region; each ends with that much room.
  */
 
 import { COMMA, escapeCount, FAILED, QUOTE, scanScalar, scanString, skipSpace } from './json-scan'
@@ -41,7 +42,7 @@ export const REFERENCES_MAX: i32 = 8192
 const NESTING: i32 = 1024
 /** Node of each level: 0 = nothing below it is asked for. */
 const LEVEL_NODES: i32 = NESTING + 512
-/** Six int32 for each node: first child, next sibling, field or -1, address and length of the name; 64 bits of fields. */
+/** Each node, as int32: first child, next sibling, field or -1, address and length of its name; 64 bits of fields. */
 export const NODES: i32 = LEVEL_NODES + 512
 const NODE_BYTES: i32 = 32
 /** The names, one behind the other. */
@@ -292,8 +293,8 @@ function readEvent(start: usize, end: usize): bool {
 }
 
 /**
- * Reads `count` events whose spans are at `SPANS`, of which the bytes from `windowStart` on are at `INPUT`. `STATUS` and
- * `REFERENCES` say what they are; an event that is not wholly in the window, or longer than allowed, is not plain.
+ * Reads `count` events whose spans are at `SPANS`, of which the bytes from `windowStart` on are at `INPUT`. `STATUS`
+ * and `REFERENCES` say what they are; an event that is not wholly in the window, or longer than allowed, is not plain.
  */
 // oxlint-disable-next-line max-params -- numbers only
 export function readEvents(count: i32, windowStart: u32, windowBytes: u32, fieldCount: i32, bytesMax: u32): void {

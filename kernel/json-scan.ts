@@ -1,8 +1,8 @@
 /**
  * What both kernels know of JSON: strings, numbers and words, one after the other, in AssemblyScript.
  *
- * Every function goes from a position to the one behind what it has read, or gives `FAILED`. Reads may go up to 64 bytes
- * beyond `end`; what is there is not looked at.
+ * Every function goes from a position to the one behind what it has read, or gives `FAILED`. Reads may go up to 64
+ * bytes beyond `end`; what is there is not looked at.
  */
 
 export const QUOTE: u8 = 0x22

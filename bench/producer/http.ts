@@ -6,10 +6,11 @@
  *
  * Broker, producer and sender are processes of their own on this machine; the broker is the embedded one, or Apache
  * Kafka with `--kafka`. Events are 200 bytes, routed by `codigo` to two topics (8 and 4 partitions), keyed by a hash of
- * two fields, acks=all, idempotent; the answer comes when Kafka has acknowledged all of a request. `ndjson-500`: bodies of
- * 500 lines. `gzip-500`: the same compressed. `single`: one event a request, 64 connections. `rate-13000`: 13,000 events a
- * second in bodies of 65, and the time from when a request was due to its answer. After each run the offsets must say that
- * every accepted event is stored once. Shown are medians and lowest to highest; the first run of each warms up.
+ * two fields, acks=all, idempotent; the answer comes when Kafka has acknowledged all of a request. `ndjson-500`: bodies
+ * of 500 lines. `gzip-500`: the same compressed. `single`: one event a request, 64 connections. `rate-13000`: 13,000
+ * events a second in bodies of 65, and the time from when a request was due to its answer. After each run the offsets
+ * must say that every accepted event is stored once.
+ * Shown are medians and lowest to highest; the first run of each warms up.
  */
 
 import path from 'node:path'

@@ -44,7 +44,7 @@ export const producerSchema = z.strictObject({
   spill: spillSchema.optional(),
   openBytesMax: integer(1_048_576, 17_179_869_184)
     .default(134_217_728)
-    .describe('Most bytes of what sources have handed over and Kafka has not acknowledged: a record holds all it came with.'),
+    .describe('Most bytes handed over by sources and not acknowledged by Kafka; an event holds all it came with.'),
   deadLetterTopic: topicName.describe('Where events go that cannot be read, routed, keyed or delivered.')
 })
 

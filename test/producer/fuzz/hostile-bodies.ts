@@ -1,4 +1,4 @@
-/** Bodies of requests, good, bad and hostile, and which events of a body must be accepted by docs/reference/producer.md. */
+/** Bodies of requests, good, bad and hostile, and which of their events must be accepted. */
 
 import { isUtf8 } from 'node:buffer'
 
