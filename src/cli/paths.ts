@@ -86,9 +86,27 @@ function sourcePath(source: SourceConfig, folder: string): SourceConfig {
       return { ...source, path: resolve(folder, source.path), state: statePath(source.state, folder) }
     case 'stdin':
       return { ...source, state: statePath(source.state, folder) }
+    case 'directory': {
+      const moveTo = source.moveTo && resolve(folder, source.moveTo)
+      return { ...source, path: resolve(folder, source.path), moveTo, state: statePath(source.state, folder) }
+    }
+    case 'follow':
+      return { ...source, path: resolve(folder, source.path), state: statePath(source.state, folder) }
+    case 'syslog':
+      return { ...source, tls: source.tls && tlsPaths(source.tls, folder) }
+    case 'module':
+      return { ...source, file: resolve(folder, source.file) }
     default:
       return source
   }
+}
+
+function tlsPaths<T extends { readonly cert: string; readonly key: string; readonly ca?: string | undefined }>(
+  tls: T,
+  folder: string
+): T {
+  const ca = tls.ca && resolve(folder, tls.ca)
+  return { ...tls, cert: resolve(folder, tls.cert), key: resolve(folder, tls.key), ca }
 }
 
 function statePath<S extends { readonly file: string }>(state: S | undefined, folder: string): S | undefined {

@@ -20,13 +20,23 @@ export type { ProducerTotals } from './producer-metrics.ts'
 export type { HeavyReport, HeavyValue } from './routing/heavy-detector.ts'
 export type { PartitionerInput, PartitionFunction } from './routing/partitioner.ts'
 export { type SchemaProblem, schemaProblems } from './validation/compile-schemas.ts'
+export { chunkOfEvents } from './sources/events-chunk.ts'
 export { DirectorySource, type DirectorySourceOptions } from './sources/directory-source.ts'
 export { FollowSource, type FollowSourceOptions } from './sources/follow-source.ts'
 export { type HttpAddress, HttpSource, type HttpSourceOptions } from './sources/http-source.ts'
 export { KafkaSource, type KafkaSourceOptions } from './sources/kafka-source.ts'
 export { KinesisSource, type KinesisSourceOptions } from './sources/kinesis-source.ts'
+export {
+  type CreateSource,
+  moduleSource,
+  type ModuleSourceOptions,
+  type SourceContext
+} from './sources/module-source.ts'
+export { type ChunkHooks, OpenChunks } from './sources/open-chunks.ts'
 export { SqsSource, type SqsSourceOptions } from './sources/sqs-source.ts'
 export type { Source, SourceProgress, SourceReport } from './sources/source.ts'
-export { fileSource, StreamSource, streamSource } from './sources/stream-source.ts'
+export { StateFile, type StateFileOptions, type StateFileParts } from './sources/source-state.ts'
+export { fileSource, type LineSourceOptions, StreamSource, streamSource } from './sources/stream-source.ts'
+export { type SyslogAddress, SyslogSource, type SyslogSourceOptions } from './sources/syslog/syslog-source.ts'
 export { TRUCK_CODES, TRUCK_EVENT_KIND, type TruckBatch, TruckEvents, truckPopulation } from './sources/truck-events.ts'
 export { TruckSource, type TruckSourceOptions } from './sources/truck-source.ts'

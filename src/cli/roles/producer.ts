@@ -1,12 +1,20 @@
 /** The producer as a role: sources of the pipeline file, standard input, or a file. */
 
 import type { KafkaConfig, PipelineConfig, ProducerConfig, SourceConfig } from '../../config/index.ts'
-import { HttpSource, type Producer, type Source, startProducer, TruckSource } from '../../producer/index.ts'
+import {
+  HttpSource,
+  type Producer,
+  type Source,
+  startProducer,
+  SyslogSource,
+  TruckSource
+} from '../../producer/index.ts'
 import type { Logger } from '../../telemetry/index.ts'
 import type { RoleStatus } from '../process/messages.ts'
 import type { RunningRole } from '../process/role.ts'
 import { connectRole, ensureTopics } from '../wiring.ts'
 import { lineSource } from './line-sources.ts'
+import { ownSource, syslogText } from './own-sources.ts'
 import { type MetricsOptions, startRoleMetrics } from './role-metrics.ts'
 import { awsSource, kafkaSource, type SourceSurroundings } from './service-sources.ts'
 
@@ -34,11 +42,13 @@ export async function startProducerRole(options: ProducerRoleOptions, logger: Lo
     const producer = await startProducer({ config: options.producer, cluster, logger, meter: metrics.meter })
     metrics.describeBy(() => producer.status())
     const around = { ...options, cluster, logger, isRestart: options.isRestart === true }
-    const sources = options.producer.sources.map(source => createSource(source, around))
+    const sources = await Promise.all(options.producer.sources.map(source => createSource(source, around)))
     const reports = sources.map(source => producer.run(source))
     const http = sources.filter(source => source instanceof HttpSource)
     const addresses = await Promise.all(http.map(source => source.listening))
     const urls = addresses.map(({ protocol, host, port }) => `${protocol}://${host}:${port}/events`)
+    const syslog = sources.filter(source => source instanceof SyslogSource)
+    const ports = (await Promise.all(syslog.map(source => source.listening))).map(address => syslogText(address))
     const finished = Promise.all(reports).then(all => {
       const failed = all.find(report => report.error !== undefined)?.error
       if (failed !== undefined) throw failed
@@ -46,7 +56,11 @@ export async function startProducerRole(options: ProducerRoleOptions, logger: Lo
     finished.catch(() => undefined) // whoever runs the role awaits it
     return {
       producer,
-      info: { ...(urls.length === 0 ? {} : { events: urls.join(' ') }), ...metrics.info },
+      info: {
+        ...(urls.length === 0 ? {} : { events: urls.join(' ') }),
+        ...(ports.length === 0 ? {} : { syslog: ports.join(' ') }),
+        ...metrics.info
+      },
       finished,
       status: () => statusOf(producer),
       drain: async deadlineMs => {
@@ -63,13 +77,18 @@ export async function startProducerRole(options: ProducerRoleOptions, logger: Lo
   }
 }
 
-function createSource(source: SourceConfig, around: SourceSurroundings): Source {
+async function createSource(source: SourceConfig, around: SourceSurroundings): Promise<Source> {
   switch (source.type) {
     case 'http':
       return httpSource(source, around)
     case 'file':
     case 'stdin':
+    case 'directory':
+    case 'follow':
       return lineSource(source, around)
+    case 'syslog':
+    case 'module':
+      return await ownSource(source, around)
     case 'generator': {
       const { type: _, ...load } = source
       return new TruckSource(load)

@@ -9,6 +9,7 @@ import { checkRate } from './producer-rate.ts'
 import { checkRouting } from './producer-routing-rules.ts'
 import { writtenTopics } from './producer-topics.ts'
 import { checkTransaction } from './producer-transaction.ts'
+import { checkSources } from './producer-source-rules.ts'
 import { scenarioProblems } from './scenario.ts'
 
 /** Reports settings of the producer that do not go together. */
@@ -19,6 +20,7 @@ export function checkProducer(producer: ProducerConfig, report: Report): void {
     if (source.type !== 'generator') return
     for (const { path, message } of scenarioProblems(source)) report(['producer', 'sources', index, ...path], message)
   })
+  checkSources(producer.sources, report)
   checkRouting(producer, report)
   checkKafkaSources(producer, report)
   checkHeaders(producer.headers, report)
