@@ -22,12 +22,13 @@ import { EventResolver } from './event-resolver.ts'
 import { RecordHeaders } from './headers/header-maker.ts'
 import type { ProducerConfig } from '../config/index.ts'
 import { OpenBudget } from './open-budget.ts'
-import type { Outlet } from './outlet.ts'
+import type { Outlet, OutletState } from './outlet.ts'
 import type { ProducerMeter } from './producer-metrics.ts'
 import type { ResolverParts } from './resolver-parts.ts'
 import type { HeavyReport } from './routing/heavy-detector.ts'
 import { SafePoints } from './routing/safe-points.ts'
 import { chunkBytes, RateGate } from './rate/rate-gate.ts'
+import { ReplayPace } from './rate/replay-pace.ts'
 import { TopicPermits } from './rate/topic-permits.ts'
 import { Turnstile } from './turnstile.ts'
 import type { Logger } from '../telemetry/index.ts'
@@ -88,6 +89,10 @@ export interface Intake {
   savedPosition?(key: string): unknown
   /** About how long an event that came now would wait for the rate limit, in milliseconds. Absent: not at all. */
   retryAfterMs?(): number
+  /** Whether events go to Kafka now, or where else. Absent: nobody looks. */
+  readonly outletState?: OutletState
+  /** Whether events whose sender hears an answer are refused now, because Kafka is away. Absent: never. */
+  readonly isAwayRefused?: boolean
 }
 
 /** What an intake is made of. */
@@ -124,6 +129,7 @@ type Halt = 'end' | 'room' | 'rate'
 export class EventIntake implements Intake {
   readonly recordBytesMax: number
   readonly #outlet: Outlet
+  readonly #refusesAway: boolean
   readonly #clock: Clock
   readonly #reader: EventReader
   readonly #resolver: EventResolver
@@ -145,6 +151,7 @@ export class EventIntake implements Intake {
     const { config, outlet, clock, meter, logger } = options
     this.recordBytesMax = config.recordBytesMax
     this.#outlet = outlet
+    this.#refusesAway = config.whenAway.mode === 'reject'
     this.#clock = clock
     this.#meter = meter
     this.#open = new OpenBudget({ countMax: OPEN_CHUNKS_MAX, bytesMax: config.openBytesMax })
@@ -161,6 +168,7 @@ export class EventIntake implements Intake {
     this.#safePoints = detector && new SafePoints({ detector, outlet, clock, logger })
     this.#reader = eventReader({ fields, recordBytesMax: config.recordBytesMax })
     this.rate = new RateGate(config.rate, clock, logger)
+    if (this.rate.canSpill) outlet.setPace?.(new ReplayPace(this.rate, clock))
     this.#deadLetters = new DeadLetterWriter({
       outlet,
       topic: config.deadLetterTopic,
@@ -196,6 +204,14 @@ export class EventIntake implements Intake {
   /** Bytes that they hold. */
   get openBytes(): number {
     return this.#open.bytes
+  }
+
+  get outletState(): OutletState {
+    return this.#outlet.state
+  }
+
+  get isAwayRefused(): boolean {
+    return this.#refusesAway && this.#outlet.state === 'away'
   }
 
   async submit(chunk: EventChunk, options: SubmitOptions): Promise<Submission> {
@@ -252,14 +268,20 @@ export class EventIntake implements Intake {
     this.#stop.abort()
   }
 
+  /** Whether everything goes by disk. */
+  get #isByDisk(): boolean {
+    return this.#outlet.state === 'spilling' || this.#outlet.state === 'replaying'
+  }
+
   /** Slice by slice: each asks the rate limit, and lets I/O run behind it. */
   async #handOverAll(chunkOf: Omit<Handing, 'to' | 'isSpilled'>): Promise<void> {
     const { delivery, isRefusing } = chunkOf
     const { chunk, source } = delivery
+    const slice = { chunk, source, isAdmitted: isRefusing }
     while (delivery.handedOverCount < chunk.count) {
       const from = delivery.handedOverCount
       const to = this.rate.sliceEnd(chunk, from, isRefusing)
-      const verdict = await this.rate.take({ chunk, from, to, source, isAdmitted: isRefusing }, this.#stop.signal)
+      const verdict = await this.rate.take({ ...slice, from, to, isByDisk: this.#isByDisk }, this.#stop.signal)
       if (verdict === 'stopped') throw stoppedAtLimit()
       if (verdict === 'shed') this.#shed(delivery, to)
       else await this.#handOverSlice({ ...chunkOf, to, isSpilled: verdict === 'spill' })
@@ -272,6 +294,7 @@ export class EventIntake implements Intake {
     delivery.handingOver()
     for (;;) {
       await this.#whileMoving()
+      if (handing.isRefusing && this.isAwayRefused) throw kafkaAway()
       let halt = this.#line.isFree || handing.isSpilled ? this.#handOver(handing) : 'room'
       if (halt === 'room') halt = await this.#handOverInLine(handing)
       if (halt === 'end') return
@@ -287,6 +310,7 @@ export class EventIntake implements Intake {
     try {
       for (;;) {
         await this.#whileMoving()
+        if (handing.isRefusing && this.isAwayRefused) throw kafkaAway()
         const halt = this.#handOver(handing)
         if (halt !== 'room') return halt
         handing.permits?.giveBack()
@@ -345,7 +369,8 @@ export class EventIntake implements Intake {
     let goesToDisk = isSpilled
     if (permits !== undefined && !isSpilled) {
       const { topic } = this.#resolver
-      const verdict = permits.verdict(index, topic, spanEnd(chunk, index) - spanStart(chunk, index))
+      const bytes = spanEnd(chunk, index) - spanStart(chunk, index)
+      const verdict = permits.verdict({ index, topic, bytes, isByDisk: this.#isByDisk })
       if (verdict === 'wait') return 'rate'
       if (verdict === 'shed') {
         delivery.shed(index)
@@ -395,6 +420,11 @@ export class EventIntake implements Intake {
   }
 }
 
+function kafkaAway(): PipelineError {
+  const message = 'Kafka does not acknowledge records now: send the same request again later'
+  return new PipelineError('ERR_PRODUCER_AWAY', message)
+}
+
 function bytesHeld(chunk: EventChunk): number {
   return chunk.bytes.length + chunk.count * EVENT_OVERHEAD_BYTES + CHUNK_OVERHEAD_BYTES
 }
@@ -404,7 +434,8 @@ function stoppedAtLimit(): PipelineError {
 }
 
 function stopped(cause: unknown): PipelineError {
-  if (PipelineError.is(cause, 'ERR_PRODUCER_DRAIN_TIMEOUT')) return cause
+  if (PipelineError.is(cause, 'ERR_PRODUCER_DRAIN_TIMEOUT') || PipelineError.is(cause, 'ERR_PRODUCER_AWAY'))
+    return cause
   const reason = cause instanceof Error ? cause.message : String(cause)
   return new PipelineError('ERR_PRODUCER_DELIVERY_FAILED', `the event was not handed to Kafka: ${reason}`, { cause })
 }

@@ -26,6 +26,16 @@ export interface OutletListener extends DeliveryListener {
   spilled?(recordCount: number, rows?: readonly number[]): void
 }
 
+/** How fast records leave the spill. */
+export interface SpillPace {
+  /** Called when a record that was held back may go. */
+  onReady: () => void
+  /** Whether a record may go now; if so, it has paid. */
+  mayPass(record: AppendRecord): boolean
+  /** A record goes in any case. */
+  charge(record: AppendRecord): void
+}
+
 /** Takes records. */
 export interface Outlet {
   /** Bytes taken that have no verdict yet. */
@@ -45,6 +55,8 @@ export interface Outlet {
   appendRow(place: RowPlace, rows: RecordRows, row: number, listener: OutletListener): boolean
   /** As `appendRow`, but to disk whatever Kafka does: what came faster than its rate. Only in outlets with a disk. */
   divert?(place: RowPlace, rows: RecordRows, row: number, listener: OutletListener): boolean
+  /** How fast diverted records go on to Kafka. Only in outlets with `divert`. */
+  setPace?(pace: SpillPace): void
   /** Resolves when there is room again, or the outlet is closed. */
   room(): Promise<void>
   /** Resolves when everything taken so far has its verdict. */

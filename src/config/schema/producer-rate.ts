@@ -102,7 +102,7 @@ export function checkRate({ rate, topics, hasSpill }: RateSurroundings, report: 
       report([...path, 'topics', topic], 'says neither recordsPerSecond nor bytesPerSecond')
   }
   if (!hasSpill && limits.some(limit => limit.whenExceeded === 'spill'))
-    report([...path, 'whenExceeded'], '`spill` needs `producer.spill`, which says where')
+    report([...path, 'whenExceeded'], '`spill` needs `producer.whenAway: { mode: spill }` and `producer.spill`')
   if (rate.shared?.type === 'quota' && rate.bytesPerSecond === undefined)
     report([...path, 'shared'], '`quota` needs `bytesPerSecond`: Kafka’s quotas count bytes')
   const hasLimit = limits.some(limit => limit.recordsPerSecond !== undefined || limit.bytesPerSecond !== undefined)

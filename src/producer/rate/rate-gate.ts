@@ -47,8 +47,10 @@ export interface RateSlice {
   readonly to: number
   /** Name of the source. */
   readonly source: string
-  /** Whether the chunk was admitted as a whole: it waits whatever the policy. */
+  /** Whether the chunk was admitted as a whole: it is not shed, it waits. */
   readonly isAdmitted: boolean
+  /** Whether everything goes by disk at the moment: it takes its tokens when it comes back from there. */
+  readonly isByDisk: boolean
 }
 
 /** Lets events pass at the configured rates. */
@@ -81,6 +83,11 @@ export class RateGate {
     }
     this.hasTopicLimits = this.#topics.size > 0
     this.limits = [...(this.#global === undefined ? [] : [this.#global]), ...this.#topics.values()]
+  }
+
+  /** Whether a limit spills what is above it. */
+  get canSpill(): boolean {
+    return this.limits.some(({ policy }) => policy === 'spill')
   }
 
   /** Sum of all waits, in milliseconds. */
@@ -137,22 +144,24 @@ export class RateGate {
     const { paced, policy } = this.#global
     const { line } = paced
     const slice = { records: line.sliceRecords(SLICE_MAX), bytes: line.sliceBytes() }
-    if (policy === 'wait' || isAdmitted) return fitting(chunk, from, slice) ?? from + 1
+    if (isWaiting(policy, isAdmitted)) return fitting(chunk, from, slice) ?? from + 1
     // What is there passes, and the rest is another slice with another verdict.
     return fitting(chunk, from, paced.tokens()) ?? fitting(chunk, from, slice) ?? from + 1
   }
 
   /** Asks the global limit for a slice. */
-  async take({ chunk, from, to, source, isAdmitted }: RateSlice, signal: AbortSignal): Promise<RateVerdict> {
+  async take({ chunk, from, to, source, isAdmitted, isByDisk }: RateSlice, signal: AbortSignal): Promise<RateVerdict> {
     if (signal.aborted) return 'stopped'
     if (this.#global === undefined) return 'pass'
     const { paced, policy } = this.#global
     const records = to - from
     const bytes = chunkBytes(chunk, from, to)
-    if (policy === 'wait' || isAdmitted) {
+    if (policy === 'spill' && isByDisk) return 'spill'
+    if (isWaiting(policy, isAdmitted)) {
       return (await paced.take({ source, records, bytes }, signal)) ? 'pass' : 'stopped'
     }
-    return paced.tryOwe(records, bytes) ? 'pass' : policy
+    if (paced.tryOwe(records, bytes)) return 'pass'
+    return policy === 'shed' ? 'shed' : 'spill'
   }
 
   /** Counts events that were shed, and logs it now and then. */
@@ -167,6 +176,11 @@ export class RateGate {
     this.#shedLoggedMs = nowMs
     this.#shedLoggedCount = this.#shedCount
   }
+}
+
+/** Whether those who come faster than the rate are held back. */
+function isWaiting(policy: RatePolicy, isAdmitted: boolean): boolean {
+  return policy === 'wait' || (policy === 'shed' && isAdmitted)
 }
 
 /** Bytes of a part of a chunk, what is between its events included. */

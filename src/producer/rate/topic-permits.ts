@@ -18,6 +18,15 @@ interface Allowance {
   bytes: number
 }
 
+/** An event whose topic is known. */
+export interface TopicEvent {
+  readonly index: number
+  readonly topic: string
+  readonly bytes: number
+  /** Whether everything goes by disk at the moment: it takes its tokens when it comes back from there. */
+  readonly isByDisk: boolean
+}
+
 /** Asks the limits of topics for the events of one chunk. */
 export class TopicPermits {
   readonly #gate: RateGate
@@ -34,10 +43,12 @@ export class TopicPermits {
   }
 
   /** What becomes of an event of that topic; after `wait`, `wait()` and ask again. */
-  verdict(index: number, topic: string, bytes: number): 'pass' | 'wait' | 'shed' | 'spill' {
+  verdict(event: TopicEvent): 'pass' | 'wait' | 'shed' | 'spill' {
+    const { index, topic, bytes } = event
     if (index === this.#paidIndex) return 'pass'
     const limit = this.#gate.limitOf(topic)
     if (limit === undefined) return 'pass'
+    if (limit.policy === 'spill' && event.isByDisk) return 'spill'
     if (this.#spend(topic, bytes)) {
       this.#paidIndex = index
       return 'pass'

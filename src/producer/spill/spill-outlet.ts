@@ -20,7 +20,7 @@
 import type { Appender, AppendRecord, DeliveryListener, RecordRows, RowPlace } from '../../client/index.ts'
 import { type Clock, Doorbell, PipelineError, sleep, type Timer, within } from '../../core/index.ts'
 import type { Logger } from '../../telemetry/index.ts'
-import type { Outlet, OutletListener, OutletState } from '../outlet.ts'
+import type { Outlet, OutletListener, OutletState, SpillPace } from '../outlet.ts'
 import { Availability, type AvailabilityEvent } from './availability.ts'
 import { KafkaHealth } from './kafka-health.ts'
 import type { RetirementUnit } from './retirement.ts'
@@ -86,6 +86,7 @@ export class SpillOutlet implements Outlet, SpillHost {
   readonly #health: KafkaHealth
   readonly #availability: Availability
   readonly #bell: Doorbell
+  #pace: SpillPace | undefined
   #log: SpillLog | undefined
   #queue: SpillQueue | undefined
   #replay: SpillReplay | undefined
@@ -136,13 +137,16 @@ export class SpillOutlet implements Outlet, SpillHost {
       ...common,
       appender: this.#appender,
       deadLetterTopic,
+      pace: () => this.#pace,
       host: this,
       bell: this.#bell,
       onRetired: () => this.#retired()
     })
     if (log.recordCount > 0) {
       this.#route = 'disk'
-      this.#on('spillUsed')
+      this.#availability.on('spillUsed', this.#clock.monotonicMs())
+      const fields = { dir: spill.dir, recordCount: log.recordCount, bytes: log.bytes }
+      this.#logger.info(fields, `${log.recordCount} events that an earlier run has left on disk are replayed first`)
     }
     this.#poll = this.#clock.every(Math.max(10, Math.min(1000, afterMs / 10)), () => this.#check()).unref()
     this.#running = this.#run()
@@ -199,6 +203,11 @@ export class SpillOutlet implements Outlet, SpillHost {
     // What follows on direct would overtake it: the whole stream goes by disk until that is empty again.
     if (this.#route === 'direct') this.#leaveDirect()
     return !this.#isJoining && this.#toDisk(recordOf(place, rows, row), listener)
+  }
+
+  setPace(pace: SpillPace): void {
+    this.#pace = pace
+    pace.onReady = () => this.#bell.ring()
   }
 
   room(): Promise<void> {
@@ -390,6 +399,7 @@ export class SpillOutlet implements Outlet, SpillHost {
   async #join(entries: readonly SpillEntry[]): Promise<boolean> {
     for (const [index, { record, listener }] of entries.entries()) {
       const direct = this.#directOf(listener)
+      this.#pace?.charge(record)
       while (!this.#appender.append(record, direct)) {
         await within(this.#clock, IDLE_MS, this.#appender.room())
         if (this.state === 'replaying' && !this.#isStopping) continue

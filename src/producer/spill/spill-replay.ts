@@ -14,6 +14,7 @@
 import type { Appender, AppendRecord } from '../../client/index.ts'
 import { type Clock, type Doorbell, messageOf, type PipelineError, sleep } from '../../core/index.ts'
 import type { Logger } from '../../telemetry/index.ts'
+import type { SpillPace } from '../outlet.ts'
 import { isRecordFault } from '../record-faults.ts'
 import { Retirement, type RetirementUnit } from './retirement.ts'
 import { diskRemedy } from './spill-disk.ts'
@@ -48,6 +49,8 @@ export interface SpillReplayOptions {
   readonly clock: Clock
   readonly logger: Logger
   readonly deadLetterTopic: string
+  /** Asked before each record, where a rate limit spills. */
+  readonly pace?: () => SpillPace | undefined
   readonly host: SpillHost
   /** Rung when a step may do more than before. */
   readonly bell: Doorbell
@@ -66,6 +69,8 @@ export class SpillReplay {
   /** The group that is being handed over. */
   #records: readonly AppendRecord[] = []
   #recordAt = 0
+  /** Whether the next record has paid at the rate limit: the appender had no room for it. */
+  #hasPaid = false
   #listener: ReplayListener | undefined
   /** Dead letters of records that Kafka refused, to be sent before anything else. */
   readonly #letters: Sending[] = []
@@ -227,10 +232,14 @@ export class SpillReplay {
   /** @returns Whether all of the group is handed over. */
   #sendGroup(): boolean {
     const listener = this.#listener
+    const pace = this.#options.pace?.()
     for (; this.#recordAt < this.#records.length; this.#recordAt += 1) {
       const record = this.#records[this.#recordAt]
       if (record === undefined || listener === undefined) break
+      if (pace !== undefined && !this.#hasPaid && !pace.mayPass(record)) return false
+      this.#hasPaid = true
       if (!this.#options.appender.append(record, listener)) return false
+      this.#hasPaid = false
     }
     this.#records = []
     this.#recordAt = 0
