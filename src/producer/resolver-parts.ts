@@ -1,7 +1,7 @@
 /** What a resolver needs that has to be loaded before the first event: schemas, and the custom partitioner. */
 
 import type { Cluster } from '../client/index.ts'
-import type { ProducerConfig } from '../config/index.ts'
+import { eventTopics, type ProducerConfig } from '../config/index.ts'
 import { loadPartitionFunction, Partitioner } from './routing/partitioner.ts'
 import { EventChecks } from './validation/event-checks.ts'
 
@@ -18,7 +18,7 @@ export interface ResolverParts {
  */
 export async function resolverParts(
   config: ProducerConfig,
-  cluster: Pick<Cluster, 'cachedTopic'>
+  cluster: Pick<Cluster, 'cachedTopic' | 'follow'>
 ): Promise<ResolverParts> {
   const { partitioner, route, validate } = config
   const rules = 'rules' in route ? route.rules : []
@@ -30,6 +30,7 @@ export async function resolverParts(
     parts.checks = new EventChecks(config, await compileSchemas(config))
   }
   if (partitioner !== undefined) {
+    cluster.follow(eventTopics(config)) // so that their partition counts are at hand
     const choose = await loadPartitionFunction(partitioner.file)
     parts.partitioner = new Partitioner(choose, topic => cluster.cachedTopic(topic)?.partitions.length)
   }

@@ -8,6 +8,7 @@ import type { Command } from 'commander'
 import type { PipelineCheck, PipelineConfig, TargetConfig } from '../../config/index.ts'
 import { type CommonOptions, loadPipeline, pipelinePath } from '../context.ts'
 import { EXIT } from '../exit-codes.ts'
+import { checkSchemas } from '../schema-check.ts'
 import type { CommandAction } from './action.ts'
 
 interface CheckOptions extends CommonOptions {
@@ -36,23 +37,28 @@ async function check(options: CheckOptions): Promise<number> {
   }
   const warnings: string[] = []
   const files = filesAreThere(dirname(pipelinePath(options)))
-  const pipeline = await loadPipeline(options, files, warning => warnings.push(warning))
+  const pipeline = await loadPipeline(options, files, warning => warnings.push(`kafka.tls: ${warning}`))
+  await checkSchemas(pipeline, options)
+  const { producerWarnings } = await import('../../config/index.ts')
+  for (const { path, message } of pipeline.producer === undefined ? [] : producerWarnings(pipeline.producer)) {
+    warnings.push(`${path.map(String).join('.')}: ${message}`)
+  }
   const file = pipelinePath(options)
   const text =
     options.json === true
       ? JSON.stringify({ file, isSound: true, warnings })
       : `${file} is sound: ${describe(pipeline)}`
   process.stdout.write(`${text}\n`)
-  if (options.json !== true) for (const warning of warnings) process.stderr.write(`warning: kafka.tls: ${warning}\n`)
+  if (options.json !== true) for (const warning of warnings) process.stderr.write(`warning: ${warning}\n`)
   return EXIT.ok
 }
 
 /**
- * Reports files that the dispatcher would load and that are not there. Only this command looks for all of them: whoever
+ * Reports files that dispatcher and producer would load and that are not there. Only this command looks for all of them: whoever
  * starts one part of a pipeline need not have the files of the others.
  */
 function filesAreThere(folder: string): PipelineCheck {
-  return ({ dispatcher }, report) => {
+  return ({ dispatcher, producer }, report) => {
     const look = (file: string | undefined, path: PropertyKey[]): void => {
       if (file === undefined) return
       const whole = resolve(folder, file)
@@ -61,6 +67,7 @@ function filesAreThere(folder: string): PipelineCheck {
     const lookFor = (target: TargetConfig | undefined, path: PropertyKey[]): void => {
       if (target?.type === 'module' || target?.type === 'topic') look(target.file, [...path, 'file'])
     }
+    look(producer?.partitioner?.file, ['producer', 'partitioner', 'file'])
     lookFor(dispatcher?.target, ['dispatcher', 'target'])
     look(dispatcher?.transform?.file, ['dispatcher', 'transform', 'file'])
     for (const [index, { target }] of dispatcher?.priorities.entries() ?? []) {

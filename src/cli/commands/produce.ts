@@ -4,8 +4,10 @@ import type { Command } from 'commander'
 
 import { PipelineError } from '../../core/index.ts'
 import { loadPipeline, loggerFor, needSection } from '../context.ts'
+import { checkSchemas } from '../schema-check.ts'
 import { runAlone } from '../process/role.ts'
 import type { CommandAction } from './action.ts'
+import { foundOnDisk, leftOnDisk } from './spill-text.ts'
 import { metricsPortOption, stateOptions } from './options.ts'
 import { publish, type PublishOptions, stateOption } from './publish.ts'
 
@@ -42,6 +44,7 @@ async function produce(options: PublishOptions, source?: string): Promise<number
     throw new PipelineError('ERR_CLI_USAGE', '--state and --restart go with "-"; sources of the file have state.file')
   }
   const pipeline = await loadPipeline(options)
+  await checkSchemas(pipeline, options)
   const producer = needSection(pipeline, 'producer', options)
   if (producer.sources.length === 0) {
     throw new PipelineError(
@@ -58,9 +61,12 @@ async function produce(options: PublishOptions, source?: string): Promise<number
   // It listens to signals before it says that it runs: whoever waits for the line may end it at once.
   const ended = runAlone(role, logger, 30_000)
   const where = role.info['events'] === undefined ? '' : ` POST events to ${role.info['events']}.`
-  process.stdout.write(options.json === true ? `${JSON.stringify(role.info)}\n` : `producing.${where} Ctrl-C drains.\n`)
+  const found = foundOnDisk(role.producer)
+  const text = `producing.${where}${found} Ctrl-C drains.\n`
+  process.stdout.write(options.json === true ? `${JSON.stringify(role.info)}\n` : text)
   const exitCode = await ended
-  const { error } = await role.producer.drain()
-  if (error !== undefined) throw error
+  const report = await role.producer.drain()
+  if (options.json !== true) process.stdout.write(leftOnDisk(report))
+  if (report.error !== undefined) throw report.error
   return exitCode
 }

@@ -6,6 +6,7 @@ import type { PipelineConfig } from '../../config/index.ts'
 import { backoffMs, messageOf, PipelineError, sleep, systemClock, systemRandom } from '../../core/index.ts'
 import type { Logger } from '../../telemetry/index.ts'
 import { type CommonOptions, loadPipeline, loggerFor, logLevelOf } from '../context.ts'
+import { checkSchemas } from '../schema-check.ts'
 import { EXIT } from '../exit-codes.ts'
 import { reloadOnHangup } from '../process/reload.ts'
 import { onFirstSignal } from '../process/signals.ts'
@@ -45,6 +46,7 @@ export function addUp(program: Command, action: CommandAction): void {
 
 async function up(options: CommonOptions): Promise<number> {
   const pipeline = await loadPipeline(options)
+  await checkSchemas(pipeline, options)
   const logger = loggerFor('up', options)
   const stop = new AbortController()
   onFirstSignal(logger, () => stop.abort())
