@@ -310,6 +310,7 @@ class RunningProducer implements Producer {
   /** Fails what is open after the deadline, and ends. */
   async #end(deadlineMs: number): Promise<void> {
     this.#intake.stop()
+    this.#transactions?.stop()
     // At once, so that the other instances may have this one's share while it finishes.
     const leaving = this.#sharedRate.close()
     await Promise.all([...this.#sources.keys()].map(source => source.close()))
