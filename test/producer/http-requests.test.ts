@@ -119,7 +119,14 @@ test('what Kafka did not take may come again under the same key', async t => {
 
 test('a source with a token takes events only with it, and says how it is to anybody', async t => {
   const { intake, url } = await serve(t, { token })
-  for (const authorization of ['', 'Bearer ', `Bearer ${token}x`, `Basic ${token}`, token, `Bearer ${token.slice(1)}`]) {
+  for (const authorization of [
+    '',
+    'Bearer ',
+    `Bearer ${token}x`,
+    `Basic ${token}`,
+    token,
+    `Bearer ${token.slice(1)}`
+  ]) {
     const refused = await post(url, '{"a":1}', authorization === '' ? {} : { authorization })
     assert.equal(refused.status, 401, authorization)
     assert.equal(codeOf(refused.body), 'ERR_PRODUCER_UNAUTHORIZED')

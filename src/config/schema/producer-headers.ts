@@ -39,7 +39,7 @@ const trace = z.strictObject({
   generate: z
     .boolean()
     .default(true)
-    .describe('Whether a new trace begins where there is none, or an invalid one: one per HTTP request, else per event.'),
+    .describe('Whether a new trace begins where there is no valid one: one per HTTP request, else one per event.'),
   sampledRatio: z.number().min(0).max(1).default(1).describe('Share of the new traces that are marked as sampled.')
 })
 

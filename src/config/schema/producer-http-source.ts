@@ -13,8 +13,8 @@ const idempotency = z
       .describe('Most bytes of keys and answers; above it the oldest answers go.')
   })
   .describe(
-    'Answers that are kept for requests with an `Idempotency-Key`: the same request again gets the same answer, and is ' +
-      'not published twice. Each instance has its own.'
+    'Answers that are kept for requests with an `Idempotency-Key`: the same request again gets the same answer, ' +
+      'and is not published twice. Each instance has its own.'
   )
 
 const tls = z

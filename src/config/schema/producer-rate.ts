@@ -14,8 +14,8 @@ const bytesPerSecond = z
 const whenExceeded = z
   .enum(['wait', 'shed', 'spill'])
   .describe(
-    'What happens to events above the limit: `wait` holds their source back, `shed` drops them with a count (HTTP: 429 ' +
-      'with Retry-After), `spill` puts them on disk until the limit has room (needs `spill`).'
+    'What happens to events above the limit: `wait` holds their source back, `shed` drops them with a count ' +
+      '(HTTP: 429 with Retry-After), `spill` puts them on disk until the limit has room (needs `spill`).'
   )
 
 const topicRate = z
@@ -57,8 +57,8 @@ const topicShare = z
       .max(1)
       .default(0)
       .describe(
-        'Share of an instance that cannot reach the coordinator for `sessionTimeoutMs`. Above 0 all instances together ' +
-          'may exceed the rate.'
+        'Share of an instance that cannot reach the coordinator for `sessionTimeoutMs`. Above 0 all instances ' +
+          'together may exceed the rate.'
       )
   })
   .describe('Instances share the rate: each has as much of it as it owns partitions of the coordinator topic.')

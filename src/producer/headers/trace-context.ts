@@ -32,8 +32,8 @@ const PARENT = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?
 const NO_TRACE = '0'.repeat(32)
 const NO_PARENT = '0'.repeat(16)
 // Source: §3.3.1.3. A key begins with a letter, or, with a tenant (`tenant@system`), with a digit.
-const MEMBER =
-  /^(?:[a-z][a-z0-9_\-*/]{0,255}|[a-z0-9][a-z0-9_\-*/]{0,240}@[a-z][a-z0-9_\-*/]{0,13})=[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]$/
+const KEY = /^(?:[a-z][a-z0-9_\-*/]{0,255}|[a-z0-9][a-z0-9_\-*/]{0,240}@[a-z][a-z0-9_\-*/]{0,13})$/
+const VALUE = /^[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]$/
 
 /** A `traceparent` in the form that is passed on; `undefined` if it is invalid. */
 export function readTraceparent(text: string): string | undefined {
@@ -47,7 +47,7 @@ export function readTraceparent(text: string): string | undefined {
   return `00-${traceId}-${parentId}-${flags}`
 }
 
-/** A `tracestate` in the form that is passed on; `undefined` if it is invalid, empty, or cannot be made short enough. */
+/** A `tracestate` in the form that is passed on; `undefined` if it is invalid, empty, or too long in any form. */
 export function readTracestate(text: string): string | undefined {
   if (text.length > 16_384) return undefined
   const members: string[] = []
@@ -55,8 +55,9 @@ export function readTracestate(text: string): string | undefined {
   for (const each of text.split(',')) {
     const member = each.replace(/^[ \t]+|[ \t]+$/g, '')
     if (member === '') continue // empty members are allowed
-    const key = member.slice(0, member.indexOf('='))
-    if (!MEMBER.test(member) || keys.has(key)) return undefined
+    const equalsAt = member.indexOf('=')
+    const key = member.slice(0, Math.max(0, equalsAt))
+    if (!KEY.test(key) || !VALUE.test(member.slice(equalsAt + 1)) || keys.has(key)) return undefined
     keys.add(key)
     members.push(member)
   }

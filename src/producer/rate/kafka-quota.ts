@@ -45,7 +45,12 @@ export async function compareQuota({ cluster, config, bytesPerSecond }: QuotaQue
   const { brokers } = await cluster.metadata([])
   const brokerCount = Math.max(1, brokers.length)
   const quotas = await new Admin(cluster).describeQuotas(entity)
-  return { entity, brokerCount, wanted: Math.max(1, Math.floor(bytesPerSecond / brokerCount)), actual: quotas.get(NAME) }
+  return {
+    entity,
+    brokerCount,
+    wanted: Math.max(1, Math.floor(bytesPerSecond / brokerCount)),
+    actual: quotas.get(NAME)
+  }
 }
 
 /**

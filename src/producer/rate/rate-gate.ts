@@ -198,7 +198,7 @@ function fitting(
   const start = spanStart(chunk, from)
   let to = end
   if (most.bytes < Number.POSITIVE_INFINITY) {
-    for (to = from; to < end && spanEnd(chunk, to) - start <= most.bytes; ) to += 1
+    for (to = from; to < end && spanEnd(chunk, to) - start <= most.bytes;) to += 1
   }
   return to > from ? to : undefined
 }

@@ -151,7 +151,7 @@ export class RateLine {
     return this.#waiterCount === 0 && this.waitMsFor(records, bytes, nowMs) === 0
   }
 
-  /** Takes tokens if `hasRoomFor` says so; what is larger than the burst is owed, and nothing passes until it is paid. */
+  /** Takes tokens if `hasRoomFor` says so; what is above the burst is owed, and nothing passes until it is paid. */
   tryOwe(records: number, bytes: number, nowMs: number): boolean {
     if (!this.hasRoomFor(records, bytes, nowMs)) return false
     this.#take(records, bytes)

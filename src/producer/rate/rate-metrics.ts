@@ -28,7 +28,8 @@ export function observeRate(meter: Meter, gate: RateGate): () => void {
     (read: (limit: Limit, attributes: { limit: string }) => [number, Record<string, string>][]): Reader =>
     result => {
       for (const limit of gate.limits) {
-        for (const [value, attributes] of read(limit, { limit: limit.topic ?? 'all' })) result.observe(value, attributes)
+        for (const [value, attributes] of read(limit, { limit: limit.topic ?? 'all' }))
+          result.observe(value, attributes)
       }
     }
   const readShare: Reader = result => result.observe(gate.share)

@@ -7,7 +7,7 @@
  */
 
 import type { AppendRecord } from '../../client/index.ts'
-import type { Clock, Timer } from '../../core/index.ts'
+import type { Clock } from '../../core/index.ts'
 import type { Limit, RateGate } from './rate-gate.ts'
 
 /** How long to save up before the replay goes on, in milliseconds: it goes on in steps of some records. */
@@ -19,7 +19,7 @@ export class ReplayPace {
   onReady: () => void = () => undefined
   readonly #gate: RateGate
   readonly #clock: Clock
-  #timer: Timer | undefined
+  #isWaiting = false
 
   constructor(gate: RateGate, clock: Clock) {
     this.#gate = gate
@@ -34,18 +34,21 @@ export class ReplayPace {
       for (const { paced } of limits) paced.tryOwe(1, bytes)
       return true
     }
-    this.#timer ??= this.#clock
-      .after(STEP_MS, () => {
-        this.#timer = undefined
-        this.onReady()
-      })
-      .unref()
+    if (!this.#isWaiting) {
+      this.#isWaiting = true
+      this.#clock.after(STEP_MS, () => this.#ready()).unref()
+    }
     return false
   }
 
   /** Takes tokens for a record that goes in any case: it is owed if there are none. */
   charge(record: AppendRecord): void {
     for (const { paced } of this.#limitsOf(record)) paced.giveBack(-1, -(record.value?.length ?? 0))
+  }
+
+  #ready(): void {
+    this.#isWaiting = false
+    this.onReady()
   }
 
   #limitsOf(record: AppendRecord): Limit[] {

@@ -36,8 +36,7 @@ export interface KeptAnswer {
 
 /** What is known of a request: nothing, its answer, that it is under way, or that its key belongs to another one. */
 export type IdempotencyVerdict =
-  | { readonly kind: 'new' | 'busy' | 'mismatch' | 'full' }
-  | { readonly kind: 'answered'; readonly answer: KeptAnswer }
+  { readonly kind: 'new' | 'busy' | 'mismatch' | 'full' } | { readonly kind: 'answered'; readonly answer: KeptAnswer }
 
 /** Longest key, in characters. */
 const KEY_CHARACTERS_MAX = 255

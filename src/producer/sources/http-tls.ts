@@ -76,7 +76,10 @@ export class TlsMaterial {
     try {
       if (await this.#use()) this.#logger.info({ cert: this.#files.cert }, 'http source: a new certificate is used')
     } catch (error) {
-      this.#logger.warn({ error: messageOf(error) }, 'http source: the new certificate cannot be used, the old one stays')
+      this.#logger.warn(
+        { error: messageOf(error) },
+        'http source: the new certificate cannot be used, the old one stays'
+      )
     }
   }
 

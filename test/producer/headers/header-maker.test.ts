@@ -24,7 +24,13 @@ class Bench {
     const config = producerConfig({ route: { topic: 'events' }, deadLetterTopic: 'dead', headers }).headers
     assert.ok(config !== undefined)
     const newId = (): string => `id-${(this.#ids += 1)}`
-    this.#maker = new RecordHeaders({ config, fields: this.#fields, clock: this.clock, newId, fill: bytes => bytes.fill(7) })
+    this.#maker = new RecordHeaders({
+      config,
+      fields: this.#fields,
+      clock: this.clock,
+      newId,
+      fill: bytes => bytes.fill(7)
+    })
   }
 
   /** The headers of each event of a chunk, whose fields have these texts, as objects. */
@@ -34,7 +40,11 @@ class Bench {
     )
   }
 
-  raw(events: readonly Texts[], context: ChunkContext = {}, extra: Partial<EventChunk> = {}): ReturnType<RecordHeaders['headersFor']>[] {
+  raw(
+    events: readonly Texts[],
+    context: ChunkContext = {},
+    extra: Partial<EventChunk> = {}
+  ): ReturnType<RecordHeaders['headersFor']>[] {
     const lines = new LineSplitter(1000).push(Buffer.from('{}\n'.repeat(events.length)))
     assert.ok(lines !== undefined)
     const chunk = { ...lines, ...extra }
@@ -47,7 +57,14 @@ class Bench {
 }
 
 test('what does not depend on the event is made once and shared by the chunk', () => {
-  const bench = new Bench({ correlationId: true, trace: true, ingestTime: true, producerId: { value: 'gate-1' }, static: { team: 'trucks' }, schemaId: { value: '7' } })
+  const bench = new Bench({
+    correlationId: true,
+    trace: true,
+    ingestTime: true,
+    producerId: { value: 'gate-1' },
+    static: { team: 'trucks' },
+    schemaId: { value: '7' }
+  })
   const [first, second] = bench.raw([{}, {}], { isOneRequest: true })
   assert.equal(first, second)
   assert.deepEqual(bench.of([{}], { isOneRequest: true }), [
@@ -73,7 +90,10 @@ test('the field of the event counts before the request, and the request before a
     { 'correlation-id': 'a' },
     { 'correlation-id': 'r' }
   ])
-  assert.deepEqual(bench.of([{}, {}], { isOneRequest: true }), [{ 'correlation-id': 'id-1' }, { 'correlation-id': 'id-1' }])
+  assert.deepEqual(bench.of([{}, {}], { isOneRequest: true }), [
+    { 'correlation-id': 'id-1' },
+    { 'correlation-id': 'id-1' }
+  ])
   const silent = new Bench({ correlationId: { field: 'meta.id', generate: false } })
   assert.deepEqual(silent.raw([{}]), [undefined])
 })
@@ -118,7 +138,10 @@ test('headers that a record brings stay and are not doubled', () => {
 
 test('the idempotency key goes with the line of the event', () => {
   const bench = new Bench({ idempotencyKey: true })
-  assert.deepEqual(bench.of([{}, {}], { idempotencyKey: 'k' }), [{ 'idempotency-key': 'k/1' }, { 'idempotency-key': 'k/2' }])
+  assert.deepEqual(bench.of([{}, {}], { idempotencyKey: 'k' }), [
+    { 'idempotency-key': 'k/1' },
+    { 'idempotency-key': 'k/2' }
+  ])
   assert.deepEqual(bench.raw([{}]), [undefined])
 })
 

@@ -10,7 +10,13 @@ const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
 test('records of an HTTP request carry its trace, its correlation id and its idempotency key', async t => {
   const { produce, topics, read } = await stage(t)
   const producer = await produce({
-    headers: { correlationId: true, trace: true, idempotencyKey: true, producerId: { value: 'gate-1' }, schemaId: { topics: { [topics.hot]: '7' } } }
+    headers: {
+      correlationId: true,
+      trace: true,
+      idempotencyKey: true,
+      producerId: { value: 'gate-1' },
+      schemaId: { topics: { [topics.hot]: '7' } }
+    }
   })
   const source = new HttpSource({ host: '127.0.0.1', port: 0, bodyBytesMax: 1_000_000, pendingBytesMax: 4_000_000 })
   void producer.run(source)
@@ -50,7 +56,10 @@ test('dead letters keep the headers: of fields if the event can be read, of the 
   await producer.run(streamSource(Readable.from([Buffer.from(lines.join('\n'))])))
   const dead = (await read(topics.dead)).map(({ headers }) => headers)
   const byClass = new Map(dead.map(headers => [headers['comporta-error-class'], headers]))
-  for (const [errorClass, id] of [['unkeyed', 'a'], ['undeliverable', 'c']] as const) {
+  for (const [errorClass, id] of [
+    ['unkeyed', 'a'],
+    ['undeliverable', 'c']
+  ] as const) {
     const headers = byClass.get(errorClass)
     assert.equal(headers?.['correlation-id'], id)
     assert.equal(headers?.['traceparent'], traceparent)

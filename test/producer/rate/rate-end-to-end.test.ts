@@ -20,7 +20,10 @@ test('events of a topic above its limit wait, and those of other sources and top
   await limited
   // 30 records at 50 a second, of a bucket that starts empty.
   assert.ok(performance.now() - startedMs >= 599)
-  assert.deepEqual((await read(topics.hot)).map(record => JSON.parse(record.value.toString()).n), [...Array(30).keys()])
+  assert.deepEqual(
+    (await read(topics.hot)).map(record => JSON.parse(record.value.toString()).n),
+    [...Array(30).keys()]
+  )
   assert.ok(producer.status().throttledMs > 400)
 })
 
@@ -52,7 +55,7 @@ test('events of a topic above its limit are shed one by one, the others of the c
   assert.equal((await read(topics.cold)).length, 2)
 })
 
-test('a request above the rate is refused as a whole; one within it is taken even if larger than the burst', async t => {
+test('a request above the rate is refused as a whole; one within it is taken even beyond the burst', async t => {
   const { produce, topics, read } = await stage(t)
   const producer = await produce({ rate: { recordsPerSecond: 200, burstMs: 50, whenExceeded: 'shed' } })
   const source = new HttpSource({ host: '127.0.0.1', port: 0, bodyBytesMax: 1_000_000, pendingBytesMax: 4_000_000 })
@@ -68,7 +71,10 @@ test('a request above the rate is refused as a whole; one within it is taken eve
   assert.equal(refused.status, 429)
   assert.equal(refused.headers.get('retry-after'), '1')
   assert.deepEqual(await refused.json(), {
-    error: { code: 'ERR_PRODUCER_RATE_EXCEEDED', message: 'more events than the rate limit allows: send the same request again later' },
+    error: {
+      code: 'ERR_PRODUCER_RATE_EXCEEDED',
+      message: 'more events than the rate limit allows: send the same request again later'
+    },
     accepted: 0,
     shedCount: 40
   })

@@ -67,7 +67,10 @@ test('in any window no more than rate * (T + burst) passes, and 99 % of the rate
   for (let round = 0; round < 12; round += 1) {
     const recordsPerSecond = 10 ** (1 + random.next() * 4)
     const burstMs = 20 * 10 ** (random.next() * 2)
-    const { passed } = await pressed({ recordsPerSecond, burstMs }, { random, sources: 1 + randomInt(random, 5), forMs: 4000 })
+    const { passed } = await pressed(
+      { recordsPerSecond, burstMs },
+      { random, sources: 1 + randomInt(random, 5), forMs: 4000 }
+    )
     const total = passed.reduce((sum, each) => sum + each.records, 0)
     const used = burstUsed(passed, recordsPerSecond / 1000, each => each.records)
     const saved = (recordsPerSecond * burstMs) / 1000

@@ -37,5 +37,8 @@ test('events above the rate are safe on disk at once, and go to Kafka in order a
     stored = await read(topics.cold)
   }
   assert.ok(performance.now() - startedMs >= 1400)
-  assert.deepEqual(stored.map(record => (JSON.parse(record.value.toString()) as { n: number }).n), [...Array(count).keys()])
+  assert.deepEqual(
+    stored.map(record => (JSON.parse(record.value.toString()) as { n: number }).n),
+    [...Array(count).keys()]
+  )
 })

@@ -158,7 +158,7 @@ test('a share ends with its lease, even if nobody looked in time, and saved toke
   assert.equal(paced.line.share, 0.1)
 })
 
-test('an instance that never reaches the coordinator has nothing at first, and the fallback share after a session', () => {
+test('who never reaches the coordinator has nothing at first, and the fallback share after a session', () => {
   const clock = new VirtualClock()
   const paced = new PacedLine({ recordsPerSecond: 1000, burstMs: 1000 }, clock)
   paced.line.setLease({ endsAtMs: () => 5000, fallbackShare: 0.25 })
