@@ -30,6 +30,7 @@ import { SharedRate } from './rate/shared-rate.ts'
 import type { Source, SourceProgress, SourceReport } from './sources/source.ts'
 import { Transactions } from './transactions/transactions.ts'
 import { createOutlet } from './spill/create-outlet.ts'
+import { observeOutlet } from './spill/spill-metrics.ts'
 import { SpillOutlet, type SpillStatus } from './spill/spill-outlet.ts'
 
 /** Options of `startProducer`. */
@@ -175,8 +176,11 @@ class RunningProducer implements Producer {
       throttledMs: () => this.#intake.throttledMs,
       heavy: () => this.#intake.heavy ?? []
     })
+    const gauges = { state: () => this.#outlet.state, spill: () => this.#spill }
+    const stopOutlet = observeOutlet(options.meter ?? noopMeter, gauges)
     this.#stopObserving = () => {
       stopRate()
+      stopOutlet()
       stopAll()
     }
     this.recordBytesMax = this.#intake.recordBytesMax
@@ -213,6 +217,14 @@ class RunningProducer implements Producer {
   async submit(chunk: EventChunk, options: SubmitOptions): Promise<Submission> {
     if (this.#state === 'closed') throw new PipelineError('ERR_PRODUCER_DRAINING', 'the producer has ended')
     return (this.#transactions?.intake ?? this.#intake).submit(chunk, options)
+  }
+
+  get outletState(): OutletState {
+    return this.#outlet.state
+  }
+
+  get isAwayRefused(): boolean {
+    return this.#intake.isAwayRefused
   }
 
   savedPosition(key: string): unknown {

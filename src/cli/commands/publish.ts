@@ -9,6 +9,7 @@ import { thousands } from '../demo/progress.ts'
 import { EXIT } from '../exit-codes.ts'
 import { runAlone } from '../process/role.ts'
 import type { ProducerRole } from '../roles/producer.ts'
+import { leftOnDisk } from './spill-text.ts'
 
 /** Options of commands that publish one input. */
 export interface PublishOptions extends CommonOptions {
@@ -50,12 +51,14 @@ export async function publish(options: PublishOptions, source: SourceConfig): Pr
   progress.cancel()
   const report = await role.producer.drain()
   const seconds = (systemClock.monotonicMs() - startMs) / 1000
-  const { deliveredCount, deadLetteredCount, failedCount } = report.totals
+  const { deliveredCount, deadLetteredCount, spilledCount, failedCount } = report.totals
+  const onDisk = report.spill?.recordCount ?? 0
   const position = report.sources[0]?.progress
   const result = {
-    published: deliveredCount,
+    published: deliveredCount + Math.max(0, spilledCount - onDisk),
     deadLettered: deadLetteredCount,
     failed: failedCount,
+    ...(onDisk > 0 ? { onDisk } : {}),
     seconds,
     ...(position === undefined ? {} : { safeBytes: position.safeBytes }),
     ...(position?.resumedBytes === undefined ? {} : { resumedBytes: position.resumedBytes })
@@ -65,8 +68,10 @@ export async function publish(options: PublishOptions, source: SourceConfig): Pr
       ? `${JSON.stringify(result)}\n`
       : describe({ ...result, totalBytes: position?.totalBytes, state: options.state }, section.deadLetterTopic)
   )
+  if (options.json !== true) process.stdout.write(leftOnDisk(report))
   if (report.error !== undefined) throw report.error
-  return failedCount === 0 ? EXIT.ok : EXIT.unavailable
+  if (failedCount > 0) return EXIT.unavailable
+  return onDisk === 0 ? EXIT.ok : EXIT.incomplete
 }
 
 /** The section with transactions, where they are asked for and the pipeline file has none. */

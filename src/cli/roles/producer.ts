@@ -64,10 +64,12 @@ export async function startProducerRole(options: ProducerRoleOptions, logger: Lo
       finished,
       status: () => statusOf(producer),
       drain: async deadlineMs => {
-        const { error } = await producer.drain(deadlineMs)
+        const { error, spill } = await producer.drain(deadlineMs)
         if (error !== undefined) logger.error({ code: error.code, error: error.message }, 'not all events are in Kafka')
         await cluster.close()
         await metrics.close()
+        // What is on disk is not lost, but it is not in Kafka either: whoever started this has to start it again.
+        return { isComplete: (spill?.recordCount ?? 0) === 0 }
       }
     }
   } catch (error) {

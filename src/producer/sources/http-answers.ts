@@ -101,6 +101,12 @@ export const REFUSAL = {
     message: 'this instance is stopping: send the request to another one, or again later',
     retryAfterSeconds: DOWN_RETRY_SECONDS
   }),
+  away: (): HttpRefusal => ({
+    status: 503,
+    code: 'ERR_PRODUCER_AWAY',
+    message: 'Kafka does not acknowledge records now: send the same request again later',
+    retryAfterSeconds: DOWN_RETRY_SECONDS
+  }),
   failed: (code: ErrorCode, message: string): HttpRefusal => ({
     status: 503,
     code,

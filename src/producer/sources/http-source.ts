@@ -221,7 +221,8 @@ export class HttpSource implements Source {
     if (path === '/health') {
       if (request.method !== 'GET' && request.method !== 'HEAD') return methodNotAllowed(response, 'GET, HEAD')
       const status = this.#isDraining ? 'draining' : 'ok'
-      const body = { status, pendingBytes: this.#budget.bytes }
+      const outlet = this.#intake?.outletState
+      const body = { status, pendingBytes: this.#budget.bytes, ...(outlet === undefined ? {} : { outlet }) }
       return sendJson(response, { status: this.#isDraining ? 503 : 200, body })
     }
     if (path !== '/events')
@@ -264,6 +265,7 @@ export class HttpSource implements Source {
     const { token, requestsMax = 1000 } = this.#options
     if (token !== undefined && !isAuthorized(request, token)) return REFUSAL.unauthorized()
     if (this.#isDraining) return REFUSAL.draining()
+    if (intake.isAwayRefused === true) return REFUSAL.away()
     const retryAfterMs = (): number => intake.retryAfterMs?.() ?? 0
     if (this.#pendingCount > requestsMax) return REFUSAL.busy(retryAfterMs())
     return refuseByHeaders(request, { budget: this.#budget, bodyBytesMax: this.#bodyBytesMax, retryAfterMs })
