@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { crc32cPortable } from '../../src/protocol/crc32c.ts'
 import { crc32c, murmur2, partitionForKey } from '../../src/protocol/index.ts'
+import { partitionsLine } from '../support/key-partitions.ts'
 import { bytes, fixture, number, object } from './fixtures.ts'
 
 test("murmur2 gives the published values of Kafka's own test", () => {
@@ -43,6 +44,15 @@ test("murmur2, partitions and CRC-32C are those of Kafka's Java client", () => {
     for (const [count, partition] of Object.entries(object(row, 'partitions'))) {
       assert.equal(partitionForKey(input, Number(count)), partition)
     }
+  }
+})
+
+test("keys are in the partitions of Kafka's Java client in topics of 1 to 1000 partitions", () => {
+  // Printed by test/jvm/programs/KeyPartitions.java, which calls the partitioner of Kafka's own client.
+  const rows = fixture('key-partitions.ndjson.gz')
+  assert.equal(rows.length, 300)
+  for (const row of rows) {
+    assert.equal(partitionsLine(bytes(row, 'input')), `${number(row, 'murmur2')} ${number(row, 'partitions')}`)
   }
 })
 
