@@ -95,8 +95,10 @@ function certificate(options: CertificateOptions, { publicKey, issuer, issuerKey
   return `-----BEGIN CERTIFICATE-----\n${wrapped(whole.toString('base64'))}\n-----END CERTIFICATE-----\n`
 }
 
+/** A server's may be a client's, too: brokers connect to brokers. */
 function extendedKeyUsage(isServer: boolean): Buffer {
-  return der(0x30, oid(isServer ? '2b06010505070301' : '2b06010505070302'))
+  const [serverAuth, clientAuth] = [oid('2b06010505070301'), oid('2b06010505070302')]
+  return isServer ? der(0x30, serverAuth, clientAuth) : der(0x30, clientAuth)
 }
 
 function subjectAltName(): Buffer {
@@ -131,4 +133,3 @@ function der(tag: number, ...parts: readonly (Buffer | readonly number[])[]): Bu
 function wrapped(base64: string): string {
   return (base64.match(/.{1,64}/g) ?? []).join('\n')
 }
-
