@@ -155,12 +155,28 @@ export class AppendBatch {
     this.#isSealed = true
   }
 
-  /** The wire form under a stamp, for one attempt. The builder is given back through `release` if it is not needed. */
-  build(stamp: ProducerStamp | undefined, release: (builder: RecordBatchBuilder) => void): Buffer {
+  /**
+   * The wire form under a stamp, for one attempt; a promise while it is compressed in a thread. The builder is given back
+   * through `release` if it is not needed.
+   */
+  build(stamp: ProducerStamp | undefined, release: (builder: RecordBatchBuilder) => void): Buffer | Promise<Buffer> {
     this.#isSealed = true
     this.#buildCount += 1
     if (this.#bytes === undefined) {
       const builder = this.#builder
+      const built = builder?.buildInThread(stamp ?? {})
+      if (built !== undefined) {
+        this.stamp = stamp
+        return built.then(bytes => {
+          // Without a builder the batch was given up meanwhile, and so was the builder.
+          if (this.#builder !== undefined) {
+            release(this.#builder)
+            this.#builder = undefined
+            this.#bytes = bytes
+          }
+          return bytes
+        })
+      }
       this.#bytes = builder?.buildInPlace(stamp ?? {}) ?? Buffer.alloc(0)
       if (builder?.isInPlace === false) {
         release(builder)

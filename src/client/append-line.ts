@@ -11,6 +11,14 @@
  * in its socket, with its request timeout running: so nothing is sent.
  */
 
+/** The place of a request in the order of its connection. */
+export interface AppendTurn {
+  /** Resolves when all requests before it have left. */
+  readonly before: Promise<void>
+  /** It has left, or it failed. Idempotent. */
+  done(): void
+}
+
 /** One connection to one leader. */
 export class AppendLine {
   readonly leaderId: number
@@ -20,9 +28,33 @@ export class AppendLine {
   /** Nothing is sent before this time of the monotonic clock: the broker throttles. */
   restUntilMs = Number.NEGATIVE_INFINITY
 
+  #lastTurn: Promise<void> | undefined
+  #turnCount = 0
+
   constructor(leaderId: number, lane: string) {
     this.leaderId = leaderId
     this.lane = lane
+  }
+
+  /** Whether requests are being made ready. */
+  get hasTurns(): boolean {
+    return this.#turnCount > 0
+  }
+
+  /** Gives a request its place behind those that are being made ready: they leave in the order in which they came. */
+  takeTurn(): AppendTurn {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const before = this.#lastTurn ?? Promise.resolve()
+    this.#lastTurn = promise
+    this.#turnCount += 1
+    let isDone = false
+    const done = (): void => {
+      if (isDone) return
+      isDone = true
+      this.#turnCount -= 1
+      resolve()
+    }
+    return { before, done }
   }
 
   /**

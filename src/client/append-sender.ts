@@ -10,7 +10,7 @@
 import { backoffMs, type Clock, PipelineError } from '../core/index.ts'
 import { initProducerIdApi, produceApi, type RecordBatchBuilder, ZERO_UUID } from '../protocol/index.ts'
 import type { AppendBatch } from './append-batch.ts'
-import { type AppendLine, AppendLines } from './append-line.ts'
+import { type AppendLine, AppendLines, type AppendTurn } from './append-line.ts'
 import type { AppendPartition, ProducerIdentity } from './append-partition.ts'
 import {
   type BatchToSend,
@@ -64,6 +64,9 @@ interface Sendable {
 }
 
 type Item = BatchToSend & { readonly partition: AppendPartition }
+
+/** One whose batch may still be compressed. */
+type TakenItem = Omit<Item, 'bytes'> & { readonly bytes: Buffer | Promise<Buffer> }
 
 const acksOf = { all: -1, leader: 1, none: 0 } as const
 /** Least time that a request gets, in milliseconds, even when its batches are nearly out of time. */
@@ -190,20 +193,24 @@ export class AppendSender {
   /** Takes the batches synchronously, sends them, and judges each. Never rejects. */
   async #request(line: AppendLine, sendable: readonly Sendable[]): Promise<void> {
     line.inFlightCount += 1
-    const items = sendable.flatMap(({ partition }) => this.#take(partition))
+    const taken = sendable.flatMap(({ partition }) => this.#take(partition))
+    const turn = line.hasTurns || !taken.every(isReady) ? line.takeTurn() : undefined
     try {
-      await this.#send(line, items)
+      const items: Item[] = turn === undefined ? taken.filter(isReady) : await readyOf(taken)
+      await turn?.before
+      await this.#send(line, items, turn)
     } catch (cause) {
       const error = asPipelineError(cause, `Produce to broker ${line.leaderId}`)
-      for (const item of items) this.#judgeFailure(item, error)
+      for (const item of taken) this.#judgeFailure(item, error)
       if (!this.#isClosed) this.#findLeaders()
     } finally {
+      turn?.done()
       line.inFlightCount -= 1
       this.#host.wake()
     }
   }
 
-  #take(partition: AppendPartition): Item[] {
+  #take(partition: AppendPartition): TakenItem[] {
     const taken = partition.take()
     if (taken === undefined) return []
     const { batch, stamp } = taken
@@ -213,7 +220,7 @@ export class AppendSender {
     return [{ batch, bytes, topicId, partition }]
   }
 
-  async #send(line: AppendLine, items: readonly Item[]): Promise<void> {
+  async #send(line: AppendLine, items: readonly Item[], turn: AppendTurn | undefined): Promise<void> {
     const { cluster } = this.#options
     const oldestMs = Math.min(...items.map(({ batch }) => batch.createdAtMs))
     const leftMs = this.#deliveryTimeoutMs - (this.#clock.monotonicMs() - oldestMs)
@@ -223,11 +230,15 @@ export class AppendSender {
     const transactionalId = this.#transaction?.transactionalId ?? null
     const message = produceRequest(items, { version, acks: this.#acks, timeoutMs, transactionalId })
     if (this.#acks === 0) {
-      await connection.post(produceApi, message, { version, timeoutMs })
+      const posted = connection.post(produceApi, message, { version, timeoutMs })
+      turn?.done()
+      await posted
       for (const item of items) this.#deliver(item.partition, item.batch, -1n)
       return
     }
-    const answer = await connection.send(produceApi, message, { version, timeoutMs })
+    const sent = connection.send(produceApi, message, { version, timeoutMs })
+    turn?.done()
+    const answer = await sent
     if (answer.throttleTimeMs > 0) {
       this.#host.throttled(line.throttle(answer.throttleTimeMs, this.#clock.monotonicMs()))
     }
@@ -292,7 +303,7 @@ export class AppendSender {
     }
   }
 
-  #judgeFailure(item: Item, error: PipelineError): void {
+  #judgeFailure(item: Omit<Item, 'bytes'>, error: PipelineError): void {
     if (error.retriable && !this.#isClosed) this.#sendAgain(item.partition, item.batch, error)
     else this.#giveUp(item.partition, item.batch, error)
   }
@@ -441,6 +452,15 @@ export class AppendSender {
     }
     return nextMs === Number.POSITIVE_INFINITY ? undefined : nextMs - nowMs
   }
+}
+
+function isReady(item: TakenItem): item is Item {
+  return item.bytes instanceof Buffer
+}
+
+/** Waits until all batches of a request are compressed. */
+async function readyOf(items: readonly TakenItem[]): Promise<Item[]> {
+  return await Promise.all(items.map(async item => ({ ...item, bytes: await item.bytes })))
 }
 
 function groupOf(groups: Map<AppendLine, Sendable[]>, line: AppendLine): Sendable[] {

@@ -82,14 +82,17 @@ export interface AppenderOptions {
   readonly acks?: 'all' | 'leader' | 'none'
   /** A record sent again after a lost answer is stored once, and order holds. Needs `acks: all`. Default `true`. */
   readonly isIdempotent?: boolean
-  /** Compression of batches. Default `none`. Source: Kafka `compression.type`. */
+  /**
+   * Compression of batches; gzip and zstd compress in threads of Node's pool (`UV_THREADPOOL_SIZE`). Default `none`.
+   * Source: Kafka `compression.type`.
+   */
   readonly compression?: CompressionName
   /**
    * Longest wait for a batch to fill, in milliseconds; `adaptive`: as long as another request is on its way, at most 5.
    * Default 5. Source: Kafka `linger.ms`.
    */
   readonly lingerMs?: LingerSetting
-  /** Size at which a batch is closed, in bytes before compression. Default 131_072. Source: Kafka `batch.size`. */
+  /** Size at which a batch is closed, in bytes before compression. Default 262_144. Source: Kafka `batch.size`. */
   readonly batchBytes?: number
   /** Most bytes of one produce request. Default 1_048_576. Source: Kafka `max.request.size`. */
   readonly requestBytesMax?: number

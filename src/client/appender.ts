@@ -102,7 +102,7 @@ export class Appender {
     this.#options = options
     this.#clock = options.clock ?? options.cluster.clock
     this.#bufferBytes = options.bufferBytes ?? 33_554_432
-    this.#batchBytes = options.batchBytes ?? 131_072
+    this.#batchBytes = options.batchBytes ?? 262_144
     this.#linger = new Linger(options.lingerMs ?? 5)
     const host: AppendSenderHost = {
       lingerMaxMs: this.#linger.maxMs,

@@ -34,7 +34,7 @@ export interface TransactionalAppenderOptions {
   readonly compression?: CompressionName
   /** As in `AppenderOptions`; the commit does not wait for it. Default 5. */
   readonly lingerMs?: LingerSetting
-  /** Size at which a batch is closed, in bytes before compression. Default 131_072. */
+  /** Size at which a batch is closed, in bytes before compression. Default 262_144. */
   readonly batchBytes?: number
   /** Most bytes of one produce request. Default 1_048_576. */
   readonly requestBytesMax?: number

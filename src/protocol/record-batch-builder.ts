@@ -8,7 +8,7 @@
  */
 
 import { PipelineError } from '../core/index.ts'
-import { compress, compressionId, type CompressionName } from './compression.ts'
+import { compress, compressInThread, compressionId, type CompressionName } from './compression.ts'
 import { batchAttributes, BATCH_HEADER_BYTES, BATCH_MAGIC, writeBatchHeader } from './record-batch.ts'
 
 /** What a batch is built with. */
@@ -213,6 +213,20 @@ export class RecordBatchBuilder {
     return batch
   }
 
+  /**
+   * The same with the compression in a thread. Nothing may be appended, nor the builder reset, before it is done.
+   *
+   * @returns `undefined` where `buildInPlace` is as good.
+   */
+  buildInThread(stamp: BatchStamp = {}): Promise<Buffer> | undefined {
+    const records = compressInThread(this.#compression, this.#scratch.subarray(BATCH_HEADER_BYTES, this.#at))
+    return records?.then(compressed => {
+      const batch = withRoomForHeader(compressed)
+      this.#writeHeader(batch, stamp)
+      return batch
+    })
+  }
+
   #writeHeader(batch: Buffer, stamp: BatchStamp): void {
     writeBatchHeader(batch, {
       baseOffset: stamp.baseOffset ?? 0n,
@@ -237,9 +251,7 @@ export class RecordBatchBuilder {
   #assemble(): Buffer {
     if (this.#compression === 'none') return Buffer.from(this.#scratch.subarray(0, this.#at))
     const records = compress(this.#compression, this.#scratch.subarray(BATCH_HEADER_BYTES, this.#at))
-    const batch = Buffer.allocUnsafe(BATCH_HEADER_BYTES + records.length)
-    batch.set(records, BATCH_HEADER_BYTES)
-    return batch
+    return withRoomForHeader(records)
   }
 
   /** Forgets the records and begins the next batch. */
@@ -255,6 +267,12 @@ export class RecordBatchBuilder {
     this.#scratch.copy(scratch, 0, 0, this.#at)
     this.#scratch = scratch
   }
+}
+
+function withRoomForHeader(records: Buffer): Buffer {
+  const batch = Buffer.allocUnsafe(BATCH_HEADER_BYTES + records.length)
+  batch.set(records, BATCH_HEADER_BYTES)
+  return batch
 }
 
 // Each of these writes at an index and answers the index behind what it wrote.
