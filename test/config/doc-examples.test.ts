@@ -14,7 +14,9 @@ const environment = {
   KAFKA_BOOTSTRAP: 'b-1.example:9098',
   KAFKA_USER: 'user',
   KAFKA_PASSWORD: 'secret',
-  ALICE_PASSWORD: 'x'
+  ALICE_PASSWORD: 'x',
+  CLIENT_SECRET: 'x',
+  KEY_PASSPHRASE: 'x'
 }
 
 type Tree = Record<string, unknown>
@@ -41,12 +43,15 @@ function isTree(value: unknown): value is Tree {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-/** The second over the first; a target is replaced, because the settings of one type mean nothing to another. */
+/** What has several forms is replaced: the settings of one form mean nothing to another. */
+const replaced = new Set(['target', 'route', 'key'])
+
+/** The second over the first. */
 function merged(below: Tree, above: Tree): Tree {
   const result = { ...below }
   for (const [name, value] of Object.entries(above)) {
     const before = below[name]
-    result[name] = name !== 'target' && isTree(before) && isTree(value) ? merged(before, value) : value
+    result[name] = !replaced.has(name) && isTree(before) && isTree(value) ? merged(before, value) : value
   }
   return result
 }
