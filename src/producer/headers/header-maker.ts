@@ -53,6 +53,11 @@ export class RecordHeaders {
   readonly #fixed: readonly AppendHeader[]
   /** Those of the last chunk, by topic. */
   readonly #shared = new Map<string | undefined, readonly AppendHeader[]>()
+  /** The last topic, and its; mostly the next event has the same. */
+  #lastTopic: string | undefined
+  #lastShared: readonly AppendHeader[] = []
+  /** Whether an event of the chunk may have headers of its own. */
+  #hasOwn = false
   #chunk: EventChunk | undefined
   #ofChunk: readonly AppendHeader[] = []
   /** The correlation id and trace that all events of the chunk have, if so. */
@@ -82,7 +87,12 @@ export class RecordHeaders {
    */
   headersFor(event: HeaderEvent, topic: string | undefined): readonly AppendHeader[] | undefined {
     if (event.chunk !== this.#chunk) this.#begin(event)
-    const shared = this.#sharedFor(topic)
+    if (topic !== this.#lastTopic) {
+      this.#lastShared = this.#sharedFor(topic)
+      this.#lastTopic = topic
+    }
+    const shared = this.#lastShared
+    if (!this.#hasOwn) return shared.length === 0 ? undefined : shared
     const own: AppendHeader[] = []
     const brought = event.chunk.rowHeaders?.(event.index) ?? []
     this.#addCorrelation(own, event)
@@ -118,6 +128,18 @@ export class RecordHeaders {
     this.#trace = undefined
     if (correlationId !== undefined) this.#correlation = this.#chunkCorrelation(context)
     if (trace !== undefined) this.#trace = this.#chunkTrace(context)
+    this.#hasOwn = this.#mayHaveOwn(event)
+    this.#lastTopic = undefined
+    this.#lastShared = this.#sharedFor(undefined)
+  }
+
+  #mayHaveOwn({ chunk, context }: HeaderEvent): boolean {
+    const { correlationId, trace, idempotencyKey } = this.#config
+    if (chunk.rowHeaders !== undefined) return true
+    if (idempotencyKey !== undefined && context.idempotencyKey !== undefined) return true
+    if (this.#correlationField !== undefined || this.#traceField !== undefined) return true
+    const makesId = correlationId?.generate === true && this.#correlation === undefined
+    return makesId || (trace?.generate === true && this.#trace === undefined)
   }
 
   #chunkCorrelation(context: ChunkContext): AppendHeader | undefined {
