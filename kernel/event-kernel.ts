@@ -55,7 +55,8 @@ export const STATUS: i32 = SPANS + ROWS_MAX * 8
 export const REFERENCES: i32 = STATUS + ROWS_MAX
 /** Hash table: numbers of texts, 0 = free. */
 const SLOTS: i32 = REFERENCES + REFERENCES_MAX * 12
-const SLOT_COUNT: i32 = TEXTS_MAX * 4
+const SLOT_BITS: i32 = 16
+const SLOT_COUNT: i32 = 1 << SLOT_BITS
 /** 64 bytes for each text: hash, length with the kind above it, the bytes. */
 export const TEXTS: i32 = SLOTS + SLOT_COUNT * 2
 const ENTRY_BYTES: i32 = 64
@@ -109,13 +110,14 @@ function masked(word: u64, count: i32): u64 {
   return count >= 8 ? word : word & (((<u64>1) << (<u64>count * 8)) - 1)
 }
 
+/** The upper bits depend on all bytes. A product carries upwards only: the lower ones do not see the last bytes. */
 function hashOf(from: usize, length: i32, kind: i32): u64 {
   let hash = seed ^ (<u64>(length | (kind << 8)) * 0x9e3779b97f4a7c15)
   for (let at = 0; at < length; at += 8) {
     hash = (hash ^ masked(load<u64>(from + at), length - at)) * 0xff51afd7ed558ccd
     hash ^= hash >>> 32
   }
-  return hash
+  return hash * 0xc4ceb9fe1a85ec53
 }
 
 /** Whether two texts are the same; reads up to 15 bytes beyond both. */
@@ -134,14 +136,14 @@ function textOf(from: usize, length: i32, kind: i32): i32 {
   if (length > TEXT_BYTES) return 0
   const hash = hashOf(from, length, kind)
   const lengthAndKind = length | (kind << 8)
-  let slot = <i32>(hash & (SLOT_COUNT - 1))
+  let slot = <i32>(hash >>> (64 - SLOT_BITS))
   for (let probe = 0; probe < PROBES_MAX; probe += 1) {
     const at = SLOTS + slot * 2
     const text = <i32>load<u16>(at)
     if (text == 0) {
       if (textCount == TEXTS_MAX) break
       const entry = TEXTS + textCount * ENTRY_BYTES
-      store<u32>(entry, <u32>(hash >>> 32))
+      store<u32>(entry, <u32>(hash >>> 16))
       store<i32>(entry, lengthAndKind, 4)
       for (let copied = 0; copied < length; copied += 16) {
         v128.store(entry + ENTRY_TEXT + copied, v128.load(from + copied))
@@ -152,7 +154,7 @@ function textOf(from: usize, length: i32, kind: i32): i32 {
     }
     const entry = TEXTS + text * ENTRY_BYTES
     if (
-      load<u32>(entry) == <u32>(hash >>> 32) &&
+      load<u32>(entry) == <u32>(hash >>> 16) &&
       load<i32>(entry, 4) == lengthAndKind &&
       areEqual(entry + ENTRY_TEXT, from, length)
     ) {

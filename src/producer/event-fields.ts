@@ -49,6 +49,13 @@ export class FieldSet {
 export interface EventFields {
   /** The text of a field, by its index in the set; `undefined` if it is absent or no string, number or boolean. */
   text(field: number): string | undefined
+  /**
+   * A number for the text of a field, where the reader has one: within a generation, fields of the same number have the
+   * same text, in whatever event. 0 or less = none. Less than 16,384.
+   */
+  textNumber?(field: number): number
+  /** Generation of the numbers that were asked for last. Numbers of different generations mean nothing to each other. */
+  readonly textGeneration?: number
   /** The whole event. Parsed when it is first asked for, then kept until the next event. */
   parsed(): ParsedEvent
 }

@@ -11,6 +11,7 @@
 import { PipelineError, readTextTemplate } from '../core/index.ts'
 import type { EventFields, FieldSet } from './event-fields.ts'
 import { fnv1a64Hex } from './fnv1a64.ts'
+import { KeyTable } from './keys/key-table.ts'
 import { KeyTree, type MadeKey } from './keys/key-tree.ts'
 import { SubKeys } from './keys/sub-keys.ts'
 import type { KeyConfig } from './options.ts'
@@ -31,6 +32,8 @@ export class KeyResolver {
   readonly #literals: readonly string[]
   readonly #make: (text: string) => Buffer
   readonly #tree = new KeyTree()
+  /** For keys of one or two fields whose texts have numbers. */
+  #table: KeyTable | undefined
   readonly #subKeys: SubKeys | undefined
   /** The key of the last event that had one; `null` with the strategy `none`. Not to be changed: records share it. */
   key: Buffer | null = null
@@ -57,17 +60,38 @@ export class KeyResolver {
   resolve(event: EventFields): string | undefined {
     const indexes = this.#indexes
     if (indexes.length === 0) return undefined
+    const made = indexes.length > 2 || event.textNumber === undefined ? this.#find(event) : this.#lookUp(event)
+    if (typeof made === 'string') return made
+    this.text = made.text
+    this.key = this.#subKeys?.keyOf(event, made.text) ?? made.bytes
+    return undefined
+  }
+
+  /** By the numbers of texts, where they have some. */
+  #lookUp(event: EventFields): MadeKey | string {
+    const first = event.textNumber?.(this.#indexes[0] ?? 0) ?? 0
+    const second = this.#indexes.length === 1 ? 0 : (event.textNumber?.(this.#indexes[1] ?? 0) ?? 0)
+    if (first <= 0 || (second <= 0 && this.#indexes.length === 2)) return this.#find(event)
+    const generation = event.textGeneration ?? 0
+    this.#table ??= new KeyTable()
+    const known = this.#table.find(generation, first, second)
+    if (known !== undefined) return known
+    const made = this.#find(event)
+    if (typeof made !== 'string') this.#table.add(made, generation, [first, second])
+    return made
+  }
+
+  /** By the texts; or the name of the first field that is missing. */
+  #find(event: EventFields): MadeKey | string {
+    const indexes = this.#indexes
     let branch = this.#tree.root
     for (let index = 0; index < indexes.length; index += 1) {
       const part = event.text(indexes[index] ?? 0)
-      if (part === undefined) return this.fields[index]
+      if (part === undefined) return this.fields[index] ?? ''
       branch = this.#tree.branch(branch, part)
     }
     branch.made ??= this.#makeOf(event)
-    const { text, bytes } = branch.made
-    this.text = text
-    this.key = this.#subKeys?.keyOf(event, text) ?? bytes
-    return undefined
+    return branch.made
   }
 
   /** The key of an event that has all fields. */

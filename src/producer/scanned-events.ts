@@ -49,6 +49,15 @@ export class ScannedEvents implements ChunkEvents {
     return row < 0 ? this.#parser?.text(field) : this.#kernel.textOf(row, field)
   }
 
+  textNumber(field: number): number {
+    const row = this.#row < 0 ? -1 : this.#kernel.rowOf(this.chunk, this.#index)
+    return row < 0 ? 0 : this.#kernel.textNumberOf(row, field)
+  }
+
+  get textGeneration(): number {
+    return this.#kernel.generation
+  }
+
   parsed(): ParsedEvent {
     if (!this.#isParsed) this.#parse()
     return this.#parser?.parsed() ?? {}

@@ -214,6 +214,30 @@ test('more texts than have a number, and texts that never come again, stay right
   assert.equal(comparison.soundCount, 36_000)
 })
 
+test('ten thousand texts that differ in few bytes keep their numbers, whichever bytes those are', () => {
+  const fields = new FieldSet()
+  const id = fields.add('id')
+  for (const idOf of [
+    (number: number) => `"T-${String(number).padStart(5, '0')}"`,
+    (number: number) => `"${String(number).padStart(5, '0')}-truck-of-the-fleet"`,
+    (number: number) => String(number)
+  ]) {
+    const reader = eventReader({ fields, recordBytesMax: 1000 })
+    const chunk = chunkOf(Array.from({ length: 10_000 }, (_, number) => Buffer.from(`{"id":${idOf(number)}}`)))
+    const numbers = new Set<number | undefined>()
+    const generations = new Set<number | undefined>()
+    for (let round = 0; round < 2; round += 1) {
+      const events = reader.open(chunk, {})
+      for (let index = 0; index < chunk.count; index += 1) {
+        events.read(index)
+        numbers.add(events.textNumber?.(id))
+        generations.add(events.textGeneration)
+      }
+    }
+    assert.deepEqual([numbers.size, generations.size], [10_000, 1], idOf(1))
+  }
+})
+
 test('chunks that are read in turns do not disturb each other', () => {
   const comparison = new Comparison()
   const open = [0, 1, 2].map(number => {

@@ -56,6 +56,7 @@ export class EventKernel {
   readonly #random: Random
   /** Strings of the texts that have a number. */
   #strings: string[] = []
+  #generation = 0
   readonly #firstText: number
   /** What the last run has read. */
   #chunk: EventChunk | undefined
@@ -123,6 +124,16 @@ export class EventKernel {
     if (this.#chunk === chunk) this.#chunk = undefined
   }
 
+  /** The number of a field's text, see `EventFields.textNumber`. */
+  textNumberOf(row: number, field: number): number {
+    return this.#references[(row * this.#fieldCount + field) * 3] ?? 0
+  }
+
+  /** Goes up when texts get other numbers; no two kernels have the same. */
+  get generation(): number {
+    return this.#generation
+  }
+
   #unnumbered(reference: number, at: number): string {
     if (reference === TRUE) return 'true'
     if (reference === FALSE) return 'false'
@@ -167,6 +178,8 @@ export class EventKernel {
   #forgetTexts(): void {
     const random = (): number => Math.floor(this.#random.next() * 4_294_967_296) | 0
     this.#exports.forgetTexts(random(), random())
+    generations += 1
+    this.#generation = generations
     this.#strings = []
   }
 }
@@ -228,6 +241,7 @@ export function canTake(paths: readonly FieldPath[]): boolean {
 }
 
 let compiled: object | undefined
+let generations = 0
 
 function moduleOf(wasm: WasmApi): object {
   compiled ??= new wasm.Module(readFileSync(new URL('./event-kernel.wasm', import.meta.url)))
