@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 
 import { type Broker, startBroker } from '../../src/broker/index.ts'
+import { Appender } from '../../src/client/index.ts'
 import { fileSource, type Producer, startProducer } from '../../src/producer/index.ts'
 import { createTopic, type ReadRecord, type Stage, stage } from './kafka.ts'
 import { numbersOf, readCommitted } from './read-committed.ts'
@@ -151,4 +152,14 @@ test('a second producer with the same id ends the first, which commits nothing a
   assert.match(report.error.message, /another producer has taken over the transactional id ingest/)
   assert.equal(done.error, undefined)
   assert.deepEqual(numbersOf(await on.committed()), [...lines(3000).keys()])
+})
+
+test('positions that cannot be read end the start, before anything is published', async t => {
+  const on = await transactional(t)
+  const appender = new Appender({ cluster: on.cluster, lingerMs: 0 })
+  const nobody = { delivered: () => undefined, failed: () => undefined }
+  appender.append({ topic: STATE, key: Buffer.from('ingest/file:x'), value: Buffer.from('{"of":"another"}') }, nobody)
+  await appender.close()
+
+  await assert.rejects(on.produceIn(), { code: 'ERR_PRODUCER_TRANSACTION', message: /a record of it is no position/ })
 })
