@@ -14,6 +14,7 @@ const environment = {
   KAFKA_BOOTSTRAP: 'b-1.example:9098',
   KAFKA_USER: 'user',
   KAFKA_PASSWORD: 'secret',
+  EVENTS_TOKEN: 'x'.repeat(32),
   ALICE_PASSWORD: 'x',
   CLIENT_SECRET: 'x',
   KEY_PASSPHRASE: 'x'
