@@ -50,6 +50,11 @@ export class GroupBuilder {
     return this.#recordCount
   }
 
+  /** Bytes of memory that it holds. */
+  get heldBytes(): number {
+    return this.#buffer.length
+  }
+
   /** Bytes of the group so far, its header included. */
   get sizeBytes(): number {
     return this.#end
@@ -72,7 +77,13 @@ export class GroupBuilder {
     this.#recordCount += 1
   }
 
-  /** The whole group. The builder is not to be used again. */
+  /** Begins a new group in the same memory: what `build` gave before must be done with. */
+  reset(): void {
+    this.#end = GROUP_HEADER_BYTES
+    this.#recordCount = 0
+  }
+
+  /** The whole group, a view into the builder's memory. */
   build(firstNumber: number, madeAtMs: number): Buffer {
     const group = this.#buffer.subarray(0, this.#end)
     group.writeUInt32BE(GROUP_MAGIC, 0)

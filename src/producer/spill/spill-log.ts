@@ -72,6 +72,7 @@ export class SpillLog {
   #bytes = 0
   #nextNumber = 0
   #checkpoint = 0
+  #isCheckpointDurable = true
   /** Where reading goes on. */
   #readNumber = 0
   #readPosition = 0
@@ -317,13 +318,15 @@ export class SpillLog {
   }
 
   async #retire(number: number): Promise<boolean> {
-    if (number <= this.#checkpoint) return true
-    const isDurable = await this.#saveCheckpoint(number)
-    this.#checkpoint = number
+    if (number <= this.#checkpoint && this.#isCheckpointDurable) return true
+    const checkpoint = Math.max(number, this.#checkpoint)
+    this.#isCheckpointDurable = false
+    this.#isCheckpointDurable = await this.#saveCheckpoint(checkpoint)
+    this.#checkpoint = checkpoint
     while ((this.#ages[1]?.number ?? Infinity) <= number) this.#ages.shift()
     if (number >= this.#nextNumber) this.#ages = []
     await this.#removeRetired()
-    return isDurable
+    return this.#isCheckpointDurable
   }
 
   /** A full disk must not keep the spill from getting smaller: then there is no checkpoint rather than an old one. */

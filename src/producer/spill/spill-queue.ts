@@ -23,6 +23,8 @@ import type { SpillLog } from './spill-log.ts'
 const GROUP_BYTES = 262_144
 /** Bytes that are written and synced together, about. */
 const WRITE_BYTES = 4_194_304
+/** Builders of groups that are kept for later ones. */
+const BUILDERS_KEPT = 8
 /** Wait before a write that failed is tried again, in milliseconds. */
 const RETRY_MS = 500
 /** Most time between two log lines about the same trouble, in milliseconds. */
@@ -90,6 +92,7 @@ export class SpillQueue {
   #roomWaits: (() => void)[] = []
   #idleWaits: (() => void)[] = []
   #spilledCount = 0
+  readonly #builders: GroupBuilder[] = []
 
   constructor(options: SpillQueueOptions) {
     this.#options = options
@@ -157,7 +160,7 @@ export class SpillQueue {
     const builders: GroupBuilder[] = []
     for (const record of records) {
       let builder = builders.at(-1)
-      if (builder === undefined || builder.sizeBytes >= GROUP_BYTES) builders.push((builder = new GroupBuilder()))
+      if (builder === undefined || builder.sizeBytes >= GROUP_BYTES) builders.push((builder = this.#newBuilder()))
       builder.add(record, nowMs)
     }
     const addedAtMs = this.#options.clock.monotonicMs()
@@ -226,7 +229,7 @@ export class SpillQueue {
     let open = this.#open
     if (open === undefined) {
       const addedAtMs = this.#options.clock.monotonicMs()
-      open = { builder: new GroupBuilder(), entries: [], copies: undefined, isCopy: false, addedAtMs }
+      open = { builder: this.#newBuilder(), entries: [], copies: undefined, isCopy: false, addedAtMs }
       this.#pendingBytes += open.builder.sizeBytes
       this.#groups.push(open)
       this.#open = open
@@ -236,6 +239,17 @@ export class SpillQueue {
     open.entries.push({ record, listener })
     this.#pendingBytes += open.builder.sizeBytes - before
     if (open.builder.sizeBytes >= GROUP_BYTES) this.#open = undefined
+  }
+
+  #newBuilder(): GroupBuilder {
+    return this.#builders.pop() ?? new GroupBuilder()
+  }
+
+  /** Memory of a group is used again: made anew for each, it would be garbage faster than it is collected. */
+  #release(builder: GroupBuilder): void {
+    if (this.#builders.length >= BUILDERS_KEPT || builder.heldBytes > 2 * GROUP_BYTES) return
+    builder.reset()
+    this.#builders.push(builder)
   }
 
   #start(): void {
@@ -289,6 +303,7 @@ export class SpillQueue {
     if (isCopy) this.#copyBytes -= builder.sizeBytes
     else this.#pendingBytes -= builder.sizeBytes
     this.#spilledCount += builder.recordCount
+    this.#release(builder)
     copies?.safe()
     for (const [listener, records] of byListener(entries)) {
       const rows = records.flatMap(record => record.row ?? [])
