@@ -98,8 +98,8 @@ function problemsOf(issue: Issue, origin: Origin): Problem[] {
   const best = bestBranch(issue)
   if (best !== undefined) return best.flatMap(inner => problemsOf(inner, origin))
   if (issue.code === 'unrecognized_keys') {
-    const named = (key: string): string => unknownKey(key, knownKeys(origin.schema, issue.path))
-    return issue.keys.map(key => problemAt([...issue.path, key], named(key), origin))
+    const known = knownSettings(origin.schema, issue.path, issue.input)
+    return issue.keys.map(key => problemAt([...issue.path, key], unknownKey(key, known), origin))
   }
   return [problemAt(issue.path, wordingOf(issue), origin)]
 }
@@ -129,20 +129,40 @@ function wordingOf(issue: Issue): string {
   return issue.message
 }
 
-function unknownKey(key: string, known: readonly string[]): string {
-  const closest = closestName(key, known)
+function unknownKey(key: string, { here, elsewhere }: KnownSettings): string {
+  if (elsewhere.includes(key)) return 'does not go together with the settings beside it'
+  const closest = closestName(key, here)
   if (closest !== undefined) return `no such setting; did you mean ${closest}?`
-  return known.length === 0 ? 'no such setting' : `no such setting; there are: ${known.join(', ')}`
+  return here.length === 0 ? 'no such setting' : `no such setting; there are: ${here.join(', ')}`
 }
 
-/** The settings that the schema knows at a path, unions joined. */
-function knownKeys(schema: z.ZodType, path: readonly PropertyKey[]): string[] {
+interface KnownSettings {
+  /** Settings of the forms of the section that the value may have. */
+  readonly here: readonly string[]
+  /** Those of all its forms. */
+  readonly elsewhere: readonly string[]
+}
+
+/** The settings that the schema knows at a path. */
+function knownSettings(schema: z.ZodType, path: readonly PropertyKey[], value: unknown): KnownSettings {
   let nodes: JsonSchemaNode[] = [z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as JsonSchemaNode]
   for (const step of path) nodes = nodes.flatMap(node => children(node, step))
-  return [...new Set(nodes.flatMap(alternatives).flatMap(node => Object.keys(node.properties ?? {})))]
+  const forms = nodes.flatMap(alternatives)
+  const namesOf = (some: readonly JsonSchemaNode[]): string[] => [
+    ...new Set(some.flatMap(node => Object.keys(node.properties ?? {})))
+  ]
+  return { here: namesOf(forms.filter(form => mayBe(form, value))), elsewhere: namesOf(forms) }
+}
+
+/** Whether a value has the constants of a form: `type: http` is no file source. */
+function mayBe({ properties = {} }: JsonSchemaNode, value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return true
+  const given = value as Record<string, unknown>
+  return Object.entries(properties).every(([name, node]) => node.const === undefined || given[name] === node.const)
 }
 
 interface JsonSchemaNode {
+  readonly const?: unknown
   readonly properties?: Record<string, JsonSchemaNode>
   readonly additionalProperties?: JsonSchemaNode | boolean
   readonly items?: JsonSchemaNode

@@ -91,6 +91,23 @@ test('a misspelt setting is answered with the one that was meant', () => {
   assert.equal(problem?.message, 'no such setting; did you mean dispatcher?')
 })
 
+test('a setting of another form of its section is told from one that nobody knows', () => {
+  const text = `${minimal}producer:
+  route: { field: codigo, topics: { t: [1] } }
+  sources: [{ type: file, path: x, formt: json }]
+  key: { strategy: none, fields: [codigo] }
+  deadLetterTopic: dead
+`
+  const problems = problemsOf(text)
+  assert.deepEqual(
+    problems.map(({ path, message }) => `${path}: ${message}`),
+    [
+      'producer.sources.0.formt: no such setting; did you mean format?',
+      'producer.key.fields: does not go together with the settings beside it'
+    ]
+  )
+})
+
 test('rules between settings are checked although another section is broken', () => {
   const text = `name: BROKEN
 kafka: { bootstrapServers: "127.0.0.1:9092" }

@@ -147,7 +147,7 @@ const MISTAKES: readonly (readonly [string, string, RegExp])[] = [
   [
     'sub-keys of nothing',
     '  route: { topic: t }\n  key: { strategy: none, subKeys: { keys: [400], count: 2 } }\n',
-    /^6 producer\.key\.subKeys: no such setting/
+    /^6 producer\.key\.subKeys: does not go together with the settings beside it/
   ],
   [
     'a check of another topic',
