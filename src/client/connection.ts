@@ -398,7 +398,7 @@ export class Connection {
     }
   }
 
-  /** The newest password. Brokers refuse another user on the same connection: until it is renewed it stays the old one. */
+  /** The newest password. Brokers refuse another user on the same connection: the old one stays until it is renewed. */
   #saslAgain(): FixedSaslOptions | undefined {
     const before = this.#sasl
     if (before === undefined || this.#options.sasl === undefined) return before

@@ -106,7 +106,8 @@ class NotingTarget implements Target {
   outOfOrder = 0
 
   invoke(batch: TargetBatch): Promise<{ kind: 'ok' }> {
-    const { messages } = JSON.parse(batch.body.toString()) as { messages: { number: number }[] } // Made by the dispatcher.
+    // Made by the dispatcher.
+    const { messages } = JSON.parse(batch.body.toString()) as { messages: { number: number }[] }
     for (const { number } of messages) {
       this.numbers.push(number)
       if (number <= (this.#last.get(batch.partition) ?? -1)) this.outOfOrder += 1

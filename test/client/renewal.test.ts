@@ -84,7 +84,7 @@ test('an idle connection goes on over another socket, and the old one is closed'
   assert.deepEqual(closes, [])
 })
 
-test('what is in flight is answered over the old socket, and what waits goes over the new one in its order', async t => {
+test('what is in flight is answered over the old socket, what waits goes over the new one in its order', async t => {
   const held = new HeldBroker()
   held.isHolding = true
   const { connection } = await open(t, held.handle, { inFlightMax: 2 })
@@ -256,7 +256,7 @@ test('a new password is used by new connections, and open ones are renewed one b
   assert.deepEqual(seen, ['u:one@1', 'u:one@2', 'u:two@3', 'u:two@4'])
 })
 
-test('while the broker does not know the new password, connections stay on the old one and are tried again', async t => {
+test('while the broker does not know the new password, connections stay and are tried again', async t => {
   let known = 'u:one'
   const { handle, seen } = plainBroker(credentials => credentials === known)
   const users = new Users({ username: 'u', password: 'one' })

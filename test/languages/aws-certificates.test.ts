@@ -1,4 +1,4 @@
-/** Certificates in S3 and secrets in Secrets Manager, as moto's server has them: read, replaced, missing, unreachable. */
+/** Certificates in S3 and Secrets Manager, as moto's server has them: read, replaced, missing, out of reach. */
 
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'

@@ -29,7 +29,7 @@ export interface Reading<T> {
 export interface WatchOptions<T> {
   /** In words, for the log: `the certificates of kafka.tls`. */
   readonly what: string
-  /** Throws `ERR_CONFIG_CREDENTIALS` for what cannot be used, `ERR_CLI_CREDENTIALS_UNREACHABLE` for what cannot be had. */
+  /** Throws `ERR_CONFIG_CREDENTIALS` (cannot be used) or `ERR_CLI_CREDENTIALS_UNREACHABLE` (cannot be had). */
   readonly read: () => Promise<Reading<T>>
   /** `undefined`: it cannot change. */
   readonly everyMs: number | undefined

@@ -46,7 +46,7 @@ const refreshShape = z
       .min(0.5)
       .max(1)
       .default(0.8)
-      .describe('Share of a token’s life after which the next one is fetched. Source: `sasl.login.refresh.window.factor`.'),
+      .describe('Share of a token’s life after which it is replaced. Source: `sasl.login.refresh.window.factor`.'),
     windowJitter: z
       .number()
       .min(0)
@@ -77,7 +77,7 @@ const bearerShape = z.strictObject({
     .describe('File with the token, read for every authentication: a projected token of Kubernetes, for example.'),
   tokenEndpoint: httpUrl
     .optional()
-    .describe('Where tokens are fetched for client credentials (RFC 6749, 4.4). Source: KIP-768, `sasl.oauthbearer.token.endpoint.url`.'),
+    .describe('Where client credentials get tokens (RFC 6749, 4.4). Source: `sasl.oauthbearer.token.endpoint.url`.'),
   clientId: z.string().min(1).optional().describe('Client id at the token endpoint.'),
   clientSecret: secretTextSchema
     .optional()
@@ -112,7 +112,7 @@ const bearerSchema = bearerShape.superRefine((sasl, context) => {
     return
   }
   for (const name of ['clientId', 'clientSecret'] as const) {
-    if (sasl[name] === undefined) report(name, 'is missing: tokenEndpoint gives tokens to a client with its secret only')
+    if (sasl[name] === undefined) report(name, 'is missing: tokenEndpoint needs a client with its secret')
   }
 })
 
@@ -132,7 +132,7 @@ const iamShape = z.strictObject({
     .regex(/^[\w+=,.@-]{2,64}$/, 'not a session name: 2 to 64 letters, digits or any of _+=,.@-')
     .optional()
     .describe('Name of the session of `roleArn` in AWS’s logs. Default: the name of the client.'),
-  profile: z.string().min(1).optional().describe('Profile of the shared credentials files. Default: AWS’s default chain.')
+  profile: z.string().min(1).optional().describe('Profile of AWS’s shared files. Default: AWS’s default chain.')
 })
 
 const iamSchema = iamShape.superRefine((sasl, context) => {

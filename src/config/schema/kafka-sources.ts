@@ -63,7 +63,7 @@ export type SourceOfCredentials = z.infer<typeof sourceShape>
 const path = z
   .string()
   .min(1)
-  .refine(text => !text.includes('-----BEGIN '), 'is the text itself, not a file: write { env: NAME } to read a variable')
+  .refine(text => !text.includes('-----BEGIN '), 'is the text itself, not a file: for a variable write { env: NAME }')
   .transform((file): SourceOfCredentials => ({ file }))
 
 /** A certificate or key: the path of a file, or another place. */

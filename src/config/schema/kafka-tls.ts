@@ -28,7 +28,7 @@ const tlsShape = z.strictObject({
 export const tlsSchema = tlsShape.superRefine((tls, context) => {
   const report = (name: string, message: string): void => context.addIssue({ code: 'custom', path: [name], message })
   if (tls.key !== undefined && tls.cert === undefined) {
-    report('key', tls.pfx === undefined ? 'has no certificate: give cert, too' : 'beside pfx, which has a key: leave it out')
+    report('key', tls.pfx === undefined ? 'has no certificate: give cert, too' : 'pfx has a key already: leave it out')
   }
   if (tls.pfx !== undefined && tls.cert !== undefined) {
     report('pfx', 'beside cert: give either pfx, or cert and key')

@@ -85,11 +85,11 @@ for (const [lines, ...expected] of [
   [['tls:', '  ca: { secret: x, endpoint: y }'], '5 kafka.tls.ca.endpoint not an http:// or https:// address'],
   [
     ['tls:', '  ca: "-----BEGIN CERTIFICATE-----"'],
-    '5 kafka.tls.ca is the text itself, not a file: write { env: NAME } to read a variable'
+    '5 kafka.tls.ca is the text itself, not a file: for a variable write { env: NAME }'
   ],
   // What belongs together.
   [['tls: { key: good.key }'], '4 kafka.tls.key has no certificate: give cert, too'],
-  [['tls: { pfx: a, key: good.key }'], '4 kafka.tls.key beside pfx, which has a key: leave it out'],
+  [['tls: { pfx: a, key: good.key }'], '4 kafka.tls.key pfx has a key already: leave it out'],
   [['tls: { pfx: a, cert: good.pem }'], '4 kafka.tls.pfx beside cert: give either pfx, or cert and key'],
   [
     ['tls: { passphrase: x }'],
@@ -140,7 +140,7 @@ for (const [lines, ...expected] of [
   [[bearer(', token: x, scope: y')], '4 kafka.sasl.scope belongs to tokenEndpoint: leave it out'],
   [
     [bearer(`${endpoint}, clientId: c`)],
-    '4 kafka.sasl.clientSecret is missing: tokenEndpoint gives tokens to a client with its secret only'
+    '4 kafka.sasl.clientSecret is missing: tokenEndpoint needs a client with its secret'
   ],
   [
     [bearer(', tokenEndpoint: idp, clientId: c, clientSecret: s')],
@@ -203,11 +203,7 @@ test('what is right is read, files counted from the folder of the pipeline file'
     ['tls: { ca: { file: ca.pem }, cert: { file: good.pem }, key: { file: locked.key }, passphrase: sesame }'],
     ['tls: { cert: { s3: "s3://bucket/cert.pem" }, key: { secret: "arn:aws:secretsmanager:eu-west-1:1:secret:x" } }'],
     ['sasl: { mechanism: SCRAM-SHA-512, credentials: { secret: AmazonMSK_x, region: eu-west-1 } }'],
-    [
-      bearer(
-        `${endpoint}, clientId: c, clientSecret: { secret: s, field: f }, scope: kafka, extensions: { logicalCluster: lkc }`
-      )
-    ],
+    [bearer(`${endpoint}, clientId: c, clientSecret: { secret: s, field: f }, extensions: { logicalCluster: lkc }`)],
     [
       'tls: true',
       'sasl: { mechanism: AWS_MSK_IAM, region: us-gov-west-1, roleArn: "arn:aws-us-gov:iam::123456789012:role/a/b" }'

@@ -98,18 +98,31 @@ test('a profile of the shared files signs', async t => {
   })
 })
 
+/** What AWS STS answers. */
+function assumedRole(expiration: string): string {
+  const element = (name: string, ...content: readonly string[]): string => `<${name}>${content.join('')}</${name}>`
+  const user = element(
+    'AssumedRoleUser',
+    element('Arn', 'arn:aws:sts::123456789012:assumed-role/kafka/x'),
+    element('AssumedRoleId', 'A:x')
+  )
+  const credentials = element(
+    'Credentials',
+    element('AccessKeyId', 'ASIAROLE'),
+    element('SecretAccessKey', 's'),
+    element('SessionToken', 'st'),
+    element('Expiration', expiration)
+  )
+  const result = element('AssumeRoleResult', user, credentials)
+  return `<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">${result}</AssumeRoleResponse>`
+}
+
 test('a role is assumed under the name of the client', async t => {
   const asked: string[] = []
   const expiration = new Date(Date.now() + 3_600_000).toISOString()
   const server = createServer((request, response) => {
     request.setEncoding('utf8').on('data', (text: string) => asked.push(text))
-    request.on('end', () =>
-      response.setHeader('content-type', 'text/xml')
-        .end(`<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
-<AssumeRoleResult><AssumedRoleUser><Arn>arn:aws:sts::123456789012:assumed-role/kafka/x</Arn><AssumedRoleId>A:x</AssumedRoleId></AssumedRoleUser>
-<Credentials><AccessKeyId>ASIAROLE</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>st</SessionToken><Expiration>${expiration}</Expiration></Credentials>
-</AssumeRoleResult></AssumeRoleResponse>`)
-    )
+    request.on('end', () => response.setHeader('content-type', 'text/xml').end(assumedRole(expiration)))
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')

@@ -61,7 +61,7 @@ const fetchFrom = (url: string, more = ''): ReturnType<typeof fetchToken> =>
 const json = (response: ServerResponse, status: number, body: object): void =>
   void response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
 
-test('the request is as RFC 6749 says: form, grant, scope, and both credentials form-encoded in the header', async t => {
+test('the request is as RFC 6749 says: grant, scope, and credentials form-encoded in the header', async t => {
   const { url, seen } = await endpointOf(t, response =>
     json(response, 200, { access_token: 'abc', token_type: 'bearer', expires_in: 600 })
   )
