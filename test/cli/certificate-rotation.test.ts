@@ -147,7 +147,7 @@ class Load {
       failed: (_: unknown, records: readonly unknown[]) => void (this.failed += records.length)
     }
     while (this.#isOn) {
-      for (let index = 0; index < 100; index += 1) {
+      for (let index = 0; index < 30; index += 1) {
         const key = Buffer.from(`key-${this.made % 16}`)
         const record = { topic: 'events', key, value: Buffer.from(JSON.stringify({ number: this.made })) }
         if (!this.#appender.append(record, listener)) await this.#appender.room()
