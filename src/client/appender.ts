@@ -21,7 +21,7 @@ import { AppendBatch, type FlushWait } from './append-batch.ts'
 import { Linger } from './append-linger.ts'
 import { AppendPartition } from './append-partition.ts'
 import { AppendSender, type AppendSenderHost, type AppendTransaction } from './append-sender.ts'
-import { TopicRouter } from './append-topic.ts'
+import { type PartitionLoad, TopicRouter } from './append-topic.ts'
 import type {
   AppenderOptions,
   AppendRecord,
@@ -107,7 +107,7 @@ export class Appender {
     const host: AppendSenderHost = {
       lingerMaxMs: this.#linger.maxMs,
       isDue: (batch, nowMs, inFlightCount) => this.#isDue(batch, nowMs, inFlightCount),
-      taken: batch => this.#topics.get(batch.topic)?.router?.batchClosed(batch.partition),
+      taken: batch => this.#topics.get(batch.topic)?.router?.batchSent(batch.partition, batch.accountedBytes),
       release: builder => this.#release(builder),
       delivered: (batch, baseOffset) => this.#delivered(batch, baseOffset),
       failed: (batch, error) => this.#failed(batch, error),
@@ -322,14 +322,21 @@ export class Appender {
     const empty = { router: undefined, metadataVersion: -1, lookup: undefined }
     const state: TopicState = { topic, partitions: [], unrouted: [], ...empty }
     const metadata = this.#options.cluster.cachedTopic(topic)
-    if (metadata !== undefined && metadata.partitions.length > 0) state.router = this.#newRouter(metadata)
+    if (metadata !== undefined && metadata.partitions.length > 0) state.router = this.#newRouter(state, metadata)
     this.#topics.set(topic, state)
     this.#options.cluster.follow([topic])
     return state
   }
 
-  #newRouter(metadata: ConstructorParameters<typeof TopicRouter>[0]): TopicRouter {
-    return new TopicRouter(metadata, this.#options.random ?? systemRandom)
+  #newRouter(state: TopicState, metadata: ConstructorParameters<typeof TopicRouter>[0]): TopicRouter {
+    const { random = systemRandom, availabilityTimeoutMs = 0 } = this.#options
+    const loadOf = (number: number): PartitionLoad => {
+      const partition = state.partitions[number]
+      const { first } = partition ?? {}
+      const waitingMs = first === undefined ? 0 : this.#clock.monotonicMs() - first.createdAtMs
+      return { waitingCount: partition?.waitingCount ?? 0, waitingMs }
+    }
+    return new TopicRouter(metadata, { random, stickyBytes: this.#batchBytes, loadOf, availabilityTimeoutMs })
   }
 
   #lookUp(state: TopicState): void {
@@ -344,7 +351,7 @@ export class Appender {
     const deadlineMs = this.#clock.monotonicMs() + (this.#options.deliveryTimeoutMs ?? 120_000)
     for (;;) {
       try {
-        state.router = this.#newRouter(await this.#options.cluster.topic(topic))
+        state.router = this.#newRouter(state, await this.#options.cluster.topic(topic))
         const unrouted = state.unrouted.splice(0)
         for (const item of unrouted) {
           this.#bufferedBytes -= item.bytes
@@ -405,7 +412,7 @@ export class Appender {
 
   /** The batch is full: a record without a key moves on to another partition. */
   #nextBatch(state: TopicState, router: TopicRouter, from: { place: Place; full: AppendBatch }): AppendBatch {
-    router.batchClosed(from.full.partition)
+    router.batchFull(from.full.partition)
     this.#schedulePump()
     return this.#openBatch(state, router, from.place)
   }
