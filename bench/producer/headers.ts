@@ -95,7 +95,6 @@ const median = (values: readonly number[]): number =>
 const base = median(samples.get('none') ?? [])
 for (const [name, values] of samples) {
   const [low, high] = [Math.min(...values), Math.max(...values)].map(Math.round)
-  console.log(
-    `${name}: ${Math.round(median(values))} events/CPU s (${low} to ${high}), ${(median(values) / base).toFixed(2)} of none`
-  )
+  const ratio = (median(values) / base).toFixed(2)
+  console.log(`${name}: ${Math.round(median(values))} events/CPU s (${low} to ${high}), ${ratio} of none`)
 }
