@@ -22,8 +22,8 @@ function lines(count: number): string[] {
 test('killed at random instants and started again, an ingest has every line exactly once', async t => {
   const seed = Number(process.env['TEST_SEED'] ?? 7)
   const random = new SeededRandom(seed)
-  const count = process.env['TRANSACTIONS'] === 'long' ? 200_000 : 8000
-  const killsMax = process.env['TRANSACTIONS'] === 'long' ? 20 : 2
+  const count = process.env['TRANSACTIONS'] === 'long' ? 200_000 : 4000
+  const killsMax = process.env['TRANSACTIONS'] === 'long' ? 20 : 1
   const on = await stage(t)
   const state = uniqueName('ingest-state')
   await createTopic(on.cluster, { name: state, numPartitions: 1, config: { 'cleanup.policy': 'compact' } })

@@ -5,7 +5,8 @@ import { test, type TestContext } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 
 import { startBroker } from '../../src/broker/index.ts'
-import { Admin, Appender, type AppendRecord, Cluster } from '../../src/client/index.ts'
+import { Admin, Appender, type AppendRecord, Cluster, TransactionalAppender } from '../../src/client/index.ts'
+import { producerConfig, type ProducerInput } from '../../src/config/index.ts'
 import { PipelineError } from '../../src/core/index.ts'
 import { KafkaSource, type KafkaSourceOptions } from '../../src/producer/index.ts'
 import { createTopic, type Stage, stage } from './kafka.ts'
@@ -18,11 +19,18 @@ interface Origin {
   readonly admin: Admin
   readonly write: (records: readonly Omit<AppendRecord, 'topic'>[]) => Promise<void>
   readonly committed: () => Promise<bigint>
+  readonly written: () => Promise<number>
 }
 
 /** A broker of its own with the topic `events`. */
 async function origin(t: TestContext): Promise<Origin> {
-  const broker = await startBroker({ config: { 'group.initial.rebalance.delay.ms': '0' } })
+  const broker = await startBroker({
+    config: {
+      'group.initial.rebalance.delay.ms': '0',
+      'group.consumer.min.heartbeat.interval.ms': '50',
+      'group.consumer.heartbeat.interval.ms': '100'
+    }
+  })
   t.after(() => broker.close())
   const { bootstrapServers } = broker
   const cluster = await Cluster.connect({ bootstrapServers: [bootstrapServers], clientId: 'origin' })
@@ -42,7 +50,11 @@ async function origin(t: TestContext): Promise<Origin> {
     const offsets = await admin.fetchGroupOffsets('copy', partitions)
     return offsets.reduce((sum, { offset }) => sum + (offset > 0n ? offset : 0n), 0n)
   }
-  return { cluster, bootstrapServers, admin, write, committed }
+  const written = async (): Promise<number> => {
+    const ends = await admin.listOffsets(partitions.map(each => ({ ...each, at: 'latest' as const })))
+    return ends.reduce((sum, { offset }) => sum + Number(offset), 0)
+  }
+  return { cluster, bootstrapServers, admin, write, committed, written }
 }
 
 function source(from: Origin, to: Stage, overrides: Partial<KafkaSourceOptions> = {}): KafkaSource {
@@ -67,7 +79,7 @@ function source(from: Origin, to: Stage, overrides: Partial<KafkaSourceOptions> 
 
 function truck(index: number): Omit<AppendRecord, 'topic'> {
   const value = Buffer.from(JSON.stringify({ codigo: index % 2 === 0 ? 400 : 7, truck_id: `T-${index % 5}`, index }))
-  return { key: Buffer.from(`k${index % 7}`), value }
+  return { key: Buffer.from(`k${index % 41}`), value }
 }
 
 async function until(isTrue: () => boolean | Promise<boolean>): Promise<void> {
@@ -177,6 +189,113 @@ test('a topic that the same pipeline writes is refused, whatever the cluster is 
   const report = await producer.run(reading)
 
   assert.equal(report.error?.code, 'ERR_PRODUCER_SOURCE_LOOP')
+})
+
+test('instances of a group share the partitions, and a hand-over repeats nothing', async t => {
+  const [from, to] = await Promise.all([origin(t), stage(t)])
+  const [first, second] = [await to.produce(), await to.produce()]
+  const count = (): number => first.status().totals.deliveredCount + second.status().totals.deliveredCount
+  void first.run(source(from, to))
+  await from.write(Array.from({ length: 200 }, (_, index) => truck(index)))
+  await until(() => count() === 200)
+
+  const joining = source(from, to)
+  void second.run(joining)
+  for (let round = 0; joining.progress().eventCount === 0; round += 1) {
+    await from.write(Array.from({ length: 40 }, (_, index) => truck(round * 40 + index)))
+    await delay(20)
+  }
+  await first.drain()
+  await from.write(Array.from({ length: 50 }, (_, index) => truck(index)))
+  const ends = await from.written()
+  await until(() => count() >= ends)
+  await second.drain()
+
+  assert.equal((await to.read(to.topics.hot)).length + (await to.read(to.topics.cold)).length, ends)
+})
+
+test('what Kafka does not take in time is read again from the first event that is not safe', async t => {
+  const target = await startBroker()
+  t.after(() => target.close())
+  const [from, to] = await Promise.all([origin(t), stage(t, { bootstrapServers: target.bootstrapServers })])
+  const trouble = target.faults.inject({
+    api: 'Produce',
+    topic: to.topics.hot,
+    nth: 3,
+    times: Infinity,
+    fault: { error: 'NOT_ENOUGH_REPLICAS' }
+  })
+  await from.write(Array.from({ length: 400 }, (_, index) => truck(index)))
+  const delivery = { lingerMs: 0, batchBytes: 1024, timeoutMs: 1000 }
+  const producer = await to.produce({ delivery })
+
+  void producer.run(source(from, to, { partitionBytesMax: 2048 }))
+  await until(() => producer.status().totals.failedCount > 0)
+  trouble.remove()
+  await until(async () => (await from.committed()) === 400n)
+  const report = await producer.drain()
+
+  assert.equal(report.error, undefined)
+  const records = [...(await to.read(to.topics.hot)), ...(await to.read(to.topics.cold))]
+  const seen = new Set(records.map(({ value }) => (JSON.parse(value.toString()) as { index: number }).index))
+  assert.equal(seen.size, 400)
+})
+
+test('a refusal ends the source, with what Kafka said', async t => {
+  const target = await startBroker()
+  t.after(() => target.close())
+  const [from, to] = await Promise.all([origin(t), stage(t, { bootstrapServers: target.bootstrapServers })])
+  target.faults.inject({ api: 'Produce', times: Infinity, fault: { error: 'TOPIC_AUTHORIZATION_FAILED' } })
+  await from.write([truck(0)])
+  const producer = await to.produce()
+
+  const report = await producer.run(source(from, to))
+
+  assert.equal(report.error?.code, 'ERR_PRODUCER_DELIVERY_FAILED')
+  assert.match(report.error.message, /TOPIC_AUTHORIZATION_FAILED/)
+  assert.equal(await from.committed(), 0n)
+})
+
+test('records of aborted transactions are left out', async t => {
+  const [from, to] = await Promise.all([origin(t), stage(t)])
+  const appender = new TransactionalAppender({ cluster: from.cluster, transactionalId: 'origin' })
+  t.after(() => appender.close())
+  await appender.start()
+  for (const [isCommit, index] of [
+    [false, 1],
+    [true, 2]
+  ] as const) {
+    appender.begin()
+    appender.append({ topic: 'events', ...truck(index) })
+    await (isCommit ? appender.commitTransaction() : appender.abortTransaction())
+  }
+  const producer = await to.produce()
+
+  void producer.run(source(from, to))
+  await until(() => producer.status().totals.deliveredCount > 0)
+  await producer.drain()
+
+  const records = [...(await to.read(to.topics.hot)), ...(await to.read(to.topics.cold))]
+  assert.deepEqual(
+    records.map(({ value }) => (JSON.parse(value.toString()) as { index: number }).index),
+    [2]
+  )
+})
+
+test('the configuration refuses a loop, and tombstones that have no way', () => {
+  const settings = (overrides: object): ProducerInput => ({
+    sources: [{ type: 'kafka', topics: ['events'], groupId: 'copy', ...overrides }],
+    route: { topic: 'events' },
+    deadLetterTopic: 'dead'
+  })
+  const wrong = (overrides: object, message: RegExp): void =>
+    assert.throws(() => producerConfig(settings(overrides)), { code: 'ERR_CONFIG_INVALID', message })
+
+  wrong({}, /sources\.0\.topics.*the pipeline writes to events: its events would go round for ever/s)
+  wrong({ topics: ['dead'] }, /the pipeline writes to dead/)
+  wrong({ topics: ['other'], tombstones: 'pass' }, /only with `keepKey: true`/)
+  const other = { bootstrapServers: ['127.0.0.1:9'] }
+  assert.ok(producerConfig(settings({ cluster: other, keepKey: true, tombstones: 'pass' })).sources.length === 1)
 })
 
 function sourceOptions(to: Stage): KafkaSourceOptions {
