@@ -1,7 +1,7 @@
 /** What Kafka sources may not do: read what the pipeline writes, or pass what has no way. */
 
 import type { Report } from './common.ts'
-import { routedTopics, writtenTopics } from './producer-topics.ts'
+import { eventTopics, writtenTopics } from './producer-topics.ts'
 import type { ProducerConfig } from './producer.ts'
 
 /** Reports Kafka sources that would read what the pipeline writes, or cannot do what they are told. */
@@ -17,7 +17,7 @@ export function checkKafkaSources(producer: ProducerConfig, report: Report): voi
     }
     if (source.tombstones !== 'pass') continue
     if (!source.keepKey) report([...path, 'tombstones'], 'records without a value pass only with `keepKey: true`')
-    if (routedTopics(producer).length !== 1) {
+    if (eventTopics(producer).length !== 1) {
       report([...path, 'tombstones'], 'records without a value have no field to route by: they pass to one topic only')
     }
   }

@@ -41,6 +41,8 @@ export interface PlacedRecord {
 export class Partitioner {
   readonly #choose: PartitionFunction
   readonly #countOf: (topic: string) => number | undefined
+  /** What was last known: metadata that is missing for a moment must not make dead letters. */
+  readonly #counts = new Map<string, number>()
 
   /** @param countOf - How many partitions a topic has; `undefined` = not known. */
   constructor(choose: PartitionFunction, countOf: (topic: string) => number | undefined) {
@@ -51,7 +53,7 @@ export class Partitioner {
   /** Puts the partition into a record, or says why there is none. */
   place(record: PlacedRecord): EventProblem | undefined {
     const { topic, key } = record
-    const partitionCount = this.#countOf(topic)
+    const partitionCount = this.#countNow(topic)
     if (partitionCount === undefined) return unplaced(`the partition count of ${topic} is not known`)
     let chosen: unknown
     try {
@@ -66,6 +68,14 @@ export class Partitioner {
     }
     record.partition = chosen
     return undefined
+  }
+
+  #countNow(topic: string): number | undefined {
+    const known = this.#counts.get(topic)
+    const now = this.#countOf(topic) ?? 0
+    if (now === 0 || now === known) return known
+    this.#counts.set(topic, now)
+    return now
   }
 }
 

@@ -15,7 +15,6 @@ import type { EventCheckConfig, ProducerConfig } from '../../config/index.ts'
 import { messageOf, PipelineError } from '../../core/index.ts'
 import type { BrokenRule } from '../event-problem.ts'
 import type { CompiledSchemas, SchemaCheck } from './event-checks.ts'
-import { safePattern } from './safe-pattern.ts'
 import { fileSchema, inlineSchema, placeIn, type SchemaBundle, SchemaError } from './schema-source.ts'
 import { hasUniqueItems } from './unique-items.ts'
 
@@ -137,6 +136,8 @@ async function validatorOf(bundle: SchemaBundle, options: Options): Promise<Vali
 }
 
 async function newAjv(draft: unknown, options: Options, bundle: SchemaBundle): Promise<Ajv> {
+  // Loaded with the first schema, as the compiler is: most producers have none.
+  const { safePattern } = await import('./safe-pattern.ts')
   const settings: Options = {
     ...options,
     strict: true,
