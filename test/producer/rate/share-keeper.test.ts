@@ -1,15 +1,17 @@
 import assert from 'node:assert/strict'
+import { Readable } from 'node:stream'
 import { type TestContext, test } from 'node:test'
 
 import { Cluster } from '../../../src/client/index.ts'
 import { producerConfig } from '../../../src/config/index.ts'
 import { sleep, systemClock, systemRandom, VirtualClock } from '../../../src/core/index.ts'
+import { startProducer, type StreamSource, streamSource } from '../../../src/producer/index.ts'
 import { PacedLine } from '../../../src/producer/rate/paced-line.ts'
 import { RateGate } from '../../../src/producer/rate/rate-gate.ts'
 import { ShareKeeper, type TopicShareConfig } from '../../../src/producer/rate/share-keeper.ts'
 import { silentLogger } from '../../../src/telemetry/index.ts'
 import { clusterForTest, uniqueName } from '../../support/cluster.ts'
-import { createTopic } from '../kafka.ts'
+import { createTopic, stage } from '../kafka.ts'
 
 const SESSION_MS = 800
 const PER_MS = 10
@@ -166,4 +168,25 @@ test('who never reaches the coordinator has nothing at first, and the fallback s
   assert.equal(paced.line.recordTokens(4999), 0)
   assert.equal(paced.line.recordTokens(5000), 0)
   assert.equal(paced.line.recordTokens(5100), 25)
+})
+
+test('producers share the rate of their pipeline file, and one that ends leaves its part at once', async t => {
+  const { produce, config, cluster, topics, read } = await stage(t)
+  const topic = uniqueName('rate')
+  const rate = { recordsPerSecond: 400, burstMs: 100, shared: { type: 'topic' as const, topic, group: topic } }
+  const early = startProducer({ config: config({ rate }), cluster, topicWaitMs: 0 })
+  await assert.rejects(early, { code: 'ERR_PRODUCER_TOPIC_MISSING' })
+  await createTopic(cluster, { name: topic, numPartitions: 4, config: {} })
+
+  const startedMs = performance.now()
+  const [one, other] = await Promise.all([produce({ rate }), produce({ rate })])
+  const lines = '{"codigo":300,"truck_id":"T"}\n'.repeat(120)
+  const source = (): StreamSource => streamSource(Readable.from([Buffer.from(lines)]))
+  const first = one.run(source())
+  await other.run(source())
+  await other.drain()
+  await first
+  const passedMs = performance.now() - startedMs
+  assert.equal((await read(topics.cold)).length, 240)
+  assert.ok(passedMs >= (240 / 400) * 1000 - 100, `240 records in ${Math.round(passedMs)} ms`)
 })
