@@ -3,12 +3,14 @@
  * as a line of JSON every second; stops the load and drains when its standard input ends.
  */
 
+import { keepYoungGenerationSmall } from '../../src/cli/process/memory.ts'
 import { Cluster } from '../../src/client/index.ts'
 import { producerConfig } from '../../src/config/index.ts'
 import { ChunkBuilder, type EventChunk, startProducer } from '../../src/producer/index.ts'
 import { readArguments } from '../support/arguments.ts'
 
 const argument = readArguments()
+keepYoungGenerationSmall() // as `comporta produce` does with a spill
 const rate = Number(argument('rate'))
 /** Events are handed over that often, in milliseconds, as by a source that many senders share. */
 const tickMs = 20

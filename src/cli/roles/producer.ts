@@ -10,6 +10,7 @@ import {
   TruckSource
 } from '../../producer/index.ts'
 import type { Logger } from '../../telemetry/index.ts'
+import { keepYoungGenerationSmall } from '../process/memory.ts'
 import type { RoleStatus } from '../process/messages.ts'
 import type { RunningRole } from '../process/role.ts'
 import { connectRole, ensureTopics } from '../wiring.ts'
@@ -35,6 +36,8 @@ export interface ProducerRole extends RunningRole {
 
 /** Starts the sources; the role has finished when all of them have come to their end. */
 export async function startProducerRole(options: ProducerRoleOptions, logger: Logger): Promise<ProducerRole> {
+  // The memory of an outage that lasts is that of its garbage: a large young generation lets it grow old first.
+  if (options.producer.spill !== undefined) keepYoungGenerationSmall()
   const metrics = await startRoleMetrics(options)
   const cluster = await connectRole(options.kafka, 'producer', { logger, meter: metrics.meter })
   try {
