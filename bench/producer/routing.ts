@@ -3,8 +3,8 @@
  *
  *     node bench/producer/routing.ts [--events 200000] [--runs 5]
  *
- * Prints nanoseconds per event (the best and the median of the runs) of the resolver alone; reading the fields is apart,
- * because every variant needs it.
+ * Prints nanoseconds per event (the best and the median of the runs) of the resolver alone; reading the fields is
+ * apart, because every variant needs it.
  */
 
 import { parseArgs } from 'node:util'

@@ -109,8 +109,8 @@ export interface AppenderOptions {
   /** Longest such wait, in milliseconds. Default 1_000. */
   readonly retryBackoffMaxMs?: number
   /**
-   * Partitions whose batches have waited for longer than this are not chosen for records without a key, as long as there
-   * are others, in milliseconds; 0 = never left out. Default 0. Source: Kafka `partitioner.availability.timeout.ms`.
+   * Partitions whose batches have waited for longer than this are not chosen for records without a key, as long as
+   * there are others, in milliseconds; 0 = never left out. Default 0. Source: Kafka `partitioner.availability.timeout.ms`.
    */
   readonly availabilityTimeoutMs?: number
   readonly clock?: Clock

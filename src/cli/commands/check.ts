@@ -54,8 +54,8 @@ async function check(options: CheckOptions): Promise<number> {
 }
 
 /**
- * Reports files that dispatcher and producer would load and that are not there. Only this command looks for all of them: whoever
- * starts one part of a pipeline need not have the files of the others.
+ * Reports files that dispatcher and producer would load and that are not there. Only this command looks for all of
+ * them: whoever starts one part of a pipeline need not have the files of the others.
  */
 function filesAreThere(folder: string): PipelineCheck {
   return ({ dispatcher, producer }, report) => {
