@@ -33,7 +33,7 @@ export interface EventChunk {
   readonly rowKeys?: (index: number) => Buffer | null
   /** Time that an event brings along, by index, in milliseconds since 1970; a source of records has them. */
   readonly rowTimes?: (index: number) => number | undefined
-  /** Name of an event in its source, by index, for dead letters: offset, sequence number, message id. Default: its line. */
+  /** Name of an event in its source, by index, for dead letters: offset, sequence number, … Default: its line. */
   readonly rowNames?: (index: number) => string
   /** Events that are records without a value, by index: passed on as such, with the key they bring along. */
   readonly tombstones?: ReadonlySet<number>

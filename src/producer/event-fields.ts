@@ -54,7 +54,7 @@ export interface EventFields {
    * same text, in whatever event. 0 or less = none. Less than 16,384.
    */
   textNumber?(field: number): number
-  /** Generation of the numbers that were asked for last. Numbers of different generations mean nothing to each other. */
+  /** Generation of the numbers asked for last. Numbers of different generations mean nothing to each other. */
   readonly textGeneration?: number
   /** The whole event. Parsed when it is first asked for, then kept until the next event. */
   parsed(): ParsedEvent
