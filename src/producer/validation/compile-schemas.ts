@@ -143,6 +143,8 @@ async function newAjv(draft: unknown, options: Options, bundle: SchemaBundle): P
     strict: true,
     strictRequired: false,
     allowUnionTypes: true,
+    // What objects inherit is no member of an event, whatever a schema names.
+    ownProperties: true,
     messages: options.allErrors === false,
     logger: false,
     code: { regExp: Object.assign(safePattern, { code: 'safePattern' }) }

@@ -246,3 +246,15 @@ test('two patterns of one schema stay two', async () => {
     'invalid'
   ])
 })
+
+test('what objects inherit is no member of an event', async () => {
+  const properties = { constructor: { type: 'string' }, toString: { type: 'string' } }
+  const check: Check = {
+    schema: { type: 'object', properties, required: ['constructor'], additionalProperties: false }
+  }
+  const found = await outcomes(check, {}, { constructor: 'a' }, '{"constructor":"a","__proto__":{"toString":1}}')
+  assert.deepEqual(found.map(topicOf), ['invalid', 'events', 'invalid'])
+  assert.deepEqual('broken' in (found[0] ?? {}) && (found[0] as { broken: unknown }).broken, [
+    { path: '/constructor', keyword: 'required' }
+  ])
+})
