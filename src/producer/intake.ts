@@ -87,6 +87,8 @@ export interface Intake {
   submit(chunk: EventChunk, options: SubmitOptions): Promise<Submission>
   /** The position that was committed with the last events of a source; absent where they do not go in transactions. */
   savedPosition?(key: string): unknown
+  /** Ends what events wait for together, a transaction, because no more come now. Absent where they do not wait. */
+  commit?(): Promise<void>
   /** About how long an event that came now would wait for the rate limit, in milliseconds. Absent: not at all. */
   retryAfterMs?(): number
   /** Whether events go to Kafka now, or where else. Absent: nobody looks. */

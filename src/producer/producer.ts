@@ -227,6 +227,10 @@ class RunningProducer implements Producer {
     return this.#intake.isAwayRefused
   }
 
+  async commit(): Promise<void> {
+    await this.#transactions?.intake.commit?.()
+  }
+
   savedPosition(key: string): unknown {
     return this.#transactions?.intake.savedPosition?.(key)
   }

@@ -127,6 +127,7 @@ export class StreamSource implements Source {
     } finally {
       await this.close()
     }
+    await intake.commit?.()
     await this.#chunks.end()
   }
 
