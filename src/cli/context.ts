@@ -3,7 +3,7 @@
 import { createRequire } from 'node:module'
 import { dirname } from 'node:path'
 
-import type { PipelineCheck, PipelineConfig } from '../config/index.ts'
+import type { KafkaConfig, PipelineCheck, PipelineConfig } from '../config/index.ts'
 import { PipelineError, systemClock } from '../core/index.ts'
 import { createLogger, type Logger, type LogLevel } from '../telemetry/index.ts'
 import { withAbsolutePaths } from './paths.ts'
@@ -57,16 +57,35 @@ export async function loadPipeline(
   const load = async (check?: PipelineCheck): Promise<PipelineConfig> =>
     withAbsolutePaths(await loadPipelineFile(path, process.env, check), dirname(path))
   const pipeline = await load(checkMore)
-  const { kafka } = pipeline
-  if (typeof kafka.tls !== 'object' && kafka.sasl === undefined) return pipeline
-  const { checkCredentials } = await import('./certificates/offline-check.ts')
-  const { problems, warnings } = await checkCredentials(kafka, { environment: process.env, clock: systemClock })
-  for (const warning of warnings) onWarning(warning)
+  const found = await Promise.all(
+    clustersOf(pipeline).map(async ({ path, kafka }) => {
+      const { checkCredentials } = await import('./certificates/offline-check.ts')
+      const { problems, warnings } = await checkCredentials(kafka, { environment: process.env, clock: systemClock })
+      for (const warning of warnings) onWarning(`${path.join('.')}.tls: ${warning}`)
+      return problems.map(problem => ({ path: [...path, ...problem.path], reason: problem.reason }))
+    })
+  )
+  const problems = found.flat()
   if (problems.length === 0) return pipeline
   // Once more, so that each is said at its line.
   return await load((_, report) => {
-    for (const problem of problems) report(['kafka', ...problem.path], problem.reason)
+    for (const { path: place, reason } of problems) report(place, reason)
   })
+}
+
+/** Every cluster that somebody connects to with certificates or secrets, and where the file names it. */
+function clustersOf({ kafka, producer }: PipelineConfig): Place[] {
+  const sources = (producer?.sources ?? []).flatMap((source, index): Place[] => {
+    if (source.type !== 'kafka' || source.cluster === undefined) return []
+    return [{ path: ['producer', 'sources', index, 'cluster'], kafka: source.cluster }]
+  })
+  const all: Place[] = [{ path: ['kafka'], kafka }, ...sources]
+  return all.filter(({ kafka: { tls, sasl } }) => typeof tls === 'object' || sasl !== undefined)
+}
+
+interface Place {
+  readonly path: PropertyKey[]
+  readonly kafka: KafkaConfig
 }
 
 /** A section of the pipeline file that a command cannot do without. */

@@ -96,6 +96,8 @@ function sourcePath(source: SourceConfig, folder: string): SourceConfig {
       return { ...source, tls: source.tls && tlsPaths(source.tls, folder) }
     case 'module':
       return { ...source, file: resolve(folder, source.file) }
+    case 'kafka':
+      return { ...source, cluster: source.cluster && kafkaPaths(source.cluster, folder) }
     default:
       return source
   }

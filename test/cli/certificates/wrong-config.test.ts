@@ -42,11 +42,12 @@ for (const [name, text] of Object.entries(files)) writeFileSync(join(dir, name),
 
 /** What `comporta check` and every command that connects say, without the name of the file. */
 async function problemsOf(lines: readonly string[], servers = 'b:9093'): Promise<string[]> {
+  return await problemsIn(['name: x', 'kafka:', `  bootstrapServers: ${servers}`, ...lines.map(line => `  ${line}`)])
+}
+
+async function problemsIn(lines: readonly string[]): Promise<string[]> {
   const file = join(dir, 'comporta.yaml')
-  writeFileSync(
-    file,
-    ['name: x', 'kafka:', `  bootstrapServers: ${servers}`, ...lines.map(line => `  ${line}`)].join('\n')
-  )
+  writeFileSync(file, lines.join('\n'))
   const error: unknown = await loadPipeline({ file }).catch((cause: unknown) => cause)
   if (!PipelineError.is(error, 'ERR_CONFIG_INVALID')) return []
   assert.equal(exitCodeOf(error), 78)
@@ -197,6 +198,20 @@ test('the embedded broker has neither TLS nor users', async () => {
   ])
 })
 
+test('the cluster of a source is looked at as well', async () => {
+  const problems = await problemsIn([
+    'name: x',
+    'kafka: { bootstrapServers: "b:1" }',
+    'producer:',
+    '  deadLetterTopic: d',
+    '  route: { topic: t }',
+    '  key: { strategy: none }',
+    '  sources:',
+    '    - { type: kafka, groupId: g, topics: [a], cluster: { bootstrapServers: "c:1", tls: { ca: none.pem } } }'
+  ])
+  assert.deepEqual(problems, [`8 producer.sources.0.cluster.tls.ca there is no file ${join(dir, 'none.pem')}`])
+})
+
 test('what is right is read, files counted from the folder of the pipeline file', async () => {
   for (const lines of [
     ['tls: { ca: ca.pem, cert: good.pem, key: good.key }'],
@@ -224,5 +239,5 @@ test('a certificate that is about to end is a warning, as early as the file says
   }
   assert.deepEqual(await warningsOf(5), [])
   const [warning] = await warningsOf(6)
-  assert.match(warning ?? '', /^the certificate CN=nearly ends on \d{4}-\d\d-\d\d, in 5 days$/)
+  assert.match(warning ?? '', /^kafka\.tls: the certificate CN=nearly ends on \d{4}-\d\d-\d\d, in 5 days$/)
 })
