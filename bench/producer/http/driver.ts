@@ -104,15 +104,16 @@ async function drive(socket: Socket): Promise<void> {
     latencies.push(performance.now() - startMs - dueMs)
     if (!answer.startsWith('HTTP/1.1 202')) refused += 1
   }
-  socket.destroy()
+  socket.removeAllListeners('close').destroy()
 }
 
 const sockets = await Promise.all(
   Array.from({ length: connections }, async () => {
     const socket = connect({ port: Number(argument('port')), host: '127.0.0.1', noDelay: true })
     await new Promise((resolve, reject) => socket.once('connect', resolve).once('error', reject))
-    socket.on('close', hadError => {
-      if (hadError) process.exit(1)
+    socket.on('close', () => {
+      process.stderr.write('the producer has closed a connection\n')
+      process.exit(1)
     })
     return socket
   })
