@@ -37,7 +37,7 @@ async function check(options: CheckOptions): Promise<number> {
   }
   const warnings: string[] = []
   const files = filesAreThere(dirname(pipelinePath(options)))
-  const pipeline = await loadPipeline(options, files, warning => warnings.push(`kafka.tls: ${warning}`))
+  const pipeline = await loadPipeline(options, files, warning => warnings.push(warning))
   await checkSchemas(pipeline, options)
   const { producerWarnings } = await import('../../config/index.ts')
   for (const { path, message } of pipeline.producer === undefined ? [] : producerWarnings(pipeline.producer)) {
