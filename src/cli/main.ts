@@ -21,6 +21,7 @@ import { addInit } from './commands/init.ts'
 import { addInternalRole } from './commands/internal-role.ts'
 import { addLambda } from './commands/lambda.ts'
 import { addProduce } from './commands/produce.ts'
+import { addQuota } from './commands/quota.ts'
 import { addReplay } from './commands/replay.ts'
 import { addUp } from './commands/up.ts'
 import { EXIT, exitCodeOf } from './exit-codes.ts'
@@ -43,7 +44,8 @@ function createProgram(onExitCode: (code: number) => void): Command {
     .configureHelp({ showGlobalOptions: true })
     .exitOverride()
   const roles = [addUp, addBroker, addProduce, addDispatch, addLambda]
-  for (const add of [addDemo, addInit, addCheck, ...roles, addIngest, addGenerate, addReplay]) add(program, action)
+  for (const add of [addDemo, addInit, addCheck, ...roles, addIngest, addGenerate, addReplay, addQuota])
+    add(program, action)
   addInternalRole(program, action)
   for (const command of program.commands) {
     command.exitOverride().showHelpAfterError(`(see comporta ${command.name()} --help)`)

@@ -94,11 +94,18 @@ function sourcePath(source: SourceConfig, folder: string): SourceConfig {
       return { ...source, path: resolve(folder, source.path), state: statePath(source.state, folder) }
     case 'syslog':
       return { ...source, tls: source.tls && tlsPaths(source.tls, folder) }
+    case 'http': {
+      const { tls } = source
+      const clientCa = tls?.clientCa && resolve(folder, tls.clientCa)
+      return { ...source, tls: tls && { ...tlsPaths(tls, folder), clientCa } }
+    }
     case 'module':
       return { ...source, file: resolve(folder, source.file) }
     case 'kafka':
       return { ...source, cluster: source.cluster && kafkaPaths(source.cluster, folder) }
-    default:
+    case 'generator':
+    case 'kinesis':
+    case 'sqs':
       return source
   }
 }

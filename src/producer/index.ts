@@ -34,6 +34,7 @@ export {
 } from './sources/module-source.ts'
 export { type ChunkHooks, OpenChunks } from './sources/open-chunks.ts'
 export { SqsSource, type SqsSourceOptions } from './sources/sqs-source.ts'
+export { compareQuota, ensureQuota, type QuotaComparison } from './rate/kafka-quota.ts'
 export type { Source, SourceProgress, SourceReport } from './sources/source.ts'
 export { StateFile, type StateFileOptions, type StateFileParts } from './sources/source-state.ts'
 export { fileSource, type LineSourceOptions, StreamSource, streamSource } from './sources/stream-source.ts'

@@ -67,6 +67,12 @@ function filesAreThere(folder: string): PipelineCheck {
     const lookFor = (target: TargetConfig | undefined, path: PropertyKey[]): void => {
       if (target?.type === 'module' || target?.type === 'topic') look(target.file, [...path, 'file'])
     }
+    for (const [index, source] of producer?.sources.entries() ?? []) {
+      if (source.type !== 'http') continue
+      for (const name of ['cert', 'key', 'clientCa'] as const) {
+        look(source.tls?.[name], ['producer', 'sources', index, 'tls', name])
+      }
+    }
     look(producer?.partitioner?.file, ['producer', 'partitioner', 'file'])
     lookFor(dispatcher?.target, ['dispatcher', 'target'])
     look(dispatcher?.transform?.file, ['dispatcher', 'transform', 'file'])
