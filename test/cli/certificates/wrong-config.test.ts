@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 
+import { unreachable, unusable } from '../../../src/cli/certificates/problem.ts'
 import { loadPipeline } from '../../../src/cli/context.ts'
 import { exitCodeOf } from '../../../src/cli/exit-codes.ts'
 import type { Problem } from '../../../src/config/index.ts'
@@ -210,6 +211,11 @@ test('the cluster of a source is looked at as well', async () => {
     '    - { type: kafka, groupId: g, topics: [a], cluster: { bootstrapServers: "c:1", tls: { ca: none.pem } } }'
   ])
   assert.deepEqual(problems, [`8 producer.sources.0.cluster.tls.ca there is no file ${join(dir, 'none.pem')}`])
+})
+
+test('what cannot be used is 78, and what cannot be reached 69, also when only the start finds out', () => {
+  assert.equal(exitCodeOf(unusable([{ path: ['tls', 'ca'], reason: 'x' }])), 78)
+  assert.equal(exitCodeOf(unreachable(['tls', 'ca'], 'x')), 69)
 })
 
 test('what is right is read, files counted from the folder of the pipeline file', async () => {
