@@ -25,10 +25,10 @@ import { asPipelineError, isStaleMetadata, KAFKA, kafkaError, throwKafkaError } 
 
 /** What a sender needs of its appender. */
 export interface AppendSenderHost {
-  /** Longest wait of a batch that is not full, in milliseconds. */
-  readonly lingerMaxMs: number
+  /** How long a batch waits that is not full, in milliseconds. */
+  readonly lingerMs: number
   /** Whether a batch may be sent at a time of the monotonic clock: full, lingered long enough, or flushed. */
-  isDue(batch: AppendBatch, nowMs: number, inFlightCount: number): boolean
+  isDue(batch: AppendBatch, nowMs: number): boolean
   /** A batch is being sent and closed with that. */
   taken(batch: AppendBatch): void
   release(builder: RecordBatchBuilder): void
@@ -142,11 +142,10 @@ export class AppendSender {
     let isIdentityNeeded = false
     for (const partition of this.#active) {
       const batch = partition.first
-      if (batch === undefined) continue
-      const line = this.#lineOf(partition)
-      if (!this.#host.isDue(batch, nowMs, line?.inFlightCount ?? 0) || !this.#isAdmitted(partition)) continue
+      if (batch === undefined || !this.#host.isDue(batch, nowMs) || !this.#isAdmitted(partition)) continue
       if (partition.needsIdentity && partition.restUntilMs <= nowMs) isIdentityNeeded = true
       if (!partition.canSend(nowMs)) continue
+      const line = this.#lineOf(partition)
       if (line === undefined) this.#findLeaders()
       else if (line.restUntilMs <= nowMs) groupOf(byLine, line).push({ partition, batch })
     }
@@ -445,8 +444,7 @@ export class AppendSender {
       if (batch === undefined) continue
       const line = this.#lineOf(partition)
       nextMs = Math.min(nextMs, batch.createdAtMs + this.#deliveryTimeoutMs)
-      const isDue = this.#host.isDue(batch, nowMs, line?.inFlightCount ?? 0)
-      if (!isDue) nextMs = Math.min(nextMs, batch.createdAtMs + this.#host.lingerMaxMs)
+      if (!this.#host.isDue(batch, nowMs)) nextMs = Math.min(nextMs, batch.createdAtMs + this.#host.lingerMs)
       if (partition.restUntilMs > nowMs) nextMs = Math.min(nextMs, partition.restUntilMs)
       if (line !== undefined && line.restUntilMs > nowMs) nextMs = Math.min(nextMs, line.restUntilMs)
     }

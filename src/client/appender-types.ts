@@ -88,8 +88,8 @@ export interface AppenderOptions {
    */
   readonly compression?: CompressionName
   /**
-   * Longest wait for a batch to fill, in milliseconds; `adaptive`: as long as another request is on its way, at most 5.
-   * Default 5. Source: Kafka `linger.ms`.
+   * Longest wait for a batch to fill, in milliseconds; `adaptive`: 0 up to 5 MB/s, 5 from 20 MB/s on, between them in
+   * proportion. Default 5. Source: Kafka `linger.ms`.
    */
   readonly lingerMs?: LingerSetting
   /** Size at which a batch is closed, in bytes before compression. Default 262_144. Source: Kafka `batch.size`. */

@@ -104,10 +104,13 @@ export class Appender {
     this.#bufferBytes = options.bufferBytes ?? 33_554_432
     this.#batchBytes = options.batchBytes ?? 262_144
     this.#linger = new Linger(options.lingerMs ?? 5)
+    const linger = this.#linger
     const host: AppendSenderHost = {
-      lingerMaxMs: this.#linger.maxMs,
-      isDue: (batch, nowMs, inFlightCount) => this.#isDue(batch, nowMs, inFlightCount),
-      taken: batch => this.#topics.get(batch.topic)?.router?.batchSent(batch.partition, batch.accountedBytes),
+      get lingerMs() {
+        return linger.currentMs
+      },
+      isDue: (batch, nowMs) => this.#isDue(batch, nowMs),
+      taken: batch => this.#taken(batch),
       release: builder => this.#release(builder),
       delivered: (batch, baseOffset) => this.#delivered(batch, baseOffset),
       failed: (batch, error) => this.#failed(batch, error),
@@ -306,6 +309,11 @@ export class Appender {
     for (const batch of this.#outstanding) this.#failed(batch, error)
   }
 
+  #taken(batch: AppendBatch): void {
+    this.#linger.sent(batch.accountedBytes, this.#clock.monotonicMs())
+    this.#topics.get(batch.topic)?.router?.batchSent(batch.partition, batch.accountedBytes)
+  }
+
   #throttled(addedMs: number): void {
     if (this.#throttledMs === 0 && addedMs > 0) {
       this.#logger.warn({ throttleTimeMs: addedMs }, 'a broker enforces its quota: this client has to send more slowly')
@@ -405,8 +413,8 @@ export class Appender {
     this.#outstanding.add(batch)
     partition.push(batch)
     this.#sender.activate(partition)
-    if (this.#linger.isEager) this.#schedulePump()
-    else this.#pumpWithin(this.#linger.maxMs)
+    if (this.#linger.currentMs === 0) this.#schedulePump()
+    else this.#pumpWithin(this.#linger.currentMs)
     return batch
   }
 
@@ -444,9 +452,8 @@ export class Appender {
     this.#builders.push(builder)
   }
 
-  #isDue(batch: AppendBatch, nowMs: number, inFlightCount: number): boolean {
-    if (batch.isSealed || this.#isFlushing > 0) return true
-    return this.#linger.isDue(nowMs - batch.createdAtMs, inFlightCount)
+  #isDue(batch: AppendBatch, nowMs: number): boolean {
+    return batch.isSealed || this.#isFlushing > 0 || nowMs - batch.createdAtMs >= this.#linger.currentMs
   }
 
   /** Pumps in `delayMs` milliseconds at the latest. */

@@ -7,27 +7,47 @@ import { startBroker } from '../../src/broker/index.ts'
 import { Admin, Appender, type AppenderOptions, Cluster } from '../../src/client/index.ts'
 import { AppendLine, AppendLines } from '../../src/client/append-line.ts'
 import { Linger } from '../../src/client/append-linger.ts'
-import { turn, VirtualClock } from '../../src/core/index.ts'
+import { randomInt, SeededRandom, turn, VirtualClock } from '../../src/core/index.ts'
 import { alterClientQuotasApi, produceApi } from '../../src/protocol/index.ts'
 import { TestAppender } from '../conformance/client-support.ts'
 import { type FateOf, startProduceModel } from './produce-model.ts'
 
-test('a fixed linger waits its time, whatever is on its way', () => {
+/** Sends batches of one size at a rate for a second. */
+function load(linger: Linger, from: { readonly startMs: number; readonly bytesPerMs: number }): number[] {
+  const lingers: number[] = []
+  for (let ms = 1; ms <= 1_000; ms += 1) {
+    linger.sent(from.bytesPerMs, from.startMs + ms)
+    lingers.push(linger.currentMs)
+  }
+  return lingers
+}
+
+test('a fixed linger waits its time, whatever the load', () => {
   const linger = new Linger(20)
-  assert.equal(linger.isDue(19.9, 0), false)
-  assert.equal(linger.isDue(20, 4), true)
-  assert.equal(linger.isEager, false)
-  assert.equal(new Linger(0).isDue(0, 5), true)
-  assert.equal(new Linger(0).isEager, true)
+  load(linger, { startMs: 0, bytesPerMs: 100_000 })
+  assert.equal(linger.currentMs, 20)
 })
 
-test('an adaptive linger waits only while a request is on its way, and never longer than 5 ms', () => {
+test('an adaptive linger is 0 with little to do, 5 ms under load, and follows the load within 100 ms', () => {
   const linger = new Linger('adaptive')
-  assert.equal(linger.isDue(0, 0), true)
-  assert.equal(linger.isDue(0, 1), false)
-  assert.equal(linger.isDue(4.9, 5), false)
-  assert.equal(linger.isDue(5, 5), true)
-  assert.equal(linger.maxMs, 5)
+  assert.equal(linger.currentMs, 0)
+  // 13,000 records/s of 200 bytes are 2,600 bytes/ms.
+  assert.deepEqual(new Set(load(linger, { startMs: 0, bytesPerMs: 2_600 })), new Set([0]))
+  assert.deepEqual(new Set(load(linger, { startMs: 1_000, bytesPerMs: 100_000 }).slice(100)), new Set([5]))
+  assert.deepEqual(new Set(load(linger, { startMs: 2_000, bytesPerMs: 2_600 }).slice(100)), new Set([0]))
+  assert.deepEqual(new Set(load(linger, { startMs: 3_000, bytesPerMs: 12_500 }).slice(100)), new Set([3]))
+})
+
+const lingerSeed = Number(process.env['TEST_SEED'] ?? 51)
+test(`an adaptive linger stays between 0 and 5 ms, whatever comes (TEST_SEED=${lingerSeed})`, () => {
+  const random = new SeededRandom(lingerSeed)
+  const linger = new Linger('adaptive')
+  let nowMs = 0
+  for (let round = 0; round < 20_000; round += 1) {
+    nowMs += randomInt(random, 5) === 0 ? randomInt(random, 10_000) : random.next()
+    linger.sent(randomInt(random, 1_000_000), nowMs)
+    assert.ok([0, 1, 2, 3, 4, 5].includes(linger.currentMs), `${linger.currentMs}`)
+  }
 })
 
 test('a partition always uses the same connection to its leader, and partitions are spread', () => {
