@@ -1,8 +1,8 @@
 /**
  * Ingest in transactions beside ingest without: the same file, the same Kafka, one process, records of 200 bytes.
  *
- * `node bench/producer/transactional.ts [--records 1000000] [--runs 3] [--partitions 12]`, on an embedded broker of its own, or
- * on `KAFKA_BOOTSTRAP` (`node scripts/with-kafka.ts -- node bench/producer/transactional.ts`).
+ * `node bench/producer/transactional.ts [--records 1000000] [--runs 3] [--partitions 12]`, on an embedded broker of its
+ * own, or on `KAFKA_BOOTSTRAP` (`node scripts/with-kafka.ts -- node bench/producer/transactional.ts`).
  */
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'

@@ -1,4 +1,4 @@
-/** Which errors of Kafka are about the records themselves: these become dead letters, all others are no event's fault. */
+/** Which errors of Kafka are about the records themselves: these become dead letters, no others do. */
 
 import type { PipelineError } from '../core/index.ts'
 

@@ -1,4 +1,4 @@
-/** A mirror to be killed: `mirror-process.ts SOURCE TARGET`. Copies the topic `events`, keys and all, from one to the other. */
+/** A mirror to be killed: `mirror-process.ts SOURCE TARGET`. Copies the topic `events`, keys and all. */
 
 import { Cluster } from '../../src/client/index.ts'
 import { producerConfig } from '../../src/config/index.ts'

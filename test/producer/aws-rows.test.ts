@@ -1,4 +1,4 @@
-/** What sources in AWS decide without AWS: which shard is next, which message may go, what is in an aggregated record. */
+/** What sources in AWS decide without AWS: which shard is next, which message may go, what a record holds. */
 
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
@@ -126,7 +126,8 @@ test('attributes of a message become headers, its group the key', () => {
 
 /** Two records with the keys `k1` and `k2`, written by hand after the format's description. */
 const MESSAGE = Buffer.from(
-  ['0a026b31', '0a026b32', '1a0608001a027b7d', '1a0608011a025b5d'].join(''), // 1: "k1", 1: "k2", 3: {1: 0, 3: "{}"}, 3: {1: 1, 3: "[]"}
+  // 1: "k1", 1: "k2", 3: {1: 0, 3: "{}"}, 3: {1: 1, 3: "[]"}
+  ['0a026b31', '0a026b32', '1a0608001a027b7d', '1a0608011a025b5d'].join(''),
   'hex'
 )
 

@@ -1,4 +1,4 @@
-/** What becomes of an event when Kafka answers Produce with an error: as docs/reference/producer.md says, for every error. */
+/** What becomes of an event when Kafka answers Produce with an error: what docs/reference/producer.md says. */
 
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'

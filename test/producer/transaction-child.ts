@@ -1,4 +1,4 @@
-/** A process that publishes one file in transactions, to be killed by a test. Arguments: bootstrap, path, topics as JSON. */
+/** Publishes one file in transactions, to be killed by a test. Arguments: bootstrap, path, topics as JSON. */
 
 import { Cluster } from '../../src/client/index.ts'
 import { fileSource, startProducer } from '../../src/producer/index.ts'

@@ -10,7 +10,7 @@ const region = z
   .optional()
   .describe('AWS region. Default: AWS’s own chain; us-east-1 with an endpoint of this machine.')
 
-const endpoint = httpUrl.optional().describe('Address of the service, for an emulator or a VPC endpoint. Default: AWS’s.')
+const endpoint = httpUrl.optional().describe('Address of the service: an emulator, a VPC endpoint. Default: AWS’s.')
 
 /** `type: kinesis` */
 export const kinesisSourceSchema = z.strictObject({
@@ -41,7 +41,7 @@ export const kinesisSourceSchema = z.strictObject({
     .default('json')
     .describe('`json`: a record is one event. `ndjson`: one event a line. Records aggregated by the KPL are unpacked.'),
   keepKey: z.boolean().default(false).describe('The partition key is the key, instead of one from `producer.key`.'),
-  recordsMax: integer(1, 10_000).default(2000).describe('Most records of one read. Source: Kinesis GetRecords `Limit`.'),
+  recordsMax: integer(1, 10_000).default(2000).describe('Most records of one read. Source: GetRecords `Limit`.'),
   pollMs: milliseconds(200, 60_000).default(1000).describe('Wait before a shard without new records is read again.')
 })
 

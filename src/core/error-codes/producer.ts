@@ -65,7 +65,7 @@ export const producerErrorCodes = {
   },
   ERR_PRODUCER_FENCED: {
     summary: 'Another producer has started with the same transactional id: this one commits nothing any more.',
-    remedy: 'Run one producer with `delivery.transaction.id` at a time; start this one again only if the other has ended.',
+    remedy: 'Run one producer with a `delivery.transaction.id` at a time; start this one when the other has ended.',
     retriable: false
   },
   ERR_PRODUCER_TRANSACTION: {

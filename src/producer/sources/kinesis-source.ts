@@ -42,7 +42,7 @@ import { AGAIN_BACKOFF, mayPassLater } from './source-trouble.ts'
 
 type Sdk = typeof import('@aws-sdk/client-kinesis')
 
-/** Least time between two reads of a shard, in milliseconds. Source: Kinesis quotas, 5 GetRecords a second and shard. */
+/** Least time between two reads of a shard, in milliseconds. Source: Kinesis quotas, 5 a second and shard. */
 const READ_INTERVAL_MS = 200
 /** Wait before shards are listed again, in milliseconds, unless one ends before. */
 const LIST_INTERVAL_MS = 60_000

@@ -76,7 +76,6 @@ interface Field {
   readonly bytes: Buffer
 }
 
-
 /** The fields of a message, one after the other. @throws RangeError if it is cut off. */
 function* fieldsOf(message: Buffer): Generator<Field, void, undefined> {
   let at = 0
