@@ -107,3 +107,14 @@ test('text of a broker that repeats the password is recognised', () => {
   assert.equal(isSecretFree(sasl, 'Authentication failed: hunter2 is wrong'), false)
   assert.equal(isSecretFree(sasl, 'Authentication failed'), true)
 })
+
+test('text of a broker that repeats what may be a token is recognised', () => {
+  const sasl = { mechanism: 'OAUTHBEARER', token: () => ({ value: 'unused' }) } as const
+  // The example of RFC 7519, section 3.1, without its signature.
+  const token =
+    'eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFt'
+  assert.equal(isSecretFree(sasl, `the token ${token} has expired`), false)
+  assert.equal(isSecretFree(sasl, '{"status":"invalid_token"}'), true)
+  const denied = 'arn:aws:sts::123456789012:assumed-role/kafka/orders may not kafka-cluster:Connect'
+  assert.equal(isSecretFree(sasl, denied), true)
+})

@@ -36,7 +36,7 @@ const kafkaShape = z.strictObject({
     .union([z.boolean(), tlsSchema])
     .optional()
     .describe(
-      '`true` for TLS with Node’s authorities, or whom to trust and what to show. Amazon MSK wants it for IAM and SCRAM.'
+      '`true` for TLS with Node’s authorities, or whom to trust and what to show. Amazon MSK wants it with SASL.'
     ),
   sasl: saslSchema.optional(),
   requestTimeoutMs: milliseconds(1000).default(30_000).describe('Source: Kafka `request.timeout.ms`.'),
