@@ -1,8 +1,15 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { Readable } from 'node:stream'
 import { test } from 'node:test'
 
+import { dispatcherConfig } from '../../../src/config/index.ts'
+import { startDispatcher } from '../../../src/dispatcher/index.ts'
 import { HttpSource, streamSource } from '../../../src/producer/index.ts'
+import { createTarget } from '../../../src/targets/index.ts'
+import { uniqueName } from '../../support/cluster.ts'
 import { stage } from '../kafka.ts'
 
 const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
@@ -70,4 +77,39 @@ test('dead letters keep the headers: of fields if the event can be read, of the 
   assert.equal(malformed?.['correlation-id'], undefined)
   assert.match(malformed?.['traceparent'] ?? '', /^00-/)
   assert.equal(dead.length, 3)
+})
+
+test('a dispatcher hands the headers on to its target', async t => {
+  const { produce, cluster, topics } = await stage(t)
+  const producer = await produce({ headers: { trace: { field: 'tp' }, correlationId: { field: 'id' } } })
+  await producer.run(
+    streamSource(Readable.from([Buffer.from(`{"codigo":400,"truck_id":"a","id":"c-1","tp":"${traceparent}"}`)]))
+  )
+
+  const bodies: Buffer[] = []
+  const server = createServer((request, response) => {
+    request.on('data', (piece: Buffer) => bodies.push(piece))
+    request.on('end', () => response.writeHead(200).end())
+  })
+  t.after(() => server.close())
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  const { port } = server.address() as AddressInfo
+  const config = dispatcherConfig({
+    groupId: uniqueName('group'),
+    topics: [topics.hot],
+    deadLetterTopic: topics.dead,
+    target: { type: 'http', url: `http://127.0.0.1:${port}/` },
+    payload: { include: ['headers'] }
+  })
+  const target = await createTarget(config.target, { cluster })
+  const dispatcher = await startDispatcher({ cluster, target, config })
+  t.after(() => dispatcher.close())
+  while (bodies.length === 0) await new Promise(resolve => setTimeout(resolve, 5))
+  await dispatcher.drain()
+  await target.close()
+  const text = Buffer.concat(bodies).toString()
+  const { headers } = JSON.parse(text) as { headers: unknown[] }
+  assert.equal(headers.length, 1)
+  assert.ok(text.includes(traceparent), text)
+  assert.ok(text.includes('c-1'), text)
 })
