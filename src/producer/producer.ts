@@ -27,6 +27,7 @@ import { type ResolverParts, resolverParts } from './resolver-parts.ts'
 import type { HeavyReport } from './routing/heavy-detector.ts'
 import { observeRate } from './rate/rate-metrics.ts'
 import { SharedRate } from './rate/shared-rate.ts'
+import { observeSources } from './source-metrics.ts'
 import type { Source, SourceProgress, SourceReport } from './sources/source.ts'
 import { Transactions } from './transactions/transactions.ts'
 import { createOutlet } from './spill/create-outlet.ts'
@@ -159,7 +160,7 @@ class RunningProducer implements Producer {
     this.#meter = new ProducerMeter(options.meter ?? noopMeter)
     const random = options.random ?? systemRandom
     const surroundings = { config, cluster, clock: this.#clock, random, logger: this.#logger }
-    this.#transactions = Transactions.of({ ...surroundings, delivery: config.delivery })
+    this.#transactions = Transactions.of({ ...surroundings, ...config })
     this.#outlet = this.#transactions?.outlet ?? createOutlet(surroundings)
     this.#intake = new EventIntake({
       config,
@@ -178,7 +179,9 @@ class RunningProducer implements Producer {
     })
     const gauges = { state: () => this.#outlet.state, spill: () => this.#spill }
     const stopOutlet = observeOutlet(options.meter ?? noopMeter, gauges)
+    const stopSources = observeSources(options.meter ?? noopMeter, () => this.#sources.keys())
     this.#stopObserving = () => {
+      stopSources()
       stopRate()
       stopOutlet()
       stopAll()
