@@ -3,7 +3,7 @@
  *
  *     npm run bench:append -- [--records 2000000] [--runs 3] [--only rows,producer,java,java-tuned,kafkajs,platformatic]
  *                             [--kafka | --bootstrap host:port] [--keyed] [--compression none] [--rate 13000]
- *                             [--linger 5] [--batch 131072] [--short] [--json] [--cpu-prof DIR]
+ *                             [--linger 5] [--batch 262144] [--warm-up 3000000] [--short] [--json] [--cpu-prof DIR]
  *
  * `rows`: `Appender.appendRow` from chunks in memory. `producer`: the whole producer, from lines of JSON on a stream.
  * `java`: Kafka's own `kafka-producer-perf-test` with its defaults; `java-tuned` with our batch size and linger, its
@@ -12,7 +12,7 @@
  * 1,000 keys (not the Java tool, which has none).
  *
  * Broker and each run are processes of their own on this machine; the broker is the embedded one, or Apache Kafka with
- * `--kafka`. Runs alternate; the first round warms the broker up and does not count. After each run the offsets must
+ * `--kafka`. Runs alternate; a first run of `--warm-up` records warms the broker up and does not count. After each run the offsets must
  * say that every record is stored once. Shown are medians and lowest to highest, and ratios to ours; CPU seconds are
  * user and system time of program and broker per million records (of the Java tool with the start of its JVM).
  * With `--rate` records come at that rate: then the time to the acknowledgement and the CPU are the result.
@@ -34,6 +34,7 @@ const PARTITIONS = 12
 const { values: options } = parseArgs({
   options: {
     records: { type: 'string' },
+    'warm-up': { type: 'string', default: '3000000' },
     runs: { type: 'string' },
     only: { type: 'string' },
     kafka: { type: 'boolean', default: false },
@@ -76,7 +77,7 @@ const admin = new Kafka({ clientId: 'bench', brokers: [broker.bootstrapServers],
 await admin.connect()
 let topicNumber = 0
 
-async function run(program: Program, count: number): Promise<Sample> {
+async function run(program: Program, count: number, pace = rate): Promise<Sample> {
   topicNumber += 1
   const topic = `append-${Date.now()}-${topicNumber}`
   await admin.createTopics({ topics: [{ topic, numPartitions: PARTITIONS }], waitForLeaders: false })
@@ -86,7 +87,7 @@ async function run(program: Program, count: number): Promise<Sample> {
   const { linger, batch, compression } = options
   const keyed = options.keyed ? 'true' : 'false'
   const place = { bootstrap: broker.bootstrapServers, topic }
-  const usage = await program.run({ ...place, records: count, rate, keyed, compression, linger, batch })
+  const usage = await program.run({ ...place, records: count, rate: pace, keyed, compression, linger, batch })
   const brokerCpuSeconds = (await cpu()) - before
   const stored = (await admin.fetchTopicOffsets(topic)).reduce((sum, { offset }) => sum + Number(offset), 0)
   if (stored !== count) throw new Error(`${program.name}: ${stored} of ${count} records are stored`)
@@ -116,7 +117,7 @@ const samples = new Map<string, Sample[]>(programs.map(({ name }) => [name, []])
 try {
   // A broker that has just started is compiled while it serves: that would be the first program's loss.
   const [warmer] = programs
-  if (warmer !== undefined && !options.short) await run(warmer, Math.min(records, 500_000))
+  if (warmer !== undefined && !options.short) await run(warmer, Number(options['warm-up']), 0)
   for (let round = 0; round < runs; round += 1) {
     // The order turns, so that none always follows the same one.
     for (const program of round % 2 === 0 ? programs : programs.toReversed()) {

@@ -61,7 +61,7 @@ async function runNode(name: string, args: RunArguments, flags: readonly string[
  */
 async function runJava(name: string, args: RunArguments): Promise<AppendUsage> {
   const isTuned = name === 'java-tuned'
-  const settings = isTuned ? ['batch.size=131072', 'linger.ms=5', 'buffer.memory=67108864'] : []
+  const settings = isTuned ? ['batch.size=262144', 'linger.ms=5', 'buffer.memory=67108864'] : []
   const values = isTuned ? `--payload-file=${await payloadFile()}` : `--record-size=${VALUE_BYTES}`
   const target = [`--bootstrap-server=${args.bootstrap}`, `--topic=${args.topic}`, `--throughput=${args.rate || -1}`]
   const javaArgs = [`-Xmx${JAVA_HEAP_MB}m`, '-cp', await kafkaClassPath(), KAFKA_TOOLS['kafka-producer-perf-test']]
