@@ -95,3 +95,20 @@ test('a request that is not whole ends with its connection, and publishes nothin
   while (source.pendingBytes > 0) await settle()
   assert.equal(intake.held.length, 0)
 })
+
+test('events so short that their places take more than their bytes are counted with them', async t => {
+  const { intake, source, port } = await serve(t, { bodyBytesMax: 3000, pendingBytesMax: 3000 })
+  const sender = await RawSender.open(port)
+  await sender.send([whole(Buffer.from('{}\n'.repeat(100)))])
+  const held = await intake.chunk(0)
+  assert.equal(source.pendingBytes, 1300)
+  held.acknowledge()
+  assert.equal((await sender.answer())?.body.accepted, 100)
+  assert.equal(source.pendingBytes, 0)
+
+  await sender.send([whole(Buffer.from('{}\n'.repeat(900)))])
+  assert.equal((await sender.answer())?.status, 413)
+  assert.equal(source.pendingBytes, 0)
+  assert.equal(intake.held.length, 1)
+  await sender.cut()
+})

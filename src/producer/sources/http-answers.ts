@@ -51,6 +51,11 @@ export const REFUSAL = {
     code: 'ERR_PRODUCER_BODY_TOO_LARGE',
     message: `the body has more than ${bytesMax} bytes: send fewer events in one request`
   }),
+  tooMany: (eventsMax: number): HttpRefusal => ({
+    status: 413,
+    code: 'ERR_PRODUCER_BODY_TOO_LARGE',
+    message: `the body has more than ${eventsMax} events: send fewer events in one request`
+  }),
   invalid: (reason: string): HttpRefusal => ({
     status: 400,
     code: 'ERR_PRODUCER_BODY_INVALID',

@@ -66,6 +66,10 @@ export interface HttpAddress {
 }
 
 const REJECTIONS_MAX = 100
+/** What an event takes besides its bytes: where it lies, its line, its outcome. */
+const EVENT_BYTES = 13
+/** Longest time for which a body of very short events waits for room, in milliseconds. */
+const EVENTS_PAUSE_MS = 1000
 const KEEP_ALIVE_MS = 5000
 const ACCEPT_POST = 'application/json, application/x-ndjson'
 /** Answers that will not change when the same request comes again. */
@@ -297,12 +301,36 @@ export class HttpSource implements Source {
 
   /** Publishes the events of a body and sends the answer, which it returns; `undefined` if the body has no events. */
   async #publish(taken: TakenRequest): Promise<KeptAnswer | undefined> {
-    const { request, response, intake, body, key } = taken
+    const { request, response, intake, body } = taken
     const chunk = eventsOf(body, bodyFormat(request))
     if (typeof chunk === 'string') {
       sendRefusal(response, REFUSAL.invalid(chunk), { accepted: 0 })
       return undefined
     }
+    const moreBytes = Math.max(0, chunk.count * EVENT_BYTES - body.length)
+    const refusal = await this.#takeMore(moreBytes, body.length, intake)
+    if (refusal !== undefined) {
+      sendRefusal(response, refusal, { accepted: 0 })
+      return undefined
+    }
+    try {
+      return await this.#settle(chunk, taken)
+    } finally {
+      this.#budget.release(moreBytes)
+    }
+  }
+
+  /** Makes room for events so short that they take more than their bytes; why that is not possible. */
+  async #takeMore(bytes: number, bodyBytes: number, intake: Intake): Promise<HttpRefusal | undefined> {
+    const { pendingBytesMax } = this.#options
+    if (bodyBytes + bytes > pendingBytesMax) return REFUSAL.tooMany(Math.floor(pendingBytesMax / EVENT_BYTES))
+    if (await this.#budget.takeWithin(bytes, EVENTS_PAUSE_MS)) return undefined
+    return REFUSAL.busy(intake.retryAfterMs?.() ?? 0)
+  }
+
+  /** Hands over the events of a request and answers when all have their outcome. */
+  async #settle(chunk: EventChunk, taken: TakenRequest): Promise<KeptAnswer> {
+    const { request, response, intake, body, key } = taken
     this.#eventCount += chunk.count
     const { correlationHeaders = CORRELATION_HEADERS } = this.#options
     const submission = await intake.submit(chunk, {
