@@ -3,7 +3,7 @@
 import type { PipelineError } from '../core/index.ts'
 
 /** Kafka's errors that are about the record itself, so that no other attempt and no other time can succeed. */
-export const RECORD_FAULTS: ReadonlySet<number> = new Set([
+const RECORD_FAULTS: ReadonlySet<number> = new Set([
   10, // MESSAGE_TOO_LARGE
   18, // RECORD_LIST_TOO_LARGE
   32, // INVALID_TIMESTAMP

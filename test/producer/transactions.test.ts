@@ -8,7 +8,7 @@ import { test, type TestContext } from 'node:test'
 
 import { type Broker, startBroker } from '../../src/broker/index.ts'
 import { Appender } from '../../src/client/index.ts'
-import { fileSource, type Producer, startProducer } from '../../src/producer/index.ts'
+import { fileSource, LineSplitter, type Producer, startProducer } from '../../src/producer/index.ts'
 import { createTopic, type ReadRecord, type Stage, stage } from './kafka.ts'
 import { numbersOf, readCommitted } from './read-committed.ts'
 
@@ -162,4 +162,17 @@ test('positions that cannot be read end the start, before anything is published'
   await appender.close()
 
   await assert.rejects(on.produceIn(), { code: 'ERR_PRODUCER_TRANSACTION', message: /a record of it is no position/ })
+})
+
+test('as many small chunks as come at once are taken, whatever the size of a transaction', async t => {
+  const on = await transactional(t)
+  const producer = await on.produceIn({ recordsMax: 1_000_000, ageMs: 60_000 })
+  const chunks = lines(5000).map(line => new LineSplitter(1000).push(Buffer.from(`${line}\n`)))
+
+  const submitting = chunks.map(chunk => chunk && producer.submit(chunk, { source: 'test' }))
+  const submissions = await Promise.all(submitting)
+  await producer.commit?.()
+  await Promise.all(submissions.map(submission => submission?.settled))
+
+  assert.deepEqual(numbersOf(await on.committed()), [...lines(5000).keys()])
 })

@@ -316,7 +316,8 @@ export class TransactionOutlet implements Outlet {
     const { transactionalId } = this.#options
     const isFenced = cause.code === 'ERR_CLIENT_PRODUCER_FENCED' || cause.kafkaCode === 90
     const message = isFenced
-      ? `another producer has taken over the transactional id ${transactionalId}: this one ends`
+      ? `another producer has taken over the transactional id ${transactionalId}, or a transaction was open for ` +
+        `longer than ${this.#options.transactionTimeoutMs} ms: this producer ends`
       : `the transactions of ${transactionalId} have ended: ${cause.message}`
     this.#error ??= new PipelineError(isFenced ? 'ERR_PRODUCER_FENCED' : 'ERR_PRODUCER_TRANSACTION', message, { cause })
     return this.#error

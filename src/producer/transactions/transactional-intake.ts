@@ -13,12 +13,18 @@ import type { Intake, Submission, SubmitOptions } from '../intake.ts'
 import { positionRecord } from './ingest-state.ts'
 import type { TransactionOutlet } from './transaction-outlet.ts'
 
+/**
+ * Most chunks of a transaction. The intake lets in only so many that are not settled, and chunks of a transaction are
+ * settled by its end: one that waited to be let in would wait for its own end.
+ */
+const CHUNKS_MAX = 1024
+
 /** What a transactional intake is made of. */
 export interface TransactionalIntakeOptions {
   readonly intake: Intake & { lettersHandedOver(): Promise<void> }
   readonly outlet: TransactionOutlet
   readonly settings: TransactionSettings
-  /** Most bytes of a transaction; it ends behind the chunk that reaches it. */
+  /** Most bytes of a transaction's records, or of its chunks; it ends behind the chunk that reaches it. */
   readonly bytesMax: number
   readonly clock: Clock
 }
@@ -41,6 +47,10 @@ export class TransactionalIntake implements Intake {
   #last: Promise<unknown> = Promise.resolve()
   #timer: Timer | undefined
   #isStopped = false
+  /** The transaction is to end before the next chunk. */
+  #isDue = false
+  #chunkCount = 0
+  #chunkBytes = 0
 
   /** @param saved - Positions of the last owner of the transactional id, by source. */
   constructor(options: TransactionalIntakeOptions, saved: ReadonlyMap<string, unknown>) {
@@ -70,17 +80,26 @@ export class TransactionalIntake implements Intake {
 
   #next<T>(run: () => Promise<T>): Promise<T> {
     const running = this.#last.then(run)
-    this.#last = running
+    // Before whatever waits already: behind it, the end might wait for chunks that wait for the end.
+    this.#last = running.catch(() => undefined).then(() => (this.#isDue ? this.#commit() : undefined))
     return running
   }
 
   async #submit(chunk: EventChunk, options: SubmitOptions): Promise<Submission> {
     const { intake, outlet, settings, bytesMax, clock } = this.#options
-    if (!this.#isStopped) this.#timer ??= clock.after(settings.ageMs, () => void this.commit())
+    if (!this.#isStopped) this.#timer ??= clock.after(settings.ageMs, () => this.#tooOld())
     const submission = await intake.submit(chunk, options)
     if (options.position !== undefined) this.#positions.set(options.position.key, options.position.state)
-    if (outlet.recordCount >= settings.recordsMax || outlet.bufferedBytes >= bytesMax) void this.commit()
+    this.#chunkCount += 1
+    this.#chunkBytes += chunk.bytes.length
+    const isLarge = this.#chunkCount >= CHUNKS_MAX || this.#chunkBytes >= bytesMax || outlet.bufferedBytes >= bytesMax
+    if (isLarge || outlet.recordCount >= settings.recordsMax) this.#isDue = true
     return submission
+  }
+
+  #tooOld(): void {
+    this.#isDue = true
+    void this.#next(() => Promise.resolve())
   }
 
   async #commit(): Promise<void> {
@@ -89,6 +108,9 @@ export class TransactionalIntake implements Intake {
     this.#timer = undefined
     const positions: AppendRecord[] = [...this.#positions].map(([key, state]) => positionRecord(settings, key, state()))
     this.#positions.clear()
+    this.#chunkCount = 0
+    this.#chunkBytes = 0
+    this.#isDue = false
     if (outlet.recordCount === 0) return
     await outlet.commit({ positions, lettersHandedOver: () => intake.lettersHandedOver() })
   }

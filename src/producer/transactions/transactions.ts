@@ -12,6 +12,7 @@ import { TransactionalIntake } from './transactional-intake.ts'
 /** What transactions are made of. */
 export interface TransactionsOptions {
   readonly delivery: ProducerConfig['delivery']
+  readonly openBytesMax: ProducerConfig['openBytesMax']
   readonly cluster: Cluster
   readonly clock: Clock
   readonly random: Random
@@ -73,12 +74,12 @@ export class Transactions {
    * @throws PipelineError `ERR_PRODUCER_TRANSACTION`, or what the coordinator answered.
    */
   async start(intake: EventIntake): Promise<void> {
-    const { cluster, clock, delivery } = this.#options
+    const { cluster, clock, delivery, openBytesMax } = this.#options
     await this.outlet.start()
     const saved = await readPositions(cluster, this.#settings, { clock, timeoutMs: delivery.timeoutMs })
     const settings = this.#settings
     this.#intake = new TransactionalIntake(
-      { intake, outlet: this.outlet, settings, bytesMax: delivery.bufferBytes, clock },
+      { intake, outlet: this.outlet, settings, bytesMax: Math.min(delivery.bufferBytes, openBytesMax / 2), clock },
       saved
     )
   }
