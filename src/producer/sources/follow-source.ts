@@ -244,9 +244,14 @@ export class FollowSource implements Source {
     if (current === undefined) return undefined
     const isAtEnd = this.#isFirst && this.#options.from === 'end'
     const file = await this.#open(current, attempt, isAtEnd ? await lastLine(current) : undefined)
-    // Where it begins is known from now on, or a restart would begin somewhere else.
-    if (isAtEnd && file !== undefined) {
-      this.#reached({ point: file.point, modifiedMs: file.modifiedMs, finished: [] })
+    if (file === undefined) return undefined
+    // On disk before anything is published: killed now and rotated, this file would not be looked for at the restart.
+    this.#reached({ point: file.point, modifiedMs: file.modifiedMs, finished: [] })
+    try {
+      await this.#state?.flush()
+    } catch (error) {
+      await file.close()
+      throw error
     }
     return file
   }
@@ -294,7 +299,8 @@ export class FollowSource implements Source {
     if (look.kind === 'same') return await this.#atEnd(file, attempt)
     while (!attempt.stop.aborted) {
       const read = await file.read()
-      if (read === undefined) break
+      if (read.kind === 'cut') return await this.#afterCut(file, attempt)
+      if (read.kind === 'end') break
       this.#grownAtMs = this.#clock.monotonicMs()
       await this.#hand(read.lines, file, attempt)
     }

@@ -45,6 +45,10 @@ export type FileLook =
   /** It is shorter than what was read, or holds other bytes. */
   | { readonly kind: 'cut' }
 
+/** What a reading gives: lines, if the bytes finish some; the end of the file; or that it was cut. */
+export type FileReading =
+  { readonly kind: 'read'; readonly lines: FedLines | undefined } | { readonly kind: 'end' } | { readonly kind: 'cut' }
+
 /** A file that is read as it grows. */
 export class FollowedFile {
   readonly path: string
@@ -122,14 +126,23 @@ export class FollowedFile {
     return { kind: size > this.#position ? 'grown' : 'same' }
   }
 
-  /** Reads the next bytes; `undefined` at the end of the file. */
-  async read(): Promise<{ readonly lines: FedLines | undefined } | undefined> {
-    const bytes = await readPart(this.#handle, this.#position, READ_BYTES)
-    if (bytes.length === 0) return undefined
+  /**
+   * Reads the next bytes, together with those before them: between a look and a
+   * reading the file may be truncated and grow beyond the position again.
+   */
+  async read(): Promise<FileReading> {
+    const before = this.#tail.subarray(-COMPARED_BYTES)
+    // In one call: of two, the second could read another file's worth of bytes.
+    const buffer = Buffer.allocUnsafe(before.length + READ_BYTES)
+    const { bytesRead } = await this.#handle.read(buffer, 0, buffer.length, this.#position - before.length)
+    const all = buffer.subarray(0, bytesRead)
+    if (!all.subarray(0, before.length).equals(before)) return { kind: 'cut' }
+    const bytes = all.subarray(before.length)
+    if (bytes.length === 0) return { kind: 'end' }
     this.#position += bytes.length
     const tail = bytes.length >= TAIL_BYTES_MAX ? bytes : Buffer.concat([this.#tail, bytes])
     this.#tail = Buffer.from(tail.subarray(-TAIL_BYTES_MAX))
-    return { lines: this.#feed.push(bytes) }
+    return { kind: 'read', lines: this.#feed.push(bytes) }
   }
 
   /** Nothing more will come: gives the last line, if it has no end. */
