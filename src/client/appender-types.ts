@@ -110,7 +110,8 @@ export interface AppenderOptions {
   readonly retryBackoffMaxMs?: number
   /**
    * Partitions whose batches have waited for longer than this are not chosen for records without a key, as long as
-   * there are others, in milliseconds; 0 = never left out. Default 0. Source: Kafka `partitioner.availability.timeout.ms`.
+   * there are others, in milliseconds; 0 = never left out. Default 0.
+   * Source: Kafka `partitioner.availability.timeout.ms`.
    */
   readonly availabilityTimeoutMs?: number
   readonly clock?: Clock

@@ -94,7 +94,8 @@ const detector = z
       .describe(
         '`report` tells of heavy hitters in status, metrics and log. `move` also sends them to the heavy topic of ' +
           'their split, from a moment on at which nothing is unacknowledged. Across topics there is no order: what ' +
-          'lies in the light topic may be read after what is in the heavy one. Moved values stay until the process ends.'
+          'lies in the light topic may be read after what is in the heavy one. Moved values stay until the process ' +
+          'ends.'
       ),
     topics: z.array(topicName).min(1).optional().describe('Topics that are watched. Default: all that are routed to.'),
     field: fieldName

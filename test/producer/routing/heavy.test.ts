@@ -19,7 +19,7 @@ function feed(watch: HeavyWatch, counts: Readonly<Record<string, number>>): void
   for (const [value, count] of Object.entries(counts)) for (let n = 0; n < count; n += 1) watch.add(value)
 }
 
-test('declared heavy values go to the heavy topic, all others and events without the field to the light one', async () => {
+test('declared heavy values go to the heavy topic, others and events without the field to the light one', async () => {
   const split = {
     'mt-c400': { field: 'codigo', heavy: [400, '401'], topics: { heavy: 'c400-heavy', light: 'c400-light' } }
   }

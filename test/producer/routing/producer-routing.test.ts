@@ -77,7 +77,7 @@ test('a refusal over HTTP lists the broken rules of each event', async t => {
   ])
 })
 
-test('a custom partitioner places records; what it throws or answers wrongly is a dead letter, and no more', async t => {
+test('a custom partitioner places records; what it throws or answers wrongly is one dead letter', async t => {
   const { topics, read, produce } = await stage(t)
   const code = `export function partition({ key, partitionCount }) {
     if (String(key) === 'throws') throw new RangeError('secret')

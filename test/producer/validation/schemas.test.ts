@@ -148,7 +148,7 @@ test('files of the folder may be referred to, by their place or by $id, and noth
   const folder = await folderOf(t, {
     'event.json': '{"type":"object","properties":{"at":{"$ref":"parts/at.yaml#/$defs/time"}}}',
     'named.json':
-      '{"$id":"https://example.com/s/named.json","type":"object","properties":{"at":{"$ref":"parts/at.yaml#/$defs/time"}}}',
+      '{"$id":"https://example.com/s/n.json","type":"object","properties":{"at":{"$ref":"parts/at.yaml#/$defs/time"}}}',
     'parts/at.yaml': '$defs:\n  time: { type: integer, minimum: 0 }\n',
     'out.json': '{"$ref":"../other.json"}',
     'net.json': '{\n  "$ref": "https://example.com/x.json"\n}',
