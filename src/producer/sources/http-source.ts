@@ -194,7 +194,11 @@ export class HttpSource implements Source {
     const actual = typeof address === 'object' && address !== null ? address.port : port
     this.#logger.info({ host, port: actual }, 'http source is listening')
     if (token === undefined && !isLoopback(host)) {
-      this.#logger.warn({ host }, 'anybody who reaches this address may publish events: set `token`, or listen on loopback')
+      this.#logger.warn(
+        { host },
+      const text = 'anybody who reaches this address may publish events: set `token`, or listen on loopback'
+      this.#logger.warn({ host }, text)
+      )
     }
     this.#resolveListening({ protocol: this.#tls === undefined ? 'http' : 'https', host, port: actual })
   }
