@@ -196,8 +196,7 @@ export class HttpSource implements Source {
     if (token === undefined && !isLoopback(host)) {
       this.#logger.warn(
         { host },
-      const text = 'anybody who reaches this address may publish events: set `token`, or listen on loopback'
-      this.#logger.warn({ host }, text)
+        'anybody who reaches this address may publish events: set `token`, or listen on loopback'
       )
     }
     this.#resolveListening({ protocol: this.#tls === undefined ? 'http' : 'https', host, port: actual })
