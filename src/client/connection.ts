@@ -50,8 +50,8 @@ const reauthenticationRatio = 0.85
 const reauthenticationJitter = 0.1
 /** How long a renewal waits for a moment with nothing in flight, before it makes one. */
 const RENEWAL_WAIT_MS = 200
-/** How long it then holds new requests back. Well below every session timeout: heartbeats may be among them. */
-const RENEWAL_HOLD_MS = 2_000
+/** How long it then holds new requests back. Heartbeats may be among them, which wait for a third of their session. */
+const RENEWAL_HOLD_MS = 1_000
 
 /** Options of one connection. */
 export interface ConnectionOptions extends ConnectionSettings {
