@@ -1,4 +1,4 @@
-/** A producer with a spill and a broker, both in processes that can be killed, and the ledger of what was acknowledged. */
+/** A producer with a spill and a broker, both to be killed, and the ledger of what was acknowledged. */
 
 import assert from 'node:assert/strict'
 import type { ChildProcess } from 'node:child_process'

@@ -47,7 +47,7 @@ export function checkAway({ whenAway, spill, recordBytesMax, delivery }: AwaySet
   if (isSpilling && spill === undefined)
     report(['producer', 'whenAway', 'mode'], '`spill` needs `producer.spill`, which says where: `spill: { dir: … }`')
   if (spill === undefined) return
-  if (!isSpilling) report(['producer', 'spill'], 'is used only with `whenAway: { mode: spill }`: set that, or remove it')
+  if (!isSpilling) report(['producer', 'spill'], 'needs `whenAway: { mode: spill }`: set that, or remove it')
   if (spill.segmentBytes * 2 > spill.bytesMax)
     report(['producer', 'spill', 'segmentBytes'], `must be at most half of bytesMax: ${Math.floor(spill.bytesMax / 2)}`)
   const leastBytes = 2 * (delivery.bufferBytes + recordBytesMax)

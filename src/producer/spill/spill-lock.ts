@@ -126,6 +126,7 @@ async function startOf(pid: number): Promise<string | undefined> {
 
 function locked(folder: string, pid: number | undefined): PipelineError {
   const holder = pid === undefined ? 'another process' : `process ${pid}`
-  const message = `the spill folder ${folder} is in use by a producer of ${holder}: stop that one, or set producer.spill.dir to another folder`
+  const remedy = 'stop that one, or set producer.spill.dir to another folder'
+  const message = `the spill folder ${folder} is in use by a producer of ${holder}: ${remedy}`
   return new PipelineError('ERR_PRODUCER_SPILL_LOCKED', message, { fields: { folder, pid } })
 }

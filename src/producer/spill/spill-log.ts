@@ -397,7 +397,7 @@ export class SpillLog {
     await this.#stopReading()
   }
 
-  /** Bytes of a segment are damaged: they are kept under another name, and reading goes on with the next sound group. */
+  /** Damaged bytes of a segment are kept under another name, and reading goes on with the next sound group. */
   async #stepOver(reading: Reading, next: Segment | undefined): Promise<void> {
     const { segment, reader } = reading
     const endNumber = next?.firstNumber ?? this.#nextNumber
@@ -418,8 +418,8 @@ export class SpillLog {
     const fields = { code: 'ERR_PRODUCER_SPILL_CORRUPT', file: segment.path, position: this.#readPosition, lostCount }
     this.#logger.error(
       fields,
-      `${lostCount} spilled records cannot be read: bytes of ${segment.path} are damaged from ${this.#readPosition} on; ` +
-        `the file is kept as ${kept}, everything else is replayed. Look for errors of the disk, and publish these ` +
+      `${lostCount} spilled records cannot be read: bytes of ${segment.path} are damaged from ${this.#readPosition} ` +
+        `on; the file is kept as ${kept}, everything else is replayed. Look for errors of the disk, and publish these ` +
         'records again from where they came from'
     )
   }
@@ -429,8 +429,8 @@ export class SpillLog {
     this.#lostCount += lostCount
     this.#logger.error(
       { code: 'ERR_PRODUCER_SPILL_CORRUPT', file: segment.path, lostCount },
-      `${lostCount} spilled records are missing before record ${nextNumber} in ${segment.path}: a segment was removed ` +
-        'or cut by somebody else; publish these records again from where they came from'
+      `${lostCount} spilled records are missing before record ${nextNumber} in ${segment.path}: a segment was ` +
+        'removed or cut by somebody else; publish these records again from where they came from'
     )
   }
 
@@ -515,8 +515,8 @@ export class SpillLog {
       const kept = await this.setAside(`${path.basename(segment.path)}.corrupt`, damaged)
       this.#logger.error(
         { ...fields, code: 'ERR_PRODUCER_SPILL_CORRUPT' },
-        `the last ${cutBytes} bytes of ${segment.path} are whole but damaged; they are kept as ${kept}. After a power ` +
-          'failure nothing is missing; else look for errors of the disk'
+        `the last ${cutBytes} bytes of ${segment.path} are whole but damaged; they are kept as ${kept}. After a ` +
+          'power failure nothing is missing; else look for errors of the disk'
       )
     } else {
       this.#logger.warn(fields, 'the end of the spill was half written when its producer ended: it was cut off')

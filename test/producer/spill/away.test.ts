@@ -67,9 +67,15 @@ test('a checkpoint goes to the first record without an acknowledgement, in whate
   assert.throws(() => retirement.settle(first, 1), { code: 'ERR_CORE_INVARIANT' })
 })
 
+interface Started {
+  readonly producer: Producer
+  readonly url: string
+  readonly metrics: () => Promise<string>
+}
+
 interface World {
   fault: Fault | undefined
-  start(overrides: Partial<ProducerInput>): Promise<{ producer: Producer; url: string; metrics(): Promise<string> }>
+  start(overrides: Partial<ProducerInput>): Promise<Started>
 }
 
 async function newWorld(t: TestContext): Promise<World> {
@@ -106,7 +112,7 @@ async function until(isTrue: () => boolean): Promise<void> {
   }
 }
 
-test('with `reject` a request is answered with 503 and Retry-After while Kafka is away, and taken when it is back', async t => {
+test('with `reject` a request gets 503 and Retry-After while Kafka is away, and is taken when it is back', async t => {
   const world = await newWorld(t)
   const { producer, url, metrics } = await world.start({ whenAway: { mode: 'reject', afterMs: 150 } })
   world.fault = { errorCode: 6 }

@@ -75,7 +75,7 @@ test('a record comes back as it was: nulls, headers, timestamp and partition inc
   assert.equal(readRecords(undated.build(0, 1))[0]?.timestampMs, 99)
 })
 
-test('what was appended is read in order, over segments, and again after a restart from the checkpoint on', async () => {
+test('what was appended is read in order, over segments, and after a restart from the checkpoint on', async () => {
   const { disk, open } = stage()
   const log = await open()
   for (let first = 0; first < 60; first += 5) await log.append([groupOf(first, 3), groupOf(first + 3, 2)])
