@@ -1,7 +1,8 @@
 /**
  * Append benchmark: how many records a second one process gets into Kafka.
  *
- *     npm run bench:append -- [--records 2000000] [--runs 3] [--only rows,producer,java,java-tuned,kafkajs,platformatic]
+ *     npm run bench:append -- [--records 2000000] [--runs 3]
+ *                             [--only rows,producer,java,java-tuned,kafkajs,platformatic]
  *                             [--kafka | --bootstrap host:port] [--keyed] [--compression none] [--rate 13000]
  *                             [--linger 5] [--batch 262144] [--warm-up 3000000] [--short] [--json] [--cpu-prof DIR]
  *
@@ -12,8 +13,8 @@
  * 1,000 keys (not the Java tool, which has none).
  *
  * Broker and each run are processes of their own on this machine; the broker is the embedded one, or Apache Kafka with
- * `--kafka`. Runs alternate; a first run of `--warm-up` records warms the broker up and does not count. After each run the offsets must
- * say that every record is stored once. Shown are medians and lowest to highest, and ratios to ours; CPU seconds are
+ * `--kafka`. Runs alternate; a first run of `--warm-up` records warms the broker up and does not count. After each run
+ * the offsets must say that every record is stored once. Shown are medians and lowest to highest, and ratios to ours; CPU seconds are
  * user and system time of program and broker per million records (of the Java tool with the start of its JVM).
  * With `--rate` records come at that rate: then the time to the acknowledgement and the CPU are the result.
  */

@@ -156,8 +156,8 @@ export class AppendBatch {
   }
 
   /**
-   * The wire form under a stamp, for one attempt; a promise while it is compressed in a thread. The builder is given back
-   * through `release` if it is not needed.
+   * The wire form under a stamp, for one attempt; a promise while it is compressed in a thread. The builder is given
+   * back through `release` if it is not needed.
    */
   build(stamp: ProducerStamp | undefined, release: (builder: RecordBatchBuilder) => void): Buffer | Promise<Buffer> {
     this.#isSealed = true
