@@ -1,5 +1,6 @@
 /**
- * Runs a source of one's own (`poll-source.mjs`) against a small API, stops it, and runs it again: it goes on where it stopped.
+ * Runs a source of one's own (`poll-source.mjs`) against a small API, stops it, and runs it again: it goes on where it
+ * stopped.
  *
  * `npx node examples/producer/own-source.ts`
  */

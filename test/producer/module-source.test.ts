@@ -52,7 +52,7 @@ test('what is wrong with a module is said in words', async t => {
   await assert.rejects(moduleSource({ file: '/absent/source.mjs' }), { code, message: /cannot be imported/ })
 })
 
-test('a source that throws ends with its name and its reason; one that lies about its progress is not believed', async t => {
+test('a source that throws ends with its name and its reason, whatever its other functions do', async t => {
   const source = await sourceOf(
     t,
     `export function createSource() {

@@ -1,4 +1,4 @@
-/** A process of its own that publishes one source of lines, to be killed by a test. Arguments: bootstrap, topics, source. */
+/** A process of its own that runs one source of lines, to be killed by a test. Arguments: bootstrap, topics, source. */
 
 import { Cluster } from '../../src/client/index.ts'
 import { lineSource } from '../../src/cli/roles/line-sources.ts'

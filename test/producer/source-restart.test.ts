@@ -81,7 +81,7 @@ async function finish(
   assert.equal(error, undefined)
 }
 
-test('a file whose process is killed goes on behind what was safe, and repeats what came since its last write', async t => {
+test('a file whose process is killed goes on behind what was safe, and repeats little', async t => {
   const on = await stage(t)
   const path = join(await folder(t), 'events.ndjson')
   const count = isLong ? 200_000 : 30_000

@@ -22,7 +22,8 @@ function reasonOf(message: string | Buffer): string {
 test('the examples of RFC 5424 are read', () => {
   assert.deepEqual(
     read(
-      `<34>1 2003-10-11T22:14:15.003Z mymachine.example.com su - ID47 - ${BOM}'su root' failed for lonvick on /dev/pts/8`
+      `<34>1 2003-10-11T22:14:15.003Z mymachine.example.com su - ID47 - ` +
+        `${BOM}'su root' failed for lonvick on /dev/pts/8`
     ),
     {
       format: 'rfc5424',

@@ -23,10 +23,10 @@ export const syslogSourceSchema = z.strictObject({
     .describe('TCP speaks TLS. Source: RFC 5425.'),
   messageBytesMax: integer(480, 1_048_576).default(65_536).describe('A longer message becomes a dead letter.'),
   connectionsMax: integer(1, 100_000).default(1000).describe('More connections are closed at once.'),
-  idleMs: milliseconds(1000, 86_400_000).default(600_000).describe('A connection that says nothing for so long is closed.'),
+  idleMs: milliseconds(1000, 86_400_000).default(600_000).describe('A connection that is silent so long is closed.'),
   queueBytesMax: integer(65_536, 1_073_741_824)
     .default(16_777_216)
-    .describe('Most bytes that wait for Kafka, for TCP and UDP each. Then TCP is not read, and UDP is dropped and counted.')
+    .describe('Most bytes that wait, of TCP and UDP each. Beyond, TCP is not read, UDP is dropped and counted.')
 })
 
 /** `type: module` */

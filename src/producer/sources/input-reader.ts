@@ -1,4 +1,4 @@
-/** Reads one opened input to its end: skips what is safe, cuts lines, hands them over, and says what has become safe. */
+/** Reads one opened input to its end: skips what is safe, cuts lines, hands them over, says what has become safe. */
 
 import type { Intake } from '../intake.ts'
 import type { OpenedInput } from './file-input.ts'
