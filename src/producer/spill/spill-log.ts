@@ -418,8 +418,8 @@ export class SpillLog {
     const fields = { code: 'ERR_PRODUCER_SPILL_CORRUPT', file: segment.path, position: this.#readPosition, lostCount }
     this.#logger.error(
       fields,
-      `${lostCount} spilled records cannot be read: bytes of ${segment.path} are damaged from ${this.#readPosition} ` +
-        `on; the file is kept as ${kept}, everything else is replayed. Look for errors of the disk, and publish these ` +
+      `${lostCount} spilled records cannot be read: ${segment.path} is damaged from byte ${this.#readPosition} on; ` +
+        `the file is kept as ${kept}, everything else is replayed. Look for errors of the disk, and publish these ` +
         'records again from where they came from'
     )
   }

@@ -245,7 +245,7 @@ test('damaged bytes are named, kept and stepped over; what is sound around them 
   assert.equal(again.lostCount, 3)
   assert.equal(again.setAsideCount, 1)
   assert.match(logger.textOf('error'), /3 spilled records cannot be read.*00000000000000000000\.spill.*\.corrupt/)
-  assert.match(logger.textOf('error'), /ERR_PRODUCER_SPILL_CORRUPT/)
+  assert.ok(logger.textOf('error').includes('ERR_PRODUCER_SPILL_CORRUPT'))
   await again.retire(12)
   assert.deepEqual(disk.names(), [`${file}.corrupt`, `${folder}/checkpoint`])
 })
