@@ -1,0 +1,47 @@
+/** Sources on the command line: where a run goes on, and several at once. */
+
+import assert from 'node:assert/strict'
+import { appendFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+
+import { startBroker } from '../../src/broker/index.ts'
+import { type CommandResult, runComporta, temporaryFolder } from '../support/comporta.ts'
+
+test('ingest goes on where it stopped; of two sources one fails and the other is published', async t => {
+  const broker = await startBroker()
+  t.after(() => broker.close())
+  const cwd = temporaryFolder(t)
+  const pipeline = `name: sources
+kafka: { bootstrapServers: ['${broker.bootstrapServers}'] }
+topics: { events: { partitions: 1 } }
+producer:
+  route: { topic: events }
+  deadLetterTopic: events-dead
+  sources:
+    - { type: file, path: absent.ndjson }
+    - { type: file, path: other.ndjson, state: { file: other.position } }
+`
+  writeFileSync(join(cwd, 'comporta.yaml'), pipeline)
+  writeFileSync(join(cwd, 'events.ndjson'), '{"n":1}\n{"n":2}\n')
+  writeFileSync(join(cwd, 'other.ndjson'), '{"n":1}\n')
+  const ingest = (...options: string[]): Promise<CommandResult> =>
+    runComporta(['ingest', 'events.ndjson', '--state', 'events.position', ...options], { cwd })
+
+  const first = await ingest('--json')
+  assert.equal(first.exitCode, 0, first.stderr)
+  assert.equal((JSON.parse(first.stdout) as Record<string, number>)['safeBytes'], 16)
+  appendFileSync(join(cwd, 'events.ndjson'), '{"n":3}\n')
+  const second = await ingest()
+  assert.match(second.stdout, /published 1 event in [^]*went on at byte 16: what is before it was published earlier/)
+
+  writeFileSync(join(cwd, 'events.ndjson'), '{"m":1}\n')
+  const [replaced, several] = await Promise.all([ingest(), runComporta(['produce'], { cwd })])
+  assert.equal(replaced.exitCode, 65)
+  assert.match(replaced.stderr, /events\.ndjson is not what the state file was written for: it ends before byte 24/)
+  assert.equal(several.exitCode, 69)
+  assert.match(several.stderr, /cannot read file:absent\.ndjson: ENOENT/)
+  // The sound one was published to its end, and its position kept.
+  const again = await runComporta(['ingest', 'other.ndjson', '--state', 'other.position'], { cwd })
+  assert.match(again.stdout, /nothing new: all before byte 8 was published earlier/)
+})
