@@ -14,7 +14,7 @@ import { stage, type Stage } from './kafka.ts'
 
 type LineSourceConfig = Parameters<typeof lineSource>[0]
 
-/** The long version: more kills, at random instants, of every kind of source. */
+/** The long version (`npm run test:sources`): more kills, at random instants, of every kind of source. */
 const isLong = process.env['SOURCES'] === 'long'
 const intervalMs = 100
 /** Events a second of the child. */
