@@ -69,6 +69,21 @@ test('throttle times of one connection do not add up where they overlap', () => 
   assert.equal(line.restUntilMs, 1_400)
 })
 
+test('requests leave a connection in the order in which they took their turns, whichever is ready first', async () => {
+  const line = new AppendLine(1, 'a')
+  const left: string[] = []
+  const turns = ['first', 'second', 'third'].map(name => ({ name, turn: line.takeTurn() }))
+  const leave = async ({ name, turn }: (typeof turns)[number]): Promise<void> => {
+    await turn.before
+    left.push(name)
+    turn.done()
+    turn.done()
+  }
+  await Promise.all(turns.toReversed().map(leave))
+  assert.deepEqual(left, ['first', 'second', 'third'])
+  assert.equal(line.hasTurns, false)
+})
+
 const options: Partial<AppenderOptions> = { batchBytes: 1, lingerMs: 0 }
 
 test('while a broker throttles a connection, nothing is sent on it; then everything is, in order', async t => {
