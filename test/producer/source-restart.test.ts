@@ -84,7 +84,7 @@ async function finish(
 test('a file whose process is killed goes on behind what was safe, and repeats little', async t => {
   const on = await stage(t)
   const path = join(await folder(t), 'events.ndjson')
-  const count = isLong ? 200_000 : 30_000
+  const count = isLong ? 200_000 : 16_000
   const kills = isLong ? 8 : 1
   writeFileSync(path, linesOf(0, count))
   const file = `${path}.position`
