@@ -352,6 +352,8 @@ export class SpillLog {
       this.#bytes -= segment.sizeBytes
       removedCount += 1
       await this.#disk.remove(segment.path)
+      // Without a checkpoint the first file is the beginning: none may be there again without the one behind it.
+      if (!this.#isCheckpointDurable) await this.#disk.syncFolder(this.folder)
     }
     if (removedCount > 0) await this.#disk.syncFolder(this.folder)
   }

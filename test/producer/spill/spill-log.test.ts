@@ -144,7 +144,9 @@ async function assertKept(
   const numbers = (await readAll(log)).filter(number => number >= log.checkpoint)
   const end = log.checkpoint + numbers.length
   assert.deepEqual(numbers, range(log.checkpoint, end))
-  assert.ok(end >= done.safe, `${done.safe} were acknowledged, ${end} are there`)
+  // Without room for a checkpoint an empty log begins to count anew: all it held was retired.
+  const isEmptied = numbers.length === 0 && done.retiring >= done.safe
+  assert.ok(end >= done.safe || isEmptied, `${done.safe} were acknowledged, ${end} are there`)
   assert.equal(log.lostCount, 0)
   await log.append([groupOf(log.nextNumber, 1)])
   assert.deepEqual(await readAll(log), [log.nextNumber - 1])
