@@ -15,7 +15,7 @@
  * Broker and each run are processes of their own on this machine; the broker is the embedded one, or Apache Kafka with
  * `--kafka`. Runs alternate; a first run of `--warm-up` records warms the broker up and does not count. After each run
  * the offsets must say that every record is stored once. Shown are medians and lowest to highest, and ratios to ours;
- * CPU seconds are user and system time of program and broker per million records (the Java tool's with its JVM's start).
+ * CPU seconds are user and system time of program and broker per million records (Java: with its JVM's start).
  * With `--rate` records come at that rate: then the time to the acknowledgement and the CPU are the result.
  */
 
