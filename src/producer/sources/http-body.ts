@@ -9,7 +9,8 @@
  * to come again.
  *
  * On events of the stream and not on its iterator: a request of one event is
- * read in one step.
+ * read in one step. A body may come in pieces of one byte (HTTP's chunks), each
+ * an object of some 200: small pieces are copied together as they come.
  */
 
 import type { IncomingMessage } from 'node:http'
@@ -24,6 +25,11 @@ import { type HttpRefusal, REFUSAL } from './http-answers.ts'
 const PAUSE_MS = 1000
 /** Bytes that are decompressed at once. */
 const GUNZIP_BYTES = 65_536
+/** Pieces from this size on are kept as they came, … */
+const PIECE_BYTES_MIN = 1024
+/** … smaller ones are copied into blocks of this size. */
+const BLOCK_BYTES = 16_384
+const NO_BYTES: Buffer = Buffer.alloc(0)
 
 /** A body that was read, or why not. The budget holds `heldBytes` for it until the caller releases them. */
 export type BodyReading =
@@ -87,6 +93,11 @@ class BodyReader {
   readonly #gunzip: Gunzip | undefined
   readonly #stream: Readable
   readonly #pieces: Buffer[] = []
+  /** Where small pieces are copied to, and how much of it is in use. */
+  #block = NO_BYTES
+  #blockBytes = 0
+  /** Where in the block the last of the pieces begins; -1 if that is a piece of its own. */
+  #lastFrom = -1
   #heldBytes = 0
   /** Waits for room with a piece in hand; the stream may end meanwhile. */
   #isPaused = false
@@ -121,7 +132,26 @@ class BodyReader {
 
   #keep(piece: Buffer): void {
     this.#heldBytes += piece.length
-    this.#pieces.push(piece)
+    // Most bodies are one piece.
+    if (piece.length < PIECE_BYTES_MIN && this.#pieces.length > 0) this.#keepSmall(piece)
+    else {
+      this.#pieces.push(piece)
+      this.#lastFrom = -1
+    }
+  }
+
+  #keepSmall(piece: Buffer): void {
+    if (this.#block.length - this.#blockBytes < piece.length) {
+      this.#block = Buffer.allocUnsafeSlow(BLOCK_BYTES)
+      this.#blockBytes = 0
+      this.#lastFrom = -1
+    }
+    if (this.#lastFrom < 0) {
+      this.#lastFrom = this.#blockBytes
+      this.#pieces.push(NO_BYTES)
+    }
+    this.#blockBytes += piece.copy(this.#block, this.#blockBytes)
+    this.#pieces[this.#pieces.length - 1] = this.#block.subarray(this.#lastFrom, this.#blockBytes)
   }
 
   /** Reads no more until there is room for this piece. */
@@ -170,6 +200,7 @@ class BodyReader {
   #finish(reading: BodyReading): void {
     this.#isDone = true
     this.#pieces.length = 0
+    this.#block = NO_BYTES
     this.#stream.off('data', this.#onData)
     this.#stream.off('end', this.#onEnd)
     this.#request.off('close', this.#onClose)

@@ -71,6 +71,8 @@ const EVENT_BYTES = 13
 /** Longest time for which a body of very short events waits for room, in milliseconds. */
 const EVENTS_PAUSE_MS = 1000
 const KEEP_ALIVE_MS = 5000
+/** Longest time for an answer to leave, in milliseconds, which it does at once unless its sender does not read. */
+const UNREAD_MS = 10_000
 const ACCEPT_POST = 'application/json, application/x-ndjson'
 /** Answers that will not change when the same request comes again. */
 const FINAL: ReadonlySet<number> = new Set([202, 400])
@@ -216,7 +218,7 @@ export class HttpSource implements Source {
       })
     } finally {
       discardRest(request, this.#bodyBytesMax)
-      await flushed(response)
+      await flushed(response, this.#clock)
       this.#connections.ended(request)
       this.#pendingCount -= 1
       if (this.#pendingCount === 0) this.#onIdle()
@@ -391,12 +393,25 @@ function methodNotAllowed(response: ServerResponse, allow: string): void {
   sendJson(response, { status: 405, body: { error: { message: `allowed: ${allow}` } }, headers: { allow } })
 }
 
-/** Resolves when the answer has been handed to the system, or its connection is gone. */
-function flushed(response: ServerResponse): Promise<void> {
+/**
+ * Resolves when the answer has been handed to the system, or its connection is gone. A sender that does not read its
+ * answers loses its connection after a while: it would hold its place among the requests for ever.
+ */
+function flushed(response: ServerResponse, clock: Clock): Promise<void> {
   if (response.writableFinished || response.destroyed) return Promise.resolve()
   return new Promise(resolve => {
-    response.once('finish', resolve)
-    response.once('close', resolve)
+    const look = (): void => {
+      // Without a socket it waits behind another answer of its connection, which is not its sender's doing.
+      if (response.socket === null) timer = clock.after(UNREAD_MS, look)
+      else response.destroy()
+    }
+    let timer = clock.after(UNREAD_MS, look)
+    const end = (): void => {
+      timer.cancel()
+      resolve()
+    }
+    response.once('finish', end)
+    response.once('close', end)
   })
 }
 
