@@ -23,6 +23,9 @@ export class KafkaCommitter {
   #inFlight: Promise<void> | undefined
   #timer: Timer | undefined
   #failureCount = 0
+  /** Partitions that were given back while a commit of them was under way. */
+  readonly #forgotten = new Set<string>()
+  #isClosed = false
 
   constructor(options: KafkaCommitterOptions) {
     this.#options = options
@@ -30,6 +33,7 @@ export class KafkaCommitter {
 
   /** The offset of a partition has moved. */
   move(offset: OffsetToCommit): void {
+    if (this.#isClosed) return
     this.#moved.set(partitionKeyOf(offset), offset)
     this.#timer ??= this.#options.clock.after(this.#options.intervalMs, () => {
       this.#timer = undefined
@@ -39,7 +43,9 @@ export class KafkaCommitter {
 
   /** The partition belongs to somebody else. */
   forget(partition: TopicPartition): void {
-    this.#moved.delete(partitionKeyOf(partition))
+    const key = partitionKeyOf(partition)
+    this.#moved.delete(key)
+    if (this.#inFlight !== undefined) this.#forgotten.add(key)
   }
 
   /** Commits what has moved now. Resolves when it was answered; never rejects. */
@@ -50,6 +56,7 @@ export class KafkaCommitter {
 
   /** Ends it; what has moved is not committed any more. */
   close(): void {
+    this.#isClosed = true
     this.#timer?.cancel()
     this.#timer = undefined
     this.#moved.clear()
@@ -67,6 +74,7 @@ export class KafkaCommitter {
   async #commit(): Promise<void> {
     const offsets = [...this.#moved.values()]
     this.#moved.clear()
+    this.#forgotten.clear()
     try {
       await this.#options.commitOffsets(offsets)
       this.#failureCount = 0
@@ -75,7 +83,11 @@ export class KafkaCommitter {
       // A rebalance refuses one now and then: worth a line only if it goes on.
       const say = this.#failureCount < 3 ? 'debug' : 'warn'
       this.#options.logger[say]({ partitions: offsets.length }, `offsets were not committed: ${messageOf(error)}`)
-      for (const offset of offsets) if (!this.#moved.has(partitionKeyOf(offset))) this.move(offset)
+      for (const offset of offsets) {
+        const key = partitionKeyOf(offset)
+        // Whoever has a partition now has gone on: an old offset would throw them back.
+        if (!this.#moved.has(key) && !this.#forgotten.has(key)) this.move(offset)
+      }
     }
   }
 }

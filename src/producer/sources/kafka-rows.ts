@@ -34,6 +34,7 @@ export interface KafkaChunk extends EventChunk {
 }
 
 const tombstone: EventProblem = { errorClass: 'malformed', reason: 'the record has no value (a tombstone)' }
+const badHeaders: EventProblem = { errorClass: 'malformed', reason: 'the headers of the record do not fit it' }
 
 /**
  * The records of a fetch from an offset on, as chunks in order. A chunk without
@@ -105,8 +106,10 @@ class Rows {
       this.#keys[row * 2 + 1] = cursor.keyEnd
     }
     if (this.#options.keepHeaders) {
+      const areSound = cursor.headerCount === 0 || headersFit(cursor)
       this.#headers[row * 2] = cursor.headersStart
-      this.#headers[row * 2 + 1] = cursor.headerCount
+      this.#headers[row * 2 + 1] = areSound ? cursor.headerCount : 0
+      if (!areSound) (this.#problems ??= new Map()).set(row, badHeaders)
     }
     if (this.#options.keepTimestamp) this.#times[row] = cursor.timestampMs
     this.count = row + 1
@@ -163,7 +166,28 @@ function keyAt(bytes: Buffer, start: number, end: number): Buffer | null {
   return start < 0 ? null : bytes.subarray(start, end)
 }
 
-/** The headers of one record, values as views. */
+/** Whether as many headers as a record announces end where it does: its writer is anybody, and the cursor skips them. */
+function headersFit(cursor: RecordCursor): boolean {
+  const { recordEnd, headersStart, headerCount } = cursor
+  // The least header has two bytes.
+  if (headerCount > (recordEnd - headersStart) / 2) return false
+  const reader = new ByteReader(cursor.recordBuffer.subarray(0, recordEnd), headersStart)
+  try {
+    for (let left = headerCount; left > 0; left -= 1) {
+      const keyLength = reader.varint()
+      if (keyLength < 0) return false
+      reader.position += keyLength
+      const valueLength = reader.varint()
+      if (valueLength < -1) return false
+      reader.position += Math.max(0, valueLength)
+    }
+    return reader.position === recordEnd
+  } catch {
+    return false // it reads beyond the record
+  }
+}
+
+/** The headers of one record, which fit it; values as views. */
 function headersAt(bytes: Buffer, start: number, count: number): readonly AppendHeader[] | undefined {
   if (count === 0) return undefined
   const reader = new ByteReader(bytes, start)

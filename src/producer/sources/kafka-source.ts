@@ -76,6 +76,8 @@ export class KafkaSource implements Source {
   /** What lanes that are gone have done. */
   readonly #past = { eventCount: 0, readBytes: 0, safeBytes: 0 }
   readonly #failures = new Map<string, number>()
+  /** How often a lane was to go on anew. */
+  readonly #turns = new WeakMap<KafkaLane, number>()
   readonly #host: LaneHost
   #intake: Intake | undefined
   #cluster: Cluster | undefined
@@ -278,12 +280,20 @@ export class KafkaSource implements Source {
     void this.#goOn(lane, waitMs)
   }
 
-  /** Reads a partition again after a wait, from the first record that is not safe. */
+  /**
+   * Reads a partition again after a wait, from the first record that is not safe. Nothing of it may be open or waiting
+   * then: what lies before a chunk that is handed over later would count as safe. Of several calls the last one counts.
+   */
   async #goOn(lane: KafkaLane, waitMs: number, offset?: bigint): Promise<void> {
+    const { topic, partition } = lane
+    const turn = (this.#turns.get(lane) ?? 0) + 1
+    this.#turns.set(lane, turn)
+    this.#fetcher?.remove(topic, partition)
     const ending = AbortSignal.any([this.#closing.signal, this.#failing.signal])
     await sleep(this.#clock, waitMs, ending)
+    await lane.idle()
     if (ending.aborted || lane.isStopped || this.#lanes.get(partitionKeyOf(lane)) !== lane) return
-    const { topic, partition } = lane
+    if (this.#turns.get(lane) !== turn) return
     lane.restart(offset)
     this.#fetcher?.add({ topic, partition, offset: lane.committable })
   }
