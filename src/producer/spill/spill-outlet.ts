@@ -99,6 +99,8 @@ export class SpillOutlet implements Outlet, SpillHost {
   #direct = new Map<OutletListener, DirectListener>()
   #roomWaits: (() => void)[] = []
   #isWaitingForAppender = false
+  /** When records were given up last, because neither Kafka nor the disk took them. */
+  #gaveUpAtMs = Number.NEGATIVE_INFINITY
   #poll: Timer | undefined
   #running: Promise<void> | undefined
   #isStopping = false
@@ -303,7 +305,8 @@ export class SpillOutlet implements Outlet, SpillHost {
       return
     }
     if (this.#canCopy()) this.#leaveDirect()
-    else if (nowMs - (oldestAppendedMs ?? nowMs) >= this.#options.timeoutMs) this.#failDirect()
+    else if (nowMs - Math.max(oldestAppendedMs ?? nowMs, this.#gaveUpAtMs) >= this.#options.timeoutMs)
+      this.#failDirect()
     this.#on('kafkaAway')
   }
 
@@ -344,6 +347,10 @@ export class SpillOutlet implements Outlet, SpillHost {
 
   /** Neither Kafka nor the disk has taken records for the delivery timeout: their sources must know. */
   #failDirect(): void {
+    this.#gaveUpAtMs = this.#clock.monotonicMs()
+    // Whoever hands over more gets a verdict of its own for that.
+    this.#last = undefined
+    this.#direct = new Map()
     const groups = new Map<DirectListener, AppendRecord[]>()
     for (const { record, listener } of this.#appender.outstandingRecords()) {
       if (!(listener instanceof DirectListener) || listener.state === 'spilled' || listener.state === 'givenUp')

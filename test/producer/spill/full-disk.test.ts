@@ -32,9 +32,13 @@ interface WorldOptions {
   readonly dir: string
   readonly disk: SpillDisk
   readonly timeoutMs?: number
+  readonly bytesMax?: number
 }
 
-async function newWorld(t: TestContext, { dir, disk, timeoutMs = 60_000 }: WorldOptions): Promise<World> {
+async function newWorld(
+  t: TestContext,
+  { dir, disk, timeoutMs = 60_000, bytesMax = 67_108_864 }: WorldOptions
+): Promise<World> {
   const state: { fault: Fault | undefined } = { fault: undefined }
   const broker = await startBroker({
     onRequest: request => (request.apiName === 'Produce' ? state.fault : undefined)
@@ -44,7 +48,7 @@ async function newWorld(t: TestContext, { dir, disk, timeoutMs = 60_000 }: World
   const { cluster, topics } = stageOfTest
   const logger = new LogLines()
   const appender = new Appender({ cluster, lingerMs: 1, bufferBytes: 1_048_576, deliveryTimeoutMs: 2_000_000_000 })
-  const spill = { dir, bytesMax: 67_108_864, segmentBytes: 1_048_576 }
+  const spill = { dir, bytesMax, segmentBytes: 1_048_576 }
   const clock = systemClock
   const release = { release: () => Promise.resolve() }
   const lock = disk === systemSpillDisk ? {} : { lock: () => Promise.resolve(release) }
@@ -144,6 +148,19 @@ test('what neither Kafka nor the disk takes fails after the delivery timeout', a
   await until(() => world.told.failed === 50)
   assert.equal(world.told.code, 'ERR_PRODUCER_SPILL_FAILED')
   assert.deepEqual([world.told.delivered, world.told.spilled], [0, 0])
+})
+
+test('records that come after others were given up have a verdict of their own, and time of their own', async t => {
+  const disk = new FakeDisk(new SeededRandom(1))
+  const world = await newWorld(t, { dir: '/spill', disk, timeoutMs: 700, bytesMax: 10_000 })
+  world.fault = { errorCode: 6 }
+  await world.send(50)
+  await until(() => world.told.failed === 50)
+  await world.send(60)
+  await pause(200)
+  assert.equal(world.told.failed, 50)
+  world.fault = undefined
+  await until(() => world.told.delivered + world.told.failed === 60)
 })
 
 test('a real disk without room behaves the same', async t => {
