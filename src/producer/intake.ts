@@ -216,6 +216,11 @@ export class EventIntake implements Intake {
     return this.#refusesAway && this.#outlet.state === 'away'
   }
 
+  /** Whether a chunk would have to wait until others are settled. */
+  mustWait(chunk: EventChunk): boolean {
+    return this.#open.mustWait(bytesHeld(chunk))
+  }
+
   async submit(chunk: EventChunk, options: SubmitOptions): Promise<Submission> {
     const openBytes = bytesHeld(chunk)
     await this.#open.enter(openBytes)

@@ -38,9 +38,14 @@ export class OpenBudget {
     return this.#line.length
   }
 
+  /** Whether `enter` would have to wait. */
+  mustWait(bytes: number): boolean {
+    return this.#line.length > 0 || !this.#hasRoom(bytes)
+  }
+
   /** Resolves when there is room, in the order of the calls. Must be followed by one `leave` with the same bytes. */
   enter(bytes: number): Promise<void> {
-    if (this.#line.length === 0 && this.#hasRoom(bytes)) {
+    if (!this.mustWait(bytes)) {
       this.#add(bytes)
       return Promise.resolve()
     }

@@ -8,7 +8,7 @@ import { test, type TestContext } from 'node:test'
 
 import { type Broker, startBroker } from '../../src/broker/index.ts'
 import { Appender } from '../../src/client/index.ts'
-import { fileSource, LineSplitter, type Producer, startProducer } from '../../src/producer/index.ts'
+import { type EventChunk, fileSource, LineSplitter, type Producer, startProducer } from '../../src/producer/index.ts'
 import { createTopic, type ReadRecord, type Stage, stage } from './kafka.ts'
 import { numbersOf, readCommitted } from './read-committed.ts'
 
@@ -26,6 +26,7 @@ interface Settings {
   readonly recordsMax?: number
   readonly ageMs?: number
   readonly timeoutMs?: number
+  readonly openBytesMax?: number
 }
 
 async function transactional(t: TestContext, topicConfig: Record<string, string> = {}): Promise<Transactional> {
@@ -41,9 +42,10 @@ async function transactional(t: TestContext, topicConfig: Record<string, string>
     return path
   }
   const produceIn = async (settings: Settings = {}): Promise<Producer> => {
-    const { recordsMax = 100, ageMs = 20, timeoutMs = 10_000 } = settings
+    const { recordsMax = 100, ageMs = 20, timeoutMs = 10_000, openBytesMax } = settings
     const transaction = { id: 'ingest', recordsMax, ageMs, timeoutMs: 5000, stateTopic: STATE }
-    const config = staged.config({ delivery: { lingerMs: 1, batchBytes: 4096, timeoutMs, transaction } })
+    const delivery = { lingerMs: 1, batchBytes: 4096, timeoutMs, transaction }
+    const config = staged.config({ delivery, ...(openBytesMax === undefined ? {} : { openBytesMax }) })
     const producer = await startProducer({ config, cluster: staged.cluster })
     t.after(() => producer.close())
     return producer
@@ -175,4 +177,30 @@ test('as many small chunks as come at once are taken, whatever the size of a tra
   await Promise.all(submissions.map(submission => submission.settled))
 
   assert.deepEqual(numbersOf(await on.committed()), [...lines(5000).keys()])
+})
+
+test('a chunk that does not fit beside those of the open transaction waits for its end, not for ever', async t => {
+  const on = await transactional(t)
+  const producer = await on.produceIn({ recordsMax: 1_000_000, ageMs: 60_000, openBytesMax: 1_048_576 })
+  const chunkOf = (n: number, bytes: number): EventChunk => {
+    const line = JSON.stringify({ codigo: 400, truck_id: 'T', n, fill: 'x'.repeat(bytes) })
+    const chunk = new LineSplitter(1_000_000).push(Buffer.from(`${line}\n`))
+    assert.ok(chunk !== undefined)
+    return chunk
+  }
+  const first = await producer.submit(chunkOf(0, 400_000), { source: 'test' })
+  const second = await producer.submit(chunkOf(1, 700_000), { source: 'test' })
+  assert.equal((await first.settled).deliveredCount, 1) // by the end before the second
+  await producer.commit?.()
+  assert.equal((await second.settled).deliveredCount, 1)
+
+  // Events so short that what they take besides their bytes is most of it.
+  const tiny = Array.from({ length: 3 }, () => new LineSplitter(1000).push(Buffer.from('{}\n'.repeat(25_000))) ?? [])
+  const submissions = await Promise.all(tiny.flat().map(chunk => producer.submit(chunk, { source: 'test' })))
+  await producer.commit?.()
+  const settlements = await Promise.all(submissions.map(({ settled }) => settled))
+  assert.equal(
+    settlements.reduce((sum, { deadLetteredCount }) => sum + deadLetteredCount, 0),
+    75_000
+  )
 })

@@ -9,7 +9,7 @@
 import type { AppendRecord } from '../../client/index.ts'
 import type { Clock, Timer } from '../../core/index.ts'
 import type { EventChunk } from '../event-chunk.ts'
-import type { Intake, Submission, SubmitOptions } from '../intake.ts'
+import type { EventIntake, Intake, Submission, SubmitOptions } from '../intake.ts'
 import { positionRecord } from './ingest-state.ts'
 import type { TransactionOutlet } from './transaction-outlet.ts'
 
@@ -21,7 +21,7 @@ const CHUNKS_MAX = 1024
 
 /** What a transactional intake is made of. */
 export interface TransactionalIntakeOptions {
-  readonly intake: Intake & { lettersHandedOver(): Promise<void> }
+  readonly intake: Pick<EventIntake, 'submit' | 'recordBytesMax' | 'lettersHandedOver' | 'mustWait'>
   readonly outlet: TransactionOutlet
   readonly settings: TransactionSettings
   /** Most bytes of a transaction's records, or of its chunks; it ends behind the chunk that reaches it. */
@@ -87,6 +87,8 @@ export class TransactionalIntake implements Intake {
 
   async #submit(chunk: EventChunk, options: SubmitOptions): Promise<Submission> {
     const { intake, outlet, settings, bytesMax, clock } = this.#options
+    // What is open is settled by its end only: a chunk that waited for that would wait for ever.
+    if (intake.mustWait(chunk)) await this.#commit()
     if (!this.#isStopped) this.#timer ??= clock.after(settings.ageMs, () => this.#tooOld())
     const submission = await intake.submit(chunk, options)
     if (options.position !== undefined) this.#positions.set(options.position.key, options.position.state)
