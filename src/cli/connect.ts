@@ -2,7 +2,7 @@
 
 import type { Cluster, ClusterOptions, TlsOptions, TlsProvider } from '../client/index.ts'
 import type { KafkaConfig } from '../config/index.ts'
-import { systemClock } from '../core/index.ts'
+import { PipelineError, systemClock } from '../core/index.ts'
 import { type Logger, type Meter, noopMeter } from '../telemetry/index.ts'
 import { type CredentialContext, openTls } from './certificates/open-tls.ts'
 import { SourceReader } from './certificates/source-reader.ts'
@@ -13,7 +13,12 @@ export interface ConnectContext {
   readonly logger: Logger
   /** Where certificates and tokens say when they end. Default: nowhere. */
   readonly meter?: Meter
+  /** Whether the part starts although no broker can be reached. Default false. */
+  readonly mayBeAway?: boolean
 }
+
+/** Who can start without Kafka looks for it this long, in milliseconds. */
+const AWAY_MS = 2000
 
 /** Connects to the cluster that `kafka:` names. */
 export async function connectCluster(kafka: KafkaConfig, role: string, logger: Logger): Promise<Cluster> {
@@ -27,7 +32,7 @@ export async function connectCluster(kafka: KafkaConfig, role: string, logger: L
  *   `ERR_CLI_CREDENTIALS_UNREACHABLE` if one cannot be had, and those of `Cluster.connect`.
  */
 export async function connectRole(kafka: KafkaConfig, role: string, context: ConnectContext): Promise<Cluster> {
-  const { logger, meter = noopMeter } = context
+  const { logger, meter = noopMeter, mayBeAway = false } = context
   const clientId = `${kafka.clientId}-${role}`
   const credentials: CredentialContext = { reader: new SourceReader(process.env), clock: systemClock, logger, meter }
   const tls = await tlsOf(kafka, credentials)
@@ -38,14 +43,26 @@ export async function connectRole(kafka: KafkaConfig, role: string, context: Con
     clientId,
     requestTimeoutMs: kafka.requestTimeoutMs,
     connectTimeoutMs: kafka.connectTimeoutMs,
-    bootstrapTimeoutMs: kafka.connectTimeoutMs,
+    bootstrapTimeoutMs: mayBeAway ? Math.min(kafka.connectTimeoutMs, AWAY_MS) : kafka.connectTimeoutMs,
+    mayBeAway,
     logger,
     meter,
     ...(tls === undefined ? {} : { tls }),
     ...(sasl === undefined ? {} : { sasl: sasl.options, onClosed: () => sasl.close() })
   }
   const { Cluster } = await import('../client/index.ts')
-  return await Cluster.connect(options)
+  try {
+    return await Cluster.connect(options)
+  } catch (error) {
+    throw kafka.isEmbedded ? withHint(error) : error
+  }
+}
+
+/** Who starts a part alone on the embedded broker has to start that, too. */
+function withHint(error: unknown): unknown {
+  if (!PipelineError.is(error) || error.code !== 'ERR_CLIENT_CONNECT_FAILED') return error
+  const hint = 'no embedded broker runs there: start it with comporta up, or comporta broker'
+  return new PipelineError(error.code, `${error.message}; ${hint}`, { cause: error })
 }
 
 async function tlsOf(

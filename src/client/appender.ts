@@ -49,6 +49,8 @@ interface Unrouted {
   readonly listener: DeliveryListener
   readonly timestampMs: number
   readonly bytes: number
+  /** Of the monotonic clock. */
+  readonly appendedAtMs: number
 }
 
 interface TopicState {
@@ -133,11 +135,16 @@ export class Appender {
 
   /**
    * When the oldest record without a verdict was appended, in milliseconds of the monotonic clock; `undefined` if there
-   * is none, or only some whose topic is not known yet.
+   * is none.
    */
   get oldestAppendedMs(): number | undefined {
-    for (const batch of this.#outstanding) return batch.createdAtMs
-    return undefined
+    let oldestMs: number | undefined
+    for (const { unrouted } of this.#topics.values()) {
+      const atMs = unrouted[0]?.appendedAtMs
+      if (atMs !== undefined && (oldestMs === undefined || atMs < oldestMs)) oldestMs = atMs
+    }
+    for (const batch of this.#outstanding) return Math.min(batch.createdAtMs, oldestMs ?? Number.POSITIVE_INFINITY)
+    return oldestMs
   }
 
   /** How long brokers have made connections rest because of their quotas, in milliseconds, summed (KIP-219). */
@@ -227,8 +234,8 @@ export class Appender {
   }
 
   /** Keeps a record until the partition count of its topic is known. */
-  #wait(state: TopicState, item: Unrouted): void {
-    state.unrouted.push(item)
+  #wait(state: TopicState, item: Omit<Unrouted, 'appendedAtMs'>): void {
+    state.unrouted.push({ ...item, appendedAtMs: this.#clock.monotonicMs() })
     this.#bufferedBytes += item.bytes
     this.#lookUp(state)
   }
@@ -392,7 +399,7 @@ export class Appender {
     this.#wakeRoom()
   }
 
-  #place(state: TopicState, router: TopicRouter, item: Omit<Unrouted, 'bytes'>): void {
+  #place(state: TopicState, router: TopicRouter, item: Omit<Unrouted, 'bytes' | 'appendedAtMs'>): void {
     const { record, listener, timestampMs } = item
     let batch = this.#openBatch(state, router, record)
     let before = batch.accountedBytes

@@ -102,6 +102,11 @@ export interface ClusterOptions extends ConnectionSettings {
   readonly bootstrapServers: readonly string[]
   /** Longest wait of `Cluster.connect` for the first broker, in milliseconds. Default `requestTimeoutMs`. */
   readonly bootstrapTimeoutMs?: number
+  /**
+   * Whether `Cluster.connect` goes on without a broker when none can be reached in that time: calls look for one then.
+   * What is wrong for good, such as a refused password, is an error all the same. Default `false`.
+   */
+  readonly mayBeAway?: boolean
   /** Age at which cached metadata is read anew, in milliseconds. Default 300_000. Source: `metadata.max.age.ms`. */
   readonly metadataMaxAgeMs?: number
   /** Wait after the first failed connection to a broker, in milliseconds; doubles with jitter. Default 50. */

@@ -17,6 +17,7 @@ import {
   backoffMs,
   type Clock,
   isRetriable,
+  messageOf,
   PipelineError,
   type Random,
   sleep,
@@ -93,10 +94,19 @@ export class Cluster {
       await cluster.connectionTo({ to: 'any', ...(timeoutMs === undefined ? {} : { timeoutMs }) })
       await cluster.metadata([])
     } catch (error) {
+      if (options.mayBeAway === true && isRetriable(error)) {
+        cluster.logger.warn({ error: messageOf(error) }, 'Kafka cannot be reached: going on without it')
+        return cluster
+      }
       await cluster.close()
       throw error
     }
     return cluster
+  }
+
+  /** Whether a broker has told of the cluster: `false` only if it was away since the start. */
+  get isKnown(): boolean {
+    return this.#cache.version > 0
   }
 
   /** How this client names itself to brokers. Source: Kafka `client.id`. */

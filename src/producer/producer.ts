@@ -108,7 +108,8 @@ const TOPIC_WAIT_MS = 5000
 const TOPIC_CHECK_MS = 200
 
 /**
- * Starts a producer.
+ * Starts a producer. With a spill it needs no Kafka for that, if the cluster was connected with `mayBeAway`; shared
+ * rates and partitioners do.
  *
  * @throws PipelineError `ERR_PRODUCER_TOPIC_MISSING` if a topic that events go to, or
  *   a topic for what is wrong, does not exist; it is not created. `ERR_CONFIG_INVALID` for a schema or a partitioner
@@ -206,7 +207,9 @@ class RunningProducer implements Producer {
     await this.#transactions?.start(this.#intake)
   }
 
+  /** With Kafka away from the start there is nothing to check: what comes goes to disk. */
   async checkTopics(): Promise<void> {
+    if (!this.#cluster.isKnown) return
     const endsAtMs = this.#clock.monotonicMs() + this.#topicWaitMs
     for (;;) {
       const { topics } = await this.#cluster.metadata(this.#topics)

@@ -1,6 +1,8 @@
 /** The producer as a role: sources of the pipeline file, standard input, or a file. */
 
+import type { Cluster } from '../../client/index.ts'
 import type { KafkaConfig, PipelineConfig, ProducerConfig, SourceConfig } from '../../config/index.ts'
+import { isRetriable, messageOf, sleep, systemClock } from '../../core/index.ts'
 import {
   HttpSource,
   type Producer,
@@ -18,6 +20,9 @@ import { lineSource } from './line-sources.ts'
 import { ownSource, syslogText } from './own-sources.ts'
 import { type MetricsOptions, startRoleMetrics } from './role-metrics.ts'
 import { awsSource, kafkaSource, type SourceSurroundings } from './service-sources.ts'
+
+/** Wait between looks for a Kafka that was away at the start, in milliseconds. */
+const LOOK_AGAIN_MS = 2000
 
 /** What the role is told. */
 export interface ProducerRoleOptions extends MetricsOptions {
@@ -39,9 +44,14 @@ export async function startProducerRole(options: ProducerRoleOptions, logger: Lo
   // The memory of an outage that lasts is that of its garbage: a large young generation lets it grow old first.
   if (options.producer.spill !== undefined) keepYoungGenerationSmall()
   const metrics = await startRoleMetrics(options)
-  const cluster = await connectRole(options.kafka, 'producer', { logger, meter: metrics.meter })
+  const mayBeAway = options.producer.whenAway.mode === 'spill'
+  const cluster = await connectRole(options.kafka, 'producer', { logger, meter: metrics.meter, mayBeAway })
+  const stop = new AbortController()
   try {
-    if (options.topics !== undefined) await ensureTopics(cluster, options.topics)
+    if (options.topics !== undefined) {
+      if (cluster.isKnown) await ensureTopics(cluster, options.topics)
+      else void ensureTopicsLater(cluster, options.topics, { logger, signal: stop.signal })
+    }
     const producer = await startProducer({ config: options.producer, cluster, logger, meter: metrics.meter })
     metrics.describeBy(() => producer.status())
     const around = { ...options, cluster, logger, isRestart: options.isRestart === true }
@@ -67,8 +77,12 @@ export async function startProducerRole(options: ProducerRoleOptions, logger: Lo
       finished,
       status: () => statusOf(producer),
       drain: async deadlineMs => {
-        const { error, spill } = await producer.drain(deadlineMs)
-        if (error !== undefined) logger.error({ code: error.code, error: error.message }, 'not all events are in Kafka')
+        stop.abort()
+        const { error, spill, sources } = await producer.drain(deadlineMs)
+        // That of a source was logged when the source failed.
+        const isLogged = sources.some(source => source.error === error)
+        if (error !== undefined && !isLogged)
+          logger.error({ code: error.code, error: error.message }, 'not all events are in Kafka')
         await cluster.close()
         await metrics.close()
         // What is on disk is not lost, but it is not in Kafka either: whoever started this has to start it again.
@@ -76,9 +90,29 @@ export async function startProducerRole(options: ProducerRoleOptions, logger: Lo
       }
     }
   } catch (error) {
+    stop.abort()
     await cluster.close()
     await metrics.close()
     throw error
+  }
+}
+
+/** Creates the topics once Kafka is there. Never rejects. */
+async function ensureTopicsLater(
+  cluster: Cluster,
+  pipeline: PipelineConfig,
+  { logger, signal }: { readonly logger: Logger; readonly signal: AbortSignal }
+): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      await ensureTopics(cluster, pipeline)
+      return
+    } catch (error) {
+      if (signal.aborted) return
+      const isLasting = !isRetriable(error)
+      logger.warn({ error: messageOf(error) }, isLasting ? 'topics were not created' : 'Kafka is still away')
+      if (isLasting || !(await sleep(systemClock, LOOK_AGAIN_MS, signal))) return
+    }
   }
 }
 
