@@ -386,11 +386,11 @@ export class EventIntake implements Intake {
       }
       goesToDisk = verdict === 'spill'
     }
-    const { divert } = this.#outlet
+    const outlet = this.#outlet
     const isTaken =
-      goesToDisk && divert !== undefined
-        ? divert.call(this.#outlet, this.#resolver, chunk, index, delivery)
-        : this.#outlet.appendRow(this.#resolver, chunk, index, delivery)
+      goesToDisk && outlet.divert !== undefined
+        ? outlet.divert(this.#resolver, chunk, index, delivery)
+        : outlet.appendRow(this.#resolver, chunk, index, delivery)
     if (!isTaken) return 'room'
     delivery.opened()
     return undefined
