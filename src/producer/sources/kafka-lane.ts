@@ -148,8 +148,9 @@ export class KafkaLane {
     settlement: Settlement
   ): void {
     const { fetched, chunk, span } = open
-    // An appender may still hold records that are safe on disk: their memory must not be written over.
-    if (settlement.spilledCount === 0) fetched.lease?.release()
+    // An appender may still hold records that are safe on disk, or that were given up: their memory must not be
+    // written over.
+    if (settlement.spilledCount === 0 && settlement.error === undefined) fetched.lease?.release()
     const prefix = this.#prefix
     if (settlement.error === undefined) {
       prefix.finish(span)
