@@ -60,6 +60,16 @@ export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }
 
+const BRIEF_CHARACTERS_MAX = 300
+
+/**
+ * The first line of the text of a thrown value, at most 300 characters. For errors of services: AWS repeats a request
+ * whose signature is wrong below the first line, the token of its session included.
+ */
+export function briefMessageOf(error: unknown): string {
+  return (messageOf(error).trimStart().split('\n', 1)[0] ?? '').trimEnd().slice(0, BRIEF_CHARACTERS_MAX)
+}
+
 /**
  * Guards what cannot happen. Always on; the owner closes the component that
  * threw, never the process.

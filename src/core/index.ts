@@ -9,7 +9,14 @@ export { ERROR_CODES, type ErrorCode, errorCodeEntry } from './error-codes/index
 export { compileEventPattern, type EventPattern, type PatternReport } from './event-pattern.ts'
 export { decimalOf, type FieldCondition, type NumberRange, readFieldCondition } from './field-condition.ts'
 export { headerProblem } from './http-headers.ts'
-export { invariant, isRetriable, messageOf, PipelineError, type PipelineErrorOptions } from './errors.ts'
+export {
+  briefMessageOf,
+  invariant,
+  isRetriable,
+  messageOf,
+  PipelineError,
+  type PipelineErrorOptions
+} from './errors.ts'
 export { type Random, randomInt, SeededRandom, systemRandom } from './random.ts'
 export { readTextTemplate, type TextTemplate } from './text-template.ts'
 export { TokenBucket, type TokenBucketOptions } from './token-bucket.ts'

@@ -6,7 +6,7 @@ import { test } from 'node:test'
 
 import { SeededRandom } from '../../src/core/index.ts'
 import { EVENT_OUTCOME } from '../../src/producer/index.ts'
-import { isAwsTrouble } from '../../src/producer/sources/aws-service.ts'
+import { awsRefused, isAwsTrouble } from '../../src/producer/sources/aws-service.ts'
 import { kinesisChunk } from '../../src/producer/sources/kinesis-records.ts'
 import { unpackRecords } from '../../src/producer/sources/kpl-records.ts'
 import { SafePrefix } from '../../src/producer/sources/safe-prefix.ts'
@@ -184,4 +184,19 @@ test('a refusal of AWS ends a source, a trouble does not; credentials that went 
   assert.equal(isAwsTrouble(named('CredentialsProviderError'), false), false)
   assert.equal(isAwsTrouble(named('CredentialsProviderError'), true), true)
   assert.equal(isAwsTrouble(Object.assign(new Error('no'), { code: 'ECONNREFUSED' }), false), true)
+})
+
+/*
+ * Symptom: the token of an AWS session in the log. Cause: AWS repeats the request that it could not verify, headers
+ * included, in the text of its error. Reach: a wrong secret key, with a session token.
+ */
+test('what AWS repeats of a request is not in an error', () => {
+  const said =
+    'The request signature we calculated does not match the signature you provided.\n\nThe Canonical String for this ' +
+    "request should have been\n'POST\n/\n\nhost:kinesis\nx-amz-security-token:FwoGZXIvYXdzSESSION\n"
+  const cause = Object.assign(new Error(said), { name: 'InvalidSignatureException' })
+  const { message } = awsRefused('kinesis:events', 'ListShards', cause)
+
+  assert.match(message, /^kinesis:events: ListShards was refused: InvalidSignatureException: The request signature/)
+  assert.doesNotMatch(message, /SESSION/)
 })

@@ -223,3 +223,14 @@ test('hostile bytes never throw, keep memory bounded, and make the same frames i
     assert.deepEqual(pieces, whole, JSON.stringify(text))
   }
 })
+
+/*
+ * Symptom: one message of a megabyte keeps the process busy for minutes. Cause: the values of a name that comes again
+ * were copied each time. Reach: whoever may send to a source with a large messageBytesMax.
+ */
+test('a name that comes a hundred thousand times takes time in proportion', () => {
+  const count = 100_000
+  const event = read(`<34>1 - - - - - [x${' a="b"'.repeat(count)}] m`)
+  const data = event['structuredData'] as Record<string, Record<string, string[]>>
+  assert.equal(data['x']?.['a']?.length, count)
+})

@@ -8,7 +8,7 @@
  */
 
 import type { SourceOfCredentials } from '../../config/index.ts'
-import { messageOf, type PipelineError } from '../../core/index.ts'
+import { briefMessageOf, type PipelineError } from '../../core/index.ts'
 import { unreachable, unusable } from './problem.ts'
 
 const attemptsMax = 3
@@ -125,7 +125,7 @@ const unusableNames: ReadonlySet<string> = new Set([
 /** AWS's messages name resources, users and actions; they have no contents. */
 function asProblem(error: unknown, what: string, path: readonly string[]): PipelineError {
   const name = error instanceof Error ? error.name : ''
-  const text = messageOf(error)
+  const text = briefMessageOf(error)
   const status = statusOf(error)
   const refuse = (reason: string): PipelineError => unusable([{ path, reason }], error)
   if (missingNames.has(name)) return refuse(`${what} is not there (${name}): correct the name or the region`)

@@ -6,7 +6,7 @@
  */
 
 import type { IamSaslConfig } from '../../config/index.ts'
-import { type Clock, messageOf } from '../../core/index.ts'
+import { type Clock, briefMessageOf } from '../../core/index.ts'
 import { unreachable } from '../certificates/problem.ts'
 import type { FetchedToken } from './token-keeper.ts'
 
@@ -33,6 +33,6 @@ export async function signMskToken(sasl: IamSaslConfig, sessionName: string, clo
           : await signer.generateAuthTokenFromProfile({ region, awsProfileName: profile })
     return { value: token, startsAtMs, expiresAtMs: expiryTime }
   } catch (error) {
-    throw unreachable(['sasl'], `no credentials of AWS to sign with: ${messageOf(error)}`, error)
+    throw unreachable(['sasl'], `no credentials of AWS to sign with: ${briefMessageOf(error)}`, error)
   }
 }

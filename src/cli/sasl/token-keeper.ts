@@ -11,6 +11,8 @@ import type { Logger, Meter } from '../../telemetry/index.ts'
 import { refreshTimeMs, type RefreshWindows } from './refresh-time.ts'
 
 const retryBackoff = { initialMs: 1_000, maxMs: 60_000 }
+/** A token that is to be replaced sooner, in milliseconds, counts as one that has ended. */
+const SHORTEST_MS = 100
 const TIMER_MAX_MS = 0x7fffffff
 
 /** A token and its life, in milliseconds since 1970. */
@@ -40,6 +42,8 @@ export class TokenKeeper {
   #fetching: Promise<FetchedToken> | undefined
   #timer: Timer | undefined
   #failureCount = 0
+  /** Tokens in a row that were to be replaced at once. */
+  #shortCount = 0
   #isClosed = false
 
   constructor(options: TokenKeeperOptions) {
@@ -94,9 +98,20 @@ export class TokenKeeper {
   }
 
   #scheduleRefresh(token: FetchedToken): void {
-    const { windows, clock, random } = this.#options
+    const { windows, clock, random, logger } = this.#options
     const nowMs = clock.now()
-    this.#schedule(refreshTimeMs(token, windows, { nowMs, chance: random.next() }) - nowMs)
+    const delayMs = refreshTimeMs(token, windows, { nowMs, chance: random.next() }) - nowMs
+    if (delayMs >= SHORTEST_MS) {
+      this.#shortCount = 0
+      this.#schedule(delayMs)
+      return
+    }
+    // A clock that is ahead sees tokens that have ended already: the next one is no better, and asking costs the server.
+    this.#shortCount += 1
+    const waitMs = backoffMs(retryBackoff, this.#shortCount, random)
+    const fields = { validForMs: token.expiresAtMs - nowMs, waitMs }
+    logger.warn(fields, 'a token for Kafka ends as soon as it comes: look at the clock of this machine')
+    this.#schedule(waitMs)
   }
 
   #schedule(delayMs: number): void {

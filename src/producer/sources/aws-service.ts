@@ -1,6 +1,6 @@
 /** What sources in AWS have in common: how a client is made, and what an error of a service means. */
 
-import { messageOf, PipelineError } from '../../core/index.ts'
+import { briefMessageOf, PipelineError } from '../../core/index.ts'
 
 /** Where a service of AWS is. */
 export interface AwsServiceOptions {
@@ -87,6 +87,6 @@ export function isAwsTrouble(error: unknown, hasWorked: boolean): boolean {
 
 /** The end of a source by a refusal. */
 export function awsRefused(source: string, what: string, cause: unknown): PipelineError {
-  const message = `${source}: ${what} was refused: ${awsErrorName(cause)}: ${messageOf(cause)}`
+  const message = `${source}: ${what} was refused: ${awsErrorName(cause)}: ${briefMessageOf(cause)}`
   return new PipelineError('ERR_PRODUCER_SOURCE_FAILED', message, { cause })
 }

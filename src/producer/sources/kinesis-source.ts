@@ -20,6 +20,7 @@ import type { GetRecordsOutput, KinesisClient } from '@aws-sdk/client-kinesis'
 
 import {
   backoffMs,
+  briefMessageOf,
   type Clock,
   messageOf,
   PipelineError,
@@ -165,10 +166,13 @@ export class KinesisSource implements Source {
       const book = this.#needBook()
       book.listed(listed)
       for (const { shardId, sequenceNumber } of book.begin()) {
-        const reading = this.#readShard({ shardId, sequenceNumber }, intake, stopping).finally(() => {
-          this.#readings.delete(reading)
-          this.#wake()
-        })
+        const reading = this.#readShard({ shardId, sequenceNumber }, intake, stopping)
+          // Not foreseen; without an answer it would end the process.
+          .catch((error: unknown) => this.#fail(asError(error)))
+          .finally(() => {
+            this.#readings.delete(reading)
+            this.#wake()
+          })
         this.#readings.add(reading)
       }
       const woken = new AbortController()
@@ -196,7 +200,7 @@ export class KinesisSource implements Source {
     return shards
   }
 
-  /** Reads a shard to its end. Never rejects. */
+  /** Reads a shard to its end. */
   async #readShard(
     start: { readonly shardId: string; readonly sequenceNumber: string | undefined },
     intake: Intake,
@@ -356,7 +360,7 @@ export class KinesisSource implements Source {
         }
         const waitMs = backoffMs(REQUEST_BACKOFF, failures, this.#random)
         if (failures % 5 === 3) {
-          this.#logger.warn({ error: awsErrorName(error), failures }, `${this.name}: ${what}: ${messageOf(error)}`)
+          this.#logger.warn({ error: awsErrorName(error), failures }, `${this.name}: ${what}: ${briefMessageOf(error)}`)
         }
         await sleep(this.#clock, waitMs, stopping)
       }

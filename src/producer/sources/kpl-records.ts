@@ -32,13 +32,8 @@ const NO_BYTES: Buffer = Buffer.alloc(0)
 export function unpackRecords(data: Buffer): UserRecord[] | undefined {
   if (data.length <= MAGIC.length + DIGEST_BYTES || data.compare(MAGIC, 0, 4, 0, 4) !== 0) return undefined
   const message = data.subarray(MAGIC.length, data.length - DIGEST_BYTES)
-  if (
-    !createHash('md5')
-      .update(message)
-      .digest()
-      .equals(data.subarray(data.length - DIGEST_BYTES))
-  )
-    return undefined
+  const digest = createHash('md5').update(message).digest()
+  if (!digest.equals(data.subarray(data.length - DIGEST_BYTES))) return undefined
   try {
     return readMessage(message)
   } catch {

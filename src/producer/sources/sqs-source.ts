@@ -20,8 +20,8 @@ import type { Message, SQSClient } from '@aws-sdk/client-sqs'
 
 import {
   backoffMs,
+  briefMessageOf,
   type Clock,
-  messageOf,
   PipelineError,
   type Random,
   sleep,
@@ -135,7 +135,7 @@ export class SqsSource implements Source {
         if (!isAwsTrouble(error, this.#hasWorked)) return this.#fail(awsRefused(this.name, 'ReceiveMessage', error))
         failures += 1
         const waitMs = backoffMs(REQUEST_BACKOFF, failures, this.#random)
-        this.#logger.warn({ error: awsErrorName(error), waitMs }, `${this.name}: no messages: ${messageOf(error)}`)
+        this.#logger.warn({ error: awsErrorName(error), waitMs }, `${this.name}: no messages: ${briefMessageOf(error)}`)
         await sleep(this.#clock, waitMs, stopping)
       }
     }
@@ -208,7 +208,10 @@ export class SqsSource implements Source {
       } catch (error) {
         if (!isAwsTrouble(error, true)) this.#fail(awsRefused(this.name, 'DeleteMessageBatch', error))
         if (attempt === DELETE_ATTEMPTS || this.#failing.signal.aborted) {
-          this.#logger.warn({ count: left.length }, `${this.name}: not deleted, they come again: ${messageOf(error)}`)
+          this.#logger.warn(
+            { count: left.length },
+            `${this.name}: not deleted, they come again: ${briefMessageOf(error)}`
+          )
           return
         }
       }
@@ -246,7 +249,10 @@ export class SqsSource implements Source {
       this.#logger.warn({ count: Failed.length, code: Failed[0]?.Code }, `${this.name}: messages may come twice`)
     } catch (error) {
       held.visibleAtMs = 0 // again at the next look
-      this.#logger.warn({ error: awsErrorName(error) }, `${this.name}: messages may come twice: ${messageOf(error)}`)
+      this.#logger.warn(
+        { error: awsErrorName(error) },
+        `${this.name}: messages may come twice: ${briefMessageOf(error)}`
+      )
     }
   }
 

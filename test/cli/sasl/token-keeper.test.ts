@@ -104,3 +104,35 @@ test('one that is closed fetches no more', async t => {
   await setup.clock.advance(60 * minutes)
   assert.equal(setup.fetchedCount, 1)
 })
+
+/*
+ * Symptom: thousands of requests a second to the token endpoint. Cause: a token that has ended when it comes was to be
+ * replaced at once, and so was the next one. Reach: a machine whose clock is ahead by the life of a token.
+ */
+test('tokens that have ended when they come are fetched more and more slowly', async t => {
+  const clock = new VirtualClock()
+  const logger = new RecordingLogger()
+  const metrics = createMetrics()
+  t.after(() => metrics.close())
+  let fetchedCount = 0
+  const keeper = new TokenKeeper({
+    fetch: () => {
+      fetchedCount += 1
+      assert.ok(fetchedCount < 1000, 'fetched without a pause')
+      return Promise.resolve({ value: 'secret', startsAtMs: clock.now(), expiresAtMs: clock.now() - 60 * minutes })
+    },
+    windows,
+    clock,
+    random: { next: () => 0.5 },
+    logger,
+    meter: metrics.meter
+  })
+  t.after(() => keeper.close())
+  assert.equal(await keeper.token(), 'secret') // the broker judges
+  await clock.advance(10 * minutes)
+
+  // After 1, 2, 4, …, 60 seconds.
+  assert.equal(fetchedCount, 1 + 6 + 8)
+  assert.match(JSON.stringify(logger.lines), /look at the clock of this machine/)
+  assert.doesNotMatch(JSON.stringify(logger.lines), /secret/)
+})

@@ -171,8 +171,9 @@ function readParams(bytes: Buffer, text: string, start: number): { params: Param
     if (valueEnd < 0) return 'a value in structured data has no end, or a bracket that is not escaped'
     const value = unescaped(bytes.subarray(nameEnd + 2, valueEnd))
     const known = params[name]
-    // A name may come more than once.
-    params[name] = known === undefined ? value : Array.isArray(known) ? [...known, value] : [known, value]
+    // A name may come more than once, and thousands of times.
+    if (Array.isArray(known)) known.push(value)
+    else params[name] = known === undefined ? value : [known, value]
     at = valueEnd + 1
   }
   return text[at] === ']' ? { params, end: at + 1 } : 'an element of structured data has no end'
