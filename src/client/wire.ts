@@ -136,6 +136,8 @@ function nodeTlsOptions(host: string, port: number, tls: TlsOptions): NodeTlsOpt
   const servername = tls.servername ?? (isIP(host) === 0 ? host : undefined)
   const { ca, ...rest } = tls
   return {
+    // Said aloud, or NODE_TLS_REJECT_UNAUTHORIZED=0, set for something else, would have passwords sent to anybody.
+    rejectUnauthorized: true,
     ...rest,
     host,
     port,

@@ -123,6 +123,14 @@ test('TLS connects to a certificate that is trusted, and to no other', async t =
   })
 })
 
+test('the environment does not switch the verification of certificates off', async t => {
+  assert.ok(cert !== undefined && key !== undefined)
+  const { host, port } = await startFakeBroker(t, silent, { cert, key })
+  process.env['NODE_TLS_REJECT_UNAUTHORIZED'] = '0'
+  t.after(() => delete process.env['NODE_TLS_REJECT_UNAUTHORIZED'])
+  await assert.rejects(Connection.open({ host, port, tls: true }), { message: /self-signed certificate/ })
+})
+
 test('plain text to a TLS listener fails at once', async t => {
   assert.ok(cert !== undefined && key !== undefined)
   const { host, port } = await startFakeBroker(t, silent, { cert, key })
