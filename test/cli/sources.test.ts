@@ -1,12 +1,17 @@
 /** Sources on the command line: where a run goes on, and several at once. */
 
 import assert from 'node:assert/strict'
-import { appendFileSync, readFileSync, writeFileSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 
 import { startBroker } from '../../src/broker/index.ts'
 import { type CommandResult, runComporta, temporaryFolder } from '../support/comporta.ts'
+
+const command = fileURLToPath(new URL('../../bin/comporta.js', import.meta.url))
 
 test('ingest goes on where it stopped; of two sources one fails and the other is published', async t => {
   const broker = await startBroker()
@@ -43,4 +48,31 @@ producer:
   assert.match(several.stderr, /cannot read file:absent\.ndjson: ENOENT/)
   // The sound one was published to its end, and its position kept.
   assert.match(readFileSync(join(cwd, 'other.position'), 'utf8'), /"bytes":8,"lines":1,/)
+})
+
+// A service manager's SIGTERM ended an ingest with 0 in the middle of its file: whoever removed the file then lost the rest.
+test('an ingest that is stopped in the middle ends with 75, and the next run publishes the rest', async t => {
+  const broker = await startBroker()
+  t.after(() => broker.close())
+  const cwd = temporaryFolder(t)
+  const pipeline = `name: stopped
+kafka: { bootstrapServers: ['${broker.bootstrapServers}'] }
+topics: { events: { partitions: 1 } }
+producer: { route: { topic: events }, deadLetterTopic: events-dead, rate: { bytesPerSecond: 2000000 } }
+`
+  writeFileSync(join(cwd, 'comporta.yaml'), pipeline)
+  writeFileSync(join(cwd, 'events.ndjson'), `{"fill":"${'x'.repeat(986)}"}\n`.repeat(3500)) // almost 2 s
+  const args = ['ingest', 'events.ndjson', '--state', 'events.position', '--json']
+  const running = spawn(process.execPath, [command, ...args], { cwd, stdio: ['ignore', 'pipe', 'inherit'] })
+  t.after(() => running.kill('SIGKILL'))
+  const exitCode = new Promise(resolve => running.once('close', resolve))
+  const stdout = text(running.stdout)
+  while (!existsSync(join(cwd, 'events.position'))) await new Promise(resolve => setTimeout(resolve, 20))
+  running.kill('SIGTERM')
+  assert.equal(await exitCode, 75)
+  const { published: firstCount } = JSON.parse(await stdout) as { published: number }
+  assert.ok(firstCount < 3500)
+  const second = await runComporta(args, { cwd })
+  assert.equal(second.exitCode, 0, second.stderr)
+  assert.equal((JSON.parse(second.stdout) as { published: number }).published, 3500 - firstCount)
 })

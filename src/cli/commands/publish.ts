@@ -7,7 +7,7 @@ import { PipelineError, type Timer, systemClock } from '../../core/index.ts'
 import { type CommonOptions, loadPipeline, loggerFor, needSection } from '../context.ts'
 import { thousands } from '../demo/progress.ts'
 import { EXIT } from '../exit-codes.ts'
-import { runAlone } from '../process/role.ts'
+import { runToEnd } from '../process/role.ts'
 import type { ProducerRole } from '../roles/producer.ts'
 import { leftOnDisk } from './spill-text.ts'
 
@@ -47,13 +47,17 @@ export async function publish(options: PublishOptions, source: SourceConfig): Pr
     logger
   )
   const progress = showProgress(role, options)
-  await runAlone(role, logger, 30_000)
-  progress.cancel()
+  const { endedBy } = await runToEnd(role, logger, 30_000).finally(() => progress.cancel())
   const report = await role.producer.drain()
   const seconds = (systemClock.monotonicMs() - startMs) / 1000
   const { deliveredCount, deadLetteredCount, spilledCount, failedCount } = report.totals
   const onDisk = report.spill?.recordCount ?? 0
   const position = report.sources[0]?.progress
+  // Whoever removes the file when this ends with 0 must not lose what was not read.
+  const isPartial =
+    endedBy === 'signal' &&
+    source.type !== 'generator' &&
+    (position?.totalBytes === undefined || position.safeBytes < position.totalBytes)
   const result = {
     published: deliveredCount + Math.max(0, spilledCount - onDisk),
     deadLettered: deadLetteredCount,
@@ -71,7 +75,7 @@ export async function publish(options: PublishOptions, source: SourceConfig): Pr
   if (options.json !== true) process.stdout.write(leftOnDisk(report))
   if (report.error !== undefined) throw report.error
   if (failedCount > 0) return EXIT.unavailable
-  return onDisk === 0 ? EXIT.ok : EXIT.incomplete
+  return onDisk === 0 && !isPartial ? EXIT.ok : EXIT.incomplete
 }
 
 /** The section with transactions, where they are asked for and the pipeline file has none. */

@@ -154,16 +154,26 @@ function tell(message: FromRole): void {
  * @throws What ended the role, once everything that it holds is closed.
  */
 export async function runAlone(role: RunningRole, logger: Logger, deadlineMs: number): Promise<number> {
+  const { isComplete } = await runToEnd(role, logger, deadlineMs)
+  return isComplete ? EXIT.ok : EXIT.incomplete
+}
+
+/** As `runAlone`; tells also whether the role came to its own end, or a signal came first. */
+export async function runToEnd(
+  role: RunningRole,
+  logger: Logger,
+  deadlineMs: number
+): Promise<DrainOutcome & { readonly endedBy: 'finished' | 'signal' }> {
   const stop = Promise.withResolvers<'signal'>()
   onFirstSignal(logger, () => stop.resolve('signal'), { deadlineMs })
   const finished = role.finished?.then(() => 'finished' as const)
   const ended = finished === undefined ? stop.promise : Promise.race([finished, stop.promise])
   // A role that failed is closed like any other: its connections would keep this process alive.
-  const failure = await ended.then(
-    () => undefined,
+  const end = await ended.then(
+    endedBy => ({ endedBy }),
     (error: unknown) => ({ error })
   )
   const isComplete = await drainWithin(role, deadlineMs, logger)
-  if (failure !== undefined) throw failure.error
-  return isComplete ? EXIT.ok : EXIT.incomplete
+  if ('error' in end) throw end.error
+  return { isComplete, endedBy: end.endedBy }
 }

@@ -188,9 +188,12 @@ async function writeAtomically(file: string, text: string): Promise<void> {
 async function readState(parts: StateFileParts): Promise<unknown> {
   let text: string
   try {
+    // A pipe would never end, a device has no end.
+    if (!(await fs.stat(parts.file)).isFile()) throw stateInvalid(parts.file, 'it is no regular file')
     text = await fs.readFile(parts.file, 'utf8')
   } catch (error) {
     if (fileErrorCode(error) === 'ENOENT') return undefined
+    if (PipelineError.is(error)) throw error
     throw failed(parts.file, 'it cannot be read', error)
   }
   let document: unknown

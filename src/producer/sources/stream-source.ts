@@ -217,7 +217,9 @@ export function fileSource(path: string, options: LineSourceOptions = {}): Strea
 
 /** The input is not that of the state. */
 export function changed(name: string, reason: string): PipelineError {
-  const message = `${name} is not what the state file was written for: ${reason}; nothing of it was published`
+  const message =
+    `${name} is not what the state file was written for: ${reason}; nothing of it was published. ` +
+    'Name another state file, or publish all of it: --restart, or onChange: restart'
   return new PipelineError('ERR_PRODUCER_STATE_MISMATCH', message)
 }
 
