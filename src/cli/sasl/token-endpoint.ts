@@ -31,9 +31,11 @@ export interface TokenRequest {
  */
 export async function fetchToken({ sasl, clientSecret, clock }: TokenRequest): Promise<FetchedToken> {
   const url = sasl.tokenEndpoint ?? ''
-  const { status, text } = await post(url, request(sasl, clientSecret), sasl.timeoutMs)
+  const asked = request(sasl, clientSecret)
+  const { status, text } = await post(url, asked, sasl.timeoutMs)
   const answer = membersOf(text)
-  if (status !== 200) throw refusal(status, answer, [clientSecret])
+  // Servers repeat what they were sent in whatever form.
+  if (status !== 200) throw refusal(status, answer, [clientSecret, formEncoded(clientSecret), asked.basic])
   const value = answer['access_token']
   if (typeof value !== 'string' || !/^[\x21-\x7e]+$/.test(value)) {
     throw unusable([{ path, reason: `${url} answered 200 without an access_token` }])
@@ -45,7 +47,14 @@ export async function fetchToken({ sasl, clientSecret, clock }: TokenRequest): P
   return { value, ...lifeOf(value, answer['expires_in'], clock.now()) }
 }
 
-function request(sasl: BearerSaslConfig, clientSecret: string): { headers: Record<string, string>; body: string } {
+interface Asked {
+  readonly headers: Record<string, string>
+  readonly body: string
+  /** Client and secret as they are in the header, if they are. */
+  readonly basic: string
+}
+
+function request(sasl: BearerSaslConfig, clientSecret: string): Asked {
   const { clientId = '', clientAuthentication = 'basic', scope, parameters = {} } = sasl
   const isBasic = clientAuthentication === 'basic'
   const body = new URLSearchParams({
@@ -62,7 +71,8 @@ function request(sasl: BearerSaslConfig, clientSecret: string): { headers: Recor
       'content-type': 'application/x-www-form-urlencoded',
       ...(isBasic ? { authorization: `Basic ${basic}` } : {})
     },
-    body: body.toString()
+    body: body.toString(),
+    basic
   }
 }
 

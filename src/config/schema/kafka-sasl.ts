@@ -114,6 +114,11 @@ const bearerSchema = bearerShape.superRefine((sasl, context) => {
   for (const name of ['clientId', 'clientSecret'] as const) {
     if (sasl[name] === undefined) report(name, 'is missing: tokenEndpoint needs a client with its secret')
   }
+  const { username, password } = new URL(sasl.tokenEndpoint)
+  // It would stand in every error of the endpoint.
+  if (username !== '' || password !== '') {
+    report('tokenEndpoint', 'has a user or a password in it: give clientId and clientSecret instead')
+  }
 })
 
 const iamShape = z.strictObject({

@@ -163,3 +163,27 @@ test('nobody listening is an error that names the address', async () => {
     message: /http:\/\/127\.0\.0\.1:1\/token cannot be asked for a token: .*(ECONNREFUSED|bad port)/
   })
 })
+
+test('a server that repeats what it was sent, in whatever form, is not repeated', async t => {
+  const { url } = await endpointOf(t, (response, request) =>
+    json(response, 400, {
+      error: 'invalid_request',
+      error_description: `cannot read ${request.headers.authorization ?? ''}`
+    })
+  )
+  const error: unknown = await fetchFrom(url).catch((cause: unknown) => cause)
+  assert.match(String(error), /answered 400 \(invalid_request\)/)
+  assert.doesNotMatch(String(error), /Basic|bXkrY2xpZW50/)
+})
+
+test('an address with a password in it is refused, without the password', () => {
+  const error: unknown = (() => {
+    try {
+      return saslOf('https://ingest:hush@login.example.com/token')
+    } catch (cause) {
+      return cause
+    }
+  })()
+  assert.match(String(error), /tokenEndpoint.*has a user or a password in it: give clientId and clientSecret instead/)
+  assert.doesNotMatch(String(error), /hush/)
+})
