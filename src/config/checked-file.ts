@@ -95,6 +95,8 @@ function leavesOf(issue: Issue): Issue[] {
 }
 
 function problemsOf(issue: Issue, origin: Origin): Problem[] {
+  const alternatives = valueOrWord(issue)
+  if (alternatives !== undefined) return [problemAt(issue.path, alternatives, origin)]
   const best = bestBranch(issue)
   if (best !== undefined) return best.flatMap(inner => problemsOf(inner, origin))
   if (issue.code === 'unrecognized_keys') {
@@ -102,6 +104,18 @@ function problemsOf(issue: Issue, origin: Origin): Problem[] {
     return issue.keys.map(key => problemAt([...issue.path, key], unknownKey(key, known), origin))
   }
   return [problemAt(issue.path, wordingOf(issue), origin)]
+}
+
+/** A setting that is a number or a word, such as `5` or `adaptive`: whoever misspells the word has to hear of it. */
+function valueOrWord(issue: Issue): string | undefined {
+  if (issue.code !== 'invalid_union') return undefined
+  const alone = issue.errors.flatMap(inner => (inner.length === 1 && inner[0]?.path.length === 0 ? inner : []))
+  const types = alone.flatMap(inner => (inner.code === 'invalid_type' ? [inner.expected] : []))
+  const words = alone.flatMap(inner =>
+    inner.code === 'invalid_value' ? inner.values.map(word => `"${String(word)}"`) : []
+  )
+  if (words.length === 0 || types.length + words.length !== issue.errors.length) return undefined
+  return `Invalid input: expected ${[...types, ...words].join(' or ')}`
 }
 
 /**

@@ -1,7 +1,7 @@
 /**
  * A wait that ends by a ring or by the time, whichever is first: what a loop does between two rounds of work.
  *
- * One waiter at a time. A ring while nobody waits is not kept: whoever waits looks at the state first, in the same turn.
+ * One waiter at a time. A ring while nobody waits is not kept: who waits looks at the state first, in the same turn.
  */
 
 import type { Clock } from './clock.ts'

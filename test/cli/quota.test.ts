@@ -24,7 +24,10 @@ producer:
   await file('{ bytesPerSecond: 5000, shared: { type: quota } }')
   const before = await runComporta(['quota'], { cwd })
   assert.equal(before.exitCode, 1, before.stderr)
-  assert.match(before.stdout, /^client id comporta-producer: there is no quota .* it should be 5000; --set sets it\n$/)
+  assert.match(
+    before.stdout,
+    /^client id comporta-producer: no quota is set on the one broker, should be 5000 bytes\/s; --set sets it\n$/
+  )
   const set = await runComporta(['quota', '--set', '--json'], { cwd })
   assert.equal(set.exitCode, 0, set.stderr)
   assert.deepEqual(JSON.parse(set.stdout), {

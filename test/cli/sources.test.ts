@@ -50,7 +50,7 @@ producer:
   assert.match(readFileSync(join(cwd, 'other.position'), 'utf8'), /"bytes":8,"lines":1,/)
 })
 
-// A service manager's SIGTERM ended an ingest with 0 in the middle of its file: whoever removed the file then lost the rest.
+// SIGTERM ended an ingest with 0 in the middle of its file: whoever removed the file then lost the rest.
 test('an ingest that is stopped in the middle ends with 75, and the next run publishes the rest', async t => {
   const broker = await startBroker()
   t.after(() => broker.close())

@@ -91,6 +91,14 @@ test('a misspelt setting is answered with the one that was meant', () => {
   assert.equal(problem?.message, 'no such setting; did you mean dispatcher?')
 })
 
+test('a setting that is a number or a word is answered with both', () => {
+  const [problem] = problemsOf(
+    `${minimal}producer: { route: { topic: t }, deadLetterTopic: d, delivery: { lingerMs: adaptiv } }\n`
+  )
+  assert.equal(problem?.path, 'producer.delivery.lingerMs')
+  assert.equal(problem?.message, 'Invalid input: expected number or "adaptive"')
+})
+
 test('a setting of another form of its section is told from one that nobody knows', () => {
   const text = `${minimal}producer:
   route: { field: codigo, topics: { t: [1] } }

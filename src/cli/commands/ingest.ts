@@ -25,8 +25,8 @@ export function addIngest(program: Command, action: CommandAction): void {
     .option('--transactional', 'publish in transactions and keep the position in Kafka: each line exactly once')
     .addHelpText(
       'after',
-      '\nExit codes: 0 all lines are in Kafka, 65 the file cannot be read, or is not the one of the state, 75 stopped\n' +
-        'before its end, or some are on disk (producer.spill).\n' +
+      '\nExit codes: 0 all lines are in Kafka, 65 the file cannot be read, or is not the one of the state,\n' +
+        '75 stopped before its end, or some are on disk (producer.spill).\n' +
         '\nExamples:\n  comporta ingest events.ndjson\n  comporta ingest events.ndjson.gz --state events.position'
     )
     .action(action(ingest))

@@ -53,7 +53,8 @@ async function quota(options: QuotaOptions): Promise<number> {
 
 function textOf({ entity, brokerCount, wanted, actual }: QuotaComparison): string {
   const whom = [entity.user && `user ${entity.user}`, entity.clientId && `client id ${entity.clientId}`]
-  const is = actual === undefined ? 'there is no quota' : `the quota is ${actual}`
-  const verdict = actual === wanted ? 'as it should be' : `it should be ${wanted}; --set sets it`
-  return `${whom.filter(Boolean).join(', ')}: ${is} bytes/s in each of ${brokerCount} brokers, ${verdict}`
+  const is = actual === undefined ? 'no quota is set' : `the quota is ${actual} bytes/s`
+  const verdict = actual === wanted ? 'as it should be' : `should be ${wanted} bytes/s; --set sets it`
+  const where = brokerCount === 1 ? 'on the one broker' : `on each of ${brokerCount} brokers`
+  return `${whom.filter(Boolean).join(', ')}: ${is} ${where}, ${verdict}`
 }

@@ -154,7 +154,7 @@ class Child implements RoleProcess {
     return this.#process.pid ?? -1
   }
 
-  /** @param exitCode - Of the process, if it has ended: what this command ends with if nothing can help but a person. */
+  /** @param exitCode - Of the process, if it has ended: what this command ends with if only a person can help. */
   failure(what: string, exitCode?: number): PipelineError {
     const path = this.#logPath
     const reason = this.#said ?? (path === undefined ? 'see its log lines above' : lastLines(path))

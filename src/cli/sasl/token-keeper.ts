@@ -106,7 +106,7 @@ export class TokenKeeper {
       this.#schedule(delayMs)
       return
     }
-    // A clock that is ahead sees tokens that have ended already: the next one is no better, and asking costs the server.
+    // A clock that is ahead sees tokens that have ended already: the next one is no better, and asking has its cost.
     this.#shortCount += 1
     const waitMs = backoffMs(retryBackoff, this.#shortCount, random)
     const fields = { validForMs: token.expiresAtMs - nowMs, waitMs }

@@ -166,7 +166,7 @@ function keyAt(bytes: Buffer, start: number, end: number): Buffer | null {
   return start < 0 ? null : bytes.subarray(start, end)
 }
 
-/** Whether as many headers as a record announces end where it does: its writer is anybody, and the cursor skips them. */
+/** Whether as many headers as a record announces end where it does: anybody wrote it, and the cursor skips them. */
 function headersFit(cursor: RecordCursor): boolean {
   const { recordEnd, headersStart, headerCount } = cursor
   // The least header has two bytes.
