@@ -32,6 +32,11 @@ export class Retirement {
     return this.#retirable
   }
 
+  /** The number behind the last unit. */
+  get openedTo(): number {
+    return this.#units.at(-1)?.endNumber ?? this.#retirable
+  }
+
   /** Records that were opened and have no outcome. */
   get openCount(): number {
     return this.#units.reduce((sum, unit) => sum + unit.openCount, 0)
@@ -39,7 +44,7 @@ export class Retirement {
 
   /** Begins a unit behind all others. */
   open(endNumber: number, recordCount: number): RetirementUnit {
-    invariant(endNumber >= (this.#units.at(-1)?.endNumber ?? this.#retirable), 'units are opened in order')
+    invariant(endNumber >= this.openedTo, 'units are opened in order')
     const unit = { endNumber, openCount: recordCount }
     this.#units.push(unit)
     this.#advance()

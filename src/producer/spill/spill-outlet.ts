@@ -385,7 +385,8 @@ export class SpillOutlet implements Outlet, SpillHost {
     const nowMs = this.#clock.monotonicMs()
     if (this.#isJoining && nowMs > this.#joinUntilMs) return this.#giveUpJoin()
     if (step === 'wait' || nowMs < this.#joinFromMs) return false
-    if (this.state === 'spilling' && !queue.isIdle) return false
+    // What waits is written first, unless the disk refuses: then it goes to Kafka, where nothing else waits.
+    if (this.state === 'spilling' && !queue.isIdle && !queue.isInTrouble) return false
     this.#isJoining = true
     this.#joinUntilMs = nowMs + JOIN_MS
     // In one turn with `takeBack`: the queue goes on to the next write by itself.

@@ -158,7 +158,10 @@ export class SpillReplay {
     try {
       await log.skipTo(this.#skipNumber)
       const group = await log.read()
-      if (group === undefined) return 'end'
+      if (group === undefined) {
+        this.#passLost()
+        return 'end'
+      }
       const endNumber = group.firstNumber + group.recordCount
       // The checkpoint may lie within a group, and copies may have been written since the skip.
       const skipped = Math.max(0, Math.max(log.checkpoint, this.#skipNumber) - group.firstNumber)
@@ -192,6 +195,14 @@ export class SpillReplay {
     } catch (error) {
       this.#noteCheckpointTrouble(error)
     }
+  }
+
+  /** Records at the end of the log that cannot be read have no group behind them that would take them along. */
+  #passLost(): void {
+    const { nextNumber, unreadCount } = this.#options.log
+    if (nextNumber - unreadCount <= this.#retirement.openedTo) return
+    this.#retirement.open(nextNumber - unreadCount, 0)
+    this.save()
   }
 
   #retirableNumber(): number {

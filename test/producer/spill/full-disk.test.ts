@@ -163,6 +163,40 @@ test('records that come after others were given up have a verdict of their own, 
   await until(() => world.told.delivered + world.told.failed === 60)
 })
 
+test('a detour by a disk that refuses ends: what waits for it goes straight to a Kafka that is there', async t => {
+  const disk = new FakeDisk(new SeededRandom(1))
+  disk.bytesMax = 0
+  const world = await newWorld(t, { dir: '/spill', disk })
+  let delivered = 0
+  const listener = { delivered: () => void (delivered += 1), failed: () => assert.fail('it failed') }
+  const bytes = Buffer.from('{}')
+  const place = {
+    topic: world.topics.cold,
+    key: null,
+    headers: undefined,
+    timestampMs: undefined,
+    partition: undefined
+  }
+  assert.ok(world.outlet.divert(place, { bytes, spans: Uint32Array.of(0, 2) }, 0, listener))
+  await until(() => delivered === 1 && world.outlet.state === 'up')
+})
+
+test('records at the end of the log that are damaged are counted as lost, and the spill is empty then', async t => {
+  const disk = new FakeDisk(new SeededRandom(1))
+  const world = await newWorld(t, { dir: '/spill', disk })
+  world.fault = { errorCode: 6 }
+  await world.send(10)
+  await until(() => world.told.spilled === 10)
+  await world.send(30)
+  await until(() => world.told.spilled === 30)
+  const file = disk.bytesOf(disk.names().find(name => name.endsWith('.spill')) ?? '')
+  file.fill(0, file.length - 100)
+  world.fault = undefined
+  await until(() => world.outlet.state === 'up')
+  assert.ok(world.outlet.spill.lostCount > 0)
+  assert.deepEqual([world.outlet.spill.recordCount, world.outlet.spill.bytes], [0, 0])
+})
+
 test('a real disk without room behaves the same', async t => {
   const dir = await mkdtemp(join(tmpdir(), 'comporta-full-'))
   let isMounted = false
