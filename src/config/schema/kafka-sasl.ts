@@ -114,9 +114,9 @@ const bearerSchema = bearerShape.superRefine((sasl, context) => {
   for (const name of ['clientId', 'clientSecret'] as const) {
     if (sasl[name] === undefined) report(name, 'is missing: tokenEndpoint needs a client with its secret')
   }
-  const { username, password } = new URL(sasl.tokenEndpoint)
+  const endpoint = URL.parse(sasl.tokenEndpoint) // what is no address has its problem already
   // It would stand in every error of the endpoint.
-  if (username !== '' || password !== '') {
+  if (endpoint !== null && (endpoint.username !== '' || endpoint.password !== '')) {
     report('tokenEndpoint', 'has a user or a password in it: give clientId and clientSecret instead')
   }
 })
