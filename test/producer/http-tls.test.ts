@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import type { IncomingMessage } from 'node:http'
 import { request } from 'node:https'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -56,13 +57,14 @@ async function post(port: number, ca: string, own?: CertificatePair): Promise<{ 
 async function serve(
   t: TestContext,
   tls: { readonly cert: string; readonly key: string; readonly clientCa?: string },
-  logger: Logger = silentLogger
+  logger: Logger = silentLogger,
+  more: { readonly headersTimeoutMs?: number } = {}
 ): Promise<{ port: number; clock: VirtualClock; protocol: string }> {
   const intake = new HeldIntake()
   intake.isAutomatic = true
   const clock = new VirtualClock()
   const options = { host: '127.0.0.1', port: 0, bodyBytesMax: 10_000, pendingBytesMax: 10_000 }
-  const source = new HttpSource({ ...options, tls, clock, logger })
+  const source = new HttpSource({ ...options, ...more, tls, clock, logger })
   const stopping = new AbortController()
   const ended = source.run(intake, stopping.signal)
   ended.catch(() => undefined)
@@ -117,4 +119,24 @@ test('a certificate that is not there ends the start with a message', async t =>
     code: 'ERR_PRODUCER_LISTEN_FAILED',
     message: /the certificate of the http source cannot be used: ENOENT/
   })
+})
+
+/*
+ * Symptom: connections that begin no handshake are never closed, and nobody else gets one when there are 2,000 of them.
+ * Cause: they were ended with an answer, which waits for the handshake. Reach: anybody who reaches the port.
+ */
+test('connections without a handshake, or with half of one, are ended in time', async t => {
+  const authority = new Authority('test')
+  const tls = await files(t)
+  await tls.write(authority.issue({ name: 'localhost', isServer: true }))
+  const { port } = await serve(t, { cert: tls.cert, key: tls.key }, silentLogger, { headersTimeoutMs: 100 })
+  const closings = ['', '\x16\x03\x01', 'GET / HTTP/1.1\r\n\r\n'].map(async bytes => {
+    const socket = connect(port, '127.0.0.1').resume()
+    socket.on('error', () => undefined)
+    t.after(() => socket.destroy())
+    if (bytes !== '') socket.write(Buffer.from(bytes, 'latin1'))
+    await new Promise(resolve => socket.once('close', resolve))
+  })
+  await Promise.all(closings)
+  assert.equal((await post(port, authority.cert)).status, 202)
 })

@@ -33,7 +33,17 @@ interface Pem {
 /** An HTTPS server that has no certificate yet. */
 export function createTlsServer(options: ServerOptions, files?: TlsFiles): Server {
   const isMutual = files?.clientCa !== undefined
-  return createServer({ ...options, minVersion: 'TLSv1.2', requestCert: isMutual, rejectUnauthorized: isMutual })
+  const server = createServer({
+    ...options,
+    minVersion: 'TLSv1.2',
+    requestCert: isMutual,
+    rejectUnauthorized: isMutual,
+    // Who says nothing holds a connection as long as with headers; Node waits two minutes.
+    handshakeTimeout: options.headersTimeout
+  })
+  // An answer in words would wait for the end of a handshake that never comes, and hold the connection for ever.
+  server.on('tlsClientError', (_error, socket) => socket.destroy())
+  return server
 }
 
 /** Gives a server its certificate, and the next one. */
