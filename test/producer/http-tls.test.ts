@@ -57,8 +57,7 @@ async function post(port: number, ca: string, own?: CertificatePair): Promise<{ 
 async function serve(
   t: TestContext,
   tls: { readonly cert: string; readonly key: string; readonly clientCa?: string },
-  logger: Logger = silentLogger,
-  more: { readonly headersTimeoutMs?: number } = {}
+  { logger = silentLogger, ...more }: { readonly logger?: Logger; readonly headersTimeoutMs?: number } = {}
 ): Promise<{ port: number; clock: VirtualClock; protocol: string }> {
   const intake = new HeldIntake()
   intake.isAutomatic = true
@@ -82,7 +81,7 @@ test('events come over TLS, and a renewed certificate is used by new connections
   await write(authority.issue({ name: 'first', isServer: true }))
   const warnings: string[] = []
   const logger: Logger = { ...silentLogger, warn: (_fields, message) => void warnings.push(message ?? '') }
-  const { port, clock, protocol } = await serve(t, { cert, key }, logger)
+  const { port, clock, protocol } = await serve(t, { cert, key }, { logger })
   assert.equal(protocol, 'https')
   const first = await post(port, authority.cert)
   assert.equal(first.status, 202)
@@ -129,7 +128,7 @@ test('connections without a handshake, or with half of one, are ended in time', 
   const authority = new Authority('test')
   const tls = await files(t)
   await tls.write(authority.issue({ name: 'localhost', isServer: true }))
-  const { port } = await serve(t, { cert: tls.cert, key: tls.key }, silentLogger, { headersTimeoutMs: 100 })
+  const { port } = await serve(t, { cert: tls.cert, key: tls.key }, { headersTimeoutMs: 100 })
   const closings = ['', '\x16\x03\x01', 'GET / HTTP/1.1\r\n\r\n'].map(async bytes => {
     const socket = connect(port, '127.0.0.1').resume()
     socket.on('error', () => undefined)

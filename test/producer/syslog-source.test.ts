@@ -244,3 +244,19 @@ test('TLS asks for a certificate where an authority is named', async t => {
   await running.stop()
   assert.deepEqual(running.messages(), ['secret'])
 })
+
+/*
+ * Symptom: connections over TLS that begin no handshake are never closed, and nobody else gets one when there are
+ * `connectionsMax` of them. Cause: Node says that the time is over, and leaves the socket to the caller. Reach: anybody
+ * who reaches the port, without a certificate.
+ */
+test('connections without a handshake, or with half of one, are closed in time', async t => {
+  const server = new Authority('syslog').issue({ name: 'syslog', isServer: true })
+  const running = await start(t, { protocols: ['tcp'], tls: server, handshakeMs: 50, connectionsMax: 2 })
+  for (const bytes of ['', '\u0016\u0003\u0001', 'no handshake\n', '']) {
+    const socket = (await tcp(t, running)).resume()
+    socket.on('error', () => undefined)
+    if (bytes !== '') socket.write(Buffer.from(bytes, 'latin1'))
+    await new Promise(resolve => socket.once('close', resolve))
+  }
+})

@@ -54,6 +54,8 @@ export interface SyslogSourceOptions {
   readonly connectionsMax?: number
   /** A connection that says nothing for so long is closed, in milliseconds. Default 600_000. */
   readonly idleMs?: number
+  /** With TLS, a connection whose handshake takes longer is closed, in milliseconds. Default 10_000. */
+  readonly handshakeMs?: number
   /** Most bytes that wait for Kafka, for TCP and UDP each. Default 16_777_216. */
   readonly queueBytesMax?: number
   /** Waits after failed events, before they are handed over again. Default 1 s, doubling up to 30 s. */
@@ -191,14 +193,15 @@ export class SyslogSource implements Source {
               cert: tls.cert,
               key: tls.key,
               ...(tls.ca === undefined ? {} : { ca: tls.ca, requestCert: true, rejectUnauthorized: true }),
-              handshakeTimeout: HANDSHAKE_MS
+              handshakeTimeout: this.#options.handshakeMs ?? HANDSHAKE_MS
             },
             socket => this.#accept(socket)
           )
     server.maxConnections = this.#options.connectionsMax ?? 1000
-    server.on('tlsClientError', (error: Error) =>
+    server.on('tlsClientError', (error: Error, socket: Socket) => {
       this.#logger.debug({ error: error.message }, 'syslog handshake failed')
-    )
+      socket.destroy() // Node leaves one that says nothing open
+    })
     this.#server = server
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject)
