@@ -194,7 +194,7 @@ test('what has no verdict can be looked at, in the order of its partition', asyn
   assert.ok(outstanding.every(({ listener }) => listener === writer))
 })
 
-for (const offset of [0, 1, 2, 3]) {
+for (const offset of process.env['FUZZ'] === 'long' ? [0, 1, 2, 3] : [0, 1]) {
   const seed = Number(process.env['TEST_SEED'] ?? 9_100) + offset
   test(`whatever answers get lost, each row is stored once and in order (TEST_SEED=${seed})`, async t => {
     const random = new SeededRandom(seed)
