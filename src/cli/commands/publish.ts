@@ -25,6 +25,9 @@ export interface PublishOptions extends CommonOptions {
 export function stateOption(
   options: PublishOptions
 ): { readonly file: string; readonly intervalMs: number } | undefined {
+  if (options.state !== undefined && options.transactional === true) {
+    throw new PipelineError('ERR_CLI_USAGE', '--transactional keeps the position in Kafka: leave out --state')
+  }
   if (options.state !== undefined) return { file: resolve(options.state), intervalMs: 1000 }
   if (options.restart !== true || options.transactional === true) return undefined
   throw new PipelineError('ERR_CLI_USAGE', '--restart forgets the position in a state file: name it with --state')
