@@ -355,9 +355,11 @@ export class Appender {
   }
 
   #lookUp(state: TopicState): void {
-    state.lookup ??= this.#findTopic(state).finally(() => {
-      state.lookup = undefined
+    if (state.lookup !== undefined) return
+    const lookup = this.#findTopic(state).finally(() => {
+      if (state.lookup === lookup) state.lookup = undefined
     })
+    state.lookup = lookup
   }
 
   /** The partition count of a topic, for as long as its records may wait. */
@@ -378,6 +380,8 @@ export class Appender {
         // `topic` has tried for a whole request timeout, so this does not spin.
         if (error.retriable && error.code !== 'ERR_CLIENT_TOPIC_UNKNOWN' && this.#clock.monotonicMs() < deadlineMs)
           continue
+        // First: what is appended by those who hear of the failure needs another one.
+        state.lookup = undefined
         this.#failUnrouted(state, error)
         return
       }
