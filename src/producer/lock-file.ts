@@ -1,17 +1,26 @@
 /**
  * A lock file: one process at a time.
  *
- * It holds the process id and, where the system tells it, when that process
- * started, because ids are used again. The lock of a process that is gone (killed
- * with SIGKILL, a machine that was switched off) is taken over. A lock file, not
- * a lock of the system: Node offers none without native code. Two machines that
- * mount the same folder do not see each other's processes.
+ * It holds the process id, the name of the machine and, where the system tells
+ * it, when that process started, because ids are used again. The lock of a process
+ * that is gone (killed with SIGKILL, a machine that was switched off) is taken
+ * over. A lock file, not a lock of the system: Node offers none without native
+ * code. Machines and containers that mount the same folder do not see each
+ * other's processes, in which every process may have the id 1: the holder touches
+ * its file, and only one that was not touched for `SILENCE_MS` is taken over.
  */
 
 import fs from 'node:fs/promises'
+import os from 'node:os'
 import path from 'node:path'
 
+import { systemClock } from '../core/index.ts'
+
 const ATTEMPT_COUNT_MAX = 5
+/** How often a holder touches its file, in milliseconds. */
+const TOUCH_MS = 5000
+/** A holder elsewhere that has not done so for as long is gone, in milliseconds. */
+const SILENCE_MS = 30_000
 
 /** Locks that this process holds: its own id in a lock file is no proof of a holder elsewhere. */
 const heldHere = new Set<string>()
@@ -23,7 +32,11 @@ export type FileLocking =
       /** Gives the lock back. Idempotent. */
       readonly release: () => Promise<void>
     }
-  | { readonly kind: 'busy'; readonly pid: number | undefined }
+  | {
+      readonly kind: 'busy'
+      /** By whom, in words. */
+      readonly holder: string
+    }
 
 /**
  * Takes a lock file.
@@ -33,7 +46,7 @@ export type FileLocking =
  */
 export async function lockFile(path_: string): Promise<FileLocking> {
   const file = path.join(await fs.realpath(path.dirname(path_)), path.basename(path_))
-  if (heldHere.has(file)) return { kind: 'busy', pid: process.pid }
+  if (heldHere.has(file)) return { kind: 'busy', holder: `process ${process.pid}, this one` }
   heldHere.add(file)
   try {
     const holder = await takeLock(file)
@@ -45,7 +58,9 @@ export async function lockFile(path_: string): Promise<FileLocking> {
     heldHere.delete(file)
     throw error
   }
+  const touching = systemClock.every(TOUCH_MS, () => void touch(file)).unref()
   const release = async (): Promise<void> => {
+    touching.cancel()
     if (heldHere.delete(file)) await fs.rm(file, { force: true })
   }
   return { kind: 'held', release }
@@ -53,15 +68,21 @@ export async function lockFile(path_: string): Promise<FileLocking> {
 
 /** `undefined` once the lock is taken. */
 async function takeLock(file: string): Promise<Extract<FileLocking, { kind: 'busy' }> | undefined> {
-  const content = `${process.pid} ${(await startOf(process.pid)) ?? '-'}\n`
+  const content = `${process.pid} ${(await startOf(process.pid)) ?? '-'} ${os.hostname()}\n`
   for (let attempt = 0; attempt < ATTEMPT_COUNT_MAX; attempt += 1) {
     if (await tryCreate(file, content)) return undefined
     const text = await fs.readFile(file, 'utf8').catch(() => undefined)
     if (text === undefined) continue
-    if (await isHolderAlive(text)) return { kind: 'busy', pid: holderOf(text).pid }
+    if (await isHolderAlive(text, file)) return { kind: 'busy', holder: nameOf(text) }
     await removeStale(file, text)
   }
-  return { kind: 'busy', pid: undefined }
+  return { kind: 'busy', holder: 'another process' }
+}
+
+async function touch(file: string): Promise<void> {
+  const seconds = systemClock.now() / 1000
+  // A failure shows itself in what is written to the same disk.
+  await fs.utimes(file, seconds, seconds).catch(() => undefined)
 }
 
 /** Creates the lock with its content in one step: a lock seen half written would look like nobody's. */
@@ -98,15 +119,28 @@ async function removeStale(file: string, staleText: string): Promise<void> {
   await fs.rm(aside, { force: true })
 }
 
-function holderOf(text: string): { pid: number; start: string } {
-  const [pid = '', start = '-'] = text.trim().split(' ')
-  return { pid: Number(pid), start }
+function holderOf(text: string): { pid: number; start: string; host: string } {
+  const [pid = '', start = '-', host = os.hostname()] = text.trim().split(' ')
+  return { pid: Number(pid), start, host }
 }
 
-async function isHolderAlive(text: string): Promise<boolean> {
-  const { pid, start } = holderOf(text)
+function nameOf(text: string): string {
+  const { pid, host } = holderOf(text)
+  return host === os.hostname() ? `process ${pid}` : `process ${pid} of ${host}`
+}
+
+async function isHolderAlive(text: string, file: string): Promise<boolean> {
+  const { pid, start, host } = holderOf(text)
   // A lock file that was cut short by a crash names nobody.
-  if (!Number.isInteger(pid) || pid <= 0 || pid === process.pid) return false
+  if (!Number.isInteger(pid) || pid <= 0) return false
+  if (host !== os.hostname()) {
+    const touchedMs = await fs.stat(file).then(
+      stat => stat.mtimeMs,
+      () => 0
+    )
+    return systemClock.now() - touchedMs < SILENCE_MS
+  }
+  if (pid === process.pid) return false
   try {
     process.kill(pid, 0)
   } catch (error) {

@@ -81,7 +81,7 @@ export class StateFile {
     let release: () => Promise<void>
     try {
       const locking = await lockFile(`${parts.file}.lock`)
-      if (locking.kind === 'busy') throw locked(parts.file, locking.pid)
+      if (locking.kind === 'busy') throw locked(parts.file, locking.holder)
       ;({ release } = locking)
     } catch (error) {
       if (PipelineError.is(error)) throw error
@@ -224,8 +224,7 @@ function failed(file: string, what: string, cause: unknown): PipelineError {
   return new PipelineError('ERR_PRODUCER_STATE_FAILED', message, { cause, fields: { file } })
 }
 
-function locked(file: string, pid: number | undefined): PipelineError {
-  const holder = pid === process.pid ? 'another source of this process' : `process ${pid ?? '(unknown)'}`
+function locked(file: string, holder: string): PipelineError {
   const message = `the state file ${file} is in use by ${holder}: every source needs a state file of its own`
   return new PipelineError('ERR_PRODUCER_STATE_LOCKED', message, { fields: { file } })
 }

@@ -1,4 +1,4 @@
-/** The lock of a spill folder: one producer at a time. A spill folder is local to its machine: see `lockFile`. */
+/** The lock of a spill folder: one producer at a time. See `lockFile`. */
 
 import path from 'node:path'
 
@@ -14,14 +14,13 @@ export interface SpillLock {
 /**
  * Takes the lock of a folder that exists.
  *
- * @throws PipelineError `ERR_PRODUCER_SPILL_LOCKED` if another producer holds it; names its process id.
+ * @throws PipelineError `ERR_PRODUCER_SPILL_LOCKED` if another producer holds it; names it.
  */
 export async function lockSpillFolder(folder: string): Promise<SpillLock> {
   const locking = await lockFile(path.join(folder, 'lock'))
   if (locking.kind === 'held') return locking
-  const { pid } = locking
-  const holder = pid === undefined ? 'another process' : `process ${pid}`
+  const { holder } = locking
   const remedy = 'stop that one, or set producer.spill.dir to another folder'
   const message = `the spill folder ${folder} is in use by a producer of ${holder}: ${remedy}`
-  throw new PipelineError('ERR_PRODUCER_SPILL_LOCKED', message, { fields: { folder, pid } })
+  throw new PipelineError('ERR_PRODUCER_SPILL_LOCKED', message, { fields: { folder, holder } })
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -40,6 +40,16 @@ test('the lock of another process that lives is respected, and taken over once t
   const lock = await lockSpillFolder(folder)
   assert.match(await readFile(join(folder, 'lock'), 'latin1'), new RegExp(`^${process.pid} `))
   await lock.release()
+})
+
+test('the lock of another machine counts while it is touched, whatever the id of its process here', async t => {
+  const folder = await newFolder(t)
+  const file = join(folder, 'lock')
+  await writeFile(file, `${process.pid} 1 another-machine\n`)
+  await assert.rejects(lockSpillFolder(folder), { message: new RegExp(`process ${process.pid} of another-machine`) })
+  const longAgo = (Date.now() - 31_000) / 1000
+  await utimes(file, longAgo, longAgo)
+  await (await lockSpillFolder(folder)).release()
 })
 
 test('a lock that names nobody, or an id that now belongs to another process, is taken over', async t => {
