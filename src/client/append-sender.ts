@@ -458,7 +458,10 @@ function isReady(item: TakenItem): item is Item {
 
 /** Waits until all batches of a request are compressed. */
 async function readyOf(items: readonly TakenItem[]): Promise<Item[]> {
-  return await Promise.all(items.map(async item => ({ ...item, bytes: await item.bytes })))
+  // All of them have left their builders before any of them is judged: a builder is used again then.
+  const waiting = items.map(async item => ({ ...item, bytes: await item.bytes }))
+  await Promise.allSettled(waiting)
+  return await Promise.all(waiting)
 }
 
 function groupOf(groups: Map<AppendLine, Sendable[]>, line: AppendLine): Sendable[] {
