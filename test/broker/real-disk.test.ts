@@ -60,6 +60,7 @@ class SmallDisk {
   async broker(t: TestContext): Promise<DiskBroker> {
     const args = [...this.#enter, process.execPath, SCRIPT, path.join(this.folder, 'data')]
     const child = spawnBound('nsenter', args)
+    t.after(() => child.kill('SIGKILL'))
     const lines: string[] = []
     assert.ok(child.stdout && child.stderr)
     createInterface(child.stderr).on('line', line => lines.push(line))

@@ -94,7 +94,12 @@ async function run(t: TestContext, { seed, records }: { seed: number; records: n
   const producer = await startProducer({ config: pipeline.producer, cluster: await connect('producer') })
   t.after(() => producer.close())
   const rates = { trucks: 50, malformedRatio: 0.001, poisonRatio: 0, rampUpMs: 0, recordsPerSecond: 5000 }
-  const source = new TruckSource({ ...rates, seed, records, onProduced: batch => note(produced, batch) })
+  const source = new TruckSource({
+    ...rates,
+    seed: seed % 2 ** 32,
+    records,
+    onProduced: batch => note(produced, batch)
+  })
   const harm = systemClock.every(200, () => network.harm(0.3))
   const report = await within(systemClock, 60_000, producer.run(source))
   harm.cancel()

@@ -50,7 +50,7 @@ dispatcher:
 `
   writeFileSync(join(cwd, 'comporta.yaml'), file)
   const request = once(server, 'request') as Promise<[unknown, ServerResponse]>
-  const dispatcher = await startComporta(t, [command], { cwd, until: /dispatching|running;/ })
+  const dispatcher = await startComporta(t, [command], { cwd, until: /dispatching|running as process/ })
   const [, answer] = await request
   return { dispatcher, answer }
 }
