@@ -14,8 +14,15 @@ async function holdersAfter(end: Partial<Settlement>): Promise<number> {
   let holders = 1
   const lease: Lease = { retain: () => void (holders += 1), release: () => void (holders -= 1) }
   const settlement = {
-    ...{ deliveredCount: 0, deadLetteredCount: 0, refusedCount: 0, spilledCount: 0, shedCount: 0, failedCount: 0 },
-    ...{ outcomes: new Uint8Array(1), refusals: [], error: undefined },
+    deliveredCount: 0,
+    deadLetteredCount: 0,
+    refusedCount: 0,
+    spilledCount: 0,
+    shedCount: 0,
+    failedCount: 0,
+    outcomes: new Uint8Array(1),
+    refusals: [],
+    error: undefined,
     ...end
   }
   const lane = new KafkaLane(
