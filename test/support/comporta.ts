@@ -97,10 +97,10 @@ export async function startComporta(
 }
 
 function spawnComporta(args: readonly string[], options: CommandOptions): ChildProcess {
-  const { PATH = '', HOME = '' } = process.env
+  const { PATH = '', HOME = '', NODE_COMPILE_CACHE } = process.env
   return spawn(process.execPath, [command, ...args], {
     cwd: options.cwd ?? tmpdir(),
-    env: { PATH, HOME, ...options.env },
+    env: { PATH, HOME, ...(NODE_COMPILE_CACHE === undefined ? {} : { NODE_COMPILE_CACHE }), ...options.env },
     stdio: 'pipe'
   })
 }
