@@ -79,6 +79,8 @@ export class SpillLog {
   #reading: Reading | undefined
   /** When records from a number on were written, about. */
   #ages: { readonly number: number; readonly atMs: number }[] = []
+  /** Segments with bytes behind their end that the disk has not let go. */
+  readonly #leftovers: { readonly path: string; readonly sizeBytes: number }[] = []
   /** Ends when the operation before it has ended: one at a time changes files. */
   #last: Promise<unknown> = Promise.resolve()
   #lostCount = 0
@@ -236,6 +238,7 @@ export class SpillLog {
     await this.#last.catch(() => undefined)
     await this.#stopReading()
     await this.#closeActive()
+    await this.#cutLeftovers()
     await this.#lock.release()
   }
 
@@ -246,6 +249,7 @@ export class SpillLog {
   }
 
   async #append(builders: readonly GroupBuilder[]): Promise<WrittenGroup[]> {
+    await this.#cutLeftovers()
     const madeAtMs = this.#clock.now()
     const written: WrittenGroup[] = []
     const buffers: Buffer[] = []
@@ -311,10 +315,40 @@ export class SpillLog {
       }
       if (segment.sizeBytes === 0) await this.#disk.remove(segment.path)
     } catch (error) {
+      this.#leftovers.push({ path: segment.path, sizeBytes: segment.sizeBytes })
       this.#logger.warn({ file: segment.path, error: messageOf(error) }, 'the end of a spill segment was not cut off')
     }
     // Another one with the same first number takes its place.
     if (segment.sizeBytes === 0) this.#segments.splice(this.#segments.indexOf(segment), 1)
+  }
+
+  /**
+   * Cuts off what refused writes have left: whoever handed it over was told that it is not on disk, and the next start
+   * would replay it.
+   */
+  async #cutLeftovers(): Promise<void> {
+    for (let left = this.#leftovers[0]; left !== undefined; left = this.#leftovers[0]) {
+      const { path: file, sizeBytes } = left
+      const isKept = this.#segments.some(segment => segment.path === file)
+      try {
+        // One that began with the refused write may have been made anew since; others may have been retired.
+        if (sizeBytes === 0 && !isKept) await this.#disk.remove(file)
+        if (sizeBytes > 0 && isKept) await this.#shorten(file, sizeBytes)
+      } catch {
+        return // the next write, or the end, tries again
+      }
+      this.#leftovers.shift()
+    }
+  }
+
+  async #shorten(file: string, sizeBytes: number): Promise<void> {
+    const fd = await this.#disk.open(file, false)
+    try {
+      await this.#disk.truncate(fd, sizeBytes)
+      await this.#disk.sync(fd)
+    } finally {
+      await this.#disk.close(fd)
+    }
   }
 
   async #retire(number: number): Promise<boolean> {

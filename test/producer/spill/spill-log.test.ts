@@ -345,3 +345,19 @@ test('a folder that cannot be written is an error with its path and what to do',
   disk.list = () => Promise.reject(systemError('EACCES'))
   await assert.rejects(open(), { code: 'ERR_PRODUCER_SPILL_FAILED', message: /\/spill.*give the user/ })
 })
+
+test('what a refused write has left behind is cut off later, when the disk had refused that as well', async () => {
+  for (const isFirst of [true, false]) {
+    const { disk, open } = stage(1, 100_000)
+    const log = await open()
+    if (!isFirst) await log.append([groupOf(0, 5)])
+    const first = isFirst ? 0 : 5
+    disk.trouble = operation => (['sync', 'truncate', 'remove'].includes(operation) ? systemError('EIO') : undefined)
+    await assert.rejects(log.append([groupOf(first, 5)]))
+    disk.trouble = () => undefined
+    await log.close() // whoever had handed these records over was told that they are not on disk
+    const again = await open()
+    assert.deepEqual(await readAll(again), range(0, first))
+    await again.close()
+  }
+})
