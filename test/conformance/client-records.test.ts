@@ -66,7 +66,8 @@ test('many records without a key are spread over all partitions, each stored onc
   assert.deepEqual(inOrder(reader.records.map(({ value }) => value ?? '')), values)
   for (const partition of [0, 1, 2, 3]) {
     const read = reader.of(partition)
-    assert.ok(read.length > 500, `partition ${partition} has ${read.length} records`)
+    // About 130 choices, of which a partition whose batches wait gets fewer (KIP-794).
+    assert.ok(read.length > 100, `partition ${partition} has ${read.length} records`)
     assert.deepEqual(
       read.map(({ value }) => value),
       inOrder(read.map(({ value }) => value ?? ''))
