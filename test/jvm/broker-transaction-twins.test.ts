@@ -31,6 +31,7 @@ import { findCoordinator, retried } from '../conformance/transactions-support.ts
 import { uniqueName } from '../support/cluster.ts'
 import { startKafkaJvm } from '../support/kafka-jvm.ts'
 import { RawConnection } from '../support/raw-connection.ts'
+import { inShortRun } from './tools.ts'
 
 const STEP_COUNT = Number(process.env['TEST_STEPS'] ?? 250)
 const PARTITION_COUNT = 2
@@ -439,9 +440,13 @@ async function run(t: TestContext, { isCareful, restartPercent }: Run): Promise<
   t.diagnostic(JSON.stringify(Object.fromEntries(counts)))
 }
 
-test('random requests of transactional producers are answered and read as by Apache Kafka', async t => {
-  await run(t, { isCareful: false, restartPercent: 0 })
-})
+test(
+  'random requests of transactional producers are answered and read as by Apache Kafka',
+  { skip: inShortRun },
+  async t => {
+    await run(t, { isCareful: false, restartPercent: 0 })
+  }
+)
 
 test('transactions go on over restarts and crashes of the broker as over none', async t => {
   await run(t, { isCareful: true, restartPercent: 5 })

@@ -10,7 +10,7 @@ import { test } from 'node:test'
 import kafkajs from 'kafkajs'
 import { temporaryFolder } from '../support/comporta.ts'
 import { compileJava, startKafkaApplication } from '../support/kafka-jvm.ts'
-import { brokerWithTools, eventually, linesOf, type RunningTool, watch } from './tools.ts'
+import { brokerWithTools, eventually, inShortRun, linesOf, type RunningTool, watch } from './tools.ts'
 
 const source = join(import.meta.dirname, 'programs/WordCount.java')
 const sentenceCount = 3_000
@@ -24,7 +24,7 @@ function sentences(from: number, count: number): string {
   }).join('')
 }
 
-test('a Streams application that is killed twice counts each word exactly once', async t => {
+test('a Streams application that is killed twice counts each word exactly once', { skip: inShortRun }, async t => {
   const { broker, tool } = await brokerWithTools(t, {
     config: { 'transaction.abort.timed.out.transaction.cleanup.interval.ms': '1000' }
   })

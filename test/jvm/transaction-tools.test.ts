@@ -9,6 +9,7 @@ import {
   brokerWithTools,
   type BrokerWithTools,
   inShortRun,
+  inShortRun,
   isLongRun,
   linesOf,
   type RunningTool,
@@ -31,25 +32,29 @@ const groupMode = ' --group-mode --use-group-metadata'
 
 for (const mode of isLongRun ? ['', groupMode] : [groupMode]) {
   const how = mode === '' ? 'with assigned partitions' : 'as members of a group'
-  test(`TransactionalMessageCopiers ${how}, aborting at random and killed, copy each record exactly once`, async t => {
-    const world = await brokerWithTools(t)
-    const [input, output, group] = [uniqueName('input'), uniqueName('output'), uniqueName('group')]
-    for (const topic of [input, output]) await world.tool('kafka-topics', `--create --topic ${topic} --partitions 1`)
-    const values = Array.from({ length: recordCount }, (_, index) => `record ${index}`)
-    await world.tool('kafka-console-producer', `--topic ${input}`, { stdin: `${values.join('\n')}\n` })
-    const topics = `--input-topic ${input} --input-partition 0 --output-topic ${output}`
-    const identity = `--consumer-group ${group} --transactional-id ${uniqueName('copier')}`
-    const args = `${topics} ${identity} --transaction-size 50 --enable-random-aborts${mode}`
+  test(
+    `TransactionalMessageCopiers ${how}, aborting at random and killed, copy each record exactly once`,
+    { skip: inShortRun },
+    async t => {
+      const world = await brokerWithTools(t)
+      const [input, output, group] = [uniqueName('input'), uniqueName('output'), uniqueName('group')]
+      for (const topic of [input, output]) await world.tool('kafka-topics', `--create --topic ${topic} --partitions 1`)
+      const values = Array.from({ length: recordCount }, (_, index) => `record ${index}`)
+      await world.tool('kafka-console-producer', `--topic ${input}`, { stdin: `${values.join('\n')}\n` })
+      const topics = `--input-topic ${input} --input-partition 0 --output-topic ${output}`
+      const identity = `--consumer-group ${group} --transactional-id ${uniqueName('copier')}`
+      const args = `${topics} ${identity} --transaction-size 50 --enable-random-aborts${mode}`
 
-    const first = await startCopier(t, world, args)
-    await first.until(lines => consumedOf(lines) > 500)
-    await first.stop('SIGKILL')
-    const second = await startCopier(t, world, args)
-    await second.until(lines => lines.some(line => line.includes('"ShutdownComplete"')))
-    const copied = await recordsOf(world, output)
+      const first = await startCopier(t, world, args)
+      await first.until(lines => consumedOf(lines) > 500)
+      await first.stop('SIGKILL')
+      const second = await startCopier(t, world, args)
+      await second.until(lines => lines.some(line => line.includes('"ShutdownComplete"')))
+      const copied = await recordsOf(world, output)
 
-    assert.deepEqual(copied, values)
-  })
+      assert.deepEqual(copied, values)
+    }
+  )
 }
 
 /** How many records a copier says that it has read. */
