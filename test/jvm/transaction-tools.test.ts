@@ -9,7 +9,6 @@ import {
   brokerWithTools,
   type BrokerWithTools,
   inShortRun,
-  inShortRun,
   isLongRun,
   linesOf,
   type RunningTool,
