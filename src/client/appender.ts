@@ -31,6 +31,7 @@ import type {
   RowPlace
 } from './appender-types.ts'
 import { asPipelineError } from './kafka-error.ts'
+import { recordOf } from './record-of.ts'
 
 /** Bytes of a record around its key, value and headers, at most: a guess for the buffer limit. */
 const recordOverheadBytes = 32
@@ -552,20 +553,6 @@ export class Appender {
     } catch (error) {
       this.#logger.error({ reason: messageOf(error) }, 'a delivery listener threw')
     }
-  }
-}
-
-/** The record of a row that has to wait. */
-function recordOf(place: RowPlace, rows: RecordRows, row: number): AppendRecord {
-  const { topic, key, headers, timestampMs, partition } = place
-  return {
-    topic,
-    key,
-    value: rows.bytes.subarray(rows.spans[row * 2], rows.spans[row * 2 + 1]),
-    row,
-    ...(headers === undefined ? {} : { headers }),
-    ...(timestampMs === undefined ? {} : { timestampMs }),
-    ...(partition === undefined ? {} : { partition })
   }
 }
 

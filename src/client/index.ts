@@ -65,6 +65,7 @@ export type {
   RetireOptions,
   TopicPartition
 } from './group-types.ts'
+export { recordOf } from './record-of.ts'
 export { byTopicAndPartition, partitionKeyOf } from './topic-partition.ts'
 export { TransactionalAppender } from './transactional-appender.ts'
 export type { GroupMetadata, TransactionalAppenderOptions } from './transaction-types.ts'

@@ -2,7 +2,7 @@
 
 import type { z } from 'zod'
 
-import { type Problem, invalidConfiguration } from './problems.ts'
+import { checkedInput } from './checked-input.ts'
 import { checkDispatcher } from './schema/dispatcher-rules.ts'
 import { type DispatcherConfig, dispatcherSchema } from './schema/dispatcher.ts'
 
@@ -15,13 +15,10 @@ export type DispatcherInput = z.input<typeof dispatcherSchema>
  * @throws PipelineError `ERR_CONFIG_INVALID` with every problem.
  */
 export function dispatcherConfig(input: DispatcherInput): DispatcherConfig {
-  const { data, error } = dispatcherSchema.safeParse(input)
-  const problems: Problem[] = []
-  const report = (path: readonly PropertyKey[], message: string): void => {
-    problems.push({ place: undefined, path: path.map(String).join('.'), message })
-  }
-  for (const issue of error?.issues ?? []) report(['dispatcher', ...issue.path], issue.message)
-  if (data !== undefined) checkDispatcher(data, undefined, report)
-  if (data !== undefined && problems.length === 0) return data
-  throw invalidConfiguration('dispatcher', problems)
+  return checkedInput(input, {
+    schema: dispatcherSchema,
+    name: 'dispatcher',
+    section: 'dispatcher',
+    rules: (data, report) => checkDispatcher(data, undefined, report)
+  })
 }

@@ -2,7 +2,7 @@
 
 import type { z } from 'zod'
 
-import { type Problem, invalidConfiguration } from './problems.ts'
+import { checkedInput } from './checked-input.ts'
 import { checkProducer } from './schema/producer-rules.ts'
 import { type ProducerConfig, producerSchema } from './schema/producer.ts'
 
@@ -15,13 +15,10 @@ export type ProducerInput = z.input<typeof producerSchema>
  * @throws PipelineError `ERR_CONFIG_INVALID` with every problem.
  */
 export function producerConfig(input: ProducerInput): ProducerConfig {
-  const { data, error } = producerSchema.safeParse(input)
-  const problems: Problem[] = []
-  const report = (path: readonly PropertyKey[], message: string): void => {
-    problems.push({ place: undefined, path: path.map(String).join('.'), message })
-  }
-  for (const issue of error?.issues ?? []) report(['producer', ...issue.path], issue.message)
-  if (data !== undefined) checkProducer(data, report)
-  if (data !== undefined && problems.length === 0) return data
-  throw invalidConfiguration('producer', problems)
+  return checkedInput(input, {
+    schema: producerSchema,
+    name: 'producer',
+    section: 'producer',
+    rules: (data, report) => checkProducer(data, report)
+  })
 }

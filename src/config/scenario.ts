@@ -3,7 +3,8 @@
 import { z } from 'zod'
 
 import { checkedValue, readConfigFile } from './checked-file.ts'
-import { invalidConfiguration, type Problem } from './problems.ts'
+import { checkedInput } from './checked-input.ts'
+import type { Report } from './schema/common.ts'
 import { type ScenarioConfig, scenarioProblems, scenarioSchema } from './schema/scenario.ts'
 import { type Environment, parseConfigSource } from './source.ts'
 
@@ -35,8 +36,7 @@ export function parseScenario(
     fileName,
     source,
     rules: (_, scenario, report) => {
-      if (scenario === undefined) return
-      for (const { path, message } of scenarioProblems(scenario)) report(path, message)
+      if (scenario !== undefined) reportProblems(scenario, report)
     }
   })
 }
@@ -47,15 +47,11 @@ export function parseScenario(
  * @throws PipelineError `ERR_CONFIG_INVALID` with every problem.
  */
 export function scenarioConfig(input: ScenarioInput): ScenarioConfig {
-  const { data, error } = scenarioSchema.safeParse(input)
-  const found = data === undefined ? (error?.issues ?? []) : scenarioProblems(data)
-  if (data !== undefined && found.length === 0) return data
-  const problems = found.map(({ path, message }): Problem => ({
-    place: undefined,
-    path: path.map(String).join('.'),
-    message
-  }))
-  throw invalidConfiguration('generator', problems)
+  return checkedInput(input, { schema: scenarioSchema, name: 'generator', rules: reportProblems })
+}
+
+function reportProblems(scenario: ScenarioConfig, report: Report): void {
+  for (const { path, message } of scenarioProblems(scenario)) report(path, message)
 }
 
 /** A scenario file as JSON Schema (2020-12), for editors. */

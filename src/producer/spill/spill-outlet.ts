@@ -17,7 +17,14 @@
  *   on disk cannot fail by time, and one that is not is failed by this outlet.
  */
 
-import type { Appender, AppendRecord, DeliveryListener, RecordRows, RowPlace } from '../../client/index.ts'
+import {
+  type Appender,
+  type AppendRecord,
+  type DeliveryListener,
+  recordOf,
+  type RecordRows,
+  type RowPlace
+} from '../../client/index.ts'
 import { type Clock, Doorbell, PipelineError, sleep, type Timer, within } from '../../core/index.ts'
 import type { Logger } from '../../telemetry/index.ts'
 import type { Outlet, OutletListener, OutletState, SpillPace } from '../outlet.ts'
@@ -499,17 +506,4 @@ function isDirect(listener: DeliveryListener): listener is DirectListener {
 function backToDirect(listener: DirectListener): void {
   listener.state = 'direct'
   listener.unit = undefined
-}
-
-function recordOf(place: RowPlace, rows: RecordRows, row: number): AppendRecord {
-  const { topic, key, headers, timestampMs, partition } = place
-  return {
-    topic,
-    key,
-    value: rows.bytes.subarray(rows.spans[row * 2], rows.spans[row * 2 + 1]),
-    row,
-    ...(headers === undefined ? {} : { headers }),
-    ...(timestampMs === undefined ? {} : { timestampMs }),
-    ...(partition === undefined ? {} : { partition })
-  }
 }
