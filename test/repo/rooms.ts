@@ -14,7 +14,7 @@ export const ROOM_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   producer: ['core', 'config', 'telemetry', 'protocol', 'client', 'registry'],
   targets: ['core', 'telemetry', 'client'],
   dispatcher: ['core', 'config', 'telemetry', 'protocol', 'client', 'registry', 'targets'],
-  lambda: ['core', 'telemetry', 'targets'],
+  lambda: ['core', 'telemetry', 'protocol', 'client', 'targets'],
   ops: ['core', 'config', 'telemetry', 'client'],
   console: ['core', 'config', 'telemetry', 'registry', 'ops'],
   // The only place that wires rooms together.
