@@ -19,7 +19,7 @@
 import { createHash } from 'node:crypto'
 
 import { messageOf } from '../../core/index.ts'
-import { type EventPartition, textOf } from './event.ts'
+import { type EventPartition, textOf } from '../event/read-event.ts'
 import type { HttpClient } from './http-client.ts'
 import type { FinalWord } from './ledger.ts'
 import { type DistributorSettings, REQUEST_MS_MIN, type Service } from './options.ts'

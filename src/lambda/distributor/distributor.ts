@@ -13,7 +13,7 @@
  */
 
 import { Delivery, type DeliveryRuntime, recordId } from './delivery.ts'
-import { type DistributorEvent, type EventPartition, readEvent } from './event.ts'
+import { type DistributorEvent, type EventPartition, readEvent } from '../event/read-event.ts'
 import { createHttpClient, type HttpClient } from './http-client.ts'
 import { Ledger } from './ledger.ts'
 import { type DistributorOptions, type DistributorSettings, distributorSettings, isRecord } from './options.ts'

@@ -6,7 +6,7 @@
  * again if one of them needs that, dead-lettered if one refuses it for good.
  */
 
-import type { EventPartition } from './event.ts'
+import type { EventPartition } from '../event/read-event.ts'
 
 /** What is wrong with a record at one service; a record that is well has no verdict. */
 export interface Verdict {

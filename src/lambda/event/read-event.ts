@@ -12,7 +12,7 @@
 import { isUtf8 } from 'node:buffer'
 
 import { PipelineError } from '../../core/index.ts'
-import { isRecord } from './options.ts'
+import { isRecord } from '../distributor/options.ts'
 
 /** The records of one partition in an event; all lists have one entry per record. */
 export interface EventPartition {
