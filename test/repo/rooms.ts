@@ -21,6 +21,12 @@ export const ROOM_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   cli: 'core config telemetry protocol broker client registry producer targets dispatcher lambda ops console'.split(' ')
 }
 
+/**
+ * Second doors: a part of a room that must be loaded without the rest. A function's cold start is paid for every module
+ * that is loaded, and the other targets load the Kafka client.
+ */
+export const INNER_DOORS: readonly string[] = ['src/targets/sinks/index.ts']
+
 /** Rooms without input and output of their own, and the modules of Node that they may use. */
 export const PURE_ROOMS: Readonly<Record<string, readonly string[]>> = {
   core: ['node:crypto', 'node:timers/promises', 'node:util'],
@@ -29,4 +35,9 @@ export const PURE_ROOMS: Readonly<Record<string, readonly string[]>> = {
 }
 
 /** The only places that may reach for the time, timers, randomness and the environment of the process. */
-export const AMBIENT_FILES: readonly RegExp[] = [/^src\/core\/(?:clock|virtual-clock|random)\.ts$/, /^src\/cli\//]
+export const AMBIENT_FILES: readonly RegExp[] = [
+  /^src\/core\/(?:clock|virtual-clock|random)\.ts$/,
+  /^src\/cli\//,
+  // The entry of a function in AWS, which is configured by its environment.
+  /^src\/lambda\/bundle\//
+]

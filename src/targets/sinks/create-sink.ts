@@ -1,0 +1,72 @@
+/**
+ * Makes sinks from their settings: one line per type.
+ *
+ * A sink is loaded when a target of its type is configured, so a distributor with HTTP targets loads neither an SDK nor
+ * the Kafka client. The functions that check settings are loaded always: they come from files without heavy imports.
+ */
+
+import { type Clock, PipelineError, type Random } from '../../core/index.ts'
+import type { Logger } from '../../telemetry/index.ts'
+import { HttpSink, httpSinkProblems } from './http-sink.ts'
+import type { RecordSink } from './record-sink.ts'
+import type { SinkSettings } from './sink-settings.ts'
+
+/** What a sink needs from its surroundings. */
+export interface SinkDependencies {
+  readonly clock: Clock
+  /** For jitter. Default: the machine's generator. */
+  readonly random?: Random
+  readonly logger?: Logger
+  /** Variables that settings may name with `{ env: NAME }`. */
+  readonly environment: Readonly<Record<string, string | undefined>>
+}
+
+type Problems = (given: unknown, environment?: Readonly<Record<string, string | undefined>>) => string[]
+
+/** Checks of settings by type. */
+const PROBLEMS: Readonly<Record<SinkSettings['type'], Problems>> = {
+  http: httpSinkProblems
+}
+
+/** Types of targets. */
+export const SINK_TYPES: readonly string[] = Object.keys(PROBLEMS)
+
+/**
+ * Every problem of a target's settings; empty when they can work.
+ *
+ * @param environment - Where `{ env: … }` is looked up; without it only the form is checked.
+ */
+export function sinkProblems(given: unknown, environment?: SinkDependencies['environment']): string[] {
+  if (typeof given !== 'object' || given === null || Array.isArray(given) || !('type' in given)) {
+    return [`is neither an http or https address nor an object with type: ${SINK_TYPES.join(', ')}`]
+  }
+  const { type } = given
+  if (typeof type !== 'string' || !Object.hasOwn(PROBLEMS, type)) {
+    return [`type: "${String(type)}" is none of ${SINK_TYPES.join(', ')}`]
+  }
+  // Boundary: an own member of the table.
+  return PROBLEMS[type as SinkSettings['type']](given, environment)
+}
+
+/**
+ * Makes a sink.
+ *
+ * @throws PipelineError `ERR_DISPATCHER_TARGET_INVALID` if it cannot work as configured.
+ */
+export function createSink(
+  name: string,
+  settings: SinkSettings,
+  dependencies: SinkDependencies
+): RecordSink | Promise<RecordSink> {
+  const { clock, environment } = dependencies
+  // What the distributor reads itself.
+  const { timeoutMs: _, retry: __, ...own } = settings
+  switch (own.type) {
+    case 'http': {
+      const { type: ___, ...options } = own
+      return new HttpSink({ ...options, name, environment, clock })
+    }
+    default:
+      throw new PipelineError('ERR_DISPATCHER_TARGET_INVALID', `target ${name}: has an unknown type`)
+  }
+}

@@ -1,0 +1,29 @@
+/**
+ * Targets of the distributor as the configuration gives them: plain data, told apart by `type`.
+ *
+ * What every target may have (`timeoutMs`, `retry`) is read by the distributor; the rest by the sink itself.
+ */
+
+import type { HttpSinkSettings } from './http-sink.ts'
+
+/** How often a target is tried within one invocation. */
+export interface SinkRetrySettings {
+  /** Most attempts for a record, the first one included. Integer, 1 to 10. Default 2. */
+  readonly attemptsMax?: number
+  /** Wait before the second attempt, in milliseconds; it doubles, less up to half at random. Default 100. */
+  readonly backoffMs?: number
+}
+
+/** What every target may have. */
+export interface CommonSinkSettings {
+  /** Longest wait for one answer of the target, in milliseconds. Default: the distributor's `timeoutMs`. */
+  readonly timeoutMs?: number
+  /** Default: the distributor's `retry`. */
+  readonly retry?: SinkRetrySettings
+}
+
+/** One target, by its type. */
+export type SinkSettings = CommonSinkSettings & HttpSinkSettings
+
+/** Members that every target may have. */
+export const COMMON_SINK_MEMBERS: readonly string[] = ['type', 'timeoutMs', 'retry']
