@@ -18,6 +18,8 @@ import { dirname, join } from 'node:path'
 
 import { build } from 'esbuild'
 
+import { buildDistributor } from './build-distributor.ts'
+
 const root = join(import.meta.dirname, '..')
 const sourceDir = join(root, 'src')
 const distDir = join(root, 'dist')
@@ -66,4 +68,6 @@ if (broken.length > 0) {
   console.error(`These files name a .ts file by URL, which is not in dist: ${broken.join(', ')}`)
   process.exit(1)
 }
+const bundleBytes = await buildDistributor(join(distDir, 'function/distributor.cjs'))
+console.log(`distributor in one file: ${bundleBytes} bytes`)
 console.log(`built dist: ${globSync('**/*.js', { cwd: distDir }).length} modules, ${assets.length} other files`)
