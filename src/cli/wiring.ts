@@ -8,13 +8,13 @@ export { connectCluster, connectRole } from './connect.ts'
 
 /**
  * The dispatcher's section with the address of the embedded Lambda runtime filled
- * in, where the pipeline file has that runtime and names no other. It sends no
+ * in, where the functions run in it and no other is named. It sends no
  * more batches at once than the function takes: a throttled one counts as an
  * outage, so a few too many would open the breaker again and again.
  */
 export function dispatcherWithEndpoint(pipeline: PipelineConfig, endpoint?: string): DispatcherConfig | undefined {
   const { dispatcher, lambda } = pipeline
-  if (dispatcher === undefined || lambda === undefined) return dispatcher
+  if (dispatcher === undefined || lambda?.runtime !== 'embedded') return dispatcher
   const address = endpoint ?? `http://${lambda.host}:${lambda.port}`
   type Sender = { readonly target: TargetConfig; readonly concurrency: number }
   const settle = ({ target, concurrency }: Sender): Sender => {

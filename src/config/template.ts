@@ -34,7 +34,9 @@ dispatcher:
   retry: { attemptsMax: 5 }
   deadLetterTopic: mt-dead-letters # what the function refuses for good
 
-lambda: # the embedded runtime; leave it out to call AWS
+lambda:
+  # "embedded": on this machine, in a runtime of this package. LAMBDA_RUNTIME=aws: in AWS Lambda, under the same names
+  runtime: \${LAMBDA_RUNTIME:-embedded}
   port: 9001
   functions:
     distributor: { handler: ./handler.mjs, timeoutMs: 30000, concurrency: 4 }

@@ -97,7 +97,7 @@ async function startParts(
     await cluster.close()
   }
   const lambda =
-    pipeline.lambda === undefined
+    pipeline.lambda?.runtime !== 'embedded'
       ? undefined
       : await keeper.start({
           role: 'lambda',

@@ -57,7 +57,8 @@ function checkTarget(
     report(['dispatcher', 'batch', 'bytesMax'], 'AWS Lambda takes at most 6291456 bytes in one invocation')
   }
   if (target.type === 'lambda' && target.endpoint === undefined && lambda !== undefined) {
-    if (!Object.hasOwn(lambda.functions, target.functionName)) {
+    // In AWS there may be others than the file describes.
+    if (lambda.runtime === 'embedded' && !Object.hasOwn(lambda.functions, target.functionName)) {
       const names = Object.keys(lambda.functions).join(', ')
       report([...path, 'functionName'], `is not one of lambda.functions (${names})`)
     }

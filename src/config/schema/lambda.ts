@@ -7,6 +7,13 @@ import { functionSchema } from './lambda-functions.ts'
 
 /** `lambda:` */
 export const lambdaSchema = z.strictObject({
+  runtime: z
+    .enum(['embedded', 'aws'])
+    .default('embedded')
+    .describe(
+      'Where the functions run: `embedded`, in the runtime that `comporta up` starts; `aws`, in AWS Lambda under the same names, ' +
+        'so that one file serves both: `runtime: ${LAMBDA_RUNTIME:-embedded}`.'
+    ),
   host: listenHost,
   port: port.default(9001),
   functions: z
