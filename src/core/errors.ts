@@ -6,7 +6,8 @@
  * recognise each other's errors, because the brand is a registered symbol.
  */
 
-import { type ErrorCode, errorCodeEntry } from './error-codes/index.ts'
+import type { ErrorCode } from './error-codes/index.ts'
+import { isRetriableCode } from './retriable-codes.ts'
 
 const brand: unique symbol = Symbol.for('comporta.error') as never
 
@@ -38,7 +39,7 @@ export class PipelineError extends Error {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
     this.name = 'PipelineError'
     this.code = code
-    this.retriable = options.retriable ?? errorCodeEntry(code).retriable
+    this.retriable = options.retriable ?? isRetriableCode(code)
     this.kafkaCode = options.kafkaCode
     this.fields = options.fields ?? {}
   }

@@ -11,7 +11,8 @@ import { lambdaErrorCodes } from './lambda.ts'
 import { producerErrorCodes } from './producer.ts'
 import { protocolErrorCodes } from './protocol.ts'
 
-export const ERROR_CODES = {
+// A function, called once: a bundler can leave out the whole list where nobody reads it.
+export const ERROR_CODES = /* @__PURE__ */ (() => ({
   ...coreErrorCodes,
   ...configErrorCodes,
   ...protocolErrorCodes,
@@ -21,7 +22,7 @@ export const ERROR_CODES = {
   ...dispatcherErrorCodes,
   ...lambdaErrorCodes,
   ...cliErrorCodes
-} as const
+}))()
 
 /** The closed union of error codes. */
 export type ErrorCode = keyof typeof ERROR_CODES
