@@ -39,7 +39,9 @@ const RETRIABLE = {
   ERR_CLI_PORT: true,
   ERR_CLI_ROLE_FAILED: true,
   ERR_CLI_CREDENTIALS_UNREACHABLE: true,
-  ERR_CLI_TIMEOUT: true
+  ERR_CLI_TIMEOUT: true,
+  ERR_LAMBDA_IDEMPOTENCY_STORE: true,
+  ERR_LAMBDA_KAFKA_BATCH_INCOMPLETE: true
 } as const satisfies Record<RetriableCode, true>
 
 /** Whether the table says that a call which failed with this code may succeed later without a change. */

@@ -35,5 +35,35 @@ export const lambdaErrorCodes = {
     summary: 'The distributor function was given an event that is neither a Comporta payload nor an AWS Kafka event.',
     remedy: 'Send format `json` with offsets included, or format `esm`.',
     retriable: false
+  },
+  // Idempotency.
+  ERR_LAMBDA_IDEMPOTENCY_OPTIONS_INVALID: {
+    summary: 'The settings of idempotency cannot work; the message names every problem.',
+    remedy: 'Correct the settings that the message names: store, key, ttlMs, namespace.',
+    retriable: false
+  },
+  ERR_LAMBDA_IDEMPOTENCY_STORE: {
+    summary: 'The store of idempotency did not answer, is throttled, or is not there; the batch was not delivered.',
+    remedy:
+      'The batch comes again by itself. If it goes on: create the table, grant the rights or raise the capacity that the message names.',
+    retriable: true
+  },
+  ERR_LAMBDA_IDEMPOTENCY_LEASE_LOST: {
+    summary: 'Records were delivered after their claim had ended and another invocation had taken them over.',
+    remedy:
+      'They are delivered again. Let invocations end before their deadline (reserveMs), and raise graceMs if clocks differ by more.',
+    retriable: false
+  },
+  // kafkaBatch
+  ERR_LAMBDA_KAFKA_BATCH_OPTIONS_INVALID: {
+    summary: 'The handler or the options of kafkaBatch cannot work; the message names every problem.',
+    remedy: 'Correct the options that the message names.',
+    retriable: false
+  },
+  ERR_LAMBDA_KAFKA_BATCH_INCOMPLETE: {
+    summary:
+      'A function of kafkaBatch with partialResponses: false has records that are not done, so the whole event has to come again.',
+    remedy: 'Look at the warnings of the invocation; they name the records and the reasons.',
+    retriable: true
   }
 } as const satisfies Record<`ERR_LAMBDA_${string}`, ErrorCodeEntry>
