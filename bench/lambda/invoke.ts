@@ -98,10 +98,10 @@ async function main(): Promise<void> {
         memoryMb: 256,
         concurrency: callers,
         distributor: {
-          services: { heavy: heavy ?? '', light: light ?? '' },
+          targets: { heavy: heavy ?? '', light: light ?? '' },
           routes: [
-            { values: [300, 301, 302], services: ['heavy'] },
-            { values: [303], services: ['light'] }
+            { values: [300, 301, 302], targets: ['heavy'] },
+            { values: [303], targets: ['light'] }
           ]
         }
       }

@@ -2,8 +2,14 @@
 
 export { builtinDistributor } from './distributor/builtin.ts'
 export { createDistributor, type Distributor, type DistributorContext } from './distributor/distributor.ts'
-export { createHttpClient, type HttpClient, type HttpPost, type HttpReply } from './distributor/http-client.ts'
-export type { DistributorOptions, DistributorRouting, RouteOptions, ServiceOptions } from './distributor/options.ts'
+export type {
+  DistributorObserver,
+  ObservedBatch,
+  ObservedFailures,
+  ObservedRequest,
+  ObservedResult
+} from './distributor/observer.ts'
+export type { DistributorOptions, DistributorRouting, RoutedRecord, RouteOptions } from './distributor/options.ts'
 export type { BatchItemFailure, DistributorResponse, RecordFailure } from './distributor/verdict.ts'
 export type { Faults, FunctionStatus } from './runtime/function-pool.ts'
 export type { FunctionOptions, LambdaRuntimeOptions } from './runtime/options.ts'

@@ -159,9 +159,12 @@ lambda:
   functions:
     present:
       handler: builtin:distributor
-      distributor: { services: { one: "http://127.0.0.1:1" }, routes: [{ values: [1], services: [two] }] }
+      distributor: { targets: { one: "http://127.0.0.1:1" }, routes: [{ values: [1], targets: [two] }] }
 `
-  assert.deepEqual(placesOf(text), ['8:27 dispatcher.target.functionName', '13:7 lambda.functions.present.distributor'])
+  assert.deepEqual(placesOf(text), [
+    '8:27 dispatcher.target.functionName',
+    '13:86 lambda.functions.present.distributor.routes.0.targets'
+  ])
 })
 
 test('variables are replaced, with defaults, and never change the structure of the file', () => {
@@ -265,10 +268,10 @@ lambda:
     none:
       handler: builtin:distributor
       timeoutMs: 200
-      distributor: { services: {} }
+      distributor: { targets: {} }
     named:
       handler: builtin:distributor
-      distributor: { services: { "two words": "http://127.0.0.1:1" } }
+      distributor: { targets: { "two words": "http://127.0.0.1:1" } }
     other:
       handler: builtin:echo
 `
@@ -276,15 +279,15 @@ lambda:
     '10:16 dispatcher.target.headers.content-length',
     '10:39 dispatcher.target.headers.a b',
     '10:49 dispatcher.target.headers.good',
-    '16:22 lambda.functions.none.distributor.services',
-    '19:34 lambda.functions.named.distributor.services.two words'
+    '16:22 lambda.functions.none.distributor.targets',
+    '19:33 lambda.functions.named.distributor.targets.two words'
   ])
   const late = `${minimal}lambda:
   functions:
     one:
       handler: builtin:distributor
       timeoutMs: 269
-      distributor: { services: { a: "http://127.0.0.1:1" } }
+      distributor: { targets: { a: "http://127.0.0.1:1" } }
     other: { handler: builtin:echo }
 `
   assert.deepEqual(placesOf(late), ['7:7 lambda.functions.one.timeoutMs', '9:14 lambda.functions.other.handler'])

@@ -9,8 +9,8 @@ import { batchOf, sdkFor, startRuntime, startService } from './support.ts'
 test('builtin:distributor delivers what it is invoked with', async t => {
   const [alerts, telemetry] = [await startService(t), await startService(t, () => ({ status: 503 }))]
   const distributor = {
-    services: { alerts: alerts.url, telemetry: telemetry.url },
-    routes: [{ values: [300], services: ['alerts'] }],
+    targets: { alerts: alerts.url, telemetry: telemetry.url },
+    routes: [{ values: [300], targets: ['alerts'] }],
     otherwise: ['telemetry']
   }
   const runtime = await startRuntime(t, {
@@ -25,13 +25,14 @@ test('builtin:distributor delivers what it is invoked with', async t => {
   assert.deepEqual(alerts.offsets(), [100, 102])
   // The same environment keeps its connections and its ledger.
   await client.invoke('distributor', batchOf([{ codigo: 301 }], 101))
-  assert.deepEqual(telemetry.offsets(), [101, 101])
+  // Each invocation tries a target twice.
+  assert.deepEqual(telemetry.offsets(), [101, 101, 101, 101])
   assert.equal(runtime.status()[0]?.coldStarts, 1)
 })
 
 test('options may come as JSON in the environment', async t => {
   const service = await startService(t)
-  const environment = { COMPORTA_DISTRIBUTOR: JSON.stringify({ services: { s: service.url }, otherwise: ['s'] }) }
+  const environment = { COMPORTA_DISTRIBUTOR: JSON.stringify({ targets: { s: service.url }, otherwise: ['s'] }) }
   const functions = { distributor: { handler: 'builtin:distributor', timeoutMs: 30_000, environment } }
   const client = sdkFor(t, await startRuntime(t, { functions }))
 
@@ -40,7 +41,7 @@ test('options may come as JSON in the environment', async t => {
 })
 
 test('an event for nobody is an error of the function', async t => {
-  const distributor = { services: { s: 'http://127.0.0.1:1/' } }
+  const distributor = { targets: { s: 'http://127.0.0.1:1/' } }
   const functions = { distributor: { handler: 'builtin:distributor', timeoutMs: 30_000, distributor } }
   const { output, payload } = await sdkFor(t, await startRuntime(t, { functions })).invoke('distributor', {
     Records: []
@@ -56,10 +57,10 @@ test('a runtime whose options cannot work does not start, and names every proble
     slow: { handler: '', timeoutMs: 0, memoryMb: 1, concurrency: 1.5 },
     unknown: { handler: 'builtin:mystery' },
     unrouted: { handler: 'builtin:distributor' },
-    misrouted: { handler: 'builtin:distributor', distributor: { services: { s: 'nowhere' } } },
-    hurried: { handler: 'builtin:distributor', timeoutMs: 200, distributor: { services: { s: 'http://127.0.0.1' } } },
+    misrouted: { handler: 'builtin:distributor', distributor: { targets: { s: 'nowhere' } } },
+    hurried: { handler: 'builtin:distributor', timeoutMs: 200, distributor: { targets: { s: 'http://127.0.0.1' } } },
     garbled: { handler: 'builtin:distributor', environment: { COMPORTA_DISTRIBUTOR: '{' } },
-    other: { handler: 'x.handler', distributor: { services: { s: 'http://127.0.0.1' } } }
+    other: { handler: 'x.handler', distributor: { targets: { s: 'http://127.0.0.1' } } }
   }
   await assert.rejects(startLambdaRuntime({ functions, port: 70_000, accountId: '1' }), error => {
     const { code, message } = error as Error & { code: string }
@@ -74,7 +75,7 @@ test('a runtime whose options cannot work does not start, and names every proble
     parts.push(
       'builtin:mystery',
       'unrouted.distributor',
-      'misrouted.distributor.services.s',
+      'misrouted.distributor.targets.s',
       'port',
       'accountId',
       'hurried.timeoutMs'

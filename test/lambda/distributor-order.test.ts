@@ -15,9 +15,9 @@ import { type Answer, contextWith, distributorFor, type Received, startService }
 
 const SERVICES = ['red', 'green', 'blue']
 const ROUTES = [
-  { values: [1], services: ['red'] },
-  { values: [2], services: ['green', 'blue'] },
-  { values: [3], services: ['red', 'green', 'blue'] }
+  { values: [1], targets: ['red'] },
+  { values: [2], targets: ['green', 'blue'] },
+  { values: [3], targets: ['red', 'green', 'blue'] }
 ]
 
 interface Message {
@@ -124,10 +124,10 @@ function assertOrdered(offsets: readonly number[], what: string): void {
 async function run(t: TestContext, seed: number, order: 'partition' | 'key'): Promise<void> {
   const world: World = { random: new SeededRandom(seed), order, isCalm: false }
   const books = new Map<string, Books>(SERVICES.map(name => [name, { applied: [], ambiguous: new Set(), again: [] }]))
-  const services: Record<string, string> = {}
-  for (const [name, own] of books) services[name] = (await startService(t, seen => behave(world, own, seen))).url
+  const targets: Record<string, string> = {}
+  for (const [name, own] of books) targets[name] = (await startService(t, seen => behave(world, own, seen))).url
   const recordsMax = 1 + randomInt(world.random, 12)
-  const distribute = distributorFor(t, { services, routes: ROUTES, order, recordsMax })
+  const distribute = distributorFor(t, { targets, routes: ROUTES, order, recordsMax })
 
   const all = new Map<number, Message>()
   const dead = new Set<number>()
@@ -146,7 +146,7 @@ async function run(t: TestContext, seed: number, order: 'partition' | 'key'): Pr
     'exactly the poisonous records are dead-lettered'
   )
   for (const [name, own] of books) {
-    const codes = ROUTES.filter(route => route.services.includes(name)).flatMap(route => route.values)
+    const codes = ROUTES.filter(route => route.targets.includes(name)).flatMap(route => route.values)
     const due = [...all].filter(([, each]) => !each.isPoison && codes.includes(each.codigo)).map(([offset]) => offset)
     assert.deepEqual(
       own.applied.toSorted((a, b) => a - b),

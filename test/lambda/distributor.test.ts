@@ -24,10 +24,13 @@ const truck = (codigo: number | string, truckId = 't1'): object => ({ codigo, tr
 test('records go to the services of their code, in order, one request for each service', async t => {
   const [alerts, telemetry] = [await startService(t), await startService(t)]
   const distribute = distributorFor(t, {
-    services: { alerts: alerts.url, telemetry: { url: telemetry.url, headers: { authorization: 'Bearer test' } } },
+    targets: {
+      alerts: alerts.url,
+      telemetry: { type: 'http', url: telemetry.url, headers: { authorization: 'Bearer test' } }
+    },
     routes: [
-      { values: [300], services: ['alerts', 'telemetry'] },
-      { values: ['301', 302], services: ['telemetry'] }
+      { values: [300], targets: ['alerts', 'telemetry'] },
+      { values: ['301', 302], targets: ['telemetry'] }
     ]
   })
   const event = batchOf([truck(300), truck(301), truck('300'), truck(302)])
@@ -48,9 +51,9 @@ test('records go to the services of their code, in order, one request for each s
 test('the idempotency key names the records: without gaps by their range, with gaps by a digest too', async t => {
   const service = await startService(t)
   const distribute = distributorFor(t, {
-    services: { s: service.url },
+    targets: { s: service.url },
     otherwise: 'skip',
-    routes: [{ values: [1], services: ['s'] }]
+    routes: [{ values: [1], targets: ['s'] }]
   })
 
   await distribute(batchOf([truck(1), truck(1), truck(1)]), PLENTY)
@@ -66,8 +69,8 @@ test('codes without a route go where the options say', async t => {
   const service = await startService(t)
   const messages = [truck(1), truck(9), { truck_id: 'no code' }, 'no object', null, { codigo: { nested: true } }]
   const withOtherwise = async (otherwise: 'deadLetter' | 'skip' | string[]): Promise<DistributorResponse> => {
-    const routes = [{ values: [1], services: ['s'] }]
-    return distributorFor(t, { services: { s: service.url }, routes, otherwise })(batchOf(messages), PLENTY)
+    const routes = [{ values: [1], targets: ['s'] }]
+    return distributorFor(t, { targets: { s: service.url }, routes, otherwise })(batchOf(messages), PLENTY)
   }
 
   const dead = await withOtherwise('deadLetter')
@@ -88,18 +91,18 @@ test('codes without a route go where the options say', async t => {
 
 test('the routing field may lie deep, and names of Object are not codes', async t => {
   const service = await startService(t)
-  const routes = [{ values: ['Object', 7], services: ['s'] }]
+  const routes = [{ values: ['Object', 7], targets: ['s'] }]
   const messages = [{ meta: { code: 7 } }, { meta: {} }, {}]
-  const distribute = distributorFor(t, { field: 'meta.code', services: { s: service.url }, routes })
+  const distribute = distributorFor(t, { field: 'meta.code', targets: { s: service.url }, routes })
   assert.deepEqual(verdicts(await distribute(batchOf(messages), PLENTY)), ['101 deadLetter', '102 deadLetter'])
 
-  const inherited = distributorFor(t, { field: 'constructor.name', services: { s: service.url }, routes })
+  const inherited = distributorFor(t, { field: 'constructor.name', targets: { s: service.url }, routes })
   assert.deepEqual(verdicts(await inherited(batchOf([{}]), PLENTY)), ['100 deadLetter'])
 })
 
 test('requests are cut by count and by bytes, and one large record goes alone', async t => {
   const service = await startService(t)
-  const base = { services: { s: service.url }, otherwise: ['s'] }
+  const base = { targets: { s: service.url }, otherwise: ['s'] }
   const sizes = (): number[] => service.received.splice(0).map(each => each.body.offsets.length)
 
   await distributorFor(t, { ...base, recordsMax: 2 })(batchOf([1, 2, 3, 4, 5]), PLENTY)
@@ -115,11 +118,11 @@ test('what a service says of single records is passed on', async t => {
     { offset: 102, action: 'skip', reason: 'seen before' }
   ]
   const service = await startService(t, () => ({ body: { failures } }))
-  const distribute = distributorFor(t, { services: { s: service.url }, otherwise: ['s'] })
+  const distribute = distributorFor(t, { targets: { s: service.url }, otherwise: ['s'] })
 
   assert.deepEqual(failuresOf(await distribute(batchOf([1, 2, 3, 4]), PLENTY)), [
-    { offset: 101, action: 'deadLetter', reason: 'service s: unknown truck' },
-    { offset: 102, action: 'skip', reason: 'service s: seen before' }
+    { offset: 101, action: 'deadLetter', reason: 'target s: unknown truck' },
+    { offset: 102, action: 'skip', reason: 'target s: seen before' }
   ])
 })
 
@@ -127,15 +130,15 @@ test('ordered by partition, a record to be tried again takes all later ones of i
   const failures = [{ offset: 101, action: 'retry', reason: 'locked', retryAfterMs: 300 }]
   const slow = await startService(t, each => (each.body.offsets.includes(101) ? { body: { failures } } : {}))
   const other = await startService(t)
-  const routes = [{ values: [1], services: ['slow'] }]
-  const options = { services: { slow: slow.url, other: other.url }, routes, otherwise: ['other'], recordsMax: 3 }
+  const routes = [{ values: [1], targets: ['slow'] }]
+  const options = { targets: { slow: slow.url, other: other.url }, routes, otherwise: ['other'], recordsMax: 3 }
   // The event has no keys, so nothing finer than the partition can be kept.
   const event = batchOf([1, 1, 2, 1, 2, 1, 1].map(code => truck(code)))
 
   const response = await distributorFor(t, options)(event, PLENTY)
   assert.deepEqual(verdicts(response), ['101 retry', '103 retry', '105 retry', '106 retry'])
   const [own, behind] = failuresOf(response)
-  assert.deepEqual(own, { offset: 101, action: 'retry', reason: 'service slow: locked', retryAfterMs: 300 })
+  assert.deepEqual(own, { offset: 101, action: 'retry', reason: 'target slow: locked', retryAfterMs: 300 })
   // Waiting behind another record says nothing against this one.
   assert.partialDeepStrictEqual(behind, { offset: 103, retryAfterMs: 300, unavailable: true })
   assert.equal(slow.received.length, 1, 'the second request of the service waits for the retry')
@@ -146,7 +149,7 @@ test('ordered by key, only later records of the same key wait, and those without
   const failures = [101, 102].map(offset => ({ offset, action: 'retry', reason: 'locked' }))
   const service = await startService(t, each => (each.body.offsets.includes(101) ? { body: { failures } } : {}))
   const event = batchOf([1, 2, 3, 4, 5, 6], 100, { keys: ['a', 'b', null, 'b', null, 'b'] })
-  const options = { services: { s: service.url }, otherwise: ['s'], recordsMax: 4 }
+  const options = { targets: { s: service.url }, otherwise: ['s'], recordsMax: 4 }
 
   const waiting = ['101 retry', '102 retry', '103 retry', '105 retry']
   assert.deepEqual(verdicts(await distributorFor(t, options)(event, PLENTY)), waiting)
@@ -169,8 +172,8 @@ test('a service that is down makes its records wait, and nobody else’s', async
   ]
   for (const answer of answers) {
     const [down, well] = [await startService(t, () => answer), await startService(t)]
-    const options = { services: { down: down.url, well: well.url }, recordsMax: 2 }
-    const routes = [{ values: [1], services: ['down'] }]
+    const options = { targets: { down: down.url, well: well.url }, recordsMax: 2 }
+    const routes = [{ values: [1], targets: ['down'] }]
     const distribute = distributorFor(t, { ...options, routes, otherwise: ['well'] })
     const response = await distribute(batchOf([truck(1), truck(2), truck(1), truck(1)]), PLENTY)
 
@@ -188,7 +191,7 @@ test('a service that is down makes its records wait, and nobody else’s', async
 test('a service that broke, hung up or spoke nonsense is suspect: its records may be the cause', async t => {
   const suspectOf = async (answer: Answer): Promise<boolean | undefined> => {
     const service = await startService(t, () => answer)
-    const response = await distributorFor(t, { services: { s: service.url }, otherwise: ['s'] })(batchOf([1]), PLENTY)
+    const response = await distributorFor(t, { targets: { s: service.url }, otherwise: ['s'] })(batchOf([1]), PLENTY)
     assert.deepEqual(verdicts(response), ['100 retry'])
     return failuresOf(response)[0]?.suspect
   }
@@ -201,7 +204,7 @@ test('a service that broke, hung up or spoke nonsense is suspect: its records ma
 
 test('an event that can be read but not written harms itself only', async t => {
   const service = await startService(t)
-  const distribute = distributorFor(t, { services: { s: service.url }, otherwise: ['s'] })
+  const distribute = distributorFor(t, { targets: { s: service.url }, otherwise: ['s'] })
   const depth = 100_000
   const text = JSON.stringify(batchOf([1, 'deep', 3])).replace('"deep"', `${'['.repeat(depth)}${']'.repeat(depth)}`)
 
@@ -212,11 +215,11 @@ test('an event that can be read but not written harms itself only', async t => {
 })
 
 test('a service that cannot be reached makes its records wait', async t => {
-  const distribute = distributorFor(t, { services: { s: 'http://127.0.0.1:1/' }, otherwise: ['s'] })
+  const distribute = distributorFor(t, { targets: { s: 'http://127.0.0.1:1/' }, otherwise: ['s'] })
   const response = await distribute(batchOf([1, 2]), PLENTY)
 
   assert.deepEqual(verdicts(response), ['100 retry', '101 retry'])
-  assert.match(failuresOf(response)[0]?.reason ?? '', /service s: .*ECONNREFUSED/)
+  assert.match(failuresOf(response)[0]?.reason ?? '', /target s: .*ECONNREFUSED/)
   assert.equal(failuresOf(response)[0]?.suspect, undefined)
 })
 
@@ -226,12 +229,12 @@ test('the bad record of a refused request is found, dead-lettered, and the other
     const isRefused = each.body.offsets.some(isBad)
     return isRefused ? { status: 422, body: { message: 'speed is negative' } } : {}
   })
-  const distribute = distributorFor(t, { services: { s: service.url }, otherwise: ['s'] })
+  const distribute = distributorFor(t, { targets: { s: service.url }, otherwise: ['s'] })
   const response = await distribute(batchOf(Array.from({ length: 64 }, (_, index) => index)), PLENTY)
 
   assert.deepEqual(failuresOf(response), [
-    { offset: 117, action: 'deadLetter', reason: 'service s answered 422: speed is negative' },
-    { offset: 142, action: 'deadLetter', reason: 'service s answered 422: speed is negative' }
+    { offset: 117, action: 'deadLetter', reason: 'target s answered 422: speed is negative' },
+    { offset: 142, action: 'deadLetter', reason: 'target s answered 422: speed is negative' }
   ])
   const taken = service.received.filter(each => !each.body.offsets.some(isBad)).flatMap(each => each.body.offsets)
   assert.deepEqual(
@@ -243,7 +246,7 @@ test('the bad record of a refused request is found, dead-lettered, and the other
 
 test('looking for bad records has a limit; the rest is tried again', async t => {
   const service = await startService(t, () => ({ status: 400 }))
-  const distribute = distributorFor(t, { services: { s: service.url }, otherwise: ['s'], bisectRequestsMax: 8 })
+  const distribute = distributorFor(t, { targets: { s: service.url }, otherwise: ['s'], bisectRequestsMax: 8 })
   const response = await distribute(batchOf([1, 2, 3, 4, 5, 6, 7, 8]), PLENTY)
 
   assert.deepEqual(verdicts(response), [
@@ -259,7 +262,7 @@ test('no request goes on past the end of the invocation', async t => {
   const start = clock.now()
   const service = await startService(t, () => 'hang')
   const distribute = distributorFor(t, {
-    services: { s: service.url },
+    targets: { s: service.url },
     otherwise: ['s'],
     clock,
     timeoutMs: 60_000,
@@ -276,7 +279,7 @@ test('no request goes on past the end of the invocation', async t => {
   await clock.advance(60)
   const response = await pending
   assert.deepEqual(verdicts(response), ['100 retry', '101 retry'])
-  assert.equal(failuresOf(response)[0]?.reason, 'service s: no reply within 2750 ms')
+  assert.equal(failuresOf(response)[0]?.reason, 'target s: no reply within 2750 ms')
   assert.equal(service.received.length, 1)
 
   const late = await distribute(batchOf([1]), contextWith(260))
@@ -287,14 +290,14 @@ test('no request goes on past the end of the invocation', async t => {
 test('a slow service is given up after its own time', async t => {
   const clock = new VirtualClock()
   const service = await startService(t, () => 'hang')
-  const services = { s: { url: service.url, timeoutMs: 1_000 } }
-  const distribute = distributorFor(t, { services, otherwise: ['s'], clock, timeoutMs: 60_000 })
+  const targets = { s: { type: 'http', url: service.url, timeoutMs: 1_000 } } as const
+  const distribute = distributorFor(t, { targets, otherwise: ['s'], clock, timeoutMs: 60_000 })
   const pending = distribute(batchOf([1]), PLENTY)
   let isDone = false
   void pending.finally(() => (isDone = true))
   while (!isDone) await clock.advance(100)
 
-  assert.equal(failuresOf(await pending)[0]?.reason, 'service s: no reply within 1000 ms')
+  assert.equal(failuresOf(await pending)[0]?.reason, 'target s: no reply within 1000 ms')
 })
 
 test('replies that cannot be trusted are not taken for success', async t => {
@@ -307,7 +310,7 @@ test('replies that cannot be trusted are not taken for success', async t => {
   bodies.push('{"failures":[{"action":"skip"}]}', '{"failures":[{"offset":null}]}', `"${'x'.repeat(1_100_000)}"`)
   for (const body of bodies) {
     const service = await startService(t, () => ({ body }))
-    const response = await distributorFor(t, { services: { s: service.url }, otherwise: ['s'] })(
+    const response = await distributorFor(t, { targets: { s: service.url }, otherwise: ['s'] })(
       batchOf([1, 2], 0),
       PLENTY
     )
@@ -317,20 +320,20 @@ test('replies that cannot be trusted are not taken for success', async t => {
   for (const body of fine) {
     const service = await startService(t, () => ({ body }))
     assert.deepEqual(
-      await distributorFor(t, { services: { s: service.url }, otherwise: ['s'] })(batchOf([1]), PLENTY),
+      await distributorFor(t, { targets: { s: service.url }, otherwise: ['s'] })(batchOf([1]), PLENTY),
       {},
       body
     )
   }
   const html = await startService(t, () => ({ headers: { 'content-type': 'text/html' }, body: '<p>thanks' }))
-  assert.deepEqual(await distributorFor(t, { services: { s: html.url }, otherwise: ['s'] })(batchOf([1]), PLENTY), {})
+  assert.deepEqual(await distributorFor(t, { targets: { s: html.url }, otherwise: ['s'] })(batchOf([1]), PLENTY), {})
 })
 
 test('a failure with an unknown action is tried again', async t => {
   const service = await startService(t, () => ({ body: { failures: [{ offset: 100, action: 'explode' }] } }))
-  const response = await distributorFor(t, { services: { s: service.url }, otherwise: ['s'] })(batchOf([1]), PLENTY)
+  const response = await distributorFor(t, { targets: { s: service.url }, otherwise: ['s'] })(batchOf([1]), PLENTY)
 
-  assert.deepEqual(failuresOf(response), [{ offset: 100, action: 'retry', reason: 'service s: no reason given' }])
+  assert.deepEqual(failuresOf(response), [{ offset: 100, action: 'retry', reason: 'target s: no reason given' }])
 })
 
 test('after a fan-out only the service that failed gets the record again', async t => {
@@ -339,8 +342,8 @@ test('after a fan-out only the service that failed gets the record again', async
   const refuses = await startService(t, () => ({
     body: { failures: [{ offset: 100, action: 'deadLetter', reason: 'old' }] }
   }))
-  const services = { well: well.url, ill: ill.url, refuses: refuses.url }
-  const distribute = distributorFor(t, { services, otherwise: ['well', 'ill', 'refuses'] })
+  const targets = { well: well.url, ill: ill.url, refuses: refuses.url }
+  const distribute = distributorFor(t, { targets, otherwise: ['well', 'ill', 'refuses'] })
   const event = batchOf([1])
 
   assert.deepEqual(verdicts(await distribute(event, PLENTY)), ['100 retry'])
@@ -348,7 +351,7 @@ test('after a fan-out only the service that failed gets the record again', async
   isDown = false
   // What the third service said at first still holds.
   assert.deepEqual(failuresOf(await distribute(event, PLENTY)), [
-    { offset: 100, action: 'deadLetter', reason: 'service refuses: old' }
+    { offset: 100, action: 'deadLetter', reason: 'target refuses: old' }
   ])
   assert.deepEqual([well.offsets(), ill.offsets(), refuses.offsets()], [[100], [100, 100, 100], [100]])
   // Once settled it is forgotten: the same offset again is a replay, and is delivered.
@@ -359,7 +362,7 @@ test('after a fan-out only the service that failed gets the record again', async
 test('what services said is forgotten after its time and beyond its limit', async t => {
   const clock = new VirtualClock()
   const [well, ill] = [await startService(t), await startService(t, () => ({ status: 503 }))]
-  const options = { services: { well: well.url, ill: ill.url }, otherwise: ['well', 'ill'], clock }
+  const options = { targets: { well: well.url, ill: ill.url }, otherwise: ['well', 'ill'], clock }
   const timed = distributorFor(t, { ...options, ledgerTtlMs: 1_000 })
   await timed(batchOf([1]), PLENTY)
   await clock.advance(999)
@@ -377,7 +380,7 @@ test('what services said is forgotten after its time and beyond its limit', asyn
 })
 
 test('an event of another shape is an error, not a success', async t => {
-  const distribute = distributorFor(t, { services: { s: 'http://127.0.0.1:1/' }, otherwise: ['s'] })
+  const distribute = distributorFor(t, { targets: { s: 'http://127.0.0.1:1/' }, otherwise: ['s'] })
   const events = [null, [], 'text', {}, { Records: [] }, { messages: [1] }, { records: [] }, { records: { x: [] } }]
   const withoutOffsets = { ...batchOf([1, 2]), offsets: [1] }
   for (const event of [...events, withoutOffsets, { ...batchOf([1]), offsets: ['1'] }, { records: { 't-0': [{}] } }]) {
@@ -390,15 +393,15 @@ test('an event of another shape is an error, not a success', async t => {
 test('options that cannot work are refused, every problem at once', () => {
   const options = {
     field: '',
-    services: {
+    targets: {
       bad: 'ftp://x',
       worse: 7,
       'two words': 'http://x',
-      split: { url: 'http://x', headers: { 'x-a': 'b\r\nx-c: d' } }
+      split: { type: 'http', url: 'http://x', headers: { 'x-a': 'b\r\nx-c: d' } }
     },
     routes: [
-      { values: [], services: ['bad'] },
-      { values: [1, null], services: ['absent'] }
+      { values: [], targets: ['bad'] },
+      { values: [1, null], targets: ['absent'] }
     ],
     otherwise: ['nowhere'],
     order: 'random',
@@ -411,10 +414,10 @@ test('options that cannot work are refused, every problem at once', () => {
       assert.ok(PipelineError.is(error, 'ERR_LAMBDA_DISTRIBUTOR_OPTIONS_INVALID'))
       const { message } = error
       for (const part of [
-        'services.bad',
-        'services.worse',
-        'services.two words',
-        'services.split.headers',
+        'targets.bad',
+        'targets.worse',
+        'targets.two words',
+        'targets.split.headers',
         'field',
         'routes.0',
         'routes.1.values',
@@ -428,5 +431,5 @@ test('options that cannot work are refused, every problem at once', () => {
       return true
     }
   )
-  assert.throws(() => createDistributor({ services: {} }), { code: 'ERR_LAMBDA_DISTRIBUTOR_OPTIONS_INVALID' })
+  assert.throws(() => createDistributor({ targets: {} }), { code: 'ERR_LAMBDA_DISTRIBUTOR_OPTIONS_INVALID' })
 })

@@ -65,7 +65,7 @@ async function withService(
   respond?: Parameters<typeof startService>[1]
 ): Promise<{ service: Service; run: (event: unknown) => Promise<unknown> }> {
   const service = await startService(t, respond)
-  const distribute = distributorFor(t, { services: { s: service.url }, otherwise: ['s'] })
+  const distribute = distributorFor(t, { targets: { s: service.url }, otherwise: ['s'] })
   return { service, run: event => distribute(event, PLENTY) }
 }
 
@@ -125,9 +125,9 @@ test('records after the resume point that a service took are not sent to it agai
   let isLocked = true
   const first = await startService(t, () => (isLocked ? { status: 503 } : {}))
   const second = await startService(t)
-  const routes = [{ values: [1], services: ['first'] }]
-  const services = { first: first.url, second: second.url }
-  const distribute = distributorFor(t, { services, routes, otherwise: ['second'] })
+  const routes = [{ values: [1], targets: ['first'] }]
+  const targets = { first: first.url, second: second.url }
+  const distribute = distributorFor(t, { targets, routes, otherwise: ['second'] })
   const event = esmEvent({
     't-0': [2, 1, 2, 2].map((codigo, index) => ({ offset: 10 + index, value: JSON.stringify({ codigo }) }))
   })

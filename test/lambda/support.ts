@@ -18,7 +18,6 @@ import {
   type LambdaRuntimeOptions,
   startLambdaRuntime
 } from '../../src/lambda/index.ts'
-import { createHttpClient } from '../../src/lambda/index.ts'
 import type { LogFields, Logger } from '../../src/telemetry/index.ts'
 
 /** The folder of the functions that tests run. */
@@ -160,11 +159,11 @@ export async function startService(
   }
 }
 
-/** A distributor in this process, with real connections. */
+/** A distributor in this process, with real connections; it tries a target once, unless it is told otherwise. */
 export function distributorFor(t: TestContext, options: DistributorOptions): Distributor {
-  const http = createHttpClient(options.clock === undefined ? {} : { clock: options.clock })
-  t.after(() => http.close())
-  return createDistributor({ http, ...options })
+  const distributor = createDistributor({ retry: { attemptsMax: 1 }, ...options })
+  t.after(() => distributor.close())
+  return distributor
 }
 
 /** A context with this much time left, always. */

@@ -85,11 +85,11 @@ lambda:
       concurrency: 6
       distributor:
         field: codigo
-        services:
+        targets:
 ${services.join('\n')}
         routes:
-          - { values: [300], services: [telemetry, alerts] }
-          - { values: [${range(301, 399)}], services: [alerts] }
+          - { values: [300], targets: [telemetry, alerts] }
+          - { values: [${range(301, 399)}], targets: [alerts] }
         otherwise: [telemetry]
 `
 }

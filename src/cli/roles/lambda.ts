@@ -1,7 +1,12 @@
 /** The embedded Lambda runtime as a role. */
 
 import type { FunctionConfig, LambdaConfig } from '../../config/index.ts'
-import { type FunctionOptions, type LambdaRuntime, startLambdaRuntime } from '../../lambda/index.ts'
+import {
+  type DistributorRouting,
+  type FunctionOptions,
+  type LambdaRuntime,
+  startLambdaRuntime
+} from '../../lambda/index.ts'
 import type { Logger } from '../../telemetry/index.ts'
 import type { RoleStatus } from '../process/messages.ts'
 import type { RunningRole } from '../process/role.ts'
@@ -42,5 +47,6 @@ function totalsOf(runtime: LambdaRuntime): RoleStatus {
 
 function functionOptions(config: FunctionConfig): FunctionOptions {
   const { distributor, ...options } = config
-  return distributor === undefined ? options : { ...options, distributor }
+  // Boundary: what the schema calls optional is either there or not; it never puts `undefined`.
+  return distributor === undefined ? options : { ...options, distributor: distributor as DistributorRouting }
 }

@@ -5,6 +5,7 @@ import { z } from 'zod'
 import { type Report, topicName } from './common.ts'
 import { dispatcherSchema } from './dispatcher.ts'
 import { checkDispatcher } from './dispatcher-rules.ts'
+import { checkDistributor } from './distributor.ts'
 import { kafkaSchema, topicSchema } from './kafka.ts'
 import { lambdaSchema } from './lambda.ts'
 import { producerSchema } from './producer.ts'
@@ -66,12 +67,6 @@ function checkLambda(pipeline: Sections, report: Report): void {
     if (isDistributor && options.timeoutMs < distributorTimeoutMinMs) {
       report([...path, 'timeoutMs'], `leaves no time for a request: at least ${distributorTimeoutMinMs}`)
     }
-    const services = options.distributor?.services ?? {}
-    const named = (options.distributor?.routes ?? []).flatMap(route => route.services)
-    if (Array.isArray(options.distributor?.otherwise)) named.push(...options.distributor.otherwise)
-    for (const service of new Set(named)) {
-      if (!Object.hasOwn(services, service))
-        report([...path, 'distributor'], `the service ${service} has no address in services`)
-    }
+    if (options.distributor !== undefined) checkDistributor(options.distributor, [...path, 'distributor'], report)
   }
 }

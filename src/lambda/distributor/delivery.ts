@@ -1,15 +1,17 @@
 /**
- * Delivery of one partition's records to one service, in order, one request
+ * Delivery of one partition's records to one target, in order, one request
  * after the other.
  *
- * - Requests are cut by count and bytes.
+ * - Requests are cut by the target's limits.
  * - Unavailable (or out of time): this and everything after it waits for the
  *   next attempt.
  * - Refused: halved until the bad record is alone; that one is dead-lettered and
  *   the others go on.
  * - A record that must be tried again takes all later ones of its scope (the
- *   service, or the key at the service) with it, also those that the service
+ *   target, or the key at the target) with it, also those that the target
  *   took: they are sent again behind it, so that order holds.
+ * - What must be tried again is tried again here, after a pause, while the target's
+ *   attempts and the time of the invocation last. Then it is left to the caller.
  *
  * No request starts, and none goes on, past the invocation's deadline less
  * `reserveMs`: an answer that names what is undone is worth more than a timeout,
@@ -18,89 +20,172 @@
 
 import { createHash } from 'node:crypto'
 
-import { messageOf } from '../../core/index.ts'
+import { sleep } from '../../core/index.ts'
+import type { RecordSink, SinkOutcome, SinkRequest } from '../../targets/sinks/index.ts'
 import { type EventPartition, textOf } from '../event/read-event.ts'
-import type { HttpClient } from './http-client.ts'
 import type { FinalWord } from './ledger.ts'
-import { type DistributorSettings, REQUEST_MS_MIN, type Service } from './options.ts'
-import { readReply, type ServiceOutcome } from './service-reply.ts'
+import type { DistributorObserver } from './observer.ts'
+import { type DistributorSettings, REQUEST_MS_MIN, type TargetSettings } from './options.ts'
 import type { Verdict } from './verdict.ts'
+
+/** Longest pause before another attempt, in milliseconds: a longer one is the caller's, whose waiting costs nothing. */
+const PAUSE_MS_MAX = 1_000
 
 /** What a delivery needs besides its records. */
 export interface DeliveryRuntime {
   readonly settings: DistributorSettings
-  readonly http: HttpClient
+  readonly observer: DistributorObserver
   /** Milliseconds until requests must be over. */
   timeLeftMs(): number
 }
 
-/** The records of one partition on their way to one service. */
+/** A target that is ready to be given records. */
+export interface Target extends TargetSettings {
+  readonly sink: RecordSink
+  readonly recordsMax: number
+  readonly bytesMax: number
+  readonly recordBytesMax: number
+}
+
+/** The records of one partition on their way to one target. */
 export class Delivery {
-  readonly service: Service
+  readonly target: Target
   readonly partition: EventPartition
   /** Indexes of the records, in order. */
   readonly indexes: number[] = []
   readonly #runtime: DeliveryRuntime
+  readonly #isByKey: boolean
   readonly #verdicts = new Map<number, Verdict>()
   readonly #blockedKeys = new Set<string>()
   /** Set once everything after it must wait. */
   #stop: Verdict | undefined
+  #attempt = 1
   #bisectRequestsLeft: number
 
-  constructor(service: Service, partition: EventPartition, runtime: DeliveryRuntime) {
-    this.service = service
+  constructor(target: Target, partition: EventPartition, runtime: DeliveryRuntime) {
+    this.target = target
     this.partition = partition
     this.#runtime = runtime
+    this.#isByKey = runtime.settings.order === 'key' && partition.keys !== undefined
     this.#bisectRequestsLeft = runtime.settings.bisectRequestsMax
   }
 
-  /** Verdicts of this service by record index; records without one are well. */
+  /** Verdicts of this target by record index; records without one are well. */
   get verdicts(): ReadonlyMap<number, Verdict> {
     return this.#verdicts
   }
 
-  /** What the service has said for good about a record of this delivery, if it has. */
+  /** What the target has said for good about a record of this delivery, if it has. */
   finalWord(index: number): FinalWord | undefined {
     const verdict = this.#verdicts.get(index)
     if (verdict === undefined) return 'ok'
     return verdict.action === 'retry' ? undefined : verdict
   }
 
+  /** Whether the record is one of this delivery's. */
+  has(index: number): boolean {
+    // Ascending: the place where it would be is found by halves.
+    let low = 0
+    let high = this.indexes.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if ((this.indexes[middle] ?? 0) < index) low = middle + 1
+      else high = middle
+    }
+    return this.indexes[low] === index
+  }
+
   /** Delivers everything; afterwards every record is well or has a verdict. Never rejects. */
   async run(): Promise<void> {
-    const { recordsMax, bytesMax } = this.#runtime.settings
+    await this.#pass(this.indexes)
+    while (this.#verdicts.size > 0) {
+      const again = this.indexes.filter(index => this.#verdicts.get(index)?.action === 'retry')
+      const pauseMs = again.length === 0 ? undefined : this.#pauseMs(again)
+      if (pauseMs === undefined) return
+      await sleep(this.#runtime.settings.clock, pauseMs)
+      this.#attempt += 1
+      this.#stop = undefined
+      this.#blockedKeys.clear()
+      for (const index of again) this.#verdicts.delete(index)
+      await this.#pass(again)
+    }
+  }
+
+  /** How long to wait before these records are tried again; `undefined` if that is left to the caller. */
+  #pauseMs(again: readonly number[]): number | undefined {
+    const { retry } = this.target
+    const { random } = this.#runtime.settings
+    // Without requests to look for bad records with, the same answer would come again.
+    if (this.#attempt >= retry.attemptsMax || this.#bisectRequestsLeft < 2) return undefined
+    let askedMs = 0
+    for (const index of again) askedMs = Math.max(askedMs, this.#verdicts.get(index)?.retryAfterMs ?? 0)
+    const backoffMs = retry.backoffMs * 2 ** (this.#attempt - 1) * (1 - random.next() / 2)
+    const pauseMs = Math.max(askedMs, Math.min(backoffMs, PAUSE_MS_MAX))
+    const isWorthIt = pauseMs <= PAUSE_MS_MAX && this.#runtime.timeLeftMs() - pauseMs >= REQUEST_MS_MIN
+    return isWorthIt ? pauseMs : undefined
+  }
+
+  async #pass(indexes: readonly number[]): Promise<void> {
+    if (this.target.sink.limits.isKeyOncePerRequest !== true) return this.#sendAll(indexes)
+    for (const wave of this.#waves(indexes)) await this.#sendAll(wave)
+  }
+
+  /**
+   * Lists in which each key is there at most once, in order: the n-th record of a key is in the n-th list. Ordered by
+   * partition, each record is a list of its own.
+   */
+  #waves(indexes: readonly number[]): readonly (readonly number[])[] {
+    if (!this.#isByKey) return indexes.map(index => [index])
+    const counts = new Map<string, number>()
+    const waves: number[][] = []
+    for (const index of indexes) {
+      const key = this.#keyOf(index)
+      const wave = key === null ? 0 : (counts.get(key) ?? 0)
+      if (key !== null) counts.set(key, wave + 1)
+      const list = waves[wave]
+      if (list === undefined) waves.push([index])
+      else list.push(index)
+    }
+    return waves
+  }
+
+  async #sendAll(indexes: readonly number[]): Promise<void> {
+    const { recordsMax, bytesMax, recordBytesMax } = this.target
     let request: number[] = []
     let bytes = 0
-    for (const index of this.indexes) {
+    for (const index of indexes) {
       const text = textOf(this.partition, index)
-      if (text === undefined) {
-        this.#verdicts.set(index, {
-          action: 'deadLetter',
-          reason: 'the event is nested too deeply to be written again'
-        })
+      const size = text === undefined ? 0 : Buffer.byteLength(text)
+      if (text === undefined || size > recordBytesMax) {
+        this.#verdicts.set(index, { action: 'deadLetter', reason: this.#unsendable(text, size) })
         continue
       }
-      const size = Buffer.byteLength(text) + 1
-      if (request.length > 0 && (request.length >= recordsMax || bytes + size > bytesMax)) {
+      // One byte for what stands between two records.
+      if (request.length > 0 && (request.length >= recordsMax || bytes + size + 1 > bytesMax)) {
         await this.#deliver(request)
         request = []
         bytes = 0
       }
       request.push(index)
-      bytes += size
+      bytes += size + 1
     }
     await this.#deliver(request)
+  }
+
+  #unsendable(text: string | undefined, size: number): string {
+    if (text === undefined) return 'the event is nested too deeply to be written again'
+    return `the record has ${size} bytes; target ${this.target.name} takes ${this.target.recordBytesMax}`
   }
 
   async #deliver(given: readonly number[]): Promise<void> {
     const indexes = this.#withoutBlocked(given)
     if (indexes.length === 0) return
-    const outcome = await this.#post(indexes)
+    const outcome = await this.#send(indexes)
     switch (outcome.kind) {
       case 'ok':
         return
       case 'partial':
-        return this.#settlePartial(indexes, outcome.verdicts)
+        return this.#settlePartial(indexes, outcome.failures)
       case 'unavailable':
         return this.#halt(indexes, unavailable(outcome))
       case 'rejected':
@@ -124,9 +209,9 @@ export class Delivery {
     await this.#deliver(indexes.slice(middle))
   }
 
-  #settlePartial(indexes: readonly number[], verdicts: ReadonlyMap<number, Verdict>): void {
-    for (const index of indexes) {
-      const own = verdicts.get(this.partition.offsets[index] ?? -1)
+  #settlePartial(indexes: readonly number[], failures: ReadonlyMap<number, Verdict>): void {
+    for (const [position, index] of indexes.entries()) {
+      const own = failures.get(position)
       const waiting = this.#blockedBy(index)
       if (waiting !== undefined) this.#verdicts.set(index, waiting)
       else if (own !== undefined) {
@@ -137,8 +222,8 @@ export class Delivery {
   }
 
   #block(index: number, verdict: Verdict): void {
-    if (this.#runtime.settings.order === 'partition' || this.partition.keys === undefined) {
-      this.#stop = behind(this.service.name, verdict)
+    if (!this.#isByKey) {
+      this.#stop = behind(this.target.name, verdict)
       return
     }
     const key = this.#keyOf(index)
@@ -163,83 +248,109 @@ export class Delivery {
   #blockedBy(index: number): Verdict | undefined {
     if (this.#stop !== undefined) return this.#stop
     const key = this.#blockedKeys.size === 0 ? null : this.#keyOf(index)
-    return key !== null && this.#blockedKeys.has(key) ? behind(this.service.name) : undefined
+    return key !== null && this.#blockedKeys.has(key) ? behind(this.target.name) : undefined
   }
 
   #keyOf(index: number): string | null {
     return this.partition.keys?.[index] ?? null
   }
 
-  async #post(indexes: readonly number[]): Promise<ServiceOutcome> {
-    const { service, partition } = this
-    const timeoutMs = Math.min(service.timeoutMs, this.#runtime.timeLeftMs())
+  async #send(indexes: readonly number[]): Promise<SinkOutcome> {
+    const { target, partition } = this
+    const { settings, observer } = this.#runtime
+    const timeoutMs = Math.min(target.timeoutMs, this.#runtime.timeLeftMs())
     if (timeoutMs < REQUEST_MS_MIN) {
-      return { kind: 'unavailable', reason: `no time was left in the invocation for service ${service.name}` }
+      return { kind: 'unavailable', reason: `no time was left in the invocation for target ${target.name}` }
     }
-    const offsets = indexes.map(index => partition.offsets[index] ?? 0)
-    const headers = {
-      ...service.headers,
-      'content-type': 'application/json',
-      'idempotency-key': batchKey(partition, offsets, service.name)
-    }
+    const request = requestOf(partition, indexes)
+    const controller = new AbortController()
+    const timer = settings.clock.after(timeoutMs, () => {
+      controller.abort(new Error(`no reply within ${Math.round(timeoutMs)} ms`))
+    })
+    const startMs = observer.requestDone === undefined ? 0 : settings.clock.monotonicMs()
+    let outcome: SinkOutcome
     try {
-      const body = requestBody(partition, indexes, offsets)
-      const reply = await this.#runtime.http.post(service.url, { headers, body, timeoutMs })
-      return readReply(service.name, reply, new Set(offsets))
+      outcome = await target.sink.deliver(request, controller.signal)
     } catch (error) {
-      // No whole reply: the service may or may not have taken the records.
-      const reason = `service ${service.name}: ${messageOf(error) || 'no reply'}`
-      return wasReached(error) ? { kind: 'unavailable', reason, isSuspect: true } : { kind: 'unavailable', reason }
+      // A sink never rejects. One that does has not said what became of the records.
+      outcome = { kind: 'unavailable', reason: `target ${target.name} failed: ${String(error)}`, isSuspect: true }
+    } finally {
+      timer.cancel()
     }
+    if (observer.requestDone !== undefined) {
+      observer.requestDone({
+        target: target.name,
+        topic: partition.topic,
+        partition: partition.partition,
+        recordCount: indexes.length,
+        bytes: request.texts.reduce((sum, text) => sum + text.length, 0),
+        attempt: this.#attempt,
+        durationMs: settings.clock.monotonicMs() - startMs,
+        outcome: outcome.kind,
+        reason: reasonOf(outcome)
+      })
+    }
+    return outcome
   }
 }
 
-/** Names a record for good: the key by which a service can tell that it has seen it. */
+function reasonOf(outcome: SinkOutcome): string | undefined {
+  if (outcome.kind === 'ok') return undefined
+  if (outcome.kind !== 'partial') return outcome.reason
+  const [first] = outcome.failures.values()
+  return first?.reason
+}
+
+/** Names a record for good: the key by which a target can tell that it has seen it. */
 export function recordId(partition: EventPartition, offset: number): string {
   return `${partition.topic}-${partition.partition}-${offset}`
 }
 
-function requestBody(partition: EventPartition, indexes: readonly number[], offsets: readonly number[]): string {
-  const source = JSON.stringify({ topic: partition.topic, partition: partition.partition })
-  const ids = JSON.stringify(offsets.map(offset => recordId(partition, offset)))
-  // Texts and not objects: what was produced is passed on as it is.
-  const messages = indexes.map(index => textOf(partition, index) ?? 'null').join(',')
-  return `{"source":${source},"messages":[${messages}],"offsets":[${offsets.join(',')}],"idempotencyKeys":${ids}}`
+function requestOf(partition: EventPartition, indexes: readonly number[]): SinkRequest {
+  const { topic, keys, timestamps } = partition
+  const prefix = `${topic}-${partition.partition}-`
+  const offsets: number[] = []
+  const texts: string[] = []
+  const recordIds: string[] = []
+  for (const index of indexes) {
+    const offset = partition.offsets[index] ?? 0
+    offsets.push(offset)
+    // Texts and not objects: what was produced is passed on as it is.
+    texts.push(textOf(partition, index) ?? 'null')
+    recordIds.push(prefix + offset)
+  }
+  return {
+    topic,
+    partition: partition.partition,
+    offsets,
+    texts,
+    keys: keys === undefined ? undefined : indexes.map(index => keys[index] ?? null),
+    timestamps: timestamps === undefined ? undefined : indexes.map(index => timestamps[index] ?? 0),
+    recordIds,
+    requestId: requestId(prefix, offsets)
+  }
 }
 
 /**
  * Names one request: the same records give the same key at every attempt. A set with gaps carries a digest of its
  * offsets, so that what is left of a request after a part of it went through does not pass for the whole.
  */
-function batchKey(partition: EventPartition, offsets: readonly number[], service: string): string {
+function requestId(prefix: string, offsets: readonly number[]): string {
   const first = offsets[0] ?? 0
   const last = offsets.at(-1) ?? first
   const hasGaps = last - first + 1 !== offsets.length
   const digest = hasGaps ? `-${createHash('sha1').update(offsets.join(',')).digest('hex').slice(0, 12)}` : ''
-  return `${partition.topic}-${partition.partition}-${first}-${last}${digest}-${service}`
+  return `${prefix}${first}-${last}${digest}`
 }
 
-function unavailable(outcome: Extract<ServiceOutcome, { kind: 'unavailable' }>): Verdict {
+function unavailable(outcome: Extract<SinkOutcome, { kind: 'unavailable' }>): Verdict {
   const { kind: _, ...rest } = outcome
   return { action: 'retry', isUnavailable: true, ...rest }
 }
 
-const NOT_REACHED: ReadonlySet<unknown> = new Set([
-  'ECONNREFUSED',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-  'ENOTFOUND',
-  'EAI_AGAIN',
-  'UND_ERR_CONNECT_TIMEOUT'
-])
-
-/** Whether the service may have seen the request, so that the records may be what broke it. */
-function wasReached(error: unknown): boolean {
-  return !(error instanceof Error && 'code' in error && NOT_REACHED.has(error.code))
-}
-
-function behind(service: string, verdict?: Verdict): Verdict {
-  const reason = `waits behind an earlier record that service ${service} must be given again`
+/** What is said of a record that waits for an earlier one. */
+export function behind(target: string, verdict?: Verdict): Verdict {
+  const reason = `waits behind an earlier record that target ${target} must be given again`
   const waiting = { action: 'retry', reason, isUnavailable: true } as const
   return verdict?.retryAfterMs === undefined ? waiting : { ...waiting, retryAfterMs: verdict.retryAfterMs }
 }

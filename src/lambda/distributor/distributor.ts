@@ -1,35 +1,50 @@
 /**
  * The distributor: a Lambda function that takes a batch of records, groups them
- * by the services that their code is routed to, posts each group, and answers
+ * by the targets that they are routed to, delivers each group, and answers
  * which records must come again, go to the dead letters, or were skipped.
  *
  * It takes Comporta's payload and AWS's Kafka event, and answers each in its own
- * form. Groups go to their services at the same time; within one partition and
- * service everything is in order (see `delivery.ts`). It keeps no state but the
- * ledger of a warm worker (see `ledger.ts`).
+ * form. An invocation reads its event, claims it (with a guard), enriches the records
+ * (with an enricher), routes them, delivers them and says what became of them.
+ * Groups go to their targets at the same time; within one partition and target
+ * everything is in order (see `delivery.ts`). It keeps no state but what is in `memory.ts`.
  *
- * At least once: a service may get a record again after a timeout, a crash or a
- * cold start. Every request carries an `idempotency-key`, every record its own.
+ * At least once: a target may get a record again after a timeout, a crash or a
+ * cold start. Every request and every record carries a name that stays the same.
  */
 
-import { Delivery, type DeliveryRuntime, recordId } from './delivery.ts'
-import { type DistributorEvent, type EventPartition, readEvent } from '../event/read-event.ts'
-import { createHttpClient, type HttpClient } from './http-client.ts'
+import { messageOf } from '../../core/index.ts'
+import { createSink, type RecordSink } from '../../targets/sinks/index.ts'
+import type { EnrichedPartition } from '../enrichment/enricher.ts'
+import { type DistributorEvent, type EventPartition, readEvent, textOf } from '../event/read-event.ts'
+import type { GuardedBatch, GuardedPartition } from '../idempotency/batch-guard.ts'
+import type { Delivery, Target } from './delivery.ts'
 import { Ledger } from './ledger.ts'
-import { type DistributorOptions, type DistributorSettings, distributorSettings, isRecord } from './options.ts'
-import type { Service } from './options.ts'
+import { guardedResult, GuardMemory, LedgerMemory, remember } from './memory.ts'
+import type { DistributorObserver } from './observer.ts'
+import { type DistributorOptions, type DistributorSettings, distributorSettings } from './options.ts'
+import { Plan, type PlanRuntime } from './plan.ts'
+import { observedBatch, observeResult, safeObserver, type SettledPartition } from './safe-observer.ts'
 import { type DistributorResponse, PartitionVerdicts, type Verdict } from './verdict.ts'
 
 /** Most requests under way at the same time in one invocation. */
 const DELIVERIES_AT_ONCE = 64
+/** Share of the time left that enrichment may take: what is enriched must be delivered as well. */
+const ENRICHMENT_SHARE = 0.5
 
 /** The part of Lambda's context object that the distributor needs. */
 export interface DistributorContext {
   getRemainingTimeInMillis(): number
+  readonly awsRequestId?: string
+  readonly functionName?: string
 }
 
 /** The function, as Lambda calls it. */
-export type Distributor = (event: unknown, context: DistributorContext) => Promise<DistributorResponse>
+export interface Distributor {
+  (event: unknown, context: DistributorContext): Promise<DistributorResponse>
+  /** Closes connections to targets and stores; for programs and tests, because Lambda never tells a function. */
+  close(): Promise<void>
+}
 
 /**
  * Makes a distributor.
@@ -40,98 +55,171 @@ export type Distributor = (event: unknown, context: DistributorContext) => Promi
  */
 export function createDistributor(options: DistributorOptions): Distributor {
   const settings = distributorSettings(options)
-  const http = options.http ?? createHttpClient({ clock: settings.clock })
-  const ledger = new Ledger({ entriesMax: settings.ledgerMax, ttlMs: settings.ledgerTtlMs, clock: settings.clock })
-  return async (event, context) => distribute(readEvent(event), { settings, http, ledger, context })
-}
-
-interface Dependencies {
-  readonly settings: DistributorSettings
-  readonly http: HttpClient
-  readonly ledger: Ledger
-  readonly context: DistributorContext
-}
-
-async function distribute(event: DistributorEvent, dependencies: Dependencies): Promise<DistributorResponse> {
-  const { settings, http, ledger, context } = dependencies
-  const runtime: DeliveryRuntime = {
+  const targets = openTargets(options, settings)
+  // Whoever invokes hears of it; until then nobody has to.
+  targets.catch(() => undefined)
+  const state: State = {
+    options,
     settings,
-    http,
+    targets,
+    observer: safeObserver(options.observer),
+    ledger: new Ledger({ entriesMax: settings.ledgerMax, ttlMs: settings.ledgerTtlMs, clock: settings.clock })
+  }
+  const distributor = (event: unknown, context: DistributorContext): Promise<DistributorResponse> =>
+    invoke(state, event, context)
+  return Object.assign(distributor, { close: () => close(state) })
+}
+
+interface State {
+  readonly options: DistributorOptions
+  readonly settings: DistributorSettings
+  readonly targets: Promise<readonly Target[]>
+  readonly observer: DistributorObserver
+  readonly ledger: Ledger
+}
+
+async function openTargets(options: DistributorOptions, settings: DistributorSettings): Promise<readonly Target[]> {
+  const { clock, random } = settings
+  const environment = options.environment ?? {}
+  const open = async (name: string): Promise<RecordSink> => {
+    const given = options.targets?.[name]
+    const own = options.sinks?.[name]
+    if (own !== undefined || given === undefined) return own ?? missing(name)
+    const sink = typeof given === 'string' ? { type: 'http' as const, url: given } : given
+    return createSink(name, sink, { clock, random, environment })
+  }
+  return Promise.all(
+    settings.targets.map(async (target): Promise<Target> => {
+      const sink = await open(target.name)
+      const { limits } = sink
+      return {
+        ...target,
+        sink,
+        recordsMax: Math.min(limits.recordsMax, settings.recordsMax ?? limits.recordsMax),
+        bytesMax: Math.min(limits.bytesMax, settings.bytesMax ?? limits.bytesMax),
+        recordBytesMax: limits.recordBytesMax ?? Number.POSITIVE_INFINITY
+      }
+    })
+  )
+}
+
+function missing(name: string): never {
+  throw new Error(`target ${name} is neither in targets nor in sinks`)
+}
+
+async function close({ options, targets }: State): Promise<void> {
+  const opened = await targets.catch(() => [])
+  await Promise.all(opened.filter(({ name }) => options.sinks?.[name] === undefined).map(({ sink }) => sink.close()))
+}
+
+async function invoke(state: State, given: unknown, context: DistributorContext): Promise<DistributorResponse> {
+  const { observer, settings } = state
+  try {
+    const event = readEvent(given)
+    const startMs = settings.clock.monotonicMs()
+    observer.invocationStarted?.(observedBatch(event), context)
+    const settled = await distribute(state, event, context)
+    if (observer.invocationEnded !== undefined || observer.recordsFailed !== undefined) {
+      const result = observeResult(observer, settled, settings.clock.monotonicMs() - startMs)
+      await observer.invocationEnded?.(result, context)
+    }
+    return answer(event, settled)
+  } catch (error) {
+    await observer.invocationFailed?.(error, context)
+    throw error
+  }
+}
+
+async function distribute(
+  state: State,
+  event: DistributorEvent,
+  context: DistributorContext
+): Promise<readonly SettledPartition[]> {
+  const { settings, observer, ledger } = state
+  const runtime: PlanRuntime = {
+    settings,
+    observer,
+    targets: await state.targets,
+    route: state.options.route,
     timeLeftMs: () => context.getRemainingTimeInMillis() - settings.reserveMs
   }
-  const plans = event.partitions.map(partition => plan(partition, runtime, ledger))
-  await runAll(plans.flatMap(each => each.deliveries))
-  for (const each of plans) conclude(each, event.format, ledger)
-  if (event.format === 'esm') return { batchItemFailures: plans.flatMap(each => each.verdicts.resumePoint()) }
-  const failures = plans.flatMap(each => each.verdicts.failures())
-  return failures.length === 0 ? {} : { failures }
+  let claimed: GuardedBatch | undefined
+  try {
+    claimed = await claim(state, event, context)
+  } catch (error) {
+    observer.storeFailed?.(error)
+    // Nothing may be delivered: another invocation may be at it, or have done it.
+    return event.partitions.map(partition => untouched(partition, error))
+  }
+  const enriched = await enrich(state, event, { claimed, timeLeftMs: runtime.timeLeftMs() })
+  const plans = event.partitions.map((partition, number) => {
+    const memory = claimed === undefined ? new LedgerMemory(ledger, partition) : new GuardMemory(claimed, number)
+    return new Plan({ partition, memory, enriched: enriched?.[number] }, runtime)
+  })
+  await runAll(plans.flatMap(plan => plan.deliveries))
+  for (const plan of plans) {
+    for (const { verdicts } of plan.deliveries) {
+      for (const [index, verdict] of verdicts) plan.verdicts.add(index, verdict)
+    }
+    if (claimed === undefined) remember(ledger, plan, event.format === 'esm')
+  }
+  await finish(state, claimed, plans)
+  return plans
 }
 
-interface Plan {
-  readonly partition: EventPartition
-  readonly verdicts: PartitionVerdicts
-  readonly deliveries: readonly Delivery[]
+/** @throws Whatever the store failed with. */
+function claim(
+  { options, settings }: State,
+  event: DistributorEvent,
+  context: DistributorContext
+): Promise<GuardedBatch> | undefined {
+  if (options.guard === undefined || event.partitions.length === 0) return undefined
+  const partitions = event.partitions.map(({ topic, partition, offsets }): GuardedPartition => {
+    return { topic, partition, offsets, ids: undefined }
+  })
+  return options.guard.begin(partitions, settings.clock.now() + context.getRemainingTimeInMillis())
 }
 
-/** Decides where each record goes. */
-function plan(partition: EventPartition, runtime: DeliveryRuntime, ledger: Ledger): Plan {
-  const { settings } = runtime
+async function enrich(
+  { options }: State,
+  event: DistributorEvent,
+  { claimed, timeLeftMs }: { readonly claimed: GuardedBatch | undefined; readonly timeLeftMs: number }
+): Promise<readonly EnrichedPartition[] | undefined> {
+  if (options.enricher === undefined) return undefined
+  const partitions = event.partitions.map((partition, number) => ({
+    messages: partition.messages,
+    textOf: (index: number) => textOf(partition, index),
+    isWanted: (index: number) =>
+      !partition.problems.has(index) && (claimed === undefined || claimed.state(number, index) === 'claimed')
+  }))
+  const enriched = await options.enricher.enrich(partitions, Math.max(1, timeLeftMs * ENRICHMENT_SHARE))
+  for (const [number, { texts }] of enriched.entries()) {
+    const partition = event.partitions[number]
+    if (partition === undefined) continue
+    for (const [index, text] of texts) partition.texts[index] = text
+  }
+  return enriched
+}
+
+/** Tells the store what was done. What it fails with does not change the answer: the claim ends by itself. */
+async function finish({ observer }: State, claimed: GuardedBatch | undefined, plans: readonly Plan[]): Promise<void> {
+  if (claimed === undefined) return
+  try {
+    await claimed.finish((partition, index) => {
+      const plan = plans[partition]
+      return plan === undefined ? { isDone: false, targetsDone: [] } : guardedResult(plan, index)
+    })
+  } catch (error) {
+    observer.storeFailed?.(error)
+  }
+}
+
+function untouched(partition: EventPartition, error: unknown): SettledPartition {
   const verdicts = new PartitionVerdicts(partition)
-  const deliveries = new Map<Service, Delivery>()
-  for (let index = 0; index < partition.offsets.length; index += 1) {
-    const target = routeOf(partition, index, settings)
-    if ('action' in target) {
-      verdicts.add(index, target)
-      continue
-    }
-    for (const service of target) {
-      // While all is well the ledger is empty and costs nothing.
-      const word =
-        ledger.count === 0 ? undefined : ledger.get(recordId(partition, offsetAt(partition, index)), service.name)
-      if (word === undefined) deliveryTo(service).indexes.push(index)
-      else if (word !== 'ok') verdicts.add(index, word)
-    }
-  }
-  return { partition, verdicts, deliveries: [...deliveries.values()] }
-
-  function deliveryTo(service: Service): Delivery {
-    const known = deliveries.get(service)
-    if (known !== undefined) return known
-    const created = new Delivery(service, partition, runtime)
-    deliveries.set(service, created)
-    return created
-  }
-}
-
-function routeOf(
-  partition: EventPartition,
-  index: number,
-  settings: DistributorSettings
-): readonly Service[] | Verdict {
-  const problem = partition.problems.get(index)
-  if (problem !== undefined) return unrouted(settings, problem)
-  const code = fieldOf(partition.messages[index], settings.fieldPath)
-  const isCode = typeof code === 'string' || typeof code === 'number'
-  const route = isCode ? settings.routes.get(String(code)) : undefined
-  if (route !== undefined) return route
-  if (typeof settings.otherwise !== 'string') return settings.otherwise
-  const field = settings.fieldPath.join('.')
-  return unrouted(settings, isCode ? `no route for this ${field}` : `the event has no ${field} to route it by`)
-}
-
-/** A record that no service can be given: unlike an unknown code it never goes to the default services. */
-function unrouted(settings: DistributorSettings, reason: string): Verdict {
-  return { action: settings.otherwise === 'skip' ? 'skip' : 'deadLetter', reason }
-}
-
-function fieldOf(message: unknown, path: readonly string[]): unknown {
-  let at = message
-  for (const name of path) {
-    // Own members only: "constructor" and the like are not codes.
-    if (!isRecord(at) || !Object.hasOwn(at, name)) return undefined
-    at = at[name]
-  }
-  return at
+  const reason = `the idempotency store failed: ${messageOf(error)}`
+  const verdict: Verdict = { action: 'retry', reason, isUnavailable: true }
+  for (const index of partition.offsets.keys()) verdicts.add(index, verdict)
+  return { partition, verdicts, repeatedCount: 0 }
 }
 
 async function runAll(deliveries: readonly Delivery[]): Promise<void> {
@@ -142,23 +230,8 @@ async function runAll(deliveries: readonly Delivery[]): Promise<void> {
   await Promise.all(Array.from({ length: Math.min(DELIVERIES_AT_ONCE, deliveries.length) }, work))
 }
 
-/** Joins what the services said, and remembers what must not be said again. */
-function conclude({ partition, verdicts, deliveries }: Plan, format: DistributorEvent['format'], ledger: Ledger): void {
-  for (const delivery of deliveries) for (const [index, verdict] of delivery.verdicts) verdicts.add(index, verdict)
-  const resumeIndex = format === 'esm' ? verdicts.resumeIndex() : undefined
-  if (verdicts.count === 0 && ledger.count === 0) return
-  const isComingAgain = (index: number): boolean => verdicts.isComingAgain(index, resumeIndex)
-  for (const [index, offset] of partition.offsets.entries()) {
-    if (!isComingAgain(index)) ledger.delete(recordId(partition, offset))
-  }
-  for (const delivery of deliveries) {
-    for (const index of delivery.indexes) {
-      const word = isComingAgain(index) ? delivery.finalWord(index) : undefined
-      if (word !== undefined) ledger.set(recordId(partition, offsetAt(partition, index)), delivery.service.name, word)
-    }
-  }
-}
-
-function offsetAt(partition: EventPartition, index: number): number {
-  return partition.offsets[index] ?? 0
+function answer(event: DistributorEvent, plans: readonly SettledPartition[]): DistributorResponse {
+  if (event.format === 'esm') return { batchItemFailures: plans.flatMap(each => each.verdicts.resumePoint()) }
+  const failures = plans.flatMap(each => each.verdicts.failures())
+  return failures.length === 0 ? {} : { failures }
 }

@@ -1,7 +1,7 @@
 /**
- * What services have already said about records that will come again.
+ * What targets have already said about records that will come again.
  *
- * When a record reached service A but not B, the caller sends it again, and A
+ * When a record reached target A but not B, the caller sends it again, and A
  * should not get it twice. The ledger of a warm worker remembers A's word. It
  * is best effort: another worker, a cold start or a full ledger forgets, and
  * then only the idempotency keys protect A. It holds nothing while all is well.
@@ -13,7 +13,7 @@
 import type { Clock } from '../../core/index.ts'
 import type { Verdict } from './verdict.ts'
 
-/** What a service has said for good: the record is well, or a verdict other than retry. */
+/** What a target has said for good: the record is well, or a verdict other than retry. */
 export type FinalWord = Verdict | 'ok'
 
 interface Entry {
@@ -21,7 +21,7 @@ interface Entry {
   expiresMs: number
 }
 
-/** Remembers final words by record and service. */
+/** Remembers final words by record and target. */
 export class Ledger {
   readonly #entries = new Map<string, Entry>()
   readonly #entriesMax: number
@@ -39,16 +39,16 @@ export class Ledger {
     return this.#entries.size
   }
 
-  /** What the service has said about the record, if it is still known. */
-  get(recordId: string, service: string): FinalWord | undefined {
+  /** What the target has said about the record, if it is still known. */
+  get(recordId: string, target: string): FinalWord | undefined {
     const entry = this.#entries.get(recordId)
     if (entry === undefined || entry.expiresMs <= this.#clock.monotonicMs()) return undefined
-    return entry.words.get(service)
+    return entry.words.get(target)
   }
 
-  set(recordId: string, service: string, word: FinalWord): void {
+  set(recordId: string, target: string, word: FinalWord): void {
     const entry = this.#entries.get(recordId) ?? { words: new Map<string, FinalWord>(), expiresMs: 0 }
-    entry.words.set(service, word)
+    entry.words.set(target, word)
     entry.expiresMs = this.#clock.monotonicMs() + this.#ttlMs
     // Put at the end: the map's order is the order of use.
     this.#entries.delete(recordId)

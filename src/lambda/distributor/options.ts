@@ -1,61 +1,72 @@
 /**
- * Options of the distributor: which events go to which services.
- *
- * Checked by hand and not by a schema library, because the function is loaded
- * on every cold start and is meant to be bundled into one small file.
+ * Options of the distributor: which events go to which targets. Checked by `option-problems.ts`.
  */
 
-import { type Clock, PipelineError, systemClock } from '../../core/index.ts'
-import type { HttpClient } from './http-client.ts'
+import { type Clock, PipelineError, type Random, systemClock, systemRandom } from '../../core/index.ts'
+import type { RecordSink, SinkRetrySettings, SinkSettings } from '../../targets/sinks/index.ts'
+import type { Enricher } from '../enrichment/enricher.ts'
+import type { BatchGuard } from '../idempotency/batch-guard.ts'
+import type { DistributorObserver } from './observer.ts'
+import { distributorOptionProblems } from './option-problems.ts'
+import { type CompiledRoute, fieldPath, RouteTable } from './routes.ts'
+
+export { distributorOptionProblems } from './option-problems.ts'
 
 /** The environment variable that carries the options of `builtin:distributor`, as JSON. */
 export const DISTRIBUTOR_VARIABLE = 'COMPORTA_DISTRIBUTOR'
+/** The environment variable that names a file with them. */
+export const DISTRIBUTOR_FILE_VARIABLE = 'COMPORTA_DISTRIBUTOR_FILE'
 
 /** Less time than this is not worth a request. */
 export const REQUEST_MS_MIN = 20
-const RESERVE_MS = 250
+/** Default of `reserveMs`. */
+export const RESERVE_MS = 250
 
-/** One downstream service. */
-export interface ServiceOptions {
-  /** Address that batches are posted to: `http:` or `https:`. */
-  readonly url: string
-  /** Longest wait for this service's answer, in milliseconds. Default: the distributor's `timeoutMs`. */
-  readonly timeoutMs?: number
-  /** Headers of every request, for example `authorization`. */
-  readonly headers?: Readonly<Record<string, string>>
-}
-
-/** The services for some values of the routing field; several are a fan-out. */
-export interface RouteOptions {
-  /** Values of the field. `300` and `"300"` are the same. */
-  readonly values: readonly (string | number)[]
-  /** Names of services. */
-  readonly services: readonly string[]
-}
+/** What takes some events: values of the distributor's field, or conditions on any fields. */
+export type RouteOptions = {
+  /** Names of targets. Several are a fan-out: each gets the record. */
+  readonly targets: readonly string[]
+} & (
+  | {
+      /** Values of the field. `300` and `"300"` are the same. */
+      readonly values: readonly (string | number)[]
+    }
+  | {
+      /**
+       * For each field (a dot goes into an object) what its text may be: values, ranges `{ from, to }` and the operators
+       * prefix, suffix, equals-ignore-case, wildcard, anything-but and exists. Of a list one entry must match, of the
+       * fields all. Enriched fields may be named.
+       */
+      readonly when: Readonly<Record<string, readonly unknown[]>>
+    }
+)
 
 /** The part of the options that is plain data and can travel as JSON. */
 export interface DistributorRouting {
-  /** Field of the event that routes are chosen by; a dot goes into an object (`header.code`). Default `codigo`. */
+  /** Field of the event that `values` are compared with; a dot goes into an object (`header.code`). Default `codigo`. */
   readonly field?: string
-  /** Services by name: an address, or an object with more. */
-  readonly services: Readonly<Record<string, string | ServiceOptions>>
+  /** Targets by name: an HTTP address, or an object with a `type`. At least one, here or in `sinks`. */
+  readonly targets?: Readonly<Record<string, string | SinkSettings>>
+  /** A record goes to the targets of all routes that take it. */
   readonly routes?: readonly RouteOptions[]
   /**
-   * What happens to all other events: services to send them to, or `deadLetter` or `skip` as the answer for them.
+   * What happens to all other events: targets to send them to, or `deadLetter` or `skip` as the answer for them.
    * Default `deadLetter`.
    */
   readonly otherwise?: 'deadLetter' | 'skip' | readonly string[]
-  /** Longest wait for one answer of a service, in milliseconds. Default 5_000. */
+  /** Longest wait for one answer of a target, in milliseconds. Default 5_000. */
   readonly timeoutMs?: number
+  /** How often a target is tried within one invocation. */
+  readonly retry?: SinkRetrySettings
   /** Kept free at the end of the invocation, in milliseconds: no request goes on past it. Default 250. */
   readonly reserveMs?: number
-  /** Most records in one request. Default 500. */
+  /** Most records in one request to any target. Default: each target's own limit. */
   readonly recordsMax?: number
-  /** Most bytes of records in one request; one larger record goes alone. Default 1_048_576. */
+  /** Most bytes of records in one request to any target; one larger record goes alone. Default: the target's limit. */
   readonly bytesMax?: number
   /**
-   * Which later records wait behind one that must be tried again: those of the same service and key (`key`; a record
-   * without a key waits for none, as in Kafka), or all of the same service (`partition`). An event without a list of
+   * Which later records wait behind one that must be tried again: those of the same target and key (`key`; a record
+   * without a key waits for none, as in Kafka), or all of the same target (`partition`). An event without a list of
    * keys is always ordered by partition. Default `key`.
    */
   readonly order?: 'partition' | 'key'
@@ -63,38 +74,69 @@ export interface DistributorRouting {
   readonly bisectRequestsMax?: number
 }
 
+/** A record as a routing function sees it. */
+export interface RoutedRecord {
+  /** The parsed value, without what was added by `enrich`. */
+  readonly value: unknown
+  readonly topic: string
+  readonly partition: number
+  readonly offset: number
+  /** `null` for a record without a key, `undefined` where the event has no keys. */
+  readonly key: string | null | undefined
+  /** Value of a field, by names from the outside in; it sees what was added by `enrich`. */
+  field(path: readonly string[]): unknown
+}
+
 /** Everything `createDistributor` takes. */
 export interface DistributorOptions extends DistributorRouting {
-  /** Sends the requests. Default: keep-alive connections by undici, at most 16 per service. */
-  readonly http?: HttpClient
+  /** Targets made by the program. A name must not be in `targets` as well. They are not closed by the distributor. */
+  readonly sinks?: Readonly<Record<string, RecordSink>>
+  /**
+   * Routes by code instead of `routes`: names of targets, or what is answered for the record; `undefined` is
+   * `otherwise`. What it throws is answered as `retry` for the record.
+   */
+  readonly route?: (record: RoutedRecord) => readonly string[] | 'deadLetter' | 'skip' | undefined
+  /** Variables that settings name with `{ env: NAME }`. Default: none. */
+  readonly environment?: Readonly<Record<string, string | undefined>>
+  /** Keeps batches from being done twice. Default: a warm environment's memory of what targets took, best effort. */
+  readonly guard?: BatchGuard
+  /** Adds to records what is known elsewhere. Default: nothing. */
+  readonly enricher?: Enricher
+  /** Watches. Default: nobody does. */
+  readonly observer?: DistributorObserver
   /** Most outcomes remembered for records that will come again. Default 50_000. */
   readonly ledgerMax?: number
   /** How long they are remembered, in milliseconds. Default 300_000. */
   readonly ledgerTtlMs?: number
   readonly clock?: Clock
+  /** For jitter. Default: the machine's generator. */
+  readonly random?: Random
 }
 
-/** A service with every default filled in. */
-export interface Service {
+/** What the distributor itself knows of a target, with every default filled in. */
+export interface TargetSettings {
+  readonly index: number
   readonly name: string
-  readonly url: string
   readonly timeoutMs: number
-  readonly headers: Readonly<Record<string, string>>
+  readonly retry: Required<SinkRetrySettings>
 }
 
 /** The options with every default filled in and names resolved. */
 export interface DistributorSettings {
-  readonly fieldPath: readonly string[]
-  readonly routes: ReadonlyMap<string, readonly Service[]>
-  readonly otherwise: 'deadLetter' | 'skip' | readonly Service[]
+  readonly targets: readonly TargetSettings[]
+  /** Number of each target by its name. */
+  readonly targetIndexes: ReadonlyMap<string, number>
+  readonly routes: RouteTable
+  readonly otherwise: 'deadLetter' | 'skip' | readonly number[]
   readonly reserveMs: number
-  readonly recordsMax: number
-  readonly bytesMax: number
+  readonly recordsMax: number | undefined
+  readonly bytesMax: number | undefined
   readonly order: 'partition' | 'key'
   readonly bisectRequestsMax: number
   readonly ledgerMax: number
   readonly ledgerTtlMs: number
   readonly clock: Clock
+  readonly random: Random
 }
 
 /**
@@ -103,157 +145,50 @@ export interface DistributorSettings {
  * @throws PipelineError `ERR_LAMBDA_DISTRIBUTOR_OPTIONS_INVALID` with every problem.
  */
 export function distributorSettings(options: DistributorOptions): DistributorSettings {
-  const problems = distributorOptionProblems(options)
+  const problems = distributorOptionProblems(options, options.environment ?? {})
   if (problems.length > 0) {
     throw new PipelineError('ERR_LAMBDA_DISTRIBUTOR_OPTIONS_INVALID', `distributor options: ${problems.join('; ')}`, {
       fields: { problems }
     })
   }
-  const services = new Map(
-    Object.entries(options.services).map(([name, each]) => [name, serviceOf(name, each, options)])
-  )
-  const resolve = (names: readonly string[]): Service[] => {
-    const found = [...new Set(names)].map(name => services.get(name))
-    return found.filter(each => each !== undefined)
-  }
-  const routes = new Map<string, readonly Service[]>()
-  for (const route of options.routes ?? []) {
-    const targets = resolve(route.services)
-    // A value named by two routes goes to the services of both.
-    for (const value of route.values) {
-      routes.set(String(value), [...new Set([...(routes.get(String(value)) ?? []), ...targets])])
-    }
-  }
+  const given = { ...options.targets, ...options.sinks }
+  const targets = Object.keys(given).map((name, index) => targetOf(name, index, options))
+  const targetIndexes = new Map(targets.map(({ name, index }) => [name, index]))
+  const resolve = (names: readonly string[]): number[] => names.flatMap(name => targetIndexes.get(name) ?? [])
   const otherwise = options.otherwise ?? 'deadLetter'
+  const routes = (options.routes ?? []).map((route): CompiledRoute => ({ ...route, targets: resolve(route.targets) }))
   return {
-    fieldPath: (options.field ?? 'codigo').split('.'),
-    routes,
-    otherwise: typeof otherwise === 'string' ? otherwise : resolve(otherwise),
+    targets,
+    targetIndexes,
+    routes: new RouteTable(fieldPath(options.field ?? 'codigo'), routes),
+    otherwise: typeof otherwise === 'string' ? otherwise : [...new Set(resolve(otherwise))],
     reserveMs: options.reserveMs ?? RESERVE_MS,
-    recordsMax: options.recordsMax ?? 500,
-    bytesMax: options.bytesMax ?? 1_048_576,
+    recordsMax: options.recordsMax,
+    bytesMax: options.bytesMax,
     order: options.order ?? 'key',
     bisectRequestsMax: options.bisectRequestsMax ?? 200,
     ledgerMax: options.ledgerMax ?? 50_000,
     ledgerTtlMs: options.ledgerTtlMs ?? 300_000,
-    clock: options.clock ?? systemClock
+    clock: options.clock ?? systemClock,
+    random: options.random ?? systemRandom
   }
 }
 
-function serviceOf(name: string, given: string | ServiceOptions, options: DistributorOptions): Service {
-  const service = typeof given === 'string' ? { url: given } : given
+function targetOf(name: string, index: number, options: DistributorOptions): TargetSettings {
+  const given = options.targets?.[name]
+  const own = typeof given === 'object' ? given : undefined
+  const retry = { ...options.retry, ...own?.retry }
   return {
+    index,
     name,
-    url: service.url,
-    timeoutMs: service.timeoutMs ?? options.timeoutMs ?? 5_000,
-    headers: service.headers ?? {}
+    timeoutMs: own?.timeoutMs ?? options.timeoutMs ?? 5_000,
+    retry: { attemptsMax: retry.attemptsMax ?? 2, backoffMs: retry.backoffMs ?? 100 }
   }
 }
 
 /** Shortest invocation, in milliseconds, in which a request would be sent at all. */
 export function requestTimeNeededMs(options: unknown): number {
-  const reserveMs = isRecord(options) ? options['reserveMs'] : undefined
+  const isObject = typeof options === 'object' && options !== null
+  const reserveMs = isObject && 'reserveMs' in options ? options.reserveMs : undefined
   return (typeof reserveMs === 'number' ? reserveMs : RESERVE_MS) + REQUEST_MS_MIN
-}
-
-/** Every problem of the options, of any value; empty when they can work. */
-export function distributorOptionProblems(given: unknown): string[] {
-  if (!isRecord(given)) return ['options: is not an object']
-  const problems: string[] = []
-  const services = isRecord(given['services']) ? given['services'] : {}
-  if (Object.keys(services).length === 0) problems.push('services: at least one is needed')
-  for (const [name, service] of Object.entries(services)) checkService(problems, name, service)
-  if (given['field'] !== undefined && (typeof given['field'] !== 'string' || given['field'] === '')) {
-    problems.push('field: is not a name')
-  }
-  checkRoutes(problems, given['routes'], services)
-  const { otherwise, order } = given
-  if (Array.isArray(otherwise)) checkNames(problems, { path: 'otherwise', names: otherwise, services })
-  else if (otherwise !== undefined && otherwise !== 'deadLetter' && otherwise !== 'skip') {
-    problems.push('otherwise: is neither deadLetter, skip nor a list of services')
-  }
-  if (order !== undefined && order !== 'partition' && order !== 'key')
-    problems.push('order: is neither partition nor key')
-  for (const name of ['timeoutMs', 'recordsMax', 'bytesMax', 'bisectRequestsMax', 'ledgerMax', 'ledgerTtlMs']) {
-    checkCount(problems, { path: name, value: given[name], min: 1 })
-  }
-  checkCount(problems, { path: 'reserveMs', value: given['reserveMs'], min: 0 })
-  return problems
-}
-
-function checkService(problems: string[], name: string, given: unknown): void {
-  const service = typeof given === 'string' ? { url: given } : given
-  const path = `services.${name}`
-  if (!isRecord(service)) {
-    problems.push(`${path}: is neither an address nor an object with url`)
-    return
-  }
-  // It becomes part of a header.
-  if (!/^[\x21-\x7e]+$/.test(name)) problems.push(`${path}: a name is made of printable ASCII without spaces`)
-  const { url, timeoutMs, headers } = service
-  const isHttp = typeof url === 'string' && URL.canParse(url) && /^https?:$/.test(new URL(url).protocol)
-  if (!isHttp) problems.push(`${path}: is not an http or https address`)
-  checkCount(problems, { path: `${path}.timeoutMs`, value: timeoutMs, min: 1 })
-  if (headers !== undefined && !isHeaders(headers))
-    problems.push(`${path}.headers: are not names and texts of HTTP headers`)
-}
-
-/** Source: RFC 9110 §5.1, §5.5. */
-function isHeaders(value: unknown): boolean {
-  if (!isRecord(value)) return false
-  return Object.entries(value).every(
-    ([name, text]) =>
-      /^[\w!#$%&'*+.^`|~-]+$/.test(name) && typeof text === 'string' && /^[\t\x20-\x7e\x80-\xff]*$/.test(text)
-  )
-}
-
-function checkRoutes(problems: string[], routes: unknown, services: Record<string, unknown>): void {
-  if (routes === undefined) return
-  if (!Array.isArray(routes)) {
-    problems.push('routes: is not a list')
-    return
-  }
-  for (const [index, route] of routes.entries()) {
-    const path = `routes.${index}`
-    const values: unknown = isRecord(route) ? route['values'] : undefined
-    if (!isRecord(route) || !Array.isArray(values) || values.length === 0) {
-      problems.push(`${path}: has no values`)
-      continue
-    }
-    for (const value of values) {
-      if (typeof value !== 'string' && typeof value !== 'number') problems.push(`${path}.values: not a text or number`)
-    }
-    const names = Array.isArray(route['services']) ? route['services'] : []
-    checkNames(problems, { path: `${path}.services`, names, services })
-  }
-}
-
-interface NamesRule {
-  readonly path: string
-  readonly names: readonly unknown[]
-  readonly services: Record<string, unknown>
-}
-
-function checkNames(problems: string[], { path, names, services }: NamesRule): void {
-  if (names.length === 0) problems.push(`${path}: is empty`)
-  for (const name of names) {
-    if (typeof name === 'string' && Object.hasOwn(services, name)) continue
-    problems.push(`${path}: "${String(name)}" is not one of services (${Object.keys(services).join(', ')})`)
-  }
-}
-
-interface CountRule {
-  readonly path: string
-  readonly value: unknown
-  readonly min: number
-}
-
-function checkCount(problems: string[], { path, value, min }: CountRule): void {
-  if (value === undefined || (Number.isInteger(value) && Number(value) >= min)) return
-  problems.push(`${path}: is not an integer of at least ${min}`)
-}
-
-/** Whether a value is an object with named members. */
-export function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

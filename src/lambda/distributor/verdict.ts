@@ -1,23 +1,16 @@
 /**
- * Verdicts on records: what each service said, what that means for the record,
+ * Verdicts on records: what each target said, what that means for the record,
  * and how the answer of the function tells it.
  *
- * A record that went to several services gets the gravest verdict: it is tried
+ * A record that went to several targets gets the gravest verdict: it is tried
  * again if one of them needs that, dead-lettered if one refuses it for good.
  */
 
+import type { SinkFailure } from '../../targets/sinks/index.ts'
 import type { EventPartition } from '../event/read-event.ts'
 
-/** What is wrong with a record at one service; a record that is well has no verdict. */
-export interface Verdict {
-  readonly action: 'retry' | 'deadLetter' | 'skip'
-  readonly reason: string
-  readonly retryAfterMs?: number
-  /** Whether the service, and not this record, is at fault: such a retry says nothing against the record. */
-  readonly isUnavailable?: boolean
-  /** Whether these records may be what brings the service down: it broke, hung or cut the connection. */
-  readonly isSuspect?: boolean
-}
+/** What is wrong with a record; a record that is well has no verdict. */
+export type Verdict = SinkFailure
 
 /** One entry of the answer `{"failures":[…]}`. */
 export interface RecordFailure {
@@ -25,9 +18,9 @@ export interface RecordFailure {
   readonly action: 'retry' | 'deadLetter' | 'skip'
   readonly reason: string
   readonly retryAfterMs?: number
-  /** The service is at fault, or an earlier record: this one should not be charged with an attempt. */
+  /** The target is at fault, or an earlier record: this one should not be charged with an attempt. */
   readonly unavailable?: true
-  /** The service broke on a request that held this record or was to come before it; the records may be the cause. */
+  /** The target broke on a request that held this record or was to come before it; the records may be the cause. */
   readonly suspect?: true
 }
 
@@ -83,14 +76,20 @@ export class PartitionVerdicts {
     return this.#byIndex.get(index)?.action === 'retry'
   }
 
+  /** Index and verdict of each record that is not simply well, by index. */
+  inOrder(): readonly (readonly [number, Verdict])[] {
+    return [...this.#byIndex].toSorted(([left], [right]) => left - right)
+  }
+
+  /** One entry for each offset: should an event have one twice, the gravest verdict on it. */
   failures(): RecordFailure[] {
-    const indexes = [...this.#byIndex.keys()].toSorted((left, right) => left - right)
-    return indexes.flatMap(index => {
-      const offset = this.partition.offsets[index]
-      const verdict = this.#byIndex.get(index)
-      if (offset === undefined || verdict === undefined) return []
-      return [failureOf(offset, verdict)]
-    })
+    const byOffset = new Map<number, Verdict>()
+    for (const [index, verdict] of this.inOrder()) {
+      const offset = this.partition.offsets[index] ?? 0
+      const known = byOffset.get(offset)
+      if (known === undefined || GRAVITY[verdict.action] > GRAVITY[known.action]) byOffset.set(offset, verdict)
+    }
+    return [...byOffset].map(([offset, verdict]) => failureOf(offset, verdict))
   }
 
   /**

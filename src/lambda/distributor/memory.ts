@@ -1,0 +1,124 @@
+/**
+ * What is known of the records of one partition from earlier invocations: the store of a guard knows it everywhere, the
+ * ledger of a warm environment in that environment.
+ *
+ * What is remembered for good is only what was delivered or skipped. A dead letter is an answer that the caller must
+ * act on: should it be lost on the way, the record comes again and is answered again.
+ */
+
+import type { EventPartition } from '../event/read-event.ts'
+import type { GuardedBatch, GuardedResult } from '../idempotency/batch-guard.ts'
+import { type Delivery, recordId } from './delivery.ts'
+import type { FinalWord, Ledger } from './ledger.ts'
+import type { PartitionVerdicts } from './verdict.ts'
+
+/** What is known of the records of one partition, by index. */
+export interface Memory {
+  /** Whether an earlier invocation has done the record. */
+  isDone(index: number): boolean
+  /** How long another invocation may be at it, in milliseconds; `undefined` if none is. */
+  heldForMs(index: number): number | undefined
+  /** What a target has said of it for good. */
+  wordOf(index: number, target: string): FinalWord | undefined
+}
+
+/** The memory of a warm environment. */
+export class LedgerMemory implements Memory {
+  readonly #ledger: Ledger
+  readonly #partition: EventPartition
+  /** While all is well the ledger is empty and costs nothing. */
+  readonly #isEmpty: boolean
+
+  constructor(ledger: Ledger, partition: EventPartition) {
+    this.#ledger = ledger
+    this.#partition = partition
+    this.#isEmpty = ledger.count === 0
+  }
+
+  isDone(): boolean {
+    return false
+  }
+
+  heldForMs(): undefined {
+    return undefined
+  }
+
+  wordOf(index: number, target: string): FinalWord | undefined {
+    if (this.#isEmpty) return undefined
+    return this.#ledger.get(recordId(this.#partition, this.#partition.offsets[index] ?? 0), target)
+  }
+}
+
+/** The memory of a store. */
+export class GuardMemory implements Memory {
+  readonly #batch: GuardedBatch
+  readonly #number: number
+
+  /** @param number - The partition's place in the event. */
+  constructor(batch: GuardedBatch, number: number) {
+    this.#batch = batch
+    this.#number = number
+  }
+
+  isDone(index: number): boolean {
+    return this.#batch.state(this.#number, index) === 'done'
+  }
+
+  heldForMs(index: number): number | undefined {
+    if (this.#batch.state(this.#number, index) !== 'held') return undefined
+    return Math.max(0, Math.ceil(this.#batch.heldForMs(this.#number, index)))
+  }
+
+  wordOf(index: number, target: string): FinalWord | undefined {
+    return this.#batch.targetsDone(this.#number, index).has(target) ? 'ok' : undefined
+  }
+
+  /** Targets that took the record in earlier invocations. */
+  targetsDone(index: number): readonly string[] {
+    return [...this.#batch.targetsDone(this.#number, index)]
+  }
+}
+
+/** What was said of a partition in this invocation. */
+export interface Concluded {
+  readonly partition: EventPartition
+  readonly verdicts: PartitionVerdicts
+  readonly deliveries: readonly Delivery[]
+  readonly memory: Memory
+}
+
+/** Writes down what targets have said of records that come again, and forgets what is settled. */
+export function remember(ledger: Ledger, { partition, verdicts, deliveries }: Concluded, isEsm: boolean): void {
+  if (verdicts.count === 0 && ledger.count === 0) return
+  const resumeIndex = isEsm ? verdicts.resumeIndex() : undefined
+  const isComingAgain = (index: number): boolean => verdicts.isComingAgain(index, resumeIndex)
+  for (const [index, offset] of partition.offsets.entries()) {
+    if (!isComingAgain(index)) ledger.delete(recordId(partition, offset))
+  }
+  for (const delivery of deliveries) {
+    for (const index of delivery.indexes) {
+      const word = isComingAgain(index) ? delivery.finalWord(index) : undefined
+      if (word !== undefined) {
+        ledger.set(recordId(partition, partition.offsets[index] ?? 0), delivery.target.name, word)
+      }
+    }
+  }
+}
+
+const DONE: GuardedResult = { isDone: true, targetsDone: [] }
+
+/** What a guard is told of a record. */
+export function guardedResult({ verdicts, deliveries, memory }: Concluded, index: number): GuardedResult {
+  const verdict = verdicts.get(index)
+  if (verdict === undefined || verdict.action === 'skip') return DONE
+  const names: string[] = []
+  for (const delivery of deliveries) {
+    const { name } = delivery.target
+    if (delivery.has(index) && delivery.finalWord(index) === 'ok') names.push(name)
+  }
+  return { isDone: false, targetsDone: [...names, ...earlier(memory, index)] }
+}
+
+function earlier(memory: Memory, index: number): readonly string[] {
+  return memory instanceof GuardMemory ? memory.targetsDone(index) : []
+}
