@@ -2,7 +2,7 @@
  * JSON text taken apart without decoding it: where the members of an object are, how deep it goes, a member appended
  * or cut out. What is not touched keeps every digit, space and escape that it was written with.
  *
- * All functions but `isPlausibleNumber` take text that `JSON.parse` takes; of other text they find something or other,
+ * All functions but `isPlausibleNumber` and `wholeObjectSpans` take text that `JSON.parse` takes; of other text they find something or other,
  * but always end.
  */
 
@@ -101,6 +101,20 @@ export function memberSpans(text: string): MemberSpan[] {
     at = skipSpace(text, at + 1)
   }
   return spans
+}
+
+/**
+ * Finds the members of text that nobody has parsed yet.
+ *
+ * @returns `undefined` unless the text is one object, as far as can be told without looking into names and values.
+ */
+export function wholeObjectSpans(text: string): MemberSpan[] | undefined {
+  const start = skipSpace(text, 0)
+  if (text.charCodeAt(start) !== OPEN_OBJECT) return undefined
+  const spans = memberSpans(text)
+  const end = skipSpace(text, spans.at(-1)?.valueEnd ?? start + 1)
+  const isClosed = text.charCodeAt(end) === CLOSE_OBJECT && skipSpace(text, end + 1) === text.length
+  return isClosed ? spans : undefined
 }
 
 /** Finds the entries of a list: where each begins and ends. None for other values. */

@@ -59,3 +59,14 @@ export function valueAtPath(message: unknown, path: readonly string[]): unknown 
   }
   return at
 }
+
+/** A partition key and a sort key as one key, told apart whatever they hold. */
+export function joinSortKey(partition: string, sort: string): string {
+  return JSON.stringify([partition, sort])
+}
+
+/** Takes apart what `joinSortKey` has made. */
+export function splitSortKey(key: string): readonly [string, string] {
+  // Boundary: only `joinSortKey` makes such keys.
+  return JSON.parse(key) as [string, string]
+}

@@ -75,10 +75,9 @@ export const ENRICHMENT_CACHE_DEFAULTS = {
   bytesMax: 16_777_216
 } as const
 
-const MEMBERS: ReadonlySet<string> = new Set([
-  ...['into', 'key', 'from', 'cache', 'missing', 'onError', 'onConflict'],
-  ...['timeoutMs', 'concurrency', 'batchMax', 'valueBytesMax']
-])
+const MEMBERS: ReadonlySet<string> = new Set(
+  'into key from cache missing onError onConflict timeoutMs concurrency batchMax valueBytesMax'.split(' ')
+)
 const DAY_MS = 86_400_000
 
 /** Ranges of the numbers of an entry. */
