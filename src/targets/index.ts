@@ -1,5 +1,6 @@
 /** `targets`: where a batch can go. Each target sends one encoded batch and says what happened. */
 
+export { appendOutcome } from './append-outcome.ts'
 export { createTarget, type TargetDependencies, type TargetSettings } from './create.ts'
 export { isRetriableError } from './failures.ts'
 export { httpStatusOutcome, HttpTarget, type HttpTargetOptions } from './http-target.ts'
@@ -16,13 +17,7 @@ export {
   type TargetOutcome,
   TOO_LARGE
 } from './target.ts'
-export {
-  appendOutcome,
-  isExactlyOnceTarget,
-  type MadeRecords,
-  TopicTarget,
-  type TopicTargetOptions
-} from './topic-target.ts'
+export { isExactlyOnceTarget, type MadeRecords, TopicTarget, type TopicTargetOptions } from './topic-target.ts'
 export {
   loadTopicTransform,
   type TopicContext,

@@ -13,9 +13,10 @@
 import { Appender, type AppendRecord, type Cluster, type DeliveryListener } from '../client/index.ts'
 import { type Clock, messageOf, PipelineError, systemClock } from '../core/index.ts'
 import { type Logger, silentLogger } from '../telemetry/index.ts'
+import { appendOutcome } from './append-outcome.ts'
 import { thrownOutcome } from './failures.ts'
 import { LoudLog } from './loud-log.ts'
-import { type Target, type TargetBatch, type TargetOutcome, TOO_LARGE } from './target.ts'
+import type { Target, TargetBatch, TargetOutcome } from './target.ts'
 import { appendRecords, copyRecords, topicInputs, type TopicRoute, type TopicTransform } from './topic-transform.ts'
 
 /** What a topic target is made from. */
@@ -150,25 +151,6 @@ const LATE = Symbol('late')
 export function isExactlyOnceTarget(target: Target): target is TopicTarget {
   return target instanceof TopicTarget && target.isExactlyOnce
 }
-
-/** What an error of appending, or of a transaction, says of the batch. */
-export function appendOutcome(failure: PipelineError): TargetOutcome {
-  const { code, cause } = failure
-  const error = code === 'ERR_CLIENT_TRANSACTION_FAILED' && PipelineError.is(cause) ? cause : failure
-  const reason = error.message
-  if (error.code === 'ERR_CLIENT_RECORD_TOO_LARGE') return { kind: 'rejected', reason, errorClass: TOO_LARGE }
-  const name = error.fields['kafkaErrorName']
-  if (typeof name === 'string' && RECORDS_FAULT.has(name)) return { kind: 'rejected', reason, errorClass: name }
-  return { kind: 'unavailable', reason }
-}
-
-/** Kafka errors that only these records have. Others are those of the cluster, or of rights that somebody can give. */
-const RECORDS_FAULT: ReadonlySet<string> = new Set([
-  'INVALID_TOPIC_EXCEPTION',
-  'INVALID_RECORD',
-  'INVALID_TIMESTAMP',
-  'POLICY_VIOLATION'
-])
 
 /** Appends records and waits until each has its verdict. @returns The first error. */
 async function write(

@@ -7,9 +7,14 @@
 
 import { type Clock, PipelineError, type Random } from '../../core/index.ts'
 import type { Logger } from '../../telemetry/index.ts'
+import { eventBridgeSinkProblems } from './event-bridge-settings.ts'
 import { HttpSink, httpSinkProblems } from './http-sink.ts'
+import { kafkaSinkProblems } from './kafka-settings.ts'
+import { kinesisSinkProblems } from './kinesis-settings.ts'
 import type { RecordSink } from './record-sink.ts'
 import type { SinkSettings } from './sink-settings.ts'
+import { snsSinkProblems } from './sns-settings.ts'
+import { sqsSinkProblems } from './sqs-settings.ts'
 
 /** What a sink needs from its surroundings. */
 export interface SinkDependencies {
@@ -25,7 +30,12 @@ type Problems = (given: unknown, environment?: Readonly<Record<string, string | 
 
 /** Checks of settings by type. */
 const PROBLEMS: Readonly<Record<SinkSettings['type'], Problems>> = {
-  http: httpSinkProblems
+  http: httpSinkProblems,
+  sqs: sqsSinkProblems,
+  sns: snsSinkProblems,
+  eventBridge: eventBridgeSinkProblems,
+  kinesis: kinesisSinkProblems,
+  kafka: kafkaSinkProblems
 }
 
 /** Types of targets. */
@@ -58,13 +68,37 @@ export function createSink(
   settings: SinkSettings,
   dependencies: SinkDependencies
 ): RecordSink | Promise<RecordSink> {
-  const { clock, environment } = dependencies
+  const { clock, environment, logger } = dependencies
+  const surroundings = { name, environment, clock, ...(logger === undefined ? {} : { logger }) }
   // What the distributor reads itself.
-  const { timeoutMs: _, retry: __, ...own } = settings
+  const { timeoutMs, retry: _, ...own } = settings
+  const timing = timeoutMs === undefined ? {} : { timeoutMs }
   switch (own.type) {
     case 'http': {
-      const { type: ___, ...options } = own
+      const { type: __, ...options } = own
       return new HttpSink({ ...options, name, environment, clock })
+    }
+    case 'sqs': {
+      const { type: __, ...options } = own
+      return import('./sqs-sink.ts').then(({ SqsSink }) => new SqsSink({ ...options, ...surroundings }))
+    }
+    case 'sns': {
+      const { type: __, ...options } = own
+      return import('./sns-sink.ts').then(({ SnsSink }) => new SnsSink({ ...options, ...surroundings }))
+    }
+    case 'eventBridge': {
+      const { type: __, ...options } = own
+      return import('./event-bridge-sink.ts').then(({ EventBridgeSink }) => new EventBridgeSink({ ...options, ...surroundings }))
+    }
+    case 'kinesis': {
+      const { type: __, ...options } = own
+      return import('./kinesis-sink.ts').then(({ KinesisSink }) => new KinesisSink({ ...options, ...surroundings }))
+    }
+    case 'kafka': {
+      const { type: __, ...options } = own
+      return import('./kafka-sink.ts').then(
+        ({ KafkaSink }) => new KafkaSink({ ...options, ...timing, ...surroundings })
+      )
     }
     default:
       throw new PipelineError('ERR_DISPATCHER_TARGET_INVALID', `target ${name}: has an unknown type`)

@@ -4,7 +4,12 @@
  * What every target may have (`timeoutMs`, `retry`) is read by the distributor; the rest by the sink itself.
  */
 
+import type { EventBridgeSinkSettings } from './event-bridge-settings.ts'
 import type { HttpSinkSettings } from './http-sink.ts'
+import type { KafkaSinkSettings } from './kafka-settings.ts'
+import type { KinesisSinkSettings } from './kinesis-settings.ts'
+import type { SnsSinkSettings } from './sns-settings.ts'
+import type { SqsSinkSettings } from './sqs-settings.ts'
 
 /** How often a target is tried within one invocation. */
 export interface SinkRetrySettings {
@@ -23,7 +28,7 @@ export interface CommonSinkSettings {
 }
 
 /** One target, by its type. */
-export type SinkSettings = CommonSinkSettings & HttpSinkSettings
+export type SinkSettings = CommonSinkSettings & (HttpSinkSettings | SqsSinkSettings | SnsSinkSettings | EventBridgeSinkSettings | KinesisSinkSettings | KafkaSinkSettings)
 
 /** Members that every target may have. */
 export const COMMON_SINK_MEMBERS: readonly string[] = ['type', 'timeoutMs', 'retry']
