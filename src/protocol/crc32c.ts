@@ -19,8 +19,10 @@ const NATIVE_BYTES_MIN = 256
  */
 let native: ((input: Buffer) => number) | undefined
 
-void import('@node-rs/crc32').then(
-  ({ crc32c: compute }) => {
+// The name is put together so that no bundler looks for it: they stumble over binaries, and there is the portable one.
+const nativeModule = ['@node-rs', 'crc32'].join('/')
+void import(nativeModule).then(
+  ({ crc32c: compute }: typeof import('@node-rs/crc32')) => {
     // The check value of the algorithm: a module that does not give it is not used.
     if (compute(Buffer.from('123456789')) === 0xe306_9283) native = input => compute(input)
   },

@@ -5,6 +5,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
+import { SECOND_DOORS } from './rooms.ts'
 import { findings, repositoryFiles, root, textOf } from './source-tree.ts'
 
 interface Manifest {
@@ -30,9 +31,10 @@ const textFiles = repositoryFiles().filter(file => !/\.(?:bin|gz|png|jpe?g|ico|w
 test('a subpath export leads to the door of a room that exists', () => {
   for (const [subpath, target] of Object.entries(manifest.exports)) {
     if (typeof target === 'string') continue
-    const room = subpath.slice('./'.length)
-    assert.ok(existsSync(join(root, `src/${room}/index.ts`)), subpath)
-    assert.deepEqual(target, { types: `./dist/${room}/index.d.ts`, default: `./dist/${room}/index.js` })
+    const name = subpath.slice('./'.length)
+    const door = SECOND_DOORS[name] ?? `${name}/index`
+    assert.ok(existsSync(join(root, `src/${door}.ts`)), subpath)
+    assert.deepEqual(target, { types: `./dist/${door}.d.ts`, default: `./dist/${door}.js` })
   }
 })
 

@@ -27,6 +27,12 @@ export const ROOM_IMPORTS: Readonly<Record<string, readonly string[]>> = {
  */
 export const INNER_DOORS: readonly string[] = ['src/targets/sinks/index.ts']
 
+/** Doors beside `index.ts`, by the subpath of the package that leads to them. Other rooms do not use them. */
+export const SECOND_DOORS: Readonly<Record<string, string>> = {
+  // What runs inside a function, without the runtime that runs functions: docs/decisions/0007.
+  function: 'lambda/function'
+}
+
 /** Rooms without input and output of their own, and the modules of Node that they may use. */
 export const PURE_ROOMS: Readonly<Record<string, readonly string[]>> = {
   core: ['node:crypto', 'node:timers/promises', 'node:util'],
