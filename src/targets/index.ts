@@ -1,6 +1,19 @@
 /** `targets`: where a batch can go. Each target sends one encoded batch and says what happened. */
 
 export { appendOutcome } from './append-outcome.ts'
+export {
+  type AwsClientOptions,
+  awsClientOptions,
+  type AwsClientSettings,
+  type AwsDependencies,
+  awsErrorKind,
+  type AwsErrorKind,
+  awsErrorName,
+  awsOutcome,
+  type AwsPlace,
+  isAwsSetupKind
+} from './aws/aws-client.ts'
+export { type IamStatement, type PolicyPlace, sinkPolicy } from './aws/policy.ts'
 export { createTarget, type TargetDependencies, type TargetSettings } from './create.ts'
 export { isRetriableError } from './failures.ts'
 export { httpStatusOutcome, HttpTarget, type HttpTargetOptions } from './http-target.ts'
@@ -8,6 +21,14 @@ export { functionErrorOutcome, LambdaTarget, type LambdaTargetOptions, serviceEr
 export { type FunctionToLoad, loadFunction } from './load-function.ts'
 export { type ModuleContext, type ModuleHandler, ModuleTarget, type ModuleTargetOptions } from './module-target.ts'
 export { readReply, readReplyText } from './reply.ts'
+export { type EventBridgeSinkSettings, eventBridgeSinkProblems } from './sinks/event-bridge-settings.ts'
+export { EventBridgeSink, type EventBridgeSinkOptions } from './sinks/event-bridge-sink.ts'
+export { kinesisSinkProblems, type KinesisSinkSettings } from './sinks/kinesis-settings.ts'
+export { KinesisSink, type KinesisSinkOptions } from './sinks/kinesis-sink.ts'
+export { snsSinkProblems, type SnsSinkSettings } from './sinks/sns-settings.ts'
+export { SnsSink, type SnsSinkOptions } from './sinks/sns-sink.ts'
+export { sqsSinkProblems, type SqsSinkSettings } from './sinks/sqs-settings.ts'
+export { SqsSink, type SqsSinkOptions } from './sinks/sqs-sink.ts'
 export {
   type BatchRecords,
   INVALID_REPLY,

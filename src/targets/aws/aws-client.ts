@@ -27,7 +27,7 @@ export interface AwsPlace {
   readonly region?: string | undefined
   /** Address of the service: an emulator, a VPC endpoint. Default: `AWS_ENDPOINT_URL…`, else AWS's by region. */
   readonly endpoint?: string | undefined
-  /** Longest wait for the answer to one request, in milliseconds. Default 5_000. */
+  /** Longest wait for the answer to one request, in milliseconds. Default 60_000: a sink's caller gives it a signal. */
   readonly timeoutMs?: number | undefined
 }
 
@@ -68,7 +68,8 @@ export interface AwsClientSettings {
 
 /** Longest wait for a connection, in milliseconds: shorter than an invocation, so that others get their turn. */
 const CONNECT_TIMEOUT_MS = 3000
-const TIMEOUT_MS = 5000
+/** A last resort: whoever calls a sink gives it a signal. */
+const TIMEOUT_MS = 60_000
 
 /** Variables that say where credentials come from; without any of them a laptop has none. */
 const CREDENTIAL_VARIABLES = [

@@ -88,7 +88,9 @@ export function createSink(
     }
     case 'eventBridge': {
       const { type: __, ...options } = own
-      return import('./event-bridge-sink.ts').then(({ EventBridgeSink }) => new EventBridgeSink({ ...options, ...surroundings }))
+      return import('./event-bridge-sink.ts').then(
+        ({ EventBridgeSink }) => new EventBridgeSink({ ...options, ...surroundings })
+      )
     }
     case 'kinesis': {
       const { type: __, ...options } = own

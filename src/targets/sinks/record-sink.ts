@@ -36,6 +36,8 @@ export interface SinkLimits {
   readonly recordBytesMax?: number
   /** Requests hold each key at most once: the service may take a later record and refuse an earlier one. */
   readonly isKeyOncePerRequest?: boolean
+  /** The service keeps no order: a record that must be tried again holds no later one back. Default `false`. */
+  readonly isUnordered?: boolean
 }
 
 /** What is wrong with one record. */

@@ -28,7 +28,15 @@ export interface CommonSinkSettings {
 }
 
 /** One target, by its type. */
-export type SinkSettings = CommonSinkSettings & (HttpSinkSettings | SqsSinkSettings | SnsSinkSettings | EventBridgeSinkSettings | KinesisSinkSettings | KafkaSinkSettings)
+export type SinkSettings = CommonSinkSettings &
+  (
+    | HttpSinkSettings
+    | SqsSinkSettings
+    | SnsSinkSettings
+    | EventBridgeSinkSettings
+    | KinesisSinkSettings
+    | KafkaSinkSettings
+  )
 
 /** Members that every target may have. */
 export const COMMON_SINK_MEMBERS: readonly string[] = ['type', 'timeoutMs', 'retry']

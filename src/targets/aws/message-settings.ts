@@ -1,0 +1,50 @@
+/** How a queue's or a topic's settings become messages, and its answers failures. */
+
+import type { EntryAnswers, EntryError } from './aws-sink.ts'
+import { templateOf } from './aws-settings.ts'
+import type { MessageSettings } from './message-entries.ts'
+
+/** Settings that queues and topics have in common. */
+interface GivenSettings {
+  readonly message?: 'record' | 'batch'
+  readonly group?: string
+  readonly attributes?: Readonly<Record<string, string>>
+  readonly messageRecordsMax?: number
+}
+
+const PLACE = { topic: '{topic}', partition: '{partition}', offset: '{offset}' } as const
+
+/** Settings with every default filled in. */
+export function messageSettings(
+  given: GivenSettings,
+  { isFifo, bytesMax }: { readonly isFifo: boolean; readonly bytesMax: number }
+): MessageSettings {
+  const { message: mode = 'record' } = given
+  const group = given.group ?? (isFifo && mode === 'record' ? '{key}' : undefined)
+  const attributes = given.attributes ?? (mode === 'record' ? { ...PLACE, key: '{key}' } : PLACE)
+  return {
+    mode,
+    isFifo,
+    bytesMax,
+    group: group === undefined ? undefined : templateOf(group),
+    attributes: Object.entries(attributes).map(([name, text]) => ({ name, template: templateOf(text) })),
+    messageRecordsMax: given.messageRecordsMax ?? 500
+  }
+}
+
+/** An entry of `Failed` in the answers of SQS and SNS. */
+interface FailedEntry {
+  readonly Id: string | undefined
+  readonly Code: string | undefined
+  readonly Message?: string | undefined
+  readonly SenderFault: boolean | undefined
+}
+
+/** `Failed` by position: ids are positions. */
+export function batchAnswers(failed: readonly FailedEntry[] | undefined): EntryAnswers {
+  const answers = new Map<number, EntryError>()
+  for (const { Id, Code = 'Unknown', Message, SenderFault } of failed ?? []) {
+    answers.set(Number(Id), { code: Code, message: Message, isSenderFault: SenderFault })
+  }
+  return answers
+}

@@ -1,0 +1,70 @@
+/**
+ * SQS sink: SendMessageBatch, 10 messages in a request, several requests at once.
+ *
+ * In a FIFO queue the record's key is the group and its id the deduplication id,
+ * so that a record which is sent again within five minutes is there once.
+ */
+
+import type { SQSClient } from '@aws-sdk/client-sqs'
+
+import { awsClientOptions, type AwsDependencies } from '../aws/aws-client.ts'
+import { refuseProblems } from '../aws/aws-settings.ts'
+import { AwsSink, DELIVERY_BYTES_MAX, DELIVERY_RECORDS_MAX } from '../aws/aws-sink.ts'
+import { makeMessages, type MessageEntry } from '../aws/message-entries.ts'
+import { batchAnswers, messageSettings } from '../aws/message-settings.ts'
+import { isFifoQueue, regionOfSqs, SQS_BYTES_MAX, sqsSinkProblems, type SqsSinkSettings } from './sqs-settings.ts'
+
+/** What an SQS sink is made from. */
+export interface SqsSinkOptions extends Omit<SqsSinkSettings, 'type'>, AwsDependencies {
+  readonly name: string
+}
+
+/** Most messages of a request. Source: SQS API reference, SendMessageBatch. */
+const ENTRIES_MAX = 10
+
+/** Sends records to a queue. */
+export class SqsSink extends AwsSink<MessageEntry, SQSClient> {
+  /** @throws PipelineError `ERR_DISPATCHER_TARGET_INVALID` if it cannot work as configured. */
+  constructor(options: SqsSinkOptions) {
+    refuseProblems(options, sqsSinkProblems)
+    const { queueUrl, bytesMax = SQS_BYTES_MAX, order = 'key', endpoint, environment } = options
+    const isFifo = isFifoQueue(queueUrl)
+    const settings = messageSettings(options, { isFifo, bytesMax })
+    const region = regionOfSqs(options)
+    const sdk = import('@aws-sdk/client-sqs')
+    super(
+      options.name,
+      {
+        limits: {
+          recordsMax: DELIVERY_RECORDS_MAX,
+          bytesMax: DELIVERY_BYTES_MAX,
+          recordBytesMax: bytesMax,
+          ...(isFifo ? {} : { isUnordered: true })
+        },
+        entryLimits: { entriesMax: ENTRIES_MAX, bytesMax, groupEntriesMax: order === 'key' ? 1 : ENTRIES_MAX },
+        concurrency: options.concurrency,
+        load: async () => {
+          const { SQSClient } = await sdk
+          return new SQSClient(awsClientOptions({ region, endpoint, environment, service: 'SQS' }))
+        },
+        make: request => makeMessages(request, settings),
+        send: async (client, entries, { abortSignal }) => {
+          const { SendMessageBatchCommand } = await sdk
+          const command = new SendMessageBatchCommand({
+            QueueUrl: queueUrl,
+            Entries: entries.map((entry, position) => ({
+              Id: String(position),
+              MessageBody: entry.body,
+              ...(entry.attributes === undefined ? {} : { MessageAttributes: entry.attributes }),
+              ...(entry.groupId === undefined ? {} : { MessageGroupId: entry.groupId }),
+              ...(entry.deduplicationId === undefined ? {} : { MessageDeduplicationId: entry.deduplicationId })
+            }))
+          })
+          const { Failed } = await client.send(command, { abortSignal })
+          return batchAnswers(Failed)
+        }
+      },
+      options
+    )
+  }
+}
