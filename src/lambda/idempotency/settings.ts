@@ -117,9 +117,7 @@ function checkStore(problems: string[], store: unknown): void {
 const TABLE_NAMES = ['type', 'table', 'region', 'endpoint', 'writes', 'keyAttribute', 'ttlAttribute']
 
 function checkTable(problems: string[], store: Record<string, unknown>): void {
-  problems.push(
-    ...unknownNames('store.', store, ['type', 'table', 'region', 'endpoint', 'writes', 'keyAttribute', 'ttlAttribute'])
-  )
+  problems.push(...unknownNames('store.', store, TABLE_NAMES))
   const { table, endpoint, writes } = store
   // Source: DynamoDB API, `TableName`: a name, or an ARN.
   if (!isText(table) || !/^(?:[\w.-]{3,255}|arn:[\w:/.-]{1,1019})$/.test(table)) {
