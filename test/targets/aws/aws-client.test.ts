@@ -266,6 +266,6 @@ test('the SDK neither retries nor waits for ever', () => {
   assert.equal(requestHandler.requestTimeout, 1200)
   assert.equal(requestHandler.throwOnRequestTimeout, true)
   assert.equal(requestHandler.connectionTimeout, 1200)
-  assert.equal(awsClientOptions({}).requestHandler.requestTimeout, 5000)
+  assert.equal(awsClientOptions({}).requestHandler.requestTimeout, 60_000)
   assert.equal(requestHandler.httpsAgent.maxSockets, 7)
 })
