@@ -11,6 +11,19 @@ export type {
 } from './distributor/observer.ts'
 export type { DistributorOptions, DistributorRouting, RoutedRecord, RouteOptions } from './distributor/options.ts'
 export type { BatchItemFailure, DistributorResponse, RecordFailure } from './distributor/verdict.ts'
+export {
+  EventSourceMapping,
+  type MappingRunOptions,
+  type MappingStatus,
+  startEventSourceMapping
+} from './esm/event-source-mapping.ts'
+export { mappingOptionsOf, type MappingRequest } from './esm/mapping-request.ts'
+export {
+  type EventSourceMappingOptions,
+  type MappingProblem,
+  mappingProblems,
+  type StartingPosition
+} from './esm/settings.ts'
 export type { Faults, FunctionStatus } from './runtime/function-pool.ts'
 export type { FunctionOptions, LambdaRuntimeOptions } from './runtime/options.ts'
 export { type LambdaRuntime, startLambdaRuntime } from './runtime/runtime.ts'

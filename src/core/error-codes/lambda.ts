@@ -54,6 +54,17 @@ export const lambdaErrorCodes = {
       'They are delivered again. Let invocations end before their deadline (reserveMs), and raise graceMs if clocks differ by more.',
     retriable: false
   },
+  // Event source mappings
+  ERR_LAMBDA_MAPPING_INVALID: {
+    summary: 'The settings of an event source mapping cannot work; the message names every problem.',
+    remedy: 'Correct the settings that the message names; AWS would refuse them as well.',
+    retriable: false
+  },
+  ERR_LAMBDA_MAPPING_FAILED: {
+    summary: 'An event source mapping met something it cannot go on from; its records stay uncommitted.',
+    remedy: 'Read the message, remove its cause and start the mapping again: it goes on where it was.',
+    retriable: false
+  },
   // kafkaBatch
   ERR_LAMBDA_KAFKA_BATCH_OPTIONS_INVALID: {
     summary: 'The handler or the options of kafkaBatch cannot work; the message names every problem.',

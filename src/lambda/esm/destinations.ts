@@ -1,0 +1,136 @@
+/**
+ * On-failure destinations: SQS and SNS get the record of the invocation, S3 the same with the event, a Kafka topic one
+ * record per failed record with the key it had.
+ *
+ * A destination that refuses is asked again, without end: what failed is committed only once it has it. AWS's SDK is
+ * loaded with the first use.
+ */
+
+import { randomUUID } from 'node:crypto'
+
+import { Appender, type Cluster } from '../../client/index.ts'
+import type { Clock } from '../../core/index.ts'
+import { awsClientOptions } from '../../targets/index.ts'
+import {
+  type FailureContext,
+  type FailureNotice,
+  failureText,
+  failureTextForKafka,
+  keyOf,
+  objectKey
+} from './failure-record.ts'
+import type { Action } from './machine.ts'
+import type { Destination } from './settings.ts'
+
+/** Takes what a mapping has given up. */
+export interface FailureSender {
+  /** Resolves once the destination has it. @throws what the destination answered, or what kept it from answering. */
+  send(action: Action): Promise<void>
+  close(): Promise<void>
+}
+
+/** What a sender needs. */
+export interface SenderOptions {
+  readonly destination: Destination
+  readonly context: FailureContext
+  /** Of the mapping. */
+  readonly uuid: string
+  readonly cluster: Cluster
+  readonly clock: Clock
+  /** Address of SQS, SNS and S3, for emulators. Default: AWS's own chain (`AWS_ENDPOINT_URL…`). */
+  readonly endpoint?: string | undefined
+  readonly region?: string | undefined
+  readonly environment?: Readonly<Record<string, string | undefined>> | undefined
+}
+
+/** Makes the sender of a destination. */
+export async function createFailureSender(options: SenderOptions): Promise<FailureSender> {
+  switch (options.destination.type) {
+    case 'sqs':
+      return await sqsSender(options, options.destination)
+    case 'sns':
+      return await snsSender(options, options.destination)
+    case 's3':
+      return await s3Sender(options, options.destination)
+    case 'kafka':
+      return kafkaSender(options, options.destination)
+  }
+}
+
+type Of<T extends Destination['type']> = Extract<Destination, { type: T }>
+
+function noticeOf(action: Action, clock: Clock): FailureNotice {
+  return { action, requestId: randomUUID(), nowMs: clock.now() }
+}
+
+function clientSettings(options: SenderOptions, service: string, region?: string): ReturnType<typeof awsClientOptions> {
+  const { endpoint, environment } = options
+  return awsClientOptions({ region: options.region ?? region, endpoint, service, environment })
+}
+
+async function sqsSender(options: SenderOptions, { queueName, accountId, region }: Of<'sqs'>): Promise<FailureSender> {
+  const { GetQueueUrlCommand, SendMessageCommand, SQSClient } = await import('@aws-sdk/client-sqs')
+  const client = new SQSClient(clientSettings(options, 'SQS', region))
+  let url: string | undefined
+  return {
+    send: async action => {
+      url ??= (await client.send(new GetQueueUrlCommand({ QueueName: queueName, QueueOwnerAWSAccountId: accountId })))
+        .QueueUrl
+      const body = failureText(options.context, noticeOf(action, options.clock), false)
+      await client.send(new SendMessageCommand({ QueueUrl: url, MessageBody: body }))
+    },
+    close: async () => client.destroy()
+  }
+}
+
+async function snsSender(options: SenderOptions, { topicArn, region }: Of<'sns'>): Promise<FailureSender> {
+  const { PublishCommand, SNSClient } = await import('@aws-sdk/client-sns')
+  const client = new SNSClient(clientSettings(options, 'SNS', region))
+  return {
+    send: async action => {
+      const message = failureText(options.context, noticeOf(action, options.clock), false)
+      await client.send(new PublishCommand({ TopicArn: topicArn, Message: message }))
+    },
+    close: async () => client.destroy()
+  }
+}
+
+async function s3Sender(options: SenderOptions, { bucket }: Of<'s3'>): Promise<FailureSender> {
+  const { PutObjectCommand, S3Client } = await import('@aws-sdk/client-s3')
+  // An emulator on this machine has no host name for each bucket.
+  const client = new S3Client({ ...clientSettings(options, 'S3'), forcePathStyle: options.endpoint !== undefined })
+  return {
+    send: async action => {
+      const notice = noticeOf(action, options.clock)
+      const key = objectKey(options.uuid, options.context.origin.topic, notice)
+      const body = failureText(options.context, notice, true)
+      await client.send(new PutObjectCommand({ Bucket: bucket, Key: key, Body: body, ContentType: 'application/json' }))
+    },
+    close: async () => client.destroy()
+  }
+}
+
+function kafkaSender(options: SenderOptions, { topic }: Of<'kafka'>): FailureSender {
+  const appender = new Appender({ cluster: options.cluster, clock: options.clock })
+  return {
+    send: async action => {
+      const notice = noticeOf(action, options.clock)
+      const done = Promise.withResolvers<void>()
+      let open = action.records.length
+      const listener = {
+        delivered: ({ recordCount }: { readonly recordCount: number }): void => {
+          open -= recordCount
+          if (open === 0) done.resolve()
+        },
+        failed: (error: Error): void => done.reject(error)
+      }
+      for (const record of action.records) {
+        const value = Buffer.from(failureTextForKafka(options.context, notice, record))
+        await appender.room()
+        appender.append({ topic, key: keyOf(record), value }, listener)
+      }
+      await done.promise
+    },
+    close: () => appender.close()
+  }
+}

@@ -1,0 +1,320 @@
+/** Event source mappings on the embedded broker and the embedded runtime. */
+
+import assert from 'node:assert/strict'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { test, type TestContext } from 'node:test'
+
+import { PipelineError } from '../../src/core/index.ts'
+import { clusterForTest } from '../support/cluster.ts'
+import { esmWorld, type TestEvent, until, untilDone } from './esm-support.ts'
+
+/** An Invoke API whose answers the test writes; keeps the events as they came. */
+async function startFunction(
+  t: TestContext,
+  answer: (
+    event: TestEvent,
+    count: number
+  ) => { status?: number; error?: boolean; body?: unknown; wait?: number } = () => ({})
+): Promise<{ readonly endpoint: string; readonly texts: string[]; events(): TestEvent[]; readonly names: string[] }> {
+  const texts: string[] = []
+  const names: string[] = []
+  const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const chunks: Buffer[] = []
+    for await (const chunk of request) chunks.push(chunk)
+    const text = Buffer.concat(chunks).toString('utf8')
+    texts.push(text)
+    names.push(request.url ?? '')
+    const { status = 200, error = false, body = {} } = answer(JSON.parse(text), texts.length)
+    response.writeHead(status, {
+      'content-type': 'application/json',
+      'x-amzn-requestid': `request-${texts.length}`,
+      'x-amz-executed-version': '$LATEST',
+      ...(error ? { 'x-amz-function-error': 'Unhandled' } : {}),
+      ...(status === 429 ? { 'x-amzn-errortype': 'TooManyRequestsException' } : {})
+    })
+    response.end(JSON.stringify(body))
+  }
+  const server = createServer((request, response) => void serve(request, response).catch(() => response.destroy()))
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  t.after(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  const { port } = server.address() as AddressInfo
+  return { endpoint: `http://127.0.0.1:${port}`, texts, names, events: () => texts.map(text => JSON.parse(text)) }
+}
+
+const offsetsIn = (event: TestEvent | undefined): Record<string, number[]> =>
+  Object.fromEntries(Object.entries(event?.records ?? {}).map(([name, list]) => [name, list.map(each => each.offset)]))
+
+test('an event is what AWS sends, byte for byte, from a self-managed cluster and from MSK', async t => {
+  const world = await esmWorld(t, await clusterForTest(t))
+  const { topic } = world
+  await world.append(
+    {
+      text: '{"codigo":300}',
+      key: Buffer.from('truck-1'),
+      timestampMs: 1_545_084_650_987,
+      headers: [
+        { key: 'headerKey', value: Buffer.from([104, 101, 195, 191]) },
+        { key: 'headerKey', value: Buffer.from('b') }
+      ]
+    },
+    { value: null, key: Buffer.from([0xff]), timestampMs: 1_545_084_650_988 }
+  )
+  const records =
+    `{"topic":"${topic}","partition":0,"offset":0,"timestamp":1545084650987,"timestampType":"CREATE_TIME",` +
+    '"key":"dHJ1Y2stMQ==","value":"eyJjb2RpZ28iOjMwMH0=",' +
+    '"headers":[{"headerKey":[104,101,-61,-65]},{"headerKey":[98]}]},' +
+    `{"topic":"${topic}","partition":0,"offset":1,"timestamp":1545084650988,"timestampType":"CREATE_TIME",` +
+    '"key":"/w==","headers":[]}'
+  const self = await startFunction(t)
+  const functionName = 'arn:aws:lambda:eu-west-1:123456789012:function:orders:live'
+  const mapping = await world.map({ functionName, endpoint: self.endpoint, bootstrapServers: 'b-1:9092,b-2:9092' })
+  await untilDone(mapping, { 0: 2 })
+  const tail = `"bootstrapServers":"b-1:9092,b-2:9092","records":{"${topic}-0":[${records}]}}`
+  assert.deepEqual(self.texts, [`{"eventSource":"SelfManagedKafka",${tail}`])
+  assert.match(decodeURIComponent(self.names[0] ?? ''), /functions\/arn:aws:lambda:.*:orders:live\/invocations$/)
+
+  const msk = await startFunction(t)
+  const eventSourceArn = 'arn:aws:kafka:eu-west-1:123456789012:cluster/c/uuid-1'
+  const other = await world.map({
+    functionName: 'orders',
+    endpoint: msk.endpoint,
+    bootstrapServers: 'b-1:9092,b-2:9092',
+    eventSourceArn
+  })
+  await untilDone(other, { 0: 2 })
+  assert.deepEqual(msk.texts, [`{"eventSource":"aws:kafka","eventSourceArn":"${eventSourceArn}",${tail}`])
+})
+
+test('a batch holds several partitions, and partial answers commit each partition as far as it came', async t => {
+  const world = await esmWorld(t, await clusterForTest(t), 2)
+  const name = (partition: number): string => `${world.topic}-${partition}`
+  for (const partition of [0, 1]) await world.append(...['a', 'b', 'c'].map(text => ({ text, partition })))
+  let isFixed = false
+  const service = await startFunction(t, event => {
+    const records = event.records[name(1)] ?? []
+    if (isFixed || records.every(each => each.offset !== 1)) return {}
+    return { body: { batchItemFailures: [{ itemIdentifier: { partition: name(1), offset: 1 } }] } }
+  })
+  const mapping = await world.map({
+    functionName: 'f',
+    endpoint: service.endpoint,
+    batchSize: 6,
+    batchingWindowMs: 500,
+    pollers: { min: 1 },
+    partialResponses: true
+  })
+  await untilDone(mapping, { 0: 3, 1: 1 })
+  await until(() => service.texts.length > 1)
+  assert.deepEqual(offsetsIn(service.events()[0]), { [name(0)]: [0, 1, 2], [name(1)]: [0, 1, 2] })
+  assert.deepEqual(offsetsIn(service.events()[1]), { [name(1)]: [1, 2] })
+  assert.equal(await world.committed(mapping.groupId, 1), 1)
+  isFixed = true
+  await untilDone(mapping, { 1: 3 })
+  const { deliveredEventCount, polledEventCount } = mapping.status().totals
+  assert.deepEqual([deliveredEventCount, polledEventCount], [6, 6])
+})
+
+test('an answer that names what was not sent fails the whole batch', async t => {
+  const world = await esmWorld(t, await clusterForTest(t))
+  await world.append({ text: 'a' }, { text: 'b' })
+  const failures = [{ itemIdentifier: { partition: `${world.topic}-0`, offset: 7 } }]
+  const service = await startFunction(t, (_, count) => (count < 3 ? { body: { batchItemFailures: failures } } : {}))
+  const mapping = await world.map({
+    functionName: 'f',
+    endpoint: service.endpoint,
+    pollers: {},
+    partialResponses: true
+  })
+  await untilDone(mapping, { 0: 2 })
+  assert.deepEqual(
+    service.events().map(event => offsetsIn(event)[`${world.topic}-0`]),
+    [
+      [0, 1],
+      [0, 1],
+      [0, 1]
+    ]
+  )
+  assert.equal(mapping.status().totals.functionErrors, 2)
+})
+
+test('filtered records are done without an invocation; forms that differ pass', async t => {
+  const world = await esmWorld(t, await clusterForTest(t))
+  const texts = ['{"code":1}', '{"code":400}', 'not json', '{"code":2}']
+  await world.append(...texts.map(text => ({ text })), { value: Buffer.from([0xff, 0xfe]) }, { value: null })
+  const service = await startFunction(t)
+  const mapping = await world.map({
+    functionName: 'f',
+    endpoint: service.endpoint,
+    filters: [{ value: { code: [{ numeric: ['>=', 400] }] } }]
+  })
+  await untilDone(mapping, { 0: 6 })
+  assert.deepEqual(
+    service.events().flatMap(event => offsetsIn(event)[`${world.topic}-0`] ?? []),
+    [1, 2, 4]
+  )
+  assert.equal(mapping.status().totals.filteredOutEventCount, 3)
+})
+
+test('throttles and a function that fails are tried again; a kafka destination gets the record with its key', async t => {
+  const server = await clusterForTest(t)
+  const world = await esmWorld(t, server)
+  const target = await esmWorld(t, server)
+  await world.append({ text: 'ok' }, { text: 'bad', key: Buffer.from('k-1'), timestampMs: 1_749_116_692_330 })
+  const service = await startFunction(t, (event, count) => {
+    if (count === 1) return { status: 429, body: { Type: 'User', message: 'Rate Exceeded.' } }
+    const isBad = Object.values(event.records).some(list => list.some(each => each.offset === 1))
+    return isBad ? { error: true, body: { errorType: 'TypeError', errorMessage: 'no' } } : {}
+  })
+  const mapping = await world.map({
+    functionName: 'orders',
+    endpoint: service.endpoint,
+    bootstrapServers: 'b-1:9098',
+    eventSourceArn: 'arn:aws:kafka:us-east-1:123456789012:cluster/my-cluster/abc123',
+    pollers: { min: 1, max: 2 },
+    bisect: true,
+    retriesMax: 2,
+    onFailure: `kafka://${target.topic}`
+  })
+  await untilDone(mapping, { 0: 2 })
+  const copies = await startFunction(t)
+  const reader = await target.map({ functionName: 'reader', endpoint: copies.endpoint })
+  await untilDone(reader, { 0: 1 })
+  const [copy] = copies.events()[0]?.records[`${target.topic}-0`] ?? []
+  assert.equal(Buffer.from(copy?.key ?? '', 'base64').toString(), 'k-1')
+  const text = Buffer.from(copy?.value ?? '', 'base64').toString()
+  const { requestContext, timestamp, ...rest } = JSON.parse(text)
+  assert.match(requestContext.requestId, /^[0-9a-f-]{36}$/)
+  assert.match(timestamp, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/)
+  // All of this is AWS's example, with the names of this test.
+  assert.equal(
+    text.slice(text.indexOf('"functionArn"'), text.indexOf('"version"')),
+    '"functionArn":"arn:aws:lambda:us-east-1:000000000000:function:orders:$LATEST","condition":"RetriesExhausted",' +
+      '"approximateInvokeCount":4},"responseContext":{"statusCode":200,"executedVersion":"$LATEST",' +
+      '"functionError":"Unhandled"},'
+  )
+  assert.equal(
+    JSON.stringify(rest.payload),
+    '{"bootstrapServers":"b-1:9098","eventSource":"aws:kafka",' +
+      '"eventSourceArn":"arn:aws:kafka:us-east-1:123456789012:cluster/my-cluster/abc123",' +
+      `"records":{"${world.topic}-0":[{"headers":[],"key":"ay0x","offset":1,"partition":0,"timestamp":1749116692330,` +
+      `"timestampType":"CREATE_TIME","topic":"${world.topic}","value":"YmFk"}]}}`
+  )
+  const { payloadSize, ...info } = rest.KafkaBatchInfo
+  assert.equal(payloadSize, Buffer.byteLength(JSON.stringify(rest.payload)))
+  assert.deepEqual(info, {
+    batchSize: 1,
+    eventSourceArn: 'arn:aws:kafka:us-east-1:123456789012:cluster/my-cluster/abc123',
+    bootstrapServers: 'b-1:9098',
+    recordInfo: { offset: '1', timestamp: '2025-06-05T09:44:52.330Z' }
+  })
+  const { throttles, functionErrors, deliveredEventCount, droppedEventCount } = mapping.status().totals
+  assert.deepEqual(
+    { throttles, functionErrors, deliveredEventCount, droppedEventCount },
+    {
+      throttles: 1,
+      functionErrors: 4,
+      deliveredEventCount: 1,
+      droppedEventCount: 1
+    }
+  )
+})
+
+test('a mapping starts at the end or at a time, and what comes between two starts is not skipped', async t => {
+  const world = await esmWorld(t, await clusterForTest(t))
+  await world.append(
+    { text: 'a', timestampMs: 1000 },
+    { text: 'b', timestampMs: 2000 },
+    { text: 'c', timestampMs: 3000 }
+  )
+  const service = await startFunction(t)
+  const at = await world.map({
+    functionName: 'at',
+    endpoint: service.endpoint,
+    startingPosition: { timestampMs: 1500 }
+  })
+  await untilDone(at, { 0: 3 })
+  assert.deepEqual(offsetsIn(service.events()[0]), { [`${world.topic}-0`]: [1, 2] })
+
+  const first = await world.map({ functionName: 'end', endpoint: service.endpoint, startingPosition: 'latest' })
+  await untilDone(first, { 0: 3 })
+  await first.close()
+  await world.append({ text: 'd' })
+  const second = await world.map({ functionName: 'end', endpoint: service.endpoint, startingPosition: 'latest' })
+  await untilDone(second, { 0: 4 })
+  assert.deepEqual(offsetsIn(service.events()[1]), { [`${world.topic}-0`]: [3] })
+  assert.equal(second.groupId, second.uuid)
+})
+
+test('draining lets the function end, commits, and gives up retries that wait', async t => {
+  const world = await esmWorld(t, await clusterForTest(t), 2)
+  await world.append({ text: 'slow' }, { text: 'bad', partition: 1 })
+  const service = await startFunction(t, event => (`${world.topic}-1` in event.records ? { error: true } : {}))
+  const mapping = await world.map({
+    functionName: 'f',
+    endpoint: service.endpoint,
+    batchSize: 1,
+    backoff: { initialMs: 60_000, maxMs: 60_000 }
+  })
+  await untilDone(mapping, { 0: 1 })
+  await until(() => mapping.status().waiting === 1)
+  assert.equal(await mapping.drain(5000), true)
+  assert.equal(await mapping.ended, undefined)
+  assert.equal(await world.committed(mapping.groupId, 0), 1)
+  assert.equal(await world.committed(mapping.groupId, 1), 0)
+})
+
+test('two members of a mapping share the partitions, and each record is delivered once', async t => {
+  const world = await esmWorld(t, await clusterForTest(t), 4)
+  const service = await startFunction(t)
+  const membership = { heartbeatIntervalMs: 20 }
+  const options = { functionName: 'f', endpoint: service.endpoint, batchSize: 10, membership }
+  const first = await world.map(options)
+  await until(() => first.status().partitions.length === 4)
+  const second = await world.map(options)
+  const numbers = Array.from({ length: 400 }, (_, index) => index)
+  const appending = world.append(...numbers.map(index => ({ text: `${index}`, partition: index % 4 })))
+  await until(() => second.status().partitions.length === 2)
+  await appending
+  await until(() => first.status().totals.deliveredEventCount + second.status().totals.deliveredEventCount === 400)
+  await first.drain(5000)
+  const seen = service.events().flatMap(event => Object.values(event.records).flat())
+  assert.equal(seen.length, 400)
+  for (const partition of [0, 1, 2, 3]) {
+    const offsets = seen.filter(each => each.partition === partition).map(each => each.offset)
+    assert.deepEqual(offsets, numbers.slice(0, 100))
+  }
+})
+
+test('settings that AWS refuses are refused, with its words where they are known', async t => {
+  const world = await esmWorld(t, await clusterForTest(t))
+  await assert.rejects(
+    world.map({ functionName: 'f', retriesMax: 3, batchSize: 0, onFailure: `kafka://${world.topic}` }),
+    (error: unknown) => {
+      assert.ok(PipelineError.is(error, 'ERR_LAMBDA_MAPPING_INVALID'))
+      assert.match(error.message, /batchSize: is a whole number from 1 to 10000/)
+      assert.match(error.message, /Unsupported 'maximumRetryAttempts' parameter for given event source mapping type\./)
+      assert.match(error.message, /onFailure: a Kafka topic as destination exists in provisioned mode only/)
+      assert.match(error.message, /onFailure: is the topic that the mapping reads/)
+      return true
+    }
+  )
+})
+
+test('what nobody foresaw ends the mapping with an error, and commits nothing of it', async t => {
+  const world = await esmWorld(t, await clusterForTest(t))
+  await world.append({ text: 'a' })
+  const service = await startFunction(t, () => ({ error: true }))
+  const random = {
+    next: (): number => {
+      throw new Error('out of luck')
+    }
+  }
+  const mapping = await world.map({ functionName: 'f', endpoint: service.endpoint, random })
+  const error = await mapping.ended
+  assert.ok(PipelineError.is(error, 'ERR_LAMBDA_MAPPING_FAILED'))
+  assert.equal(await world.committed(mapping.groupId), 0)
+})
