@@ -61,6 +61,8 @@ export class Delivery {
   #stop: Verdict | undefined
   #attempt = 1
   #bisectRequestsLeft: number
+  /** Records that were found to be refused. */
+  #badCount = 0
 
   constructor(target: Target, partition: EventPartition, runtime: DeliveryRuntime) {
     this.target = target
@@ -197,10 +199,11 @@ export class Delivery {
     const [only] = indexes
     if (only !== undefined && indexes.length === 1) {
       this.#verdicts.set(only, { action: 'deadLetter', reason })
+      this.#badCount += 1
       return
     }
-    if (this.#bisectRequestsLeft < 2) {
-      // The next attempt goes on from here: the bad records found so far will be gone.
+    // One is found in any case: the next attempt goes on from here, and would find none either.
+    if (this.#bisectRequestsLeft < 2 && this.#badCount > 0) {
       return this.#halt(indexes, { action: 'retry', reason: `${reason}; the bad record was not found yet` })
     }
     this.#bisectRequestsLeft -= 2
@@ -210,13 +213,14 @@ export class Delivery {
   }
 
   #settlePartial(indexes: readonly number[], failures: ReadonlyMap<number, Verdict>): void {
+    const { isUnordered = false } = this.target.sink.limits
     for (const [position, index] of indexes.entries()) {
       const own = failures.get(position)
       const waiting = this.#blockedBy(index)
       if (waiting !== undefined) this.#verdicts.set(index, waiting)
       else if (own !== undefined) {
         this.#verdicts.set(index, own)
-        if (own.action === 'retry') this.#block(index, own)
+        if (own.action === 'retry' && !isUnordered) this.#block(index, own)
       }
     }
   }

@@ -14,16 +14,17 @@
  */
 
 import { messageOf } from '../../core/index.ts'
-import { createSink, type RecordSink } from '../../targets/sinks/index.ts'
-import type { EnrichedPartition } from '../enrichment/enricher.ts'
+import type { EnrichedPartition, Enricher } from '../enrichment/enricher.ts'
 import { type DistributorEvent, type EventPartition, readEvent, textOf } from '../event/read-event.ts'
-import type { GuardedBatch, GuardedPartition } from '../idempotency/batch-guard.ts'
-import type { Delivery, Target } from './delivery.ts'
+import type { BatchGuard, GuardedBatch, GuardedPartition } from '../idempotency/batch-guard.ts'
+import type { Delivery } from './delivery.ts'
 import { Ledger } from './ledger.ts'
 import { guardedResult, GuardMemory, LedgerMemory, remember } from './memory.ts'
 import type { DistributorObserver } from './observer.ts'
 import { type DistributorOptions, type DistributorSettings, distributorSettings } from './options.ts'
+import { closeParts, openParts, type Parts } from './parts.ts'
 import { Plan, type PlanRuntime } from './plan.ts'
+import { fieldOf, type FieldPath } from './routes.ts'
 import { observedBatch, observeResult, safeObserver, type SettledPartition } from './safe-observer.ts'
 import { type DistributorResponse, PartitionVerdicts, type Verdict } from './verdict.ts'
 
@@ -55,61 +56,28 @@ export interface Distributor {
  */
 export function createDistributor(options: DistributorOptions): Distributor {
   const settings = distributorSettings(options)
-  const targets = openTargets(options, settings)
+  const observer = safeObserver(options.observer)
+  const parts = openParts(options, settings, observer)
   // Whoever invokes hears of it; until then nobody has to.
-  targets.catch(() => undefined)
+  parts.catch(() => undefined)
   const state: State = {
     options,
     settings,
-    targets,
-    observer: safeObserver(options.observer),
+    parts,
+    observer,
     ledger: new Ledger({ entriesMax: settings.ledgerMax, ttlMs: settings.ledgerTtlMs, clock: settings.clock })
   }
   const distributor = (event: unknown, context: DistributorContext): Promise<DistributorResponse> =>
     invoke(state, event, context)
-  return Object.assign(distributor, { close: () => close(state) })
+  return Object.assign(distributor, { close: () => closeParts(parts, options) })
 }
 
 interface State {
   readonly options: DistributorOptions
   readonly settings: DistributorSettings
-  readonly targets: Promise<readonly Target[]>
+  readonly parts: Promise<Parts>
   readonly observer: DistributorObserver
   readonly ledger: Ledger
-}
-
-async function openTargets(options: DistributorOptions, settings: DistributorSettings): Promise<readonly Target[]> {
-  const { clock, random } = settings
-  const environment = options.environment ?? {}
-  const open = async (name: string): Promise<RecordSink> => {
-    const given = options.targets?.[name]
-    const own = options.sinks?.[name]
-    if (own !== undefined || given === undefined) return own ?? missing(name)
-    const sink = typeof given === 'string' ? { type: 'http' as const, url: given } : given
-    return createSink(name, sink, { clock, random, environment })
-  }
-  return Promise.all(
-    settings.targets.map(async (target): Promise<Target> => {
-      const sink = await open(target.name)
-      const { limits } = sink
-      return {
-        ...target,
-        sink,
-        recordsMax: Math.min(limits.recordsMax, settings.recordsMax ?? limits.recordsMax),
-        bytesMax: Math.min(limits.bytesMax, settings.bytesMax ?? limits.bytesMax),
-        recordBytesMax: limits.recordBytesMax ?? Number.POSITIVE_INFINITY
-      }
-    })
-  )
-}
-
-function missing(name: string): never {
-  throw new Error(`target ${name} is neither in targets nor in sinks`)
-}
-
-async function close({ options, targets }: State): Promise<void> {
-  const opened = await targets.catch(() => [])
-  await Promise.all(opened.filter(({ name }) => options.sinks?.[name] === undefined).map(({ sink }) => sink.close()))
 }
 
 async function invoke(state: State, given: unknown, context: DistributorContext): Promise<DistributorResponse> {
@@ -136,22 +104,23 @@ async function distribute(
   context: DistributorContext
 ): Promise<readonly SettledPartition[]> {
   const { settings, observer, ledger } = state
+  const parts = await state.parts
   const runtime: PlanRuntime = {
     settings,
     observer,
-    targets: await state.targets,
+    targets: parts.targets,
     route: state.options.route,
     timeLeftMs: () => context.getRemainingTimeInMillis() - settings.reserveMs
   }
   let claimed: GuardedBatch | undefined
   try {
-    claimed = await claim(state, event, context)
+    claimed = await claim(parts.guard, event, { settings, remainingMs: context.getRemainingTimeInMillis() })
   } catch (error) {
     observer.storeFailed?.(error)
     // Nothing may be delivered: another invocation may be at it, or have done it.
     return event.partitions.map(partition => untouched(partition, error))
   }
-  const enriched = await enrich(state, event, { claimed, timeLeftMs: runtime.timeLeftMs() })
+  const enriched = await enrich(parts.enricher, event, { claimed, timeLeftMs: runtime.timeLeftMs() })
   const plans = event.partitions.map((partition, number) => {
     const memory = claimed === undefined ? new LedgerMemory(ledger, partition) : new GuardMemory(claimed, number)
     return new Plan({ partition, memory, enriched: enriched?.[number] }, runtime)
@@ -169,30 +138,40 @@ async function distribute(
 
 /** @throws Whatever the store failed with. */
 function claim(
-  { options, settings }: State,
+  guard: BatchGuard | undefined,
   event: DistributorEvent,
-  context: DistributorContext
+  { settings, remainingMs }: { readonly settings: DistributorSettings; readonly remainingMs: number }
 ): Promise<GuardedBatch> | undefined {
-  if (options.guard === undefined || event.partitions.length === 0) return undefined
-  const partitions = event.partitions.map(({ topic, partition, offsets }): GuardedPartition => {
-    return { topic, partition, offsets, ids: undefined }
+  if (guard === undefined || event.partitions.length === 0) return undefined
+  const { idPath, clock } = settings
+  const partitions = event.partitions.map((each): GuardedPartition => {
+    const { topic, partition, offsets } = each
+    return { topic, partition, offsets, ids: idPath === undefined ? undefined : idsOf(each, idPath) }
   })
-  return options.guard.begin(partitions, settings.clock.now() + context.getRemainingTimeInMillis())
+  return guard.begin(partitions, clock.now() + remainingMs)
+}
+
+/** Business ids; a record without one is told apart by its offset. */
+function idsOf({ messages }: EventPartition, path: FieldPath): (string | null)[] {
+  return messages.map(message => {
+    const id = fieldOf(message, path)
+    return typeof id === 'string' || typeof id === 'number' ? String(id) : null
+  })
 }
 
 async function enrich(
-  { options }: State,
+  enricher: Enricher | undefined,
   event: DistributorEvent,
   { claimed, timeLeftMs }: { readonly claimed: GuardedBatch | undefined; readonly timeLeftMs: number }
 ): Promise<readonly EnrichedPartition[] | undefined> {
-  if (options.enricher === undefined) return undefined
+  if (enricher === undefined) return undefined
   const partitions = event.partitions.map((partition, number) => ({
     messages: partition.messages,
     textOf: (index: number) => textOf(partition, index),
     isWanted: (index: number) =>
       !partition.problems.has(index) && (claimed === undefined || claimed.state(number, index) === 'claimed')
   }))
-  const enriched = await options.enricher.enrich(partitions, Math.max(1, timeLeftMs * ENRICHMENT_SHARE))
+  const enriched = await enricher.enrich(partitions, Math.max(1, timeLeftMs * ENRICHMENT_SHARE))
   for (const [number, { texts }] of enriched.entries()) {
     const partition = event.partitions[number]
     if (partition === undefined) continue

@@ -4,6 +4,7 @@
  * An observer must not throw; what it throws is dropped, because a metric is no reason to deliver a batch again.
  */
 
+import type { EnrichmentCounts } from '../enrichment/enricher.ts'
 import type { DistributorContext } from './distributor.ts'
 
 /** A batch that was read. */
@@ -59,6 +60,8 @@ export interface ObservedResult {
 export interface DistributorObserver {
   /** An invocation begins; nothing is delivered before it returns. */
   invocationStarted?(batch: ObservedBatch, context: DistributorContext): void
+  /** One enrichment has looked up what an invocation needs. */
+  enriched?(counts: EnrichmentCounts): void
   requestDone?(request: ObservedRequest): void
   recordsFailed?(failures: ObservedFailures): void
   /** A store or a watcher failed; the batch was answered all the same. */

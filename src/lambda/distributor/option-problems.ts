@@ -5,6 +5,8 @@
  * on every cold start and is meant to be bundled into one small file.
  */
 
+import { enrichmentProblems } from '../enrichment/settings.ts'
+import { idempotencyProblems } from '../idempotency/settings.ts'
 import { sinkProblems } from '../../targets/sinks/index.ts'
 import { checkWhen } from './routes.ts'
 
@@ -25,7 +27,9 @@ const MEMBERS: readonly string[] = [
   'recordsMax',
   'bytesMax',
   'order',
-  'bisectRequestsMax'
+  'bisectRequestsMax',
+  'idempotency',
+  'enrich'
 ]
 /** Members that only a program can give. */
 const CODE_MEMBERS: readonly string[] = [
@@ -72,6 +76,11 @@ export function distributorOptionProblems(given: unknown, environment?: Environm
   }
   checkCount(problems, { path: 'reserveMs', value: given['reserveMs'], min: 0 })
   checkRetry(problems, 'retry', given['retry'])
+  const { idempotency, enrich } = given
+  if (idempotency !== undefined) {
+    problems.push(...idempotencyProblems(idempotency).map(each => `idempotency${placed(each)}`))
+  }
+  if (enrich !== undefined) problems.push(...enrichmentProblems(enrich).map(each => `enrich${placed(each)}`))
   return problems
 }
 

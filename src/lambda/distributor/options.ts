@@ -5,10 +5,12 @@
 import { type Clock, PipelineError, type Random, systemClock, systemRandom } from '../../core/index.ts'
 import type { RecordSink, SinkRetrySettings, SinkSettings } from '../../targets/sinks/index.ts'
 import type { Enricher } from '../enrichment/enricher.ts'
+import type { EnrichmentSettings } from '../enrichment/settings.ts'
 import type { BatchGuard } from '../idempotency/batch-guard.ts'
+import type { IdempotencySettings } from '../idempotency/settings.ts'
 import type { DistributorObserver } from './observer.ts'
 import { distributorOptionProblems } from './option-problems.ts'
-import { type CompiledRoute, fieldPath, RouteTable } from './routes.ts'
+import { type CompiledRoute, type FieldPath, fieldPath, RouteTable } from './routes.ts'
 
 export { distributorOptionProblems } from './option-problems.ts'
 
@@ -70,8 +72,12 @@ export interface DistributorRouting {
    * keys is always ordered by partition. Default `key`.
    */
   readonly order?: 'partition' | 'key'
-  /** Most requests that look for the bad records of one refused request. Default 200. */
+  /** Most requests that look for bad records at one target, once the first is found. Default 200. */
   readonly bisectRequestsMax?: number
+  /** Keeps batches from being done twice. Default: a warm environment's memory of what targets took, best effort. */
+  readonly idempotency?: IdempotencySettings
+  /** What is looked up for records before they are routed. Default: nothing. */
+  readonly enrich?: readonly EnrichmentSettings[]
 }
 
 /** A record as a routing function sees it. */
@@ -98,9 +104,9 @@ export interface DistributorOptions extends DistributorRouting {
   readonly route?: (record: RoutedRecord) => readonly string[] | 'deadLetter' | 'skip' | undefined
   /** Variables that settings name with `{ env: NAME }`. Default: none. */
   readonly environment?: Readonly<Record<string, string | undefined>>
-  /** Keeps batches from being done twice. Default: a warm environment's memory of what targets took, best effort. */
+  /** A guard of the program's own, by offset, instead of the one that `idempotency` describes. It is not closed. */
   readonly guard?: BatchGuard
-  /** Adds to records what is known elsewhere. Default: nothing. */
+  /** An enricher of the program's own instead of the one that `enrich` describes. It is not closed. */
   readonly enricher?: Enricher
   /** Watches. Default: nobody does. */
   readonly observer?: DistributorObserver
@@ -133,6 +139,8 @@ export interface DistributorSettings {
   readonly bytesMax: number | undefined
   readonly order: 'partition' | 'key'
   readonly bisectRequestsMax: number
+  /** Field with the business id that records are told apart by; `undefined` = by offset. */
+  readonly idPath: FieldPath | undefined
   readonly ledgerMax: number
   readonly ledgerTtlMs: number
   readonly clock: Clock
@@ -167,11 +175,17 @@ export function distributorSettings(options: DistributorOptions): DistributorSet
     bytesMax: options.bytesMax,
     order: options.order ?? 'key',
     bisectRequestsMax: options.bisectRequestsMax ?? 200,
+    idPath: idPathOf(options),
     ledgerMax: options.ledgerMax ?? 50_000,
     ledgerTtlMs: options.ledgerTtlMs ?? 300_000,
     clock: options.clock ?? systemClock,
     random: options.random ?? systemRandom
   }
+}
+
+function idPathOf({ guard, idempotency }: DistributorOptions): FieldPath | undefined {
+  const key = guard === undefined ? idempotency?.key : undefined
+  return key === undefined || key === 'offset' ? undefined : fieldPath(key.field)
 }
 
 function targetOf(name: string, index: number, options: DistributorOptions): TargetSettings {

@@ -40,6 +40,7 @@ export class Plan {
   readonly #record: PartitionRecord
   readonly #blockedKeys = new Set<string>()
   readonly #isByKey: boolean
+  readonly #problems: ReadonlyMap<number, string>
   #isStopped = false
 
   constructor({ partition, memory, enriched }: PlannedPartition, runtime: PlanRuntime) {
@@ -49,6 +50,7 @@ export class Plan {
     this.#runtime = runtime
     this.#record = new PartitionRecord(partition, enriched)
     this.#isByKey = runtime.settings.order === 'key' && partition.keys !== undefined
+    this.#problems = partition.problems
     let repeatedCount = 0
     for (let index = 0; index < partition.offsets.length; index += 1) {
       if (memory.isDone(index)) repeatedCount += 1
@@ -82,8 +84,7 @@ export class Plan {
 
   /** Why a record is not even routed, if it is not. */
   #verdictBefore(index: number, enriched: EnrichedPartition | undefined): Verdict | undefined {
-    const key = this.partition.keys?.[index] ?? null
-    if (this.#isStopped || (key !== null && this.#blockedKeys.has(key))) {
+    if (this.#isBlocked(index)) {
       return { action: 'retry', reason: 'waits behind an earlier record that comes again', isUnavailable: true }
     }
     const held = this.memory.heldForMs(index)
@@ -91,9 +92,15 @@ export class Plan {
       const reason = 'another invocation is delivering this record'
       return { action: 'retry', reason, retryAfterMs: held, isUnavailable: true }
     }
-    const problem = this.partition.problems.size === 0 ? undefined : this.partition.problems.get(index)
+    const problem = this.#problems.size === 0 ? undefined : this.#problems.get(index)
     if (problem !== undefined) return this.#unrouted(problem)
     return enriched === undefined || enriched.failures.size === 0 ? undefined : enriched.failures.get(index)
+  }
+
+  #isBlocked(index: number): boolean {
+    if (this.#isStopped || this.#blockedKeys.size === 0) return this.#isStopped
+    const key = this.partition.keys?.[index] ?? null
+    return key !== null && this.#blockedKeys.has(key)
   }
 
   #refuse(index: number, verdict: Verdict): void {
@@ -157,11 +164,13 @@ export class Plan {
 /** The records of a partition, one after the other, as routes and routing functions see them. */
 class PartitionRecord implements RoutableRecord, RoutedRecord {
   readonly #partition: EventPartition
+  readonly #messages: readonly unknown[]
   readonly #enriched: EnrichedPartition | undefined
   #index = 0
 
   constructor(partition: EventPartition, enriched: EnrichedPartition | undefined) {
     this.#partition = partition
+    this.#messages = partition.messages
     this.#enriched = enriched
   }
 
@@ -171,7 +180,7 @@ class PartitionRecord implements RoutableRecord, RoutedRecord {
   }
 
   get value(): unknown {
-    return this.#partition.messages[this.#index]
+    return this.#messages[this.#index]
   }
 
   get topic(): string {
@@ -187,7 +196,8 @@ class PartitionRecord implements RoutableRecord, RoutedRecord {
   }
 
   get key(): string | null | undefined {
-    return this.#partition.keys === undefined ? undefined : (this.#partition.keys[this.#index] ?? null)
+    const { keys } = this.#partition
+    return keys === undefined ? undefined : (keys[this.#index] ?? null)
   }
 
   field(path: FieldPath): unknown {
@@ -195,6 +205,6 @@ class PartitionRecord implements RoutableRecord, RoutedRecord {
       const added = this.#enriched.added(this.#index, path[0] ?? '')
       if (added !== undefined) return fieldOf(added, path, 1)
     }
-    return fieldOf(this.value, path)
+    return fieldOf(this.#messages[this.#index], path)
   }
 }

@@ -13,6 +13,7 @@ export function safeObserver(given: DistributorObserver | undefined): Distributo
   if (given.invocationStarted !== undefined) {
     safe.invocationStarted = (batch, context) => quietly(() => given.invocationStarted?.(batch, context))
   }
+  if (given.enriched !== undefined) safe.enriched = counts => quietly(() => given.enriched?.(counts))
   if (given.requestDone !== undefined) safe.requestDone = request => quietly(() => given.requestDone?.(request))
   if (given.recordsFailed !== undefined) safe.recordsFailed = failures => quietly(() => given.recordsFailed?.(failures))
   if (given.storeFailed !== undefined) safe.storeFailed = error => quietly(() => given.storeFailed?.(error))
