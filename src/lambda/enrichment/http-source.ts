@@ -120,7 +120,7 @@ export class HttpSource implements LookupSource {
 
   #readBody(keys: readonly string[], text: string): SourceAnswer {
     const [key] = keys
-    if (text.trim() === '' && !this.#isBatch) return { kind: 'answered', texts: new Map() }
+    if (!this.#isBatch && /^[ \t\r\n]*$/.test(text)) return { kind: 'answered', texts: new Map() }
     try {
       JSON.parse(text)
     } catch {

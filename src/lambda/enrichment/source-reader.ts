@@ -21,7 +21,7 @@ import {
   type SourceAnswer
 } from './source.ts'
 
-const ATTEMPTS_MAX = 4
+const ATTEMPTS_MAX = 3
 const BACKOFF = { initialMs: 25, maxMs: 500 } as const
 const BISECT_REQUESTS_MAX = 64
 const PAUSE_FAILURES = 8

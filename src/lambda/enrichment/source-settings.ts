@@ -149,7 +149,7 @@ function httpProblems(given: Given): string[] {
   else {
     const hasPlace = url.includes(KEY_PLACE)
     const { origin, username } = new URL(url)
-    if (!url.startsWith(origin) || username !== '') {
+    if (!url.startsWith(origin) || origin.includes('{') || username !== '') {
       problems.push('url: has a user name, {key} or capitals before its path; credentials belong into headers')
     } else if (batch === true && hasPlace) problems.push('url: has {key}, but with batch the keys are in the body')
     else if (batch !== true && !hasPlace) problems.push('url: has no {key}; with batch: true the keys are in the body')

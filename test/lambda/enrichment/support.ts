@@ -80,12 +80,14 @@ export function enricherFor(
 }
 
 /** An enrichment by HTTP. */
-export function byHttp(
-  url: string,
-  more: Partial<EnrichmentSettings> & { from?: Partial<HttpSourceSettings> } = {}
-): EnrichmentSettings {
+export function byHttp(url: string, more: HttpEnrichment = {}): EnrichmentSettings {
   const { from, ...rest } = more
-  return { into: 'driver', key: 'driver_id', from: { type: 'http', url, ...from } as HttpSourceSettings, ...rest }
+  return { into: 'driver', key: 'driver_id', from: { type: 'http', url, ...from }, ...rest }
+}
+
+/** What an enrichment by HTTP has besides its address. */
+export interface HttpEnrichment extends Partial<Omit<EnrichmentSettings, 'from'>> {
+  readonly from?: Partial<Omit<HttpSourceSettings, 'type' | 'url'>>
 }
 
 /** Records of one partition, by their texts. */
