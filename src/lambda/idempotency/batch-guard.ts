@@ -20,7 +20,10 @@ export type RecordState = 'claimed' | 'done' | 'held'
 
 /** What became of a record in this invocation. */
 export interface GuardedResult {
-  /** Done for good: delivered everywhere, dead-lettered or skipped. Otherwise it comes again. */
+  /**
+   * Done for good: delivered everywhere, or skipped. Otherwise it comes again: so may a dead letter, whose answer the
+   * caller has yet to act on, and which would be lost if it counted as done.
+   */
   readonly isDone: boolean
   /** Of a record that comes again: the targets that need not get it again. */
   readonly targetsDone: readonly string[]

@@ -1,0 +1,190 @@
+/** Attempts within one invocation: only the target that failed, only what failed, only while there is time. */
+
+import assert from 'node:assert/strict'
+import { test, type TestContext } from 'node:test'
+
+import { VirtualClock } from '../../src/core/index.ts'
+import {
+  createDistributor,
+  type DistributorOptions,
+  type DistributorResponse,
+  type ObservedRequest
+} from '../../src/lambda/index.ts'
+import type { RecordSink, SinkLimits, SinkOutcome, SinkRequest } from '../../src/targets/sinks/index.ts'
+import { batchOf, contextWith, type Received, startService } from './support.ts'
+
+const LIMITS: SinkLimits = { recordsMax: 500, bytesMax: 1_000_000 }
+
+/** A sink that gives its answers one after the other, and then only good ones. */
+function scripted(
+  outcomes: readonly SinkOutcome[] = [],
+  limits: Partial<SinkLimits> = {}
+): RecordSink & { readonly requests: SinkRequest[] } {
+  const left = [...outcomes]
+  const requests: SinkRequest[] = []
+  return {
+    name: 's',
+    limits: { ...LIMITS, ...limits },
+    requests,
+    deliver: request => {
+      requests.push(request)
+      return Promise.resolve(left.shift() ?? { kind: 'ok' })
+    },
+    close: () => Promise.resolve()
+  }
+}
+
+const offsetsOf = (requests: readonly SinkRequest[]): (readonly number[])[] => requests.map(each => each.offsets)
+
+/** Runs one invocation, moving the clock whenever nothing else happens; the answer and how long it took. */
+async function run(
+  options: DistributorOptions,
+  event: unknown,
+  timeMs = 60_000
+): Promise<{ response: DistributorResponse; tookMs: number }> {
+  const clock = new VirtualClock()
+  const startMs = clock.now()
+  const distribute = createDistributor({ ...options, clock, random: { next: () => 0.5 } })
+  let isDone = false
+  const pending = distribute(event, { getRemainingTimeInMillis: () => startMs + timeMs - clock.now() })
+  void pending.finally(() => (isDone = true))
+  while (!isDone) {
+    await new Promise(resolve => setImmediate(resolve))
+    if (!isDone) await clock.advance(5)
+  }
+  return { response: await pending, tookMs: clock.now() - startMs }
+}
+
+const DOWN: SinkOutcome = { kind: 'unavailable', reason: 'down' }
+
+test('a target that is down for a moment is tried again, and the others are not bothered', async () => {
+  const [well, ill] = [scripted(), scripted([DOWN])]
+  const { response, tookMs } = await run({ sinks: { well, ill }, otherwise: ['well', 'ill'] }, batchOf([1, 2]))
+
+  assert.deepEqual(response, {})
+  assert.deepEqual(offsetsOf(well.requests), [[100, 101]])
+  assert.deepEqual(offsetsOf(ill.requests), [
+    [100, 101],
+    [100, 101]
+  ])
+  // 100 ms, less a quarter: the generator of this test gives one half of one half.
+  assert.equal(tookMs, 75)
+})
+
+test('pauses double, attempts have a limit, and a target may have its own', async () => {
+  const always = Array.from({ length: 20 }, () => DOWN)
+  const [few, many] = [scripted(always), scripted(always)]
+  const { response, tookMs } = await run(
+    { sinks: { few, many }, otherwise: ['few', 'many'], retry: { attemptsMax: 4, backoffMs: 40 } },
+    batchOf([1])
+  )
+  assert.equal(few.requests.length, 4)
+  assert.equal(tookMs, 30 + 60 + 120)
+  assert.partialDeepStrictEqual(response, { failures: [{ offset: 100, action: 'retry', unavailable: true }] })
+})
+
+test('what a target asks to wait for is waited for, unless it is longer than a second', async () => {
+  const soon = scripted([{ ...DOWN, retryAfterMs: 700 }])
+  assert.deepEqual(await run({ sinks: { soon }, otherwise: ['soon'] }, batchOf([1])), { response: {}, tookMs: 700 })
+
+  const late = scripted([{ ...DOWN, retryAfterMs: 1_001 }])
+  const { response, tookMs } = await run({ sinks: { late }, otherwise: ['late'] }, batchOf([1]))
+  assert.equal(tookMs, 0)
+  assert.partialDeepStrictEqual(response, { failures: [{ offset: 100, action: 'retry', retryAfterMs: 1_001 }] })
+})
+
+test('there is no further attempt without time for it', async () => {
+  const ill = scripted([DOWN])
+  // 250 ms are kept, 75 would be the pause, 20 is the shortest request.
+  const enough = await run({ sinks: { ill }, otherwise: ['ill'] }, batchOf([1]), 345)
+  assert.deepEqual(enough, { response: {}, tookMs: 75 })
+  const again = scripted([DOWN])
+  const { tookMs } = await run({ sinks: { again }, otherwise: ['again'] }, batchOf([1]), 344)
+  assert.equal(tookMs, 0)
+  assert.equal(again.requests.length, 1)
+})
+
+test('of a request only the records that failed, and those behind them, are repeated, in order', async () => {
+  const failures = new Map([[1, { action: 'retry', reason: 'locked' } as const]])
+  const sink = scripted([{ kind: 'partial', failures }])
+  const event = batchOf([1, 2, 3, 4, 5, 6], 100, { keys: ['a', 'b', 'a', 'b', null, 'c'] })
+
+  assert.deepEqual((await run({ sinks: { sink }, otherwise: ['sink'] }, event)).response, {})
+  assert.deepEqual(offsetsOf(sink.requests), [
+    [100, 101, 102, 103, 104, 105],
+    [101, 103]
+  ])
+  const unordered = scripted([{ kind: 'partial', failures }], { isUnordered: true })
+  assert.deepEqual((await run({ sinks: { unordered }, otherwise: ['unordered'] }, event)).response, {})
+  assert.deepEqual(offsetsOf(unordered.requests).slice(1), [[101]])
+})
+
+test('a target that may take a later record and refuse an earlier one gets each key once in a request', async () => {
+  const limits = { isKeyOncePerRequest: true, recordsMax: 3 }
+  const keyed = scripted([], limits)
+  const event = batchOf([1, 2, 3, 4, 5, 6], 100, { keys: ['a', 'a', 'b', 'a', null, null] })
+  await run({ sinks: { keyed }, otherwise: ['keyed'] }, event)
+  assert.deepEqual(offsetsOf(keyed.requests), [[100, 102, 104], [105], [101], [103]])
+
+  const strict = scripted([], limits)
+  await run({ sinks: { strict }, otherwise: ['strict'], order: 'partition' }, event)
+  assert.deepEqual(offsetsOf(strict.requests), [[100], [101], [102], [103], [104], [105]])
+})
+
+test('the limits of a target hold, and the distributor’s own make them smaller', async () => {
+  const sink = scripted([], { recordsMax: 4, bytesMax: 100, recordBytesMax: 60 })
+  // With their quotes: 22, 22, 62 and 12 bytes.
+  const texts = ['a'.repeat(20), 'é'.repeat(10), 'c'.repeat(60), 'd'.repeat(10)]
+  const { response } = await run({ sinks: { sink }, otherwise: ['sink'], recordsMax: 2 }, batchOf(texts))
+
+  assert.deepEqual(response, {
+    failures: [{ offset: 102, action: 'deadLetter', reason: 'the record has 62 bytes; target sink takes 60' }]
+  })
+  assert.deepEqual(offsetsOf(sink.requests), [[100, 101], [103]])
+})
+
+test('a sink that breaks its promise and rejects does not end the function', async () => {
+  const broken: RecordSink = { ...scripted(), deliver: () => Promise.reject(new Error('bug')) }
+  const { response } = await run({ sinks: { broken }, otherwise: ['broken'] }, batchOf([1]))
+
+  assert.partialDeepStrictEqual(response, { failures: [{ offset: 100, action: 'retry', suspect: true }] })
+})
+
+/** A service whose replies are lost as told. */
+async function flaky(
+  t: TestContext,
+  isLost: (request: number, received: Received) => boolean
+): ReturnType<typeof startService> {
+  let requests = 0
+  return startService(t, received => (isLost((requests += 1), received) ? 'cut' : {}))
+}
+
+test('over HTTP, a connection that is cut costs one more attempt and nothing else', async t => {
+  const [ill, well] = [await flaky(t, request => request === 1), await startService(t)]
+  const seen: ObservedRequest[] = []
+  const distribute = createDistributor({
+    targets: { ill: { type: 'http', url: ill.url, retry: { attemptsMax: 2, backoffMs: 1 } }, well: well.url },
+    otherwise: ['ill', 'well'],
+    observer: { requestDone: request => void seen.push(request) }
+  })
+  t.after(() => distribute.close())
+
+  assert.deepEqual(await distribute(batchOf([1, 2]), contextWith(60_000)), {})
+  assert.deepEqual(
+    [ill.offsets(), well.offsets()],
+    [
+      [100, 101, 100, 101],
+      [100, 101]
+    ]
+  )
+  const keys = ill.received.map(each => each.headers['idempotency-key'])
+  assert.deepEqual(keys, ['mt-c300-3-100-101-ill', 'mt-c300-3-100-101-ill'])
+  const ofIll = seen.filter(each => each.target === 'ill')
+  assert.deepEqual(
+    ofIll.map(({ attempt, outcome, recordCount, bytes }) => [attempt, outcome, recordCount, bytes]),
+    [
+      [1, 'unavailable', 2, 2],
+      [2, 'ok', 2, 2]
+    ]
+  )
+})
