@@ -9,6 +9,13 @@
  */
 
 import { eventBridgeStatements, kinesisStatements, snsStatements, sqsStatements } from './policy-of-entries.ts'
+import {
+  dynamoDbStatements,
+  kafkaStatements,
+  lambdaStatements,
+  s3Statements,
+  stepFunctionsStatements
+} from './policy-of-stores.ts'
 import type { IamStatement, PolicyPlace } from './policy-statement.ts'
 
 export type { IamStatement, PolicyPlace } from './policy-statement.ts'
@@ -21,7 +28,12 @@ const STATEMENTS: Readonly<Record<string, Statements>> = {
   sqs: sqsStatements,
   sns: snsStatements,
   eventBridge: eventBridgeStatements,
-  kinesis: kinesisStatements
+  kinesis: kinesisStatements,
+  stepFunctions: stepFunctionsStatements,
+  dynamoDb: dynamoDbStatements,
+  s3: s3Statements,
+  lambda: lambdaStatements,
+  kafka: kafkaStatements
 }
 
 /**

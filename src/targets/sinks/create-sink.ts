@@ -7,14 +7,18 @@
 
 import { type Clock, PipelineError, type Random } from '../../core/index.ts'
 import type { Logger } from '../../telemetry/index.ts'
+import { dynamoDbSinkProblems } from './dynamo-db-settings.ts'
 import { eventBridgeSinkProblems } from './event-bridge-settings.ts'
 import { HttpSink, httpSinkProblems } from './http-sink.ts'
 import { kafkaSinkProblems } from './kafka-settings.ts'
 import { kinesisSinkProblems } from './kinesis-settings.ts'
+import { lambdaSinkProblems } from './lambda-settings.ts'
 import type { RecordSink } from './record-sink.ts'
+import { s3SinkProblems } from './s3-settings.ts'
 import type { SinkSettings } from './sink-settings.ts'
 import { snsSinkProblems } from './sns-settings.ts'
 import { sqsSinkProblems } from './sqs-settings.ts'
+import { stepFunctionsSinkProblems } from './step-functions-settings.ts'
 
 /** What a sink needs from its surroundings. */
 export interface SinkDependencies {
@@ -35,6 +39,10 @@ const PROBLEMS: Readonly<Record<SinkSettings['type'], Problems>> = {
   sns: snsSinkProblems,
   eventBridge: eventBridgeSinkProblems,
   kinesis: kinesisSinkProblems,
+  stepFunctions: stepFunctionsSinkProblems,
+  dynamoDb: dynamoDbSinkProblems,
+  s3: s3SinkProblems,
+  lambda: lambdaSinkProblems,
   kafka: kafkaSinkProblems
 }
 
@@ -95,6 +103,28 @@ export function createSink(
     case 'kinesis': {
       const { type: __, ...options } = own
       return import('./kinesis-sink.ts').then(({ KinesisSink }) => new KinesisSink({ ...options, ...surroundings }))
+    }
+    case 'stepFunctions': {
+      const { type: __, ...options } = own
+      return import('./step-functions-sink.ts').then(
+        ({ StepFunctionsSink }) => new StepFunctionsSink({ ...options, ...timing, ...surroundings })
+      )
+    }
+    case 'dynamoDb': {
+      const { type: __, ...options } = own
+      return import('./dynamo-db-sink.ts').then(
+        ({ DynamoDbSink }) => new DynamoDbSink({ ...options, ...timing, ...surroundings })
+      )
+    }
+    case 's3': {
+      const { type: __, ...options } = own
+      return import('./s3-sink.ts').then(({ S3Sink }) => new S3Sink({ ...options, ...timing, ...surroundings }))
+    }
+    case 'lambda': {
+      const { type: __, ...options } = own
+      return import('./lambda-sink.ts').then(
+        ({ LambdaSink }) => new LambdaSink({ ...options, ...timing, ...surroundings })
+      )
     }
     case 'kafka': {
       const { type: __, ...options } = own

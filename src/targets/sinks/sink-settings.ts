@@ -4,12 +4,16 @@
  * What every target may have (`timeoutMs`, `retry`) is read by the distributor; the rest by the sink itself.
  */
 
+import type { DynamoDbSinkSettings } from './dynamo-db-settings.ts'
 import type { EventBridgeSinkSettings } from './event-bridge-settings.ts'
 import type { HttpSinkSettings } from './http-sink.ts'
 import type { KafkaSinkSettings } from './kafka-settings.ts'
 import type { KinesisSinkSettings } from './kinesis-settings.ts'
+import type { LambdaSinkSettings } from './lambda-settings.ts'
+import type { S3SinkSettings } from './s3-settings.ts'
 import type { SnsSinkSettings } from './sns-settings.ts'
 import type { SqsSinkSettings } from './sqs-settings.ts'
+import type { StepFunctionsSinkSettings } from './step-functions-settings.ts'
 
 /** How often a target is tried within one invocation. */
 export interface SinkRetrySettings {
@@ -35,6 +39,10 @@ export type SinkSettings = CommonSinkSettings &
     | SnsSinkSettings
     | EventBridgeSinkSettings
     | KinesisSinkSettings
+    | StepFunctionsSinkSettings
+    | DynamoDbSinkSettings
+    | S3SinkSettings
+    | LambdaSinkSettings
     | KafkaSinkSettings
   )
 

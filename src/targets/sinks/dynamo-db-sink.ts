@@ -1,0 +1,175 @@
+/**
+ * DynamoDB sink: one item per record, 25 in a request by BatchWriteItem, or one by one with a condition.
+ *
+ * A put replaces the item, so the same record may be written any number of times. With `condition: newer` an item is
+ * only written if the stored one has a smaller version: what comes again, late or from a replay, changes nothing, and
+ * counts as delivered.
+ *
+ * Limits: 25 items and 16 MB in a request; items that DynamoDB leaves unprocessed must be tried again.
+ * Source: DynamoDB API reference, BatchWriteItem and PutItem.
+ */
+
+import type { DynamoDBClient, WriteRequest } from '@aws-sdk/client-dynamodb'
+
+import { PipelineError } from '../../core/index.ts'
+import { awsClientOptions, type AwsDependencies, awsErrorName } from '../aws/aws-client.ts'
+import { refuseProblems, regionOfArn } from '../aws/aws-settings.ts'
+import {
+  AwsSink,
+  type AwsSinkParts,
+  DELIVERY_BYTES_MAX,
+  DELIVERY_RECORDS_MAX,
+  type EntryAnswers,
+  type EntryError
+} from '../aws/aws-sink.ts'
+import { type ItemEntry, type ItemSettings, makeItems } from './dynamo-db-entries.ts'
+import { ItemError, itemKey } from './dynamo-db-item.ts'
+import {
+  dynamoDbSinkProblems,
+  type DynamoDbSinkSettings,
+  ORIGIN_ATTRIBUTE,
+  readAttributeSource,
+  VERSION_ATTRIBUTE
+} from './dynamo-db-settings.ts'
+import type { RecordTemplate } from './record-template.ts'
+
+/** What a DynamoDB sink is made from. */
+export interface DynamoDbSinkOptions extends Omit<DynamoDbSinkSettings, 'type'>, AwsDependencies {
+  readonly name: string
+  /** Longest wait for the answer to one request, in milliseconds; the signal may be sooner. Default 5_000. */
+  readonly timeoutMs?: number
+}
+
+/** Most items of one BatchWriteItem. */
+const ITEMS_MAX = 25
+/** Most bytes of one, as they are sent: 16 MB, less what stands around the items. */
+const REQUEST_BYTES_MAX = 16_000_000
+const PUTS_AT_ONCE = 16
+const NONE: EntryAnswers = new Map()
+/** Answers to a single put that say nothing against the record. */
+const BUSY: ReadonlySet<string> = new Set(['TransactionConflictException'])
+
+type Sdk = typeof import('@aws-sdk/client-dynamodb')
+type Send = AwsSinkParts<ItemEntry, DynamoDBClient>['send']
+
+/** Puts records into a table. */
+export class DynamoDbSink extends AwsSink<ItemEntry, DynamoDBClient> {
+  /** @throws PipelineError `ERR_DISPATCHER_TARGET_INVALID` if it cannot work as configured. */
+  constructor(options: DynamoDbSinkOptions) {
+    refuseProblems(options, dynamoDbSinkProblems)
+    const { table, condition, endpoint, environment, timeoutMs } = options
+    const region = options.region ?? regionOfArn(table)
+    const settings = itemSettings(options)
+    const isConditional = condition === 'newer'
+    const concurrency = options.concurrency ?? (isConditional ? PUTS_AT_ONCE : undefined)
+    const sdk = import('@aws-sdk/client-dynamodb')
+    super(
+      options.name,
+      {
+        limits: { recordsMax: DELIVERY_RECORDS_MAX, bytesMax: DELIVERY_BYTES_MAX },
+        entryLimits: { entriesMax: isConditional ? 1 : ITEMS_MAX, bytesMax: REQUEST_BYTES_MAX, groupEntriesMax: 1 },
+        concurrency,
+        load: async () => {
+          const { DynamoDBClient } = await sdk
+          return new DynamoDBClient(awsClientOptions({ region, endpoint, environment, timeoutMs, service: 'DYNAMODB' }))
+        },
+        make: request => makeItems(request, settings),
+        send: isConditional ? putNewer(sdk, table, settings) : writeBatch(sdk, table, settings)
+      },
+      options
+    )
+  }
+}
+
+function itemSettings({ key, attributes, condition, version }: DynamoDbSinkOptions): ItemSettings {
+  const sources = new Map<string, RecordTemplate>()
+  for (const [name, source] of Object.entries(attributes ?? {})) sources.set(name, templateOf(source))
+  const isList = Array.isArray(key)
+  // With other attributes, those of a list of keys are not there yet.
+  const keySources = isList ? (attributes === undefined ? [] : key.map(name => [name, name])) : Object.entries(key)
+  for (const [name, source] of keySources) if (!sources.has(name) || !isList) sources.set(name, templateOf(source))
+  return {
+    key: isList ? key : Object.keys(key),
+    sources,
+    isWhole: attributes === undefined,
+    version: condition === undefined ? undefined : version === undefined ? 'offset' : templateOf(version)
+  }
+}
+
+function templateOf(source: string): RecordTemplate {
+  const template = readAttributeSource(source)
+  if (typeof template !== 'string') return template
+  throw new PipelineError('ERR_DISPATCHER_TARGET_INVALID', `${source} ${template}`)
+}
+
+function writeBatch(sdk: Promise<Sdk>, table: string, settings: ItemSettings): Send {
+  return async (client, entries, { abortSignal }) => {
+    const { BatchWriteItemCommand } = await sdk
+    const requests = entries.map(({ item }) => ({ PutRequest: { Item: item } }))
+    // Boundary: the SDK's types have mutable lists in attribute values, which nobody changes.
+    const RequestItems = { [table]: requests as unknown as WriteRequest[] }
+    const { UnprocessedItems } = await client.send(new BatchWriteItemCommand({ RequestItems }), { abortSignal })
+    return unprocessed(entries, Object.values(UnprocessedItems ?? {}).flat(), settings)
+  }
+}
+
+const LEFT: EntryError = {
+  code: 'ProvisionedThroughputExceeded',
+  message: 'DynamoDB has left the item unprocessed',
+  isSenderFault: false
+}
+
+function unprocessed(
+  entries: readonly ItemEntry[],
+  left: readonly WriteRequest[],
+  settings: ItemSettings
+): EntryAnswers {
+  if (left.length === 0) return NONE
+  const keys = new Set(left.map(({ PutRequest }) => keyOf(PutRequest?.Item, settings)))
+  const answers = new Map<number, EntryError>()
+  for (const [position, { key }] of entries.entries()) if (keys.has(key)) answers.set(position, LEFT)
+  // An item that cannot be told apart: none of them may count as written.
+  if (answers.size < left.length) for (const position of entries.keys()) answers.set(position, LEFT)
+  return answers
+}
+
+function keyOf(item: unknown, settings: ItemSettings): string | undefined {
+  try {
+    // Boundary: an item that was sent, come back.
+    return itemKey((item ?? {}) as Parameters<typeof itemKey>[0], settings.key)
+  } catch (error) {
+    if (error instanceof ItemError) return undefined
+    throw error
+  }
+}
+
+function putNewer(sdk: Promise<Sdk>, table: string, { version }: ItemSettings): Send {
+  const isByOffset = version === 'offset'
+  const otherOrigin = isByOffset ? ' OR #origin <> :origin' : ''
+  const names = { '#version': VERSION_ATTRIBUTE, ...(isByOffset ? { '#origin': ORIGIN_ATTRIBUTE } : {}) }
+  return async (client, [entry], { abortSignal }) => {
+    if (entry === undefined) return NONE
+    const { PutItemCommand } = await sdk
+    const { item } = entry
+    const values = { ':version': item[VERSION_ATTRIBUTE], ...(isByOffset ? { ':origin': item[ORIGIN_ATTRIBUTE] } : {}) }
+    // Boundary: as above.
+    const input = { TableName: table, Item: item, ExpressionAttributeValues: values } as unknown as PutInput
+    const command = new PutItemCommand({
+      ...input,
+      ConditionExpression: `attribute_not_exists(#version) OR #version < :version${otherOrigin}`,
+      ExpressionAttributeNames: names
+    })
+    try {
+      await client.send(command, { abortSignal })
+    } catch (error) {
+      const name = awsErrorName(error)
+      // The stored item is as new: what was to be written is there, or has been replaced since.
+      if (name === 'ConditionalCheckFailedException') return NONE
+      if (BUSY.has(name)) return new Map([[0, { code: 'Throttled', message: name, isSenderFault: false }]])
+      throw error
+    }
+    return NONE
+  }
+}
+
+type PutInput = ConstructorParameters<Sdk['PutItemCommand']>[0]
