@@ -11,6 +11,17 @@ export type {
 } from './distributor/observer.ts'
 export type { DistributorOptions, DistributorRouting, RoutedRecord, RouteOptions } from './distributor/options.ts'
 export type { BatchItemFailure, DistributorResponse, RecordFailure } from './distributor/verdict.ts'
+export { destinationProblem } from './runtime/events/destination-arn.ts'
+export type { Faults, FaultsInput, FaultsStatus, LatencyDistribution } from './runtime/faults.ts'
+export type { FunctionStatus } from './runtime/managed-function.ts'
+export type {
+  AliasOptions,
+  EventOptions,
+  FunctionOptions,
+  LambdaRuntimeOptions,
+  VersionOptions
+} from './runtime/options.ts'
+export { type LambdaRuntime, startLambdaRuntime } from './runtime/runtime.ts'
 export {
   EventSourceMapping,
   type MappingRunOptions,
@@ -20,11 +31,8 @@ export {
 export { mappingOptionsOf, type MappingRequest } from './esm/mapping-request.ts'
 export {
   type EventSourceMappingOptions,
-  type MappingProblem,
   mappingProblems,
+  type MappingProblem,
   type StartingPosition
 } from './esm/settings.ts'
-export type { Faults, FunctionStatus } from './runtime/function-pool.ts'
-export type { FunctionOptions, LambdaRuntimeOptions } from './runtime/options.ts'
-export { type LambdaRuntime, startLambdaRuntime } from './runtime/runtime.ts'
 export type { InvocationContext } from './worker/invocation.ts'

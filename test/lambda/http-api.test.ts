@@ -181,7 +181,8 @@ test('faults and status are within reach of other processes', async t => {
   const change = async (name: string, body: string): Promise<Response> =>
     fetch(`${runtime.endpoint}/comporta/functions/${name}/faults`, { method: 'PUT', body })
 
-  assert.deepEqual(await (await change('sync', '{"extraLatencyMs":1}')).json(), { extraLatencyMs: 1, failureRatio: 0 })
+  const changed = await (await change('sync', '{"extraLatencyMs":1}')).json()
+  assert.partialDeepStrictEqual(changed, { extraLatencyMs: 1, failureRatio: 0 })
   assert.equal((await change('absent', '{"extraLatencyMs":1}')).status, 404)
   for (const body of [
     '',

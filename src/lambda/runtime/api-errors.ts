@@ -32,6 +32,23 @@ export function resourceNotFound(arn: string): ApiError {
   return userError(404, 'ResourceNotFoundException', `Function not found: ${arn}`)
 }
 
+/** 404: the function has no such alias. */
+export function aliasNotFound(arn: string): ApiError {
+  return userError(404, 'ResourceNotFoundException', `Cannot find alias arn: ${arn}`)
+}
+
+/** 404: nothing was set for events of this function. */
+export function eventConfigNotFound(arn: string): ApiError {
+  const message = `The function ${arn} doesn't have an EventInvokeConfig`
+  return userError(404, 'ResourceNotFoundException', message)
+}
+
+/** 400: the name says one version and the parameter another. */
+export function qualifierMismatch(): ApiError {
+  const message = 'The derived qualifier from the function name does not match the specified qualifier.'
+  return userError(400, 'InvalidParameterValueException', message)
+}
+
 /** 404: no operation at this path. */
 export function unknownOperation(): ApiError {
   return userError(404, 'UnknownOperationException', 'There is no such operation')
@@ -69,6 +86,7 @@ export function requestTooLarge(bytesMax: number): ApiError {
 
 /** Why a request was throttled. Source: Lambda API reference, `ThrottleReason`. */
 export type ThrottleReason =
+  | 'ConcurrentInvocationLimitExceeded'
   | 'ReservedFunctionConcurrentInvocationLimitExceeded'
   | 'FunctionInvocationRateLimitExceeded'
   | 'CallerRateLimitExceeded'

@@ -1,36 +1,32 @@
 /**
- * One execution environment: a worker thread that runs one function, one
+ * One execution environment: a sandbox that runs one version of a function, one
  * invocation at a time, and is used again while it is sound.
  *
- * The main thread keeps time. Loading the handler has its own limit; the
- * function's timeout starts once it is loaded, as in Lambda. A late worker is
- * terminated, whatever it is doing. Whatever ends a worker (timeout, memory,
- * `process.exit`, a crash) becomes the answer of the running invocation and
- * closes this environment; nothing of it reaches the process.
- *
- * Not a security boundary: the function runs with this process's rights. The
- * memory limit is V8's heap limit, so Buffers are not counted.
+ * The runtime keeps time. Loading the handler has its own limit; the function's
+ * timeout starts once it is loaded. A load that fails or takes too long is tried
+ * once more for the invocation that waits, in a fresh sandbox and within the
+ * function's timeout, as in Lambda; the second failure is the answer. A late
+ * worker is terminated, whatever it is doing. Whatever ends a worker (timeout,
+ * memory, `process.exit`, a crash) becomes the answer of the running invocation
+ * and closes this environment; nothing of it reaches the process.
  */
-
-import { Worker } from 'node:worker_threads'
 
 import { type Clock, invariant, messageOf, type Timer } from '../../core/index.ts'
-import { type InvokeMessage, readWorkerMessage, type WorkerMessage, type WorkerSetup } from '../worker/messages.ts'
+import { type InvokeMessage, type LogMessage, readWorkerMessage, type WorkerMessage } from '../worker/messages.ts'
 import { RESPONSE_BYTES_MAX } from './api-errors.ts'
-import { environmentVariables } from './environment-variables.ts'
-import type { FunctionSettings, RuntimeSettings } from './options.ts'
-
-/**
- * Most MiB of the young generation. Node stops a worker near its limit with 16 MiB to spare; with V8's default young
- * generation one collection can promote more than that, and V8 then aborts the process (measured: 5 of 24 runs of
- * eight ways to leak memory, none with this limit).
- */
-const YOUNG_GENERATION_MB = 32
+import { environmentVariables, type InitializationType } from './environment-variables.ts'
+import { PlatformLog } from './report.ts'
+import { ProcessSandbox } from './sandbox/process-sandbox.ts'
+import type { Sandbox, SandboxExit } from './sandbox/sandbox.ts'
+import { ThreadSandbox } from './sandbox/thread-sandbox.ts'
+import type { RuntimeSettings, VersionSettings } from './settings.ts'
 
 /** What an environment is given to run. */
-export interface Invocation extends Omit<InvokeMessage, 'deadlineMs'> {
+export interface Invocation extends Omit<InvokeMessage, 'deadlineMs' | 'kind'> {
   /** Called with what the function writes, as it does. */
-  onLog(text: string): void
+  onLog(message: Omit<LogMessage, 'kind'>): void
+  /** Takes the pieces of a streamed answer, and says when each has left; without it they are put together. */
+  readonly onChunk?: ((payload: Uint8Array, onLeft: () => void) => void) | undefined
 }
 
 /** What became of an invocation. */
@@ -39,48 +35,67 @@ export type InvocationOutcome =
   | { readonly kind: 'functionError'; readonly errorType: string; readonly payload: Uint8Array }
   | { readonly kind: 'invalidEvent'; readonly detail: string }
 
+/** How an invocation went. */
+export interface InvocationMeasures {
+  /** Time of the handler; with it that of a load that was tried again. */
+  readonly durationMs: number
+  /** Time of the load, for the first invocation of an environment that was not started ahead. */
+  readonly initMs: number | undefined
+  readonly maxMemoryMb: number
+}
+
+/** How an environment is started. */
+export interface EnvironmentOptions {
+  readonly version: VersionSettings
+  readonly settings: RuntimeSettings
+  readonly id: string
+  readonly initializationType: InitializationType
+  readonly initLatencyMs: number
+  /** Hears of the files that the function consists of. */
+  readonly onFile: (file: string) => void
+  /** Hears that it could not be loaded while nobody waited for it, and is closed. */
+  readonly onBroken: (reason: string) => void
+}
+
 type State = 'starting' | 'idle' | 'busy' | 'closed'
 
 interface Running {
   readonly invocation: Invocation
-  readonly resolve: (outcome: InvocationOutcome) => void
+  readonly resolve: (outcome: InvocationOutcome & InvocationMeasures) => void
+  readonly chunks: Uint8Array[]
+  chunkBytes: number
+  /** When its timeout began to run. */
+  startMs: number | undefined
   timer: Timer | undefined
 }
 
-/** A worker thread of one function. */
+/** Longest load of an environment that nobody waits for. Source: Lambda, provisioned concurrency. */
+const PROVISIONED_INIT_MS = 900_000
+const MIB = 1_048_576
+
+/** A sandbox of one version of a function. */
 export class ExecutionEnvironment {
-  readonly #function: FunctionSettings
-  readonly #settings: RuntimeSettings
+  readonly #options: EnvironmentOptions
   readonly #clock: Clock
-  readonly #worker: Worker
-  readonly #exited: Promise<void>
+  readonly #platform: PlatformLog
+  #sandbox: Sandbox
   #state: State = 'starting'
+  #phase: 'init' | 'invoke' = 'init'
+  #initStartMs = 0
+  #initMs: number | undefined
+  #initTimer: Timer | undefined
+  #memoryBytes = 0
   #running: Running | undefined
-  #isOutOfMemory = false
   /** Since when it is idle, in monotonic milliseconds. */
   idleSinceMs = 0
+  /** Whether its code is not the newest: it ends when it is free. */
+  isStale = false
 
-  constructor(func: FunctionSettings, settings: RuntimeSettings, id: string) {
-    this.#function = func
-    this.#settings = settings
-    this.#clock = settings.clock
-    const environment = environmentVariables(func, settings, id)
-    const { handler, name: functionName, memoryMb } = func
-    const workerData: WorkerSetup = { handler, taskRoot: settings.taskRoot, functionName, memoryMb, environment }
-    // Beside this file in the sources and in the built package; only the extension differs.
-    const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
-    this.#worker = new Worker(new URL(`../worker/worker-main.${extension}`, import.meta.url), {
-      name: functionName,
-      workerData,
-      env: environment,
-      // Flags of this process (a test runner, a profiler) are not for functions.
-      execArgv: ['--disable-warning=ExperimentalWarning'],
-      resourceLimits: { maxOldGenerationSizeMb: memoryMb, maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
-      stdout: true,
-      stderr: true
-    })
-    this.#exited = new Promise(resolve => this.#worker.once('exit', () => resolve()))
-    this.#listen()
+  constructor(options: EnvironmentOptions) {
+    this.#options = options
+    this.#clock = options.settings.clock
+    this.#platform = new PlatformLog(options.version.logFormat, () => this.#clock.now())
+    this.#sandbox = this.#launch()
   }
 
   /** Whether it can never run anything again. */
@@ -89,66 +104,115 @@ export class ExecutionEnvironment {
   }
 
   /** Runs one invocation; the environment must not be busy. Never rejects. */
-  run(invocation: Invocation): Promise<InvocationOutcome> {
+  run(invocation: Invocation): Promise<InvocationOutcome & InvocationMeasures> {
     invariant(this.#running === undefined, 'an environment runs one invocation at a time')
-    // It can end between being given out and being used.
-    if (this.#state === 'closed') return Promise.resolve(ended(invocation.requestId, KILLED))
     return new Promise(resolve => {
-      this.#running = { invocation, resolve, timer: undefined }
-      if (this.#state === 'starting') this.#limit(this.#settings.initTimeoutMs)
-      else this.#start()
+      this.#running = { invocation, resolve, chunks: [], chunkBytes: 0, startMs: undefined, timer: undefined }
+      // It can end between being given out and being used.
+      if (this.#state === 'closed') this.#settle(ended(invocation.requestId, KILLED))
+      else if (this.#state !== 'starting') this.#start()
     })
   }
 
   /** Ends the worker; a running invocation is answered as if the runtime had been killed. Idempotent. */
   async close(): Promise<void> {
     this.#end(KILLED)
-    await this.#worker.terminate()
-    await this.#exited
+    await this.#sandbox.terminate()
   }
 
-  #listen(): void {
-    this.#worker.on('message', (value: unknown) => {
-      const message = readWorkerMessage(value)
-      if (message !== undefined) this.#onMessage(message)
-    })
-    this.#worker.on('messageerror', () => this.#end(WITHOUT_REASON))
-    this.#worker.on('error', (error: unknown) => {
-      // 'exit' follows and answers; an error listener also keeps the error, which may be any value, from the process.
-      const code = error instanceof Error && 'code' in error ? error.code : undefined
-      this.#isOutOfMemory = code === 'ERR_WORKER_OUT_OF_MEMORY'
-      this.#settings.logger.warn({ function: this.#function.name, error: messageOf(error) }, 'environment failed')
-    })
-    this.#worker.on('exit', code => this.#onExit(code))
-    // What bypassed the captured streams (a native module, a fatal error) is read so that it cannot pile up.
-    this.#worker.stdout.resume()
-    this.#worker.stderr.resume()
+  #launch(): Sandbox {
+    const { version, settings, id, initializationType, initLatencyMs } = this.#options
+    const { handler, name: functionName, memoryMb } = version
+    const { taskRoot, watch: isWatched } = settings
+    const environment = environmentVariables(version, settings, { id, initializationType })
+    const setup = { handler, taskRoot, functionName, memoryMb, environment, initLatencyMs, isWatched }
+    this.#initStartMs = this.#clock.monotonicMs()
+    if (this.#phase === 'init') {
+      const limitMs = initializationType === 'on-demand' ? settings.initTimeoutMs : PROVISIONED_INIT_MS
+      this.#initTimer = this.#clock.after(limitMs, () => this.#initFailed('timeout', timedOut(limitMs)))
+    }
+    // What an abandoned sandbox still says is not of this one.
+    const isCurrent = (): boolean => this.#sandbox === sandbox
+    const listener = {
+      onMessage: (value: unknown) => {
+        const message = isCurrent() ? readWorkerMessage(value) : undefined
+        if (message !== undefined) this.#onMessage(message)
+      },
+      onError: (error: unknown) => {
+        settings.logger.warn({ function: functionName, error: messageOf(error) }, 'environment failed')
+      },
+      onExit: (how: SandboxExit) => {
+        if (isCurrent()) this.#onExit(how)
+      }
+    }
+    const Kind = version.isolation === 'process' ? ProcessSandbox : ThreadSandbox
+    const sandbox: Sandbox = new Kind({ setup, listener })
+    return sandbox
   }
 
   #onMessage(message: WorkerMessage): void {
     const running = this.#running
     switch (message.kind) {
       case 'ready':
-        if (this.#state !== 'starting') return
-        this.#state = 'idle'
-        if (running !== undefined) this.#start()
-        return
+        return this.#onReady()
+      case 'loaded':
+        return this.#options.onFile(message.file)
       case 'log':
-        running?.invocation.onLog(message.text)
-        return
+        return running?.invocation.onLog(message)
       case 'functionError':
+        if (this.#state === 'starting') {
+          const what = Buffer.from(message.payload).toString('utf8')
+          return this.#initFailed('error', { errorType: message.errorType, what }, message)
+        }
+        this.#memoryBytes = Math.max(this.#memoryBytes, message.memoryBytes)
         // The worker is about to exit: nothing more may be sent to it.
         if (message.isFatal) this.#abandon()
         if (message.requestId === undefined || message.requestId === running?.invocation.requestId) {
           this.#settle(message)
         }
         return
+      case 'chunk':
+        if (running !== undefined && message.requestId === running.invocation.requestId) {
+          this.#onChunk(running, message.payload)
+        }
+        return
       case 'result':
+        this.#memoryBytes = Math.max(this.#memoryBytes, message.memoryBytes)
         // An answer that came after the timeout, or a second one, belongs to nobody.
-        if (message.requestId === running?.invocation.requestId) this.#settle(sizeChecked(message.payload))
+        if (message.requestId === running?.invocation.requestId) this.#onResult(running, message.payload)
         return
       case 'invalidEvent':
         if (message.requestId === running?.invocation.requestId) this.#settle(message)
+    }
+  }
+
+  #onReady(): void {
+    if (this.#state !== 'starting') return
+    this.#initTimer?.cancel()
+    // A second load is part of the invocation and not reported beside it.
+    if (this.#phase === 'init') this.#initMs = this.#clock.monotonicMs() - this.#initStartMs
+    this.#state = 'idle'
+    if (this.#running !== undefined) this.#start()
+  }
+
+  #initFailed(status: 'error' | 'timeout', ending: Ending, answer?: InvocationOutcome): void {
+    if (this.#state !== 'starting') return
+    this.#initTimer?.cancel()
+    const initMs = this.#clock.monotonicMs() - this.#initStartMs
+    const running = this.#running
+    const text = this.#platform.initReport({ initMs, phase: this.#phase, status, errorType: ending.errorType })
+    running?.invocation.onLog({ text })
+    if (running === undefined) {
+      this.#options.onBroken(ending.what)
+      this.#abandon()
+    } else if (this.#phase === 'init') {
+      this.#phase = 'invoke'
+      this.#limit(running)
+      void this.#sandbox.terminate()
+      this.#sandbox = this.#launch()
+    } else {
+      this.#abandon()
+      this.#settle(answer ?? ended(running.invocation.requestId, ending))
     }
   }
 
@@ -156,49 +220,58 @@ export class ExecutionEnvironment {
     const running = this.#running
     if (running === undefined) return
     this.#state = 'busy'
-    this.#limit(this.#function.timeoutMs)
-    const { payload, requestId, invokedFunctionArn, clientContext, extraLatencyMs, isFailureInjected } =
-      running.invocation
-    const deadlineMs = this.#clock.now() + this.#function.timeoutMs
-    const message: InvokeMessage = {
-      payload,
-      requestId,
-      invokedFunctionArn,
-      clientContext,
-      extraLatencyMs,
-      isFailureInjected,
-      deadlineMs
-    }
-    this.#worker.postMessage(message, [payload])
+    if (running.timer === undefined) this.#limit(running)
+    const { onLog: _onLog, onChunk: _onChunk, ...rest } = running.invocation
+    const elapsedMs = this.#clock.monotonicMs() - (running.startMs ?? 0)
+    const deadlineMs = this.#clock.now() + Math.ceil(this.#options.version.timeoutMs - elapsedMs)
+    this.#sandbox.post({ kind: 'invoke', ...rest, deadlineMs }, [running.invocation.payload])
   }
 
-  #limit(timeoutMs: number): void {
-    const running = this.#running
-    if (running === undefined) return
-    running.timer?.cancel()
+  #limit(running: Running): void {
+    const { timeoutMs } = this.#options.version
+    running.startMs = this.#clock.monotonicMs()
     running.timer = this.#clock.after(timeoutMs, () => {
-      const seconds = (timeoutMs / 1000).toFixed(2)
-      running.invocation.onLog(`${running.invocation.requestId} Task timed out after ${seconds} seconds\n\n`)
-      this.#end({ errorType: 'Sandbox.Timedout', what: `Task timed out after ${seconds} seconds` })
+      const { requestId, onLog } = running.invocation
+      const ending = timedOut(timeoutMs)
+      onLog({ text: this.#platform.timedOut(requestId, seconds(timeoutMs)) })
+      if (this.#state === 'starting') this.#initFailed('timeout', ending)
+      else this.#end(ending)
     })
   }
 
-  #onExit(code: number): void {
-    if (this.#isOutOfMemory) this.#end({ ...KILLED, errorType: 'Runtime.OutOfMemory' })
-    else if (code === 0) this.#end(WITHOUT_REASON)
-    else this.#end({ errorType: 'Runtime.ExitError', what: `Runtime exited with error: exit status ${code}` })
+  #onChunk(running: Running, payload: Uint8Array): void {
+    const bytes = payload.byteLength
+    const credit = (): void => this.#sandbox.post({ kind: 'credit', bytes }, [])
+    if (running.invocation.onChunk !== undefined) return running.invocation.onChunk(payload, credit)
+    running.chunkBytes += bytes
+    // What is too large is counted and not kept.
+    if (running.chunkBytes <= RESPONSE_BYTES_MAX) running.chunks.push(payload)
+    credit()
+  }
+
+  #onResult(running: Running, payload: Uint8Array): void {
+    const isStreamed = running.chunkBytes > 0
+    if (isStreamed && running.chunkBytes > RESPONSE_BYTES_MAX) this.#settle(TOO_LARGE)
+    else this.#settle(isStreamed ? { kind: 'result', payload: Buffer.concat(running.chunks) } : sizeChecked(payload))
+  }
+
+  #onExit(how: SandboxExit): void {
+    const ending = endingOf(how)
+    if (this.#state === 'starting') this.#initFailed('error', ending)
+    else this.#end(ending)
   }
 
   #end(how: Ending): void {
-    if (this.#state === 'closed') return
+    if (this.#state === 'closed' && this.#running === undefined) return
     this.#abandon()
     if (this.#running !== undefined) this.#settle(ended(this.#running.invocation.requestId, how))
   }
 
   #abandon(): void {
     this.#state = 'closed'
-    // Rejects only if the thread cannot be stopped, and then there is nothing left to do.
-    this.#worker.terminate().catch(() => undefined)
+    this.#initTimer?.cancel()
+    // Rejects only if the sandbox cannot be stopped, and then there is nothing left to do.
+    this.#sandbox.terminate().catch(() => undefined)
   }
 
   #settle(outcome: InvocationOutcome): void {
@@ -207,7 +280,12 @@ export class ExecutionEnvironment {
     if (this.#state === 'busy') this.#state = 'idle'
     if (running === undefined) return
     running.timer?.cancel()
-    running.resolve(outcome)
+    const nowMs = this.#clock.monotonicMs()
+    const initMs = this.#options.initializationType === 'on-demand' ? this.#initMs : undefined
+    this.#initMs = undefined
+    const bytes = Math.max(this.#memoryBytes, this.#sandbox.memoryPeakBytes())
+    const durationMs = nowMs - (running.startMs ?? nowMs)
+    running.resolve({ ...outcome, durationMs, initMs, maxMemoryMb: Math.ceil(bytes / MIB) })
   }
 }
 
@@ -218,16 +296,39 @@ interface Ending {
 }
 
 const KILLED: Ending = { errorType: 'Runtime.ExitError', what: 'Runtime exited with error: signal: killed' }
-const WITHOUT_REASON: Ending = { errorType: 'Runtime.ExitError', what: 'Runtime exited without providing a reason' }
+
+function endingOf({ code, signal, isOutOfMemory }: SandboxExit): Ending {
+  if (isOutOfMemory) return { ...KILLED, errorType: 'Runtime.OutOfMemory' }
+  const errorType = 'Runtime.ExitError'
+  if (signal !== undefined) return { errorType, what: `Runtime exited with error: signal: ${signal}` }
+  if (code === 0) return { errorType, what: 'Runtime exited without providing a reason' }
+  return { errorType, what: `Runtime exited with error: exit status ${code}` }
+}
+
+function seconds(ms: number): string {
+  return (ms / 1_000).toFixed(2)
+}
+
+function timedOut(ms: number): Ending {
+  return { errorType: 'Sandbox.Timedout', what: `Task timed out after ${seconds(ms)} seconds` }
+}
 
 function ended(requestId: string, { errorType, what }: Ending): InvocationOutcome {
   const errorMessage = `RequestId: ${requestId} Error: ${what}`
   return { kind: 'functionError', errorType, payload: Buffer.from(JSON.stringify({ errorType, errorMessage })) }
 }
 
+const TOO_LARGE: InvocationOutcome = {
+  kind: 'functionError',
+  errorType: 'Function.ResponseSizeTooLarge',
+  payload: Buffer.from(
+    JSON.stringify({
+      errorType: 'Function.ResponseSizeTooLarge',
+      errorMessage: `Response payload size exceeded maximum allowed payload size (${RESPONSE_BYTES_MAX} bytes).`
+    })
+  )
+}
+
 function sizeChecked(payload: Uint8Array): InvocationOutcome {
-  if (payload.byteLength <= RESPONSE_BYTES_MAX) return { kind: 'result', payload }
-  const errorType = 'Function.ResponseSizeTooLarge'
-  const errorMessage = `Response payload size exceeded maximum allowed payload size (${RESPONSE_BYTES_MAX} bytes).`
-  return { kind: 'functionError', errorType, payload: Buffer.from(JSON.stringify({ errorType, errorMessage })) }
+  return payload.byteLength <= RESPONSE_BYTES_MAX ? { kind: 'result', payload } : TOO_LARGE
 }

@@ -4,6 +4,14 @@
  * qualifier. Source: Lambda API reference, `Invoke`, `FunctionName`.
  */
 
+/** The version that is not numbered: the code as it is now. */
+export const LATEST = '$LATEST'
+
+/** The ARN of a function, without a qualifier. */
+export function functionArn(region: string, accountId: string, name: string): string {
+  return `arn:aws:lambda:${region}:${accountId}:function:${name}`
+}
+
 /** What a function name in a request says. */
 export interface FunctionReference {
   readonly name: string

@@ -1,41 +1,92 @@
 /**
- * Options of the embedded Lambda runtime: what may be set, the defaults, and
- * the check that names every problem at once.
+ * Options of the embedded Lambda runtime: what may be set. `options-check.ts`
+ * names every problem at once, `settings.ts` fills in the defaults.
  */
 
-import { type Clock, PipelineError, type Random, systemClock, systemRandom } from '../../core/index.ts'
-import { type Logger, type Meter, noopMeter, silentLogger } from '../../telemetry/index.ts'
-import {
-  DISTRIBUTOR_VARIABLE,
-  distributorOptionProblems,
-  type DistributorRouting,
-  requestTimeNeededMs
-} from '../distributor/options.ts'
+import type { Clock, Random } from '../../core/index.ts'
+import type { Logger, Meter } from '../../telemetry/index.ts'
+import { DISTRIBUTOR_VARIABLE, type DistributorRouting } from '../distributor/options.ts'
+import type { LogFormat } from './report.ts'
+import type { Isolation } from './sandbox/sandbox.ts'
 
-/** One function of the runtime. */
-export interface FunctionOptions {
+/** Time of an invocation without a setting, as in Lambda. */
+export const TIMEOUT_MS = 3_000
+
+/** What a version of a function may have of its own; the rest is the function's. */
+export interface VersionOptions {
   /**
    * What runs: `file.export` as in AWS (`dist/orders.handler`), a file whose export is called `handler`
    * (`functions/orders.ts`), or `builtin:distributor`. Files end in `.js`, `.mjs`, `.cjs`, `.ts`, `.mts` or `.cts`
    * (TypeScript as far as Node strips types, so not below `node_modules`), relative to `taskRoot`.
    */
-  readonly handler: string
+  readonly handler?: string
   /** Longest run of one invocation, in milliseconds. Integer, 1 to 900_000. Default 3_000. Source: Lambda `Timeout`. */
   readonly timeoutMs?: number
   /**
-   * JavaScript heap of one execution environment, in MiB. Integer, 16 to 10_240. Default 128. Source: Lambda
-   * `MemorySize`. Buffers lie outside the heap and are not limited.
+   * Memory of one execution environment, in MiB: of the JavaScript heap in a thread, of all in a process. Integer, 16
+   * to 10_240. Default 128. Source: Lambda `MemorySize`.
    */
   readonly memoryMb?: number
-  /**
-   * Most invocations at the same time; one more is refused with 429. Integer, 1 to 1_000. Default 10.
-   * Source: Lambda `ReservedConcurrentExecutions`.
-   */
-  readonly concurrency?: number
   /** Environment variables of the function. It sees these and Lambda's own, none of this process. */
   readonly environment?: Readonly<Record<string, string>>
+  /** Folders like `/opt` in Lambda: CommonJS finds packages in their `nodejs/node_modules`. At most 5. Default none. */
+  readonly layers?: readonly string[]
+  /**
+   * Environments that are started with the runtime and kept. Integer, 0 to 1_000. Default 0. Source: Lambda
+   * `ProvisionedConcurrency`.
+   */
+  readonly provisioned?: number
+}
+
+/** Where an alias leads. */
+export interface AliasOptions {
+  /** The version. */
+  readonly version: string
+  /** Shares of the invocations that go to other versions, 0 to 1 each. Source: Lambda `AdditionalVersionWeights`. */
+  readonly weights?: Readonly<Record<string, number>>
+}
+
+/** What becomes of invocations of type `Event`. Source: Lambda `EventInvokeConfig`, `DeadLetterConfig`. */
+export interface EventOptions {
+  /** Attempts after the first that failed. Integer, 0 to 2. Default 2. */
+  readonly retriesMax?: number
+  /** Oldest event that is still tried, in milliseconds. Integer, 60_000 to 21_600_000 (6 h). Default 21_600_000. */
+  readonly ageMaxMs?: number
+  /** Waits before the first and the second retry, in milliseconds. Default 60_000 and 120_000, as in Lambda. */
+  readonly retryWaitsMs?: readonly number[]
+  /** ARN that hears of what succeeded: a function of this runtime, an SQS queue, an SNS topic, an event bus. */
+  readonly onSuccess?: string
+  /** ARN that hears of what failed for good: the same, or an S3 bucket. */
+  readonly onFailure?: string
+  /** ARN of an SQS queue or SNS topic that gets the events themselves that failed for good. */
+  readonly deadLetterTarget?: string
+}
+
+/** One function of the runtime. */
+export interface FunctionOptions extends VersionOptions {
+  readonly handler: string
+  /**
+   * Most invocations at the same time; one more is refused with 429, and 0 refuses all. Integer, 0 to 1_000. Default
+   * 10. Source: Lambda `ReservedConcurrentExecutions`.
+   */
+  readonly concurrency?: number
   /** Options of `builtin:distributor`; the function gets them as JSON in `COMPORTA_DISTRIBUTOR`. */
   readonly distributor?: DistributorRouting
+  /** `thread`, or `process`: slower to start, but nothing it does can harm this process. Default `thread`. */
+  readonly isolation?: Isolation
+  /** `text`, or `json` as with Lambda's `LogFormat: JSON`. Default `text`. */
+  readonly logFormat?: LogFormat
+  /**
+   * Lowest level that `console` writes. Default `TRACE` for text, `INFO` for json. Source: Lambda
+   * `ApplicationLogLevel`.
+   */
+  readonly logLevel?: 'TRACE' | 'DEBUG' | 'INFO' | 'WARN' | 'ERROR' | 'FATAL'
+  /** Numbered versions (`"1"`, `"2"`); without any, `$LATEST` is all there is. */
+  readonly versions?: Readonly<Record<string, VersionOptions>>
+  /** Aliases: a version, or a version and shares that go to others. */
+  readonly aliases?: Readonly<Record<string, string | AliasOptions>>
+  /** Retries and destinations of invocations of type `Event`. */
+  readonly events?: EventOptions
 }
 
 /** The whole runtime. */
@@ -52,181 +103,36 @@ export interface LambdaRuntimeOptions {
   readonly region?: string
   /** Account in ARNs, 12 digits. Default `000000000000`. */
   readonly accountId?: string
+  /** Most invocations of all functions at the same time. Integer, 1 to 100_000. Default 1_000. */
+  readonly accountConcurrency?: number
+  /** Whether changed files of a function give it new environments. Default false. */
+  readonly watch?: boolean
   /** An environment unused this long is stopped, in milliseconds. Integer, at least 1. Default 300_000. */
   readonly idleTimeoutMs?: number
-  /** Longest start of an environment until its handler is loaded, in milliseconds. Default 10_000, as in Lambda. */
+  /**
+   * Longest time for a handler's module to load, in milliseconds. Integer, at least 1. Default 10_000. One that takes
+   * longer, or fails, is loaded once more for the invocation, within its timeout.
+   */
   readonly initTimeoutMs?: number
   /**
    * How long a synchronous invocation waits in line for a free environment before it is throttled, in milliseconds.
    * Integer, at least 0. Default 0, as in Lambda. A little more spares callers with short functions their backoff.
    */
   readonly throttleWaitMs?: number
-  /** Most invocations of type `Event` that wait for a free environment, per function. Default 1_000. */
+  /** Most invocations of type `Event` that wait for a free environment or a retry, per function. Default 1_000. */
   readonly eventQueueMax?: number
   /** Most request bytes held at once by all connections; past it requests get 429. Default 256 MiB. */
   readonly requestBytesMax?: number
+  /** Address of the AWS services of destinations. Default: `AWS_ENDPOINT_URL`, else AWS. */
+  readonly destinationEndpoint?: string
   readonly clock?: Clock
   readonly random?: Random
   readonly logger?: Logger
   readonly meter?: Meter
 }
 
-/** One function with every default filled in. */
-export interface FunctionSettings {
-  readonly name: string
-  readonly arn: string
-  readonly handler: string
-  readonly timeoutMs: number
-  readonly memoryMb: number
-  readonly concurrency: number
-  readonly environment: Readonly<Record<string, string>>
-}
-
-/** The runtime's options with every default filled in. */
-export interface RuntimeSettings {
-  readonly functions: readonly FunctionSettings[]
-  readonly host: string
-  readonly port: number
-  readonly taskRoot: string
-  readonly region: string
-  readonly accountId: string
-  readonly idleTimeoutMs: number
-  readonly initTimeoutMs: number
-  readonly throttleWaitMs: number
-  readonly eventQueueMax: number
-  readonly requestBytesMax: number
-  readonly clock: Clock
-  readonly random: Random
-  readonly logger: Logger
-  readonly meter: Meter
-}
-
-/** The version of every function: there are no others. */
-export const LATEST = '$LATEST'
-
-const TIMEOUT_MS = 3_000
-const NAME = /^[a-zA-Z0-9_-]{1,64}$/
-
-/** The ARN of a function. */
-export function functionArn(region: string, accountId: string, name: string): string {
-  return `arn:aws:lambda:${region}:${accountId}:function:${name}`
-}
-
-/**
- * Fills in the defaults.
- *
- * @throws PipelineError `ERR_LAMBDA_OPTIONS_INVALID` with every problem.
- */
-export function runtimeSettings(options: LambdaRuntimeOptions): RuntimeSettings {
-  const problems = problemsOf(options)
-  if (problems.length > 0) {
-    throw new PipelineError('ERR_LAMBDA_OPTIONS_INVALID', `lambda options: ${problems.join('; ')}`, {
-      fields: { problems }
-    })
-  }
-  const region = options.region ?? 'us-east-1'
-  const accountId = options.accountId ?? '000000000000'
-  return {
-    functions: Object.entries(options.functions).map(([name, each]) => ({
-      name,
-      arn: functionArn(region, accountId, name),
-      handler: each.handler,
-      timeoutMs: each.timeoutMs ?? TIMEOUT_MS,
-      memoryMb: each.memoryMb ?? 128,
-      concurrency: each.concurrency ?? 10,
-      environment: environmentOf(each)
-    })),
-    host: options.host ?? '127.0.0.1',
-    port: options.port ?? 0,
-    taskRoot: options.taskRoot ?? process.cwd(),
-    region,
-    accountId,
-    idleTimeoutMs: options.idleTimeoutMs ?? 300_000,
-    initTimeoutMs: options.initTimeoutMs ?? 10_000,
-    throttleWaitMs: options.throttleWaitMs ?? 0,
-    eventQueueMax: options.eventQueueMax ?? 1_000,
-    requestBytesMax: options.requestBytesMax ?? 268_435_456,
-    clock: options.clock ?? systemClock,
-    random: options.random ?? systemRandom,
-    logger: options.logger ?? silentLogger,
-    meter: options.meter ?? noopMeter
-  }
-}
-
-function environmentOf(options: FunctionOptions): Record<string, string> {
+/** The configured variables of a function. */
+export function functionEnvironment(options: FunctionOptions): Record<string, string> {
   if (options.distributor === undefined) return { ...options.environment }
   return { ...options.environment, [DISTRIBUTOR_VARIABLE]: JSON.stringify(options.distributor) }
-}
-
-function problemsOf(options: LambdaRuntimeOptions): string[] {
-  const problems: string[] = []
-  const names = Object.keys(options.functions)
-  if (names.length === 0) problems.push('functions: at least one is needed')
-  if (options.accountId !== undefined && !/^\d{12}$/.test(options.accountId)) {
-    problems.push(`accountId: "${options.accountId}" is not 12 digits`)
-  }
-  checkInteger(problems, { path: 'port', value: options.port, min: 0, max: 65_535 })
-  checkInteger(problems, { path: 'idleTimeoutMs', value: options.idleTimeoutMs, min: 1, max: 86_400_000 })
-  checkInteger(problems, { path: 'initTimeoutMs', value: options.initTimeoutMs, min: 1, max: 900_000 })
-  checkInteger(problems, { path: 'throttleWaitMs', value: options.throttleWaitMs, min: 0, max: 900_000 })
-  checkInteger(problems, { path: 'eventQueueMax', value: options.eventQueueMax, min: 1, max: 1_000_000 })
-  checkInteger(problems, {
-    path: 'requestBytesMax',
-    value: options.requestBytesMax,
-    min: 8_388_608,
-    max: Number.MAX_SAFE_INTEGER
-  })
-  for (const [name, each] of Object.entries(options.functions)) checkFunction(problems, name, each)
-  return problems
-}
-
-function checkFunction(problems: string[], name: string, options: FunctionOptions): void {
-  const path = `functions.${name}`
-  if (!NAME.test(name)) problems.push(`${path}: not a function name (letters, digits, - and _, at most 64)`)
-  if (options.handler === '') problems.push(`${path}.handler: is empty`)
-  if (options.handler.startsWith('builtin:') && options.handler !== 'builtin:distributor') {
-    problems.push(`${path}.handler: "${options.handler}" is unknown; there is builtin:distributor`)
-  }
-  checkInteger(problems, { path: `${path}.timeoutMs`, value: options.timeoutMs, min: 1, max: 900_000 })
-  checkInteger(problems, { path: `${path}.memoryMb`, value: options.memoryMb, min: 16, max: 10_240 })
-  checkInteger(problems, { path: `${path}.concurrency`, value: options.concurrency, min: 1, max: 1_000 })
-  if (options.handler === 'builtin:distributor') checkDistributor(problems, path, options)
-  else if (options.distributor !== undefined) {
-    problems.push(`${path}.distributor: belongs to handler builtin:distributor, not to "${options.handler}"`)
-  }
-}
-
-function checkDistributor(problems: string[], path: string, options: FunctionOptions): void {
-  const text = environmentOf(options)[DISTRIBUTOR_VARIABLE]
-  if (text === undefined) {
-    problems.push(`${path}.distributor: is missing (or JSON in the environment variable ${DISTRIBUTOR_VARIABLE})`)
-    return
-  }
-  let given: unknown
-  try {
-    given = JSON.parse(text)
-  } catch {
-    problems.push(`${path}.environment.${DISTRIBUTOR_VARIABLE}: is not JSON`)
-    return
-  }
-  for (const each of distributorOptionProblems(given)) problems.push(`${path}.distributor.${each}`)
-  const timeoutMs = options.timeoutMs ?? TIMEOUT_MS
-  const neededMs = requestTimeNeededMs(given)
-  if (timeoutMs < neededMs) {
-    problems.push(
-      `${path}.timeoutMs: ${timeoutMs} leaves no time for a request; at least ${neededMs} with this reserveMs`
-    )
-  }
-}
-
-interface IntegerRule {
-  readonly path: string
-  readonly value: number | undefined
-  readonly min: number
-  readonly max: number
-}
-
-function checkInteger(problems: string[], { path, value, min, max }: IntegerRule): void {
-  if (value === undefined || (Number.isInteger(value) && value >= min && value <= max)) return
-  problems.push(`${path}: ${String(value)} is not an integer from ${min} to ${max}`)
 }

@@ -3,7 +3,7 @@
  *
  * A request's body is read into one buffer, handed to a worker of the function,
  * parsed there, and the result comes back as bytes: the main thread only moves
- * them. See `function-pool.ts` for who gets a worker and
+ * them. See `managed-function.ts` for who gets an environment and
  * `execution-environment.ts` for what a worker may do to us (nothing).
  */
 
@@ -11,11 +11,19 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
 import { messageOf, PipelineError, within } from '../../core/index.ts'
-import { type Faults, FunctionPool, type FunctionStatus } from './function-pool.ts'
-import { type ApiBackend, handleRequest } from './http-api.ts'
-import { type LambdaRuntimeOptions, type RuntimeSettings, runtimeSettings } from './options.ts'
+import { locateHandler } from '../worker/handler-loader.ts'
+import type { ApiBackend, ServedFunction } from './api-backend.ts'
+import { CodeWatcher } from './code-watcher.ts'
+import { AccountConcurrency } from './concurrency.ts'
+import { AwsDestinations } from './events/aws-destinations.ts'
+import { EventQueue } from './events/event-queue.ts'
+import { checkedFaults, type FaultsInput, type FaultsStatus } from './faults.ts'
+import { handleRequest } from './http-api.ts'
+import { type FunctionStatus, ManagedFunction } from './managed-function.ts'
+import type { LambdaRuntimeOptions } from './options.ts'
 import { BodyBudget } from './request-body.ts'
-import { runtimeMetrics } from './runtime-metrics.ts'
+import { type RuntimeMetrics, runtimeMetrics } from './runtime-metrics.ts'
+import { type FunctionSettings, type RuntimeSettings, runtimeSettings } from './settings.ts'
 
 /** Longest time a client may take to send one request. */
 const REQUEST_TIMEOUT_MS = 30_000
@@ -37,8 +45,23 @@ export interface LambdaRuntime {
    *
    * @throws PipelineError `ERR_LAMBDA_FUNCTION_UNKNOWN`, `ERR_LAMBDA_FAULTS_INVALID`.
    */
-  setFaults(functionName: string, faults: Partial<Faults>): Faults
-  /** Refuses new requests and waits for the running ones, at most `deadlineMs` (default 10_000), then closes. */
+  setFaults(functionName: string, faults: FaultsInput): FaultsStatus
+  /**
+   * Ends all faults of a function.
+   *
+   * @throws PipelineError `ERR_LAMBDA_FUNCTION_UNKNOWN`.
+   */
+  clearFaults(functionName: string): FaultsStatus
+  /**
+   * Gives a function new environments, as a change of its code does: idle ones end now, busy ones when they are free.
+   *
+   * @throws PipelineError `ERR_LAMBDA_FUNCTION_UNKNOWN`.
+   */
+  renew(functionName: string): void
+  /**
+   * Refuses new requests and waits for what runs, for events that can run now and for destinations, at most
+   * `deadlineMs` (default 10_000), then closes. Events that wait for a retry are lost, counted and logged.
+   */
   drain(deadlineMs?: number): Promise<void>
   /** Ends everything at once; running invocations are answered as failed. Idempotent. */
   close(): Promise<void>
@@ -52,8 +75,7 @@ export interface LambdaRuntime {
 export async function startLambdaRuntime(options: LambdaRuntimeOptions): Promise<LambdaRuntime> {
   const settings = runtimeSettings(options)
   const metrics = runtimeMetrics(settings.meter)
-  const pools = new Map(settings.functions.map(each => [each.name, new FunctionPool(each, settings, metrics)]))
-  const backend = new Backend(settings, pools)
+  const backend = new Backend(settings, metrics)
   const server = createServer({ requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: 10_000 }, (request, response) => {
     void handleRequest(backend, request, response)
   })
@@ -62,7 +84,7 @@ export async function startLambdaRuntime(options: LambdaRuntimeOptions): Promise
   try {
     await listen(server, settings)
   } catch (error) {
-    await backend.closePools()
+    await backend.close()
     const message = `cannot listen on ${settings.host}:${settings.port}: ${messageOf(error)}`
     throw new PipelineError('ERR_LAMBDA_LISTEN_FAILED', message, { cause: error })
   }
@@ -81,14 +103,36 @@ function listen(server: Server, { host, port }: RuntimeSettings): Promise<void> 
 
 class Backend implements ApiBackend {
   readonly settings: RuntimeSettings
-  readonly pools: ReadonlyMap<string, FunctionPool>
+  readonly functions = new Map<string, ServedFunction>()
   readonly budget: BodyBudget
+  readonly #watcher: CodeWatcher | undefined
+  readonly #aws: AwsDestinations
   isStopping = false
 
-  constructor(settings: RuntimeSettings, pools: ReadonlyMap<string, FunctionPool>) {
+  constructor(settings: RuntimeSettings, metrics: RuntimeMetrics) {
     this.settings = settings
-    this.pools = pools
     this.budget = new BodyBudget(settings.requestBytesMax)
+    this.#aws = new AwsDestinations({ region: settings.region, endpoint: settings.destinationEndpoint })
+    const { clock, logger } = settings
+    const onChange = (name: string): void => this.#onCodeChange(name)
+    this.#watcher = settings.watch ? new CodeWatcher({ clock, logger, onChange }) : undefined
+    const account = new AccountConcurrency(settings.accountConcurrency)
+    for (const each of settings.functions) {
+      const onFile = (name: string, file: string): void => this.#watcher?.add(name, file)
+      const func = new ManagedFunction(each, { runtime: settings, metrics, account, onFile })
+      const events = new EventQueue({
+        func,
+        runtime: settings,
+        metrics,
+        aws: this.#aws,
+        toFunction: ({ name, qualifier }, event) => {
+          const served = this.functions.get(name)
+          return served?.func.find(qualifier) !== undefined && served.events.tryPut(event)
+        }
+      })
+      this.functions.set(each.name, { func, events })
+      this.#watchHandlers(each)
+    }
   }
 
   isDraining(): boolean {
@@ -96,37 +140,50 @@ class Backend implements ApiBackend {
   }
 
   status(): readonly FunctionStatus[] {
-    return [...this.pools.values()].map(pool => pool.status())
+    return [...this.functions.values()].map(({ func }) => func.status())
   }
 
-  setFaults(name: string, faults: Partial<Faults>): Faults {
-    const pool = this.pools.get(name)
-    if (pool === undefined) {
-      const names = [...this.pools.keys()].join(', ')
-      throw new PipelineError('ERR_LAMBDA_FUNCTION_UNKNOWN', `there is no function "${name}"; there are: ${names}`)
+  named(name: string): ManagedFunction {
+    const served = this.functions.get(name)
+    if (served !== undefined) return served.func
+    const names = [...this.functions.keys()].join(', ')
+    throw new PipelineError('ERR_LAMBDA_FUNCTION_UNKNOWN', `there is no function "${name}"; there are: ${names}`)
+  }
+
+  setFaults(name: string, faults: unknown): FaultsStatus {
+    return this.named(name).setFaults(checkedFaults(faults))
+  }
+
+  async quiet(): Promise<void> {
+    const all = [...this.functions.values()]
+    // Events first: what they start is then waited for; and again, for a destination may be a function.
+    for (let round = 0; round < 2; round += 1) {
+      await Promise.all(all.map(({ events }) => events.quiet()))
+      await Promise.all(all.map(({ func }) => func.quiet()))
     }
-    return pool.setFaults(checkedFaults(faults))
   }
 
-  async closePools(): Promise<void> {
-    await Promise.all([...this.pools.values()].map(pool => pool.close()))
+  async close(): Promise<void> {
+    this.#watcher?.close()
+    for (const { events } of this.functions.values()) events.close()
+    await Promise.all([...this.functions.values()].map(({ func }) => func.close()))
+    this.#aws.close()
   }
-}
 
-function checkedFaults(faults: unknown): Partial<Faults> {
-  const members: [string, unknown][] = typeof faults === 'object' && faults !== null ? Object.entries(faults) : []
-  const limits = new Map([
-    ['extraLatencyMs', 900_000],
-    ['failureRatio', 1]
-  ])
-  for (const [name, value] of members) {
-    const max = limits.get(name)
-    if (max !== undefined && typeof value === 'number' && value >= 0 && value <= max) continue
-    const message = `${name}: ${String(value)} is not a fault; give extraLatencyMs 0..900000, failureRatio 0..1`
-    throw new PipelineError('ERR_LAMBDA_FAULTS_INVALID', message)
+  /** The handler's own file is known before it is loaded; the others are told as they are. */
+  #watchHandlers({ name, latest, versions }: FunctionSettings): void {
+    for (const { handler } of [latest, ...versions.values()]) {
+      if (handler.startsWith('builtin:')) continue
+      const located = locateHandler(handler, this.settings.taskRoot)
+      if (located !== undefined) this.#watcher?.add(name, located.file)
+    }
   }
-  if (members.length === 0) throw new PipelineError('ERR_LAMBDA_FAULTS_INVALID', 'no fault is named')
-  return Object.fromEntries(members)
+
+  #onCodeChange(name: string): void {
+    if (this.isStopping) return
+    this.settings.logger.info({ function: name }, 'its code changed: new environments')
+    this.functions.get(name)?.func.renew()
+  }
 }
 
 class Runtime implements LambdaRuntime {
@@ -151,14 +208,21 @@ class Runtime implements LambdaRuntime {
     return this.#backend.status()
   }
 
-  setFaults(functionName: string, faults: Partial<Faults>): Faults {
+  setFaults(functionName: string, faults: FaultsInput): FaultsStatus {
     return this.#backend.setFaults(functionName, faults)
+  }
+
+  clearFaults(functionName: string): FaultsStatus {
+    return this.#backend.named(functionName).clearFaults()
+  }
+
+  renew(functionName: string): void {
+    this.#backend.named(functionName).renew()
   }
 
   async drain(deadlineMs = 10_000): Promise<void> {
     this.#backend.isStopping = true
-    const quiet = Promise.all([...this.#backend.pools.values()].map(pool => pool.quiet()))
-    await within(this.#backend.settings.clock, deadlineMs, quiet)
+    await within(this.#backend.settings.clock, deadlineMs, this.#backend.quiet())
     await this.close()
   }
 
@@ -170,7 +234,7 @@ class Runtime implements LambdaRuntime {
   async #close(): Promise<void> {
     this.#backend.isStopping = true
     const closed = new Promise<void>(resolve => this.#server.close(() => resolve()))
-    await this.#backend.closePools()
+    await this.#backend.close()
     // The last answers are on their way; only connections without a request are cut now.
     this.#server.closeIdleConnections()
     await within(this.#backend.settings.clock, 1_000, closed)

@@ -10,7 +10,6 @@
  */
 
 import { type Clock } from '../../core/index.ts'
-import { RuntimeFailure } from './error-payload.ts'
 import type { HandlerFunction } from './handler-loader.ts'
 import type { InvokeMessage, WorkerSetup } from './messages.ts'
 
@@ -56,8 +55,15 @@ export function callHandler(handler: HandlerFunction, event: unknown, context: I
       if (error === undefined || error === null) resolve(result)
       else reject(error)
     }
-    const returned = handler(event, context, callback)
-    if (isThenable(returned)) returned.then(resolve, reject)
+    let returned: unknown
+    try {
+      returned = handler(event, context, callback)
+    } catch (error) {
+      callback(error)
+      return
+    }
+    // Lambda answers for a rejection without a reason, but takes a callback or a throw without one for success.
+    if (isThenable(returned)) returned.then(resolve, (error: unknown) => reject(error ?? 'handled'))
     else if (handler.length < 3) resolve(returned)
   })
 }
@@ -81,7 +87,7 @@ export function encodeResult(result: unknown): Uint8Array {
     text = JSON.stringify(result)
   } catch {
     // Circular, a BigInt, or a toJSON that throws. Lambda says no more than this.
-    throw new RuntimeFailure('JSONStringifyError', 'Unable to stringify response body')
+    throw new Error('Unable to stringify response body')
   }
   return encoder.encode(text ?? 'null')
 }

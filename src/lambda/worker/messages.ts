@@ -1,20 +1,26 @@
 /**
  * What the runtime and the worker of one execution environment say to each
- * other. Events and results travel as bytes whose buffer changes owner, so that
- * neither is copied or parsed on the main thread.
+ * other. Events and results travel as bytes whose buffer changes owner (between
+ * threads) or is copied once (between processes), so that neither is parsed on
+ * the main thread.
  */
 
-/** Given to a worker at its start. */
+/** Given to a worker at its start: as `workerData` to a thread, as the first message to a process. */
 export interface WorkerSetup {
   readonly handler: string
   readonly taskRoot: string
   readonly functionName: string
   readonly memoryMb: number
   readonly environment: Readonly<Record<string, string>>
+  /** Injected waiting time before the handler is loaded, in milliseconds. */
+  readonly initLatencyMs: number
+  /** Whether the files that are loaded are reported, for hot reload. */
+  readonly isWatched: boolean
 }
 
 /** One invocation. */
 export interface InvokeMessage {
+  readonly kind: 'invoke'
   readonly requestId: string
   /** The event as sent; empty counts as `{}`. */
   readonly payload: ArrayBuffer
@@ -25,35 +31,46 @@ export interface InvokeMessage {
   readonly clientContext: string | undefined
   /** Injected waiting time before the handler runs. */
   readonly extraLatencyMs: number
-  /** Whether the handler is not run and a failure injected in its place. */
-  readonly isFailureInjected: boolean
+  /** What is done in the handler's place: a failure, or the end of the whole environment. */
+  readonly injection: 'none' | 'failure' | 'crash'
 }
+
+/** Bytes of a streamed answer that have left: the function may write as many more. */
+export interface CreditMessage {
+  readonly kind: 'credit'
+  readonly bytes: number
+}
+
+/** What a worker is told. */
+export type RuntimeMessage = InvokeMessage | CreditMessage
 
 /** What a worker says. */
 export type WorkerMessage =
   | { readonly kind: 'ready' }
-  /** Text the function wrote to standard output or standard error. */
-  | { readonly kind: 'log'; readonly text: string }
-  | { readonly kind: 'result'; readonly requestId: string; readonly payload: Uint8Array }
+  /** A file of the function that was, or should have been, loaded. */
+  | { readonly kind: 'loaded'; readonly file: string }
+  | LogMessage
+  /** A piece of a streamed answer. */
+  | { readonly kind: 'chunk'; readonly requestId: string; readonly payload: Uint8Array }
+  | {
+      readonly kind: 'result'
+      readonly requestId: string
+      readonly payload: Uint8Array
+      /** Heap and buffers of the environment, in bytes. */
+      readonly memoryBytes: number
+    }
   | FunctionErrorMessage
   /** The event was not JSON: the handler was not called. */
   | { readonly kind: 'invalidEvent'; readonly requestId: string; readonly detail: string }
 
-/**
- * Checks a message from a worker: `undefined` if it is none of ours. The function shares the worker's port and may
- * have written anything to it.
- */
-export function readWorkerMessage(value: unknown): WorkerMessage | undefined {
-  if (typeof value !== 'object' || value === null || !('kind' in value)) return undefined
-  const { kind, text, payload, requestId, errorType, detail } = value as Partial<Record<string, unknown>>
-  const isWhole =
-    kind === 'ready' ||
-    (kind === 'log' && typeof text === 'string') ||
-    (kind === 'invalidEvent' && typeof requestId === 'string' && typeof detail === 'string') ||
-    (kind === 'result' && typeof requestId === 'string' && payload instanceof Uint8Array) ||
-    (kind === 'functionError' && typeof errorType === 'string' && payload instanceof Uint8Array)
-  // Boundary: every member that is read was checked above.
-  return isWhole ? (value as WorkerMessage) : undefined
+/** Text the function wrote. */
+export interface LogMessage {
+  readonly kind: 'log'
+  readonly text: string
+  /** Level of a line that was written through `console`. */
+  readonly level?: string
+  /** Characters of Lambda's own at the start of the text: time, request id, level. */
+  readonly prefixLength?: number
 }
 
 /** The handler, or its loading, failed. */
@@ -66,4 +83,30 @@ export interface FunctionErrorMessage {
   readonly errorType: string
   /** `{"errorType","errorMessage","trace"}` as JSON. */
   readonly payload: Uint8Array
+  /** Heap and buffers of the environment, in bytes. */
+  readonly memoryBytes: number
+}
+
+const CHECKS: Readonly<Record<string, (message: Partial<Record<string, unknown>>) => boolean>> = {
+  ready: () => true,
+  loaded: ({ file }) => typeof file === 'string',
+  log: ({ text }) => typeof text === 'string',
+  chunk: ({ requestId, payload }) => typeof requestId === 'string' && payload instanceof Uint8Array,
+  result: ({ requestId, payload, memoryBytes }) =>
+    typeof requestId === 'string' && payload instanceof Uint8Array && typeof memoryBytes === 'number',
+  functionError: ({ errorType, payload, memoryBytes }) =>
+    typeof errorType === 'string' && payload instanceof Uint8Array && typeof memoryBytes === 'number',
+  invalidEvent: ({ requestId, detail }) => typeof requestId === 'string' && typeof detail === 'string'
+}
+
+/**
+ * Checks a message from a worker: `undefined` if it is none of ours. The function shares the worker's port and may
+ * have written anything to it.
+ */
+export function readWorkerMessage(value: unknown): WorkerMessage | undefined {
+  if (typeof value !== 'object' || value === null || !('kind' in value)) return undefined
+  const kind: unknown = value.kind
+  const check = typeof kind === 'string' && Object.hasOwn(CHECKS, kind) ? CHECKS[kind] : undefined
+  // Boundary: every member that is read was checked above.
+  return check?.(value as Partial<Record<string, unknown>>) === true ? (value as WorkerMessage) : undefined
 }
