@@ -73,7 +73,7 @@ export class S3Objects {
 
   #failure(error: unknown): S3Read {
     const name = awsErrorName(error)
-    if (name === 'NotModified' || name === '304') return { kind: 'unchanged' }
+    if (statusOf(error) === 304) return { kind: 'unchanged' }
     if (name === 'NoSuchKey') return { kind: 'absent' }
     const reason = `${this.name}: ${name}: ${messageOf(error)}`.slice(0, 500)
     const kind = awsErrorKind(error)
@@ -90,6 +90,15 @@ export class S3Objects {
         return { kind: 'unavailable', reason }
     }
   }
+}
+
+/** The SDK takes every status but 2xx for an error; that of 304 has no name to rely on. */
+function statusOf(error: unknown): unknown {
+  if (typeof error !== 'object' || error === null || !('$metadata' in error)) return undefined
+  const metadata: unknown = error.$metadata
+  return typeof metadata === 'object' && metadata !== null && 'httpStatusCode' in metadata
+    ? metadata.httpStatusCode
+    : undefined
 }
 
 async function bodyOf(
