@@ -10,6 +10,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 import {
+  archiveArgs,
   collectTail,
   KAFKA_TOOLS,
   kafkaClassPath,
@@ -74,7 +75,7 @@ export class KafkaNode {
   /** Starts its process, for the first time or again, and waits until it serves. */
   async start(): Promise<void> {
     // A broker of a test lives for a minute: the optimising compiler would only cost.
-    const jvmArgs = [`-Xmx${this.#heapMb}m`, '-XX:TieredStopAtLevel=1']
+    const jvmArgs = [`-Xmx${this.#heapMb}m`, '-XX:TieredStopAtLevel=1', ...(await archiveArgs('server'))]
     const child = spawnServer(await kafkaClassPath(), this.#properties, jvmArgs)
     this.#child = child
     this.#tail = collectTail(child)
