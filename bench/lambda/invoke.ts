@@ -1,35 +1,34 @@
 /**
- * Throughput of the embedded Lambda runtime with the distributor: invocations of
- * 500 records of 200 bytes, two HTTP services, all in one process group on this
- * machine. Prints one line per round: invocations/s, records/s, latency, CPU.
+ * Throughput of the distributor in the embedded Lambda runtime, beside handlers written by hand: invocations of 500
+ * records of 200 bytes, two HTTP services. The runtime has a process and a CPU of its own (`taskset`), callers and
+ * services share another. Samples of the functions alternate; medians of all samples and their spread are printed.
  *
- * `npx node bench/lambda/invoke.ts [seconds=5] [callers=4] [rate=0 (as fast as it goes)]`
+ * Records per second of CPU time are the figure to compare: on a machine that is shared they do not depend on what else
+ * runs.
+ *
+ * `npx node bench/lambda/invoke.ts [seconds=3] [samples=5] [callers=2] [cpu=0]`
  */
 
+import { type ChildProcess, spawn } from 'node:child_process'
 import { createServer } from 'node:http'
 import os from 'node:os'
-import { Worker, isMainThread, parentPort } from 'node:worker_threads'
+import path from 'node:path'
 
 import { Agent, request } from 'undici'
 
-import { startLambdaRuntime } from '../../src/lambda/index.ts'
-
 const RECORDS = 500
 const RECORD_BYTES = 200
+const FUNCTIONS = ['distributor', 'undici', 'fetch']
 
-function service(): void {
-  let records = 0
+async function startService(): Promise<string> {
   const server = createServer((incoming, response) => {
     incoming.resume()
-    incoming.on('end', () => {
-      records += 1
-      response.end('{}')
-    })
+    incoming.on('end', () => response.end('{}'))
   })
-  server.listen(0, '127.0.0.1', () => {
-    const address = server.address()
-    if (typeof address === 'object' && address !== null) parentPort?.postMessage(address.port)
-  })
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  server.unref()
+  const address = server.address()
+  return `http://127.0.0.1:${typeof address === 'object' && address !== null ? address.port : 0}/records`
 }
 
 function payload(partition: number, firstOffset: number): string {
@@ -42,35 +41,31 @@ function payload(partition: number, firstOffset: number): string {
   return JSON.stringify({ topic: 'mt-c300', partition, messages, offsets, timestamps: offsets.map(() => 1.7e12) })
 }
 
-async function startService(): Promise<{ url: string; worker: Worker }> {
-  const worker = new Worker(new URL(import.meta.url))
-  const port = await new Promise<number>(resolve => worker.once('message', resolve))
-  return { url: `http://127.0.0.1:${port}/records`, worker }
+function next<T>(child: ChildProcess): Promise<T> {
+  // Boundary: the other side is runtime-process.ts.
+  return new Promise(resolve => child.once('message', message => resolve(message as T)))
+}
+
+async function cpuSeconds(child: ChildProcess): Promise<number> {
+  const answer = next<{ cpu: { user: number; system: number } }>(child)
+  child.send('cpu')
+  const { cpu } = await answer
+  return (cpu.user + cpu.system) / 1e6
 }
 
 interface Load {
-  readonly endpoint: string
+  readonly url: string
   readonly seconds: number
   readonly callers: number
-  readonly rate: number
 }
 
-async function round({ endpoint, seconds, callers, rate }: Load): Promise<number[]> {
+async function round({ url, seconds, callers }: Load): Promise<number[]> {
   const agent = new Agent({ connections: callers })
   const body = payload(3, 1_000_000)
   const latencies: number[] = []
-  const start = performance.now()
-  const end = start + seconds * 1_000
-  let sent = 0
+  const end = performance.now() + seconds * 1_000
   const call = async (): Promise<void> => {
-    for (;;) {
-      const now = performance.now()
-      if (now >= end) return
-      const due = rate === 0 ? now : start + (sent / rate) * 1_000
-      sent += 1
-      if (due > now) await new Promise(resolve => setTimeout(resolve, due - now))
-      const began = performance.now()
-      const url = `${endpoint}/2015-03-31/functions/distributor/invocations`
+    for (let began = performance.now(); began < end; began = performance.now()) {
       const reply = await request(url, { method: 'POST', body, dispatcher: agent })
       const text = await reply.body.text()
       if (text !== '{}') throw new Error(`${reply.statusCode}: ${text}`)
@@ -82,53 +77,59 @@ async function round({ endpoint, seconds, callers, rate }: Load): Promise<number
   return latencies
 }
 
-function quantile(sorted: readonly number[], share: number): string {
-  return (sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0).toFixed(2)
+interface Sample {
+  readonly perSecond: number
+  readonly perCpuSecond: number
+  readonly p50: number
+  readonly p99: number
 }
+
+async function sample(child: ChildProcess, load: Load): Promise<Sample> {
+  const [cpu, start] = [await cpuSeconds(child), performance.now()]
+  const latencies = (await round(load)).toSorted((a, b) => a - b)
+  const elapsed = (performance.now() - start) / 1_000
+  const used = (await cpuSeconds(child)) - cpu
+  const at = (share: number): number => latencies[Math.floor(latencies.length * share)] ?? 0
+  const records = latencies.length * RECORDS
+  return { perSecond: records / elapsed, perCpuSecond: records / used, p50: at(0.5), p99: at(0.99) }
+}
+
+function spread(samples: readonly Sample[], valueOf: (each: Sample) => number, digits = 0): string {
+  const sorted = samples.map(valueOf).toSorted((a, b) => a - b)
+  const text = (value: number | undefined): string => (value ?? 0).toFixed(digits)
+  return `${text(sorted[sorted.length >> 1])} (${text(sorted[0])} to ${text(sorted.at(-1))})`
+}
+
+const median = (samples: readonly Sample[]): number =>
+  samples.map(each => each.perCpuSecond).toSorted((a, b) => a - b)[samples.length >> 1] ?? 0
 
 async function main(): Promise<void> {
-  const [seconds = 5, callers = 4, rate = 0] = process.argv.slice(2).map(Number)
-  const services = [await startService(), await startService()]
-  const [heavy, light] = services.map(each => each.url)
-  const runtime = await startLambdaRuntime({
-    functions: {
-      distributor: {
-        handler: 'builtin:distributor',
-        timeoutMs: 30_000,
-        memoryMb: 256,
-        concurrency: callers,
-        distributor: {
-          targets: { heavy: heavy ?? '', light: light ?? '' },
-          routes: [
-            { values: [300, 301, 302], targets: ['heavy'] },
-            { values: [303], targets: ['light'] }
-          ]
-        }
-      }
-    }
+  const [seconds = 3, samples = 5, callers = 2, cpu = 0] = process.argv.slice(2).map(Number)
+  const urls = [await startService(), await startService()]
+  const program = path.join(import.meta.dirname, 'runtime-process.ts')
+  const child = spawn('taskset', ['-c', String(cpu), process.execPath, program, ...urls], {
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc']
   })
-  console.log(`node ${process.version}, ${os.cpus()[0]?.model}, ${os.cpus().length} CPUs, ${callers} callers`)
-  await round({ endpoint: runtime.endpoint, seconds: 1, callers, rate })
-  for (let sample = 1; sample <= 3; sample += 1) {
-    const cpu = process.cpuUsage()
-    const main = process.threadCpuUsage()
-    const start = performance.now()
-    const latencies = (await round({ endpoint: runtime.endpoint, seconds, callers, rate })).toSorted((a, b) => a - b)
-    const elapsed = (performance.now() - start) / 1_000
-    const used = process.cpuUsage(cpu)
-    const usedMain = process.threadCpuUsage(main)
-    const perInvoke = (value: { user: number; system: number }): string =>
-      ((value.user + value.system) / 1_000 / latencies.length).toFixed(2)
+  const { endpoint } = await next<{ endpoint: string }>(child)
+  const loadOf = (name: string, forSeconds: number): Load => {
+    return { url: `${endpoint}/2015-03-31/functions/${name}/invocations`, seconds: forSeconds, callers }
+  }
+  console.log(`node ${process.version}, ${os.cpus()[0]?.model}, runtime on CPU ${cpu} of ${os.cpus().length}`)
+  console.log(`${samples} samples of ${seconds} s, ${callers} callers, ${RECORDS} records of ${RECORD_BYTES} bytes`)
+  const results = new Map<string, Sample[]>(FUNCTIONS.map(name => [name, []]))
+  for (const name of FUNCTIONS) await round(loadOf(name, 2))
+  for (let number = 1; number <= samples; number += 1) {
+    for (const [name, all] of results) all.push(await sample(child, loadOf(name, seconds)))
+  }
+  for (const [name, all] of results) {
     console.log(
-      `sample ${sample}: ${(latencies.length / elapsed).toFixed(0)} invocations/s, ` +
-        `${((latencies.length * RECORDS) / elapsed).toFixed(0)} records/s, p50 ${quantile(latencies, 0.5)} ms, ` +
-        `p99 ${quantile(latencies, 0.99)} ms, CPU ms per invocation: all threads ${perInvoke(used)} ` +
-        `(callers and services included), main thread ${perInvoke(usedMain)}`
+      `${name.padEnd(12)} records per CPU second ${spread(all, each => each.perCpuSecond)}, per second ` +
+        `${spread(all, each => each.perSecond)}, p50 ${spread(all, each => each.p50, 2)} ms, p99 ` +
+        `${spread(all, each => each.p99, 2)} ms, against by hand with fetch ` +
+        `${(median(all) / median(results.get('fetch') ?? [])).toFixed(2)}`
     )
   }
-  await runtime.close()
-  for (const each of services) await each.worker.terminate()
+  child.disconnect()
 }
 
-if (isMainThread) await main()
-else service()
+await main()
