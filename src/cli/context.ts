@@ -6,6 +6,7 @@ import { dirname } from 'node:path'
 import type { KafkaConfig, PipelineCheck, PipelineConfig } from '../config/index.ts'
 import { PipelineError, systemClock } from '../core/index.ts'
 import { createLogger, type Logger, type LogLevel } from '../telemetry/index.ts'
+import { mappingFaults } from './esm-mappings.ts'
 import { withAbsolutePaths } from './paths.ts'
 
 /** Options that every command has. */
@@ -65,7 +66,7 @@ export async function loadPipeline(
       return problems.map(problem => ({ path: [...path, ...problem.path], reason: problem.reason }))
     })
   )
-  const problems = found.flat()
+  const problems = [...found.flat(), ...(await mappingFaults(pipeline))]
   if (problems.length === 0) return pipeline
   // Once more, so that each is said at its line.
   return await load((_, report) => {

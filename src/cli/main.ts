@@ -15,6 +15,7 @@ import { addBroker } from './commands/broker.ts'
 import { addCheck } from './commands/check.ts'
 import { addDemo } from './commands/demo.ts'
 import { addDispatch } from './commands/dispatch.ts'
+import { addEsm } from './commands/esm.ts'
 import { addGenerate } from './commands/generate.ts'
 import { addIngest } from './commands/ingest.ts'
 import { addInit } from './commands/init.ts'
@@ -43,7 +44,7 @@ function createProgram(onExitCode: (code: number) => void): Command {
     .showHelpAfterError('(see comporta --help)')
     .configureHelp({ showGlobalOptions: true })
     .exitOverride()
-  const roles = [addUp, addBroker, addProduce, addDispatch, addLambda]
+  const roles = [addUp, addBroker, addProduce, addDispatch, addLambda, addEsm]
   for (const add of [addDemo, addInit, addCheck, ...roles, addIngest, addGenerate, addReplay, addQuota])
     add(program, action)
   addInternalRole(program, action)

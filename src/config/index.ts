@@ -8,6 +8,7 @@ export { loadScenarioFile, parseScenario, scenarioConfig, type ScenarioInput, sc
 export type { Place, Problem } from './problems.ts'
 export type { DispatcherConfig, TargetConfig } from './schema/dispatcher.ts'
 export type { RecordFilterConfig } from './schema/dispatcher-filter.ts'
+export type { EventSourceMappingConfig } from './schema/event-source-mappings.ts'
 export type { KafkaConfig, TopicConfig } from './schema/kafka.ts'
 export type { BearerSaslConfig, IamSaslConfig, PasswordSaslConfig } from './schema/kafka-sasl.ts'
 export type { SecretText, SourceOfCredentials } from './schema/kafka-sources.ts'

@@ -1,5 +1,7 @@
 /** A topic, a function that notes its events, and a mapping between them. */
 
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import type { TestContext } from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 
@@ -104,4 +106,54 @@ export async function untilDone(mapping: EventSourceMapping, offsets: Readonly<R
 /** Waits for a condition of the outside world, turn by turn. */
 export async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await nextTurn()
+}
+
+/** What the function of a test answers. */
+export interface TestAnswer {
+  readonly status?: number
+  /** Whether the function failed. */
+  readonly error?: boolean
+  readonly body?: unknown
+}
+
+/** A function that is not there but for its Invoke API. */
+export interface TestFunction {
+  readonly endpoint: string
+  /** Events as they came. */
+  readonly texts: readonly string[]
+  readonly names: readonly string[]
+  events(): TestEvent[]
+}
+
+/** An Invoke API whose answers the test writes. */
+export async function startFunction(
+  t: TestContext,
+  answer: (event: TestEvent, count: number) => TestAnswer | Promise<TestAnswer> = () => ({})
+): Promise<TestFunction> {
+  const texts: string[] = []
+  const names: string[] = []
+  const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const chunks: Buffer[] = []
+    for await (const chunk of request) chunks.push(chunk)
+    const text = Buffer.concat(chunks).toString('utf8')
+    texts.push(text)
+    names.push(request.url ?? '')
+    const { status = 200, error = false, body = {} } = await answer(JSON.parse(text), texts.length)
+    response.writeHead(status, {
+      'content-type': 'application/json',
+      'x-amzn-requestid': `request-${texts.length}`,
+      'x-amz-executed-version': '$LATEST',
+      ...(error ? { 'x-amz-function-error': 'Unhandled' } : {}),
+      ...(status === 429 ? { 'x-amzn-errortype': 'TooManyRequestsException' } : {})
+    })
+    response.end(JSON.stringify(body))
+  }
+  const server = createServer((request, response) => void serve(request, response).catch(() => response.destroy()))
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  t.after(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  const { port } = server.address() as AddressInfo
+  return { endpoint: `http://127.0.0.1:${port}`, texts, names, events: () => texts.map(text => JSON.parse(text)) }
 }

@@ -1,49 +1,11 @@
 /** Event source mappings on the embedded broker and the embedded runtime. */
 
 import assert from 'node:assert/strict'
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { test, type TestContext } from 'node:test'
+import { test } from 'node:test'
 
 import { PipelineError } from '../../src/core/index.ts'
 import { clusterForTest } from '../support/cluster.ts'
-import { esmWorld, type TestEvent, until, untilDone } from './esm-support.ts'
-
-/** An Invoke API whose answers the test writes; keeps the events as they came. */
-async function startFunction(
-  t: TestContext,
-  answer: (
-    event: TestEvent,
-    count: number
-  ) => { status?: number; error?: boolean; body?: unknown; wait?: number } = () => ({})
-): Promise<{ readonly endpoint: string; readonly texts: string[]; events(): TestEvent[]; readonly names: string[] }> {
-  const texts: string[] = []
-  const names: string[] = []
-  const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
-    const chunks: Buffer[] = []
-    for await (const chunk of request) chunks.push(chunk)
-    const text = Buffer.concat(chunks).toString('utf8')
-    texts.push(text)
-    names.push(request.url ?? '')
-    const { status = 200, error = false, body = {} } = answer(JSON.parse(text), texts.length)
-    response.writeHead(status, {
-      'content-type': 'application/json',
-      'x-amzn-requestid': `request-${texts.length}`,
-      'x-amz-executed-version': '$LATEST',
-      ...(error ? { 'x-amz-function-error': 'Unhandled' } : {}),
-      ...(status === 429 ? { 'x-amzn-errortype': 'TooManyRequestsException' } : {})
-    })
-    response.end(JSON.stringify(body))
-  }
-  const server = createServer((request, response) => void serve(request, response).catch(() => response.destroy()))
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-  t.after(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  const { port } = server.address() as AddressInfo
-  return { endpoint: `http://127.0.0.1:${port}`, texts, names, events: () => texts.map(text => JSON.parse(text)) }
-}
+import { esmWorld, startFunction, type TestEvent, until, untilDone } from './esm-support.ts'
 
 const offsetsIn = (event: TestEvent | undefined): Record<string, number[]> =>
   Object.fromEntries(Object.entries(event?.records ?? {}).map(([name, list]) => [name, list.map(each => each.offset)]))
@@ -159,7 +121,7 @@ test('filtered records are done without an invocation; forms that differ pass', 
   assert.equal(mapping.status().totals.filteredOutEventCount, 3)
 })
 
-test('throttles and a function that fails are tried again; a kafka destination gets the record with its key', async t => {
+test('throttles and failures are tried again; a kafka destination gets the record with its key', async t => {
   const server = await clusterForTest(t)
   const world = await esmWorld(t, server)
   const target = await esmWorld(t, server)

@@ -7,6 +7,7 @@ import { backoffMs, messageOf, PipelineError, sleep, systemClock, systemRandom }
 import type { Logger } from '../../telemetry/index.ts'
 import { type CommonOptions, loadPipeline, loggerFor, logLevelOf } from '../context.ts'
 import { checkSchemas } from '../schema-check.ts'
+import { enabledMappings } from '../esm-mappings.ts'
 import { EXIT } from '../exit-codes.ts'
 import { reloadOnHangup } from '../process/reload.ts'
 import { onFirstSignal } from '../process/signals.ts'
@@ -29,12 +30,13 @@ export function addUp(program: Command, action: CommandAction): void {
     .summary('run the whole pipeline on this machine')
     .description(
       'Starts what the pipeline file names: the embedded broker (where kafka.bootstrapServers is "embedded"), the ' +
-        'topics, the Lambda runtime, one dispatcher, and the producer with its sources. Ctrl-C drains from ' +
-        'source to sink. SIGHUP reads the pipeline file again: limits of the dispatcher may change while it runs.'
+        'topics, the Lambda runtime, one dispatcher, the event source mappings, and the producer with its sources. ' +
+        'Ctrl-C drains from source to sink. SIGHUP reads the pipeline file again: limits of the dispatcher may change ' +
+        'while it runs.'
     )
     .option(
       '--metrics-port <number>',
-      'serve GET /metrics of broker, Lambda runtime, dispatcher and producer on this port and the next three',
+      'serve GET /metrics of broker, Lambda runtime, dispatcher, producer and mappings on this port and the next four',
       parsePort
     )
     .addHelpText(
@@ -107,6 +109,10 @@ async function startParts(
   const dispatcher = dispatcherOptions(pipeline, lambda?.info['endpoint'], metricsPort(2))
   if (dispatcher !== undefined) {
     await keeper.start({ role: 'dispatcher', name: 'dispatcher', options: dispatcher })
+  }
+  const mappings = enabledMappings(pipeline, lambda?.info['endpoint'])
+  if (mappings.length > 0) {
+    await keeper.start({ role: 'esm', name: 'esm', options: { kafka, mappings, metricsPort: metricsPort(4) } })
   }
   if (pipeline.producer !== undefined && pipeline.producer.sources.length > 0) {
     await keeper.start({

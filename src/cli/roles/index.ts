@@ -11,6 +11,7 @@ export const roleLoaders: Readonly<Record<string, () => Promise<RoleStarter>>> =
   'demo-producer': async () => (await import('./demo-producer.ts')).startDemoProducerRole,
   'demo-service': async () => (await import('../demo/service.ts')).startDemoService,
   dispatcher: async () => (await import('./dispatcher.ts')).startDispatcherRole,
+  esm: async () => (await import('./esm.ts')).startEsmRole,
   lambda: async () => (await import('./lambda.ts')).startLambdaRole,
   producer: async () => (await import('./producer.ts')).startProducerRole
 }

@@ -6,6 +6,7 @@ import { type Report, topicName } from './common.ts'
 import { dispatcherSchema } from './dispatcher.ts'
 import { checkDispatcher } from './dispatcher-rules.ts'
 import { checkDistributor } from './distributor.ts'
+import { eventSourceMappingsSchema } from './event-source-mappings.ts'
 import { kafkaSchema, topicSchema } from './kafka.ts'
 import { lambdaSchema } from './lambda.ts'
 import { producerSchema } from './producer.ts'
@@ -28,7 +29,8 @@ export const pipelineSchema = z.strictObject({
     .describe('Topics that `comporta up` creates where they do not exist.'),
   producer: producerSchema.optional(),
   dispatcher: dispatcherSchema.optional(),
-  lambda: lambdaSchema.optional()
+  lambda: lambdaSchema.optional(),
+  eventSourceMappings: eventSourceMappingsSchema
 })
 
 /** The pipeline file as read: defaults filled in. */

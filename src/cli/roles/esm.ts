@@ -1,0 +1,118 @@
+/** Event source mappings as a role: one process, one connection to the cluster, any number of mappings. */
+
+import type { Cluster } from '../../client/index.ts'
+import type { KafkaConfig } from '../../config/index.ts'
+import { type EventSourceMapping, type MappingStatus, startEventSourceMapping } from '../../lambda/index.ts'
+import { sleep, systemClock } from '../../core/index.ts'
+import type { Logger } from '../../telemetry/index.ts'
+import type { MappingSettings } from '../esm-mappings.ts'
+import type { RoleStatus } from '../process/messages.ts'
+import type { RunningRole } from '../process/role.ts'
+import { connectRole } from '../wiring.ts'
+import { type MetricsOptions, startRoleMetrics } from './role-metrics.ts'
+
+/** What the role is told. */
+export interface EsmRoleOptions extends MetricsOptions {
+  readonly kafka: KafkaConfig
+  readonly mappings: readonly MappingSettings[]
+}
+
+/** Mappings that run as a role. */
+export interface RunningMappings extends RunningRole {
+  /** What each mapping is doing. */
+  describe(): MappingStatus[]
+  /** Resolves once all is done that the topics hold now; needs all their partitions to be here. */
+  caughtUp(): Promise<void>
+}
+
+/** Starts the mappings. */
+export async function startEsmRole(options: EsmRoleOptions, logger: Logger): Promise<RunningMappings> {
+  const metrics = await startRoleMetrics(options)
+  const cluster = await connectRole(options.kafka, 'esm', { logger, meter: metrics.meter }).catch(
+    async (error: unknown) => {
+      await metrics.close()
+      throw error
+    }
+  )
+  const mappings: EventSourceMapping[] = []
+  const closeAll = async (): Promise<void> => {
+    await Promise.all(mappings.map(each => each.close()))
+    await cluster.close()
+    await metrics.close()
+  }
+  try {
+    for (const each of options.mappings) {
+      const around = { cluster, logger, meter: metrics.meter, environment: process.env }
+      mappings.push(await startEventSourceMapping({ ...each, ...around }))
+    }
+  } catch (error) {
+    await closeAll()
+    throw error
+  }
+  const describe = (): MappingStatus[] => mappings.map(each => each.status())
+  metrics.describeBy(describe)
+  const finished = endOfAny(mappings)
+  finished.catch(() => undefined) // whoever runs the role awaits it
+  return {
+    finished,
+    isEndedByFailure: true,
+    describe,
+    caughtUp: async () => await Promise.race([finished, untilCaughtUp(cluster, describe)]),
+    info: {
+      mappings: options.mappings.map(each => `${each.topic} → ${each.functionName}`).join(', '),
+      groups: mappings.map(each => each.groupId).join(', '),
+      ...metrics.info
+    },
+    status: () => totalsOf(describe()),
+    drain: async deadlineMs => {
+      const ended = await Promise.all(mappings.map(each => each.drain(deadlineMs)))
+      const isComplete = ended.every(Boolean)
+      if (!isComplete) logger.warn({ deadlineMs }, 'not all was finished in time: what the function had comes again')
+      await closeAll()
+      return { isComplete }
+    }
+  }
+}
+
+/** Ends with the first mapping that fails, or when all have been closed. */
+async function endOfAny(mappings: readonly EventSourceMapping[]): Promise<void> {
+  await Promise.all(
+    mappings.map(async each => {
+      const error = await each.ended
+      if (error !== undefined) throw error
+    })
+  )
+}
+
+const LOOK_EVERY_MS = 20
+
+/** Waits until every partition is committed up to where it ends now. */
+async function untilCaughtUp(cluster: Cluster, describe: () => MappingStatus[]): Promise<void> {
+  const { Admin } = await import('../../client/index.ts')
+  const admin = new Admin(cluster)
+  for (const { topic } of describe()) {
+    const { partitions } = await cluster.topic(topic)
+    const ends = await admin.listOffsets(partitions.map(({ partition }) => ({ topic, partition, at: 'latest' })))
+    const isDone = (): boolean => {
+      const mine = describe().find(each => each.topic === topic)?.partitions ?? []
+      const committed = new Map(mine.map(each => [each.partition, each.committed ?? -1]))
+      return ends.every(({ partition, offset }) => (committed.get(partition) ?? -1) >= Number(offset))
+    }
+    while (!isDone()) await sleep(systemClock, LOOK_EVERY_MS)
+  }
+}
+
+function totalsOf(mappings: readonly MappingStatus[]): RoleStatus {
+  const sum = (valueOf: (each: MappingStatus) => number): number =>
+    mappings.reduce((total, each) => total + valueOf(each), 0)
+  return {
+    invocations: sum(each => each.totals.invocations),
+    delivered: sum(each => each.totals.deliveredEventCount),
+    filtered: sum(each => each.totals.filteredOutEventCount),
+    functionErrors: sum(each => each.totals.functionErrors),
+    throttles: sum(each => each.totals.throttles),
+    dropped: sum(each => each.totals.droppedEventCount),
+    invoking: sum(each => each.invoking),
+    lag: sum(each => each.partitions.reduce((total, { lag }) => total + (lag ?? 0), 0))
+  }
+}
