@@ -109,16 +109,14 @@ class Guard implements BatchGuard {
 
 /** Each store is loaded when it is asked for, and not before. */
 async function openStore(settings: IdempotencySettings, dependencies: GuardDependencies): Promise<ClaimStore> {
-  const { store, timeoutMs } = settings
+  const { store } = settings
   switch (store.type) {
     case 'memory':
       return new (await import('./memory-store.ts')).MemoryStore(store)
     case 'sqlite':
       return new (await import('./sqlite-store.ts')).SqliteStore(store)
-    case 'dynamoDb': {
-      const { DynamoDbStore } = await import('./dynamo-db-store.ts')
-      return new DynamoDbStore(store, { ...dependencies, ...(timeoutMs === undefined ? {} : { timeoutMs }) })
-    }
+    case 'dynamoDb':
+      return new (await import('./dynamo-db-store.ts')).DynamoDbStore(store, dependencies)
   }
 }
 
@@ -134,19 +132,31 @@ interface BatchDependencies extends Opened {
   readonly ended: () => void
 }
 
-/** A record: known by an id, or by its place in a block; or a repetition of another of the same batch. */
-type Place =
-  | { readonly kind: 'id'; readonly index: number; readonly isRepeated: boolean }
-  | { readonly kind: 'offset'; readonly key: string; readonly index: number; readonly isRepeated: boolean }
-
 const NO_TARGETS: ReadonlySet<string> = new Set()
+const [CLAIMED, DONE, HELD] = [0, 1, 2] as const
+const STATES = ['claimed', 'done', 'held'] as const satisfies readonly RecordState[]
+/** In place of a block, of records that are known by an id. */
+const BY_ID = -1
+
+/** The records of one partition: numbers side by side, because there is one for every record of every batch. */
+interface Records {
+  readonly count: number
+  /** Position of the block's part, or `BY_ID`. */
+  readonly parts: Int32Array
+  /** Place in the block, or number of the id. */
+  readonly places: Int32Array
+  /** Whether it repeats another record of the batch. */
+  readonly repeats: Uint8Array
+  /** Filled in when the claim is through. */
+  readonly states: Uint8Array
+}
 
 class Batch implements GuardedBatch {
   readonly #dependencies: BatchDependencies
-  readonly #places: Place[][] = []
+  readonly #partitions: readonly Records[]
   readonly #parts: BlockParts
-  readonly #idKeys = new Map<string, number>()
-  readonly #claimed = new Map<string, ClaimedPart>()
+  readonly #idNumbers = new Map<string, number>()
+  readonly #claimed: ClaimedPart[] = []
   #idStates: readonly IdState[] = []
   readonly #nowMs: number
 
@@ -155,23 +165,25 @@ class Batch implements GuardedBatch {
     const { settings, clock } = dependencies.runtime
     this.#nowMs = clock.now()
     this.#parts = new BlockParts(settings.namespace)
-    for (const partition of partitions) this.#places.push(this.#placesOf(partition, settings.namespace))
+    this.#partitions = partitions.map(partition => this.#recordsOf(partition, settings.namespace))
   }
 
   /** Claims everything, or gives back what it got and rejects. */
   async claim(): Promise<void> {
     const { offsets, ids, invocation, ended } = this.#dependencies
     try {
-      if (this.#idKeys.size > CLAIM_IDS_MAX)
+      if (this.#idNumbers.size > CLAIM_IDS_MAX) {
         throw storeError('unavailable', `more than ${CLAIM_IDS_MAX} business ids in one batch`)
+      }
       const results = await Promise.allSettled([
-        offsets.claim(this.#parts.parts.values(), invocation, this.#claimed),
-        ids.claim([...this.#idKeys.keys()], invocation)
+        offsets.claim(this.#parts.parts, invocation, this.#claimed),
+        ids.claim([...this.#idNumbers.keys()], invocation)
       ])
       const [ofOffsets, ofIds] = results
+      if (ofIds.status === 'fulfilled') this.#idStates = ofIds.value
+      for (const records of this.#partitions) this.#fillStates(records)
       if (ofOffsets.status === 'rejected') throw ofOffsets.reason
       if (ofIds.status === 'rejected') throw ofIds.reason
-      this.#idStates = ofIds.value
     } catch (error) {
       // Best effort: what cannot be given back ends with its lease.
       await Promise.allSettled(this.#endings(() => NOTHING_DONE))
@@ -181,36 +193,39 @@ class Batch implements GuardedBatch {
   }
 
   state(partition: number, index: number): RecordState {
-    const place = this.#places[partition]?.[index]
-    if (place === undefined) return 'held'
-    const state = this.#stateOf(place)
+    const records = this.#partitions[partition]
+    const state = records?.states[index] ?? HELD
     // The first of its kind in this batch stands for it.
-    return place.isRepeated && state === 'claimed' ? 'done' : state
+    return state === CLAIMED && records?.repeats[index] === 1 ? 'done' : (STATES[state] ?? 'held')
   }
 
   heldForMs(partition: number, index: number): number {
-    const place = this.#places[partition]?.[index]
-    if (place === undefined) return 0
-    if (place.kind === 'offset') return this.#claimed.get(place.key)?.grant.held.get(place.index) ?? 0
-    const state = this.#idStates[place.index]
+    const records = this.#partitions[partition]
+    const place = records?.places[index] ?? -1
+    const part = records?.parts[index] ?? BY_ID
+    if (part !== BY_ID) return this.#claimed[part]?.grant.held.get(place) ?? 0
+    const state = this.#idStates[place]
     return state?.kind === 'held' ? state.forMs : 0
   }
 
   targetsDone(partition: number, index: number): ReadonlySet<string> {
-    const place = this.#places[partition]?.[index]
-    if (place === undefined || place.isRepeated) return NO_TARGETS
-    const names = this.#targetsOf(place)
-    return names.length === 0 ? NO_TARGETS : new Set(names)
+    const records = this.#partitions[partition]
+    if (records === undefined || records.states[index] !== CLAIMED || records.repeats[index] === 1) return NO_TARGETS
+    const place = records.places[index] ?? -1
+    const part = records.parts[index] ?? BY_ID
+    const names = part === BY_ID ? this.#targetsOfId(place) : this.#claimed[part]?.block.targetsOf(place, this.#nowMs)
+    return names === undefined || names.length === 0 ? NO_TARGETS : new Set(names)
   }
 
   async finish(resultOf: (partition: number, index: number) => GuardedResult): Promise<void> {
-    const { ended } = this.#dependencies
-    const endings = await Promise.allSettled(this.#endings(resultOf))
-    ended()
     let lost = 0
-    for (const ending of endings) {
-      if (ending.status === 'rejected') throw asStoreError(ending.reason)
-      lost += ending.value
+    try {
+      for (const ending of await Promise.allSettled(this.#endings(resultOf))) {
+        if (ending.status === 'rejected') throw asStoreError(ending.reason)
+        lost += ending.value
+      }
+    } finally {
+      this.#dependencies.ended()
     }
     if (lost > 0) {
       const message = `${lost} records were done after their claim had ended and another had taken them: they are delivered again`
@@ -218,66 +233,94 @@ class Batch implements GuardedBatch {
     }
   }
 
-  #placesOf(partition: GuardedPartition, namespace: string): Place[] {
+  #recordsOf(partition: GuardedPartition, namespace: string): Records {
     const { offsets, ids } = partition
-    return offsets.map((offset, position): Place => {
-      const id = ids?.[position] ?? null
-      if (id === null) return { kind: 'offset', ...this.#parts.add(partition, offset, position === 0) }
-      const key = idKey(namespace, id)
-      const known = this.#idKeys.get(key)
-      if (known !== undefined) return { kind: 'id', index: known, isRepeated: true }
-      this.#idKeys.set(key, this.#idKeys.size)
-      return { kind: 'id', index: this.#idKeys.size - 1, isRepeated: false }
-    })
+    const count = offsets.length
+    const [parts, places] = [new Int32Array(count), new Int32Array(count)]
+    const [repeats, states] = [new Uint8Array(count), new Uint8Array(count)]
+    let block = Number.NaN
+    let part = BY_ID
+    for (let index = 0; index < count; index += 1) {
+      const id = ids?.[index] ?? null
+      if (id !== null) {
+        const key = idKey(namespace, id)
+        const known = this.#idNumbers.get(key)
+        parts[index] = BY_ID
+        places[index] = known ?? this.#idNumbers.size
+        if (known === undefined) this.#idNumbers.set(key, this.#idNumbers.size)
+        else repeats[index] = 1
+        continue
+      }
+      const offset = offsets[index] ?? 0
+      const number = Math.floor(offset / BLOCK_OFFSETS)
+      const place = offset - number * BLOCK_OFFSETS
+      if (number !== block) {
+        part = this.#parts.position(partition, number, index > 0 || place === 0)
+        block = number
+      }
+      const wanted = this.#parts.parts[part]?.wanted
+      parts[index] = part
+      places[index] = place
+      if (wanted?.has(place) === true) repeats[index] = 1
+      wanted?.add(place)
+    }
+    return { count, parts, places, repeats, states }
   }
 
-  #stateOf(place: Place): RecordState {
-    if (place.kind === 'id') return this.#idStates[place.index]?.kind ?? 'held'
-    const grant = this.#claimed.get(place.key)?.grant
-    if (grant === undefined) return 'held'
-    if (grant.granted.has(place.index)) return 'claimed'
-    return grant.done.has(place.index) ? 'done' : 'held'
+  #fillStates({ count, parts, places, states }: Records): void {
+    for (let index = 0; index < count; index += 1) {
+      const part = parts[index] ?? BY_ID
+      const place = places[index] ?? -1
+      const grant = this.#claimed[part]?.grant
+      if (part === BY_ID) states[index] = STATES.indexOf(this.#idStates[place]?.kind ?? 'held')
+      else if (grant?.granted.has(place) === true) states[index] = CLAIMED
+      else states[index] = grant?.done.has(place) === true ? DONE : HELD
+    }
   }
 
-  #targetsOf(place: Place): readonly string[] {
-    if (place.kind === 'offset') return this.#claimed.get(place.key)?.block.targetsOf(place.index, this.#nowMs) ?? []
-    const state = this.#idStates[place.index]
+  #targetsOfId(number: number): readonly string[] {
+    const state = this.#idStates[number]
     return state?.kind === 'claimed' ? state.targetsDone : []
   }
 
   /** The writes that end the claim; each answers how many records were done for another by then. */
   #endings(resultOf: (partition: number, index: number) => GuardedResult): Promise<number>[] {
     const { offsets, ids, invocation } = this.#dependencies
-    const parts = new Map<string, PartResult & { readonly targets: Map<number, readonly string[]> }>()
+    const results: (PartResult & { readonly targets: Map<number, readonly string[]> })[] = []
     const ofIds: [number, boolean, readonly string[]][] = []
-    for (const [partition, places] of this.#places.entries()) {
-      for (const [index, place] of places.entries()) {
-        if (place.isRepeated || this.#stateOf(place) !== 'claimed') continue
+    for (const [partition, { count, parts, places, repeats, states }] of this.#partitions.entries()) {
+      for (let index = 0; index < count; index += 1) {
+        if (states[index] !== CLAIMED || repeats[index] === 1) continue
         const { isDone, targetsDone } = resultOf(partition, index)
-        if (place.kind === 'id') {
-          ofIds.push([place.index, isDone, targetsDone])
+        const part = parts[index] ?? BY_ID
+        const place = places[index] ?? 0
+        if (part === BY_ID) {
+          ofIds.push([place, isDone, targetsDone])
           continue
         }
-        let part = parts.get(place.key)
-        if (part === undefined) {
-          part = { key: place.key, done: new IndexSet(BLOCK_OFFSETS), targets: new Map() }
-          parts.set(place.key, part)
-        }
-        if (isDone) part.done.add(place.index)
-        else part.targets.set(place.index, targetsDone)
+        const result = (results[part] ??= this.#emptyResult(part))
+        if (isDone) result.done.add(place)
+        else result.targets.set(place, targetsDone)
       }
     }
-    const endings = parts.size === 0 ? [] : [offsets.finish([...parts.values()], invocation)]
+    // A part of which nothing was granted is a hole in the list.
+    const ofOffsets = results.filter(result => result !== undefined)
+    const endings = ofOffsets.length === 0 ? [] : [offsets.finish(ofOffsets, invocation)]
     if (this.#isIdClaimToEnd(ofIds.length)) {
       const doneCount = ofIds.filter(([, isDone]) => isDone).length
-      endings.push(ids.finish(outcomeOf(this.#idKeys.size, ofIds), invocation).then(isOurs => (isOurs ? 0 : doneCount)))
+      const outcome = outcomeOf(this.#idNumbers.size, ofIds)
+      endings.push(ids.finish(outcome, invocation).then(isOurs => (isOurs ? 0 : doneCount)))
     }
     return endings
   }
 
+  #emptyResult(part: number): PartResult & { readonly targets: Map<number, readonly string[]> } {
+    return { key: this.#parts.parts[part]?.key ?? '', done: new IndexSet(BLOCK_OFFSETS), targets: new Map() }
+  }
+
   /** A claim of which nothing was granted has nothing to end; of one that failed nobody knows what was written. */
   #isIdClaimToEnd(grantedCount: number): boolean {
-    return grantedCount > 0 || (this.#idKeys.size > 0 && this.#idStates.length === 0)
+    return grantedCount > 0 || (this.#idNumbers.size > 0 && this.#idStates.length === 0)
   }
 }
 

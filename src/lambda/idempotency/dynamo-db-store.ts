@@ -13,20 +13,12 @@
  * `TransactWriteItems`, which costs two write units for each, or one by one (`writes: single`), which costs one unit
  * and many requests. A transaction is all or nothing: what another has is taken out, and the rest tried again.
  *
- * AWS's SDK is loaded at the first request. Its own retries are off; see `claim-runtime.ts`.
+ * It never tries again by itself, but for what is left of a transaction; see `claim-runtime.ts`.
  */
 
-import { createRequire } from 'node:module'
-
-import type {
-  AttributeValue,
-  DynamoDBClient,
-  PutItemCommandInput,
-  TransactWriteItemsCommandOutput
-} from '@aws-sdk/client-dynamodb'
-
 import { briefMessageOf, type Clock, type Random, sleep, systemClock, systemRandom } from '../../core/index.ts'
-import { awsClientOptions, awsErrorKind, awsErrorName } from '../../targets/aws/aws-client.ts'
+import { awsErrorKind, awsErrorName } from '../../targets/sinks/index.ts'
+import { DynamoDbClient, DynamoDbError } from './dynamo-db-client.ts'
 import {
   type ClaimStore,
   type Document,
@@ -38,8 +30,18 @@ import {
   type SwapResult
 } from './store.ts'
 
-type Sdk = typeof import('@aws-sdk/client-dynamodb')
-type Item = Record<string, AttributeValue>
+/** A value as DynamoDB writes it in JSON; claims have texts and numbers. */
+type AttributeValue = { readonly S: string } | { readonly N: string }
+type Item = Readonly<Record<string, { readonly S?: string; readonly N?: string }>>
+
+/** Input of `PutItem`. Source: DynamoDB API. */
+interface PutInput {
+  readonly TableName: string
+  readonly Item: Readonly<Record<string, AttributeValue>>
+  readonly ConditionExpression: string
+  readonly ExpressionAttributeNames?: Readonly<Record<string, string>>
+  readonly ExpressionAttributeValues?: Readonly<Record<string, AttributeValue>>
+}
 
 /** Where the table is. */
 export interface DynamoDbStoreOptions {
@@ -65,8 +67,6 @@ export interface DynamoDbStoreDependencies {
   readonly clock?: Clock
   readonly random?: Random
   readonly environment?: Readonly<Record<string, string | undefined>>
-  /** Longest wait for one request, in milliseconds. Default 2_000. */
-  readonly timeoutMs?: number
   /** Told of the capacity units that each request consumed; asking for them costs nothing. Default: not asked. */
   readonly onCapacity?: (kind: 'read' | 'write', units: number) => void
 }
@@ -84,7 +84,7 @@ export class DynamoDbStore implements ClaimStore {
   readonly #key: string
   readonly #ttl: string
   #isTransactional: boolean
-  #loaded: { readonly sdk: Sdk; readonly client: DynamoDBClient } | undefined
+  readonly #client: DynamoDbClient
 
   constructor(options: DynamoDbStoreOptions, dependencies: DynamoDbStoreDependencies = {}) {
     this.#options = options
@@ -92,6 +92,9 @@ export class DynamoDbStore implements ClaimStore {
     this.#key = options.keyAttribute ?? 'id'
     this.#ttl = options.ttlAttribute ?? 'expiration'
     this.#isTransactional = options.writes !== 'single'
+    const { region, endpoint } = options
+    const { environment, clock } = dependencies
+    this.#client = new DynamoDbClient({ region, endpoint, environment, clock })
   }
 
   async read(key: string, limits: StoreLimits): Promise<Document | undefined> {
@@ -99,14 +102,14 @@ export class DynamoDbStore implements ClaimStore {
   }
 
   async swap({ key, expected, version, text, expiresMs }: Swap, limits: StoreLimits): Promise<SwapResult> {
-    const input: PutItemCommandInput = {
+    const input: PutInput = {
       TableName: this.#options.table,
       Item: { [this.#key]: { S: key }, v: { S: version }, s: { S: text }, [this.#ttl]: seconds(expiresMs) },
       ...(expected === undefined
         ? { ConditionExpression: 'attribute_not_exists(#k)', ExpressionAttributeNames: { '#k': this.#key } }
         : { ConditionExpression: 'v = :v', ExpressionAttributeValues: { ':v': { S: expected } } })
     }
-    const conflict = await this.#put(input, limits)
+    const conflict = await this.#put(key, input, limits)
     return conflict === undefined ? { kind: 'ok' } : { kind: 'conflict', current: documentOf(conflict.item) }
   }
 
@@ -120,14 +123,13 @@ export class DynamoDbStore implements ClaimStore {
       }
     }
     return inLines(writes, SINGLES_AT_ONCE, async write => {
-      const conflict = await this.#put(this.#pointerPut(write, limits), limits)
+      const conflict = await this.#put(write.key, this.#pointerPut(write, limits), limits)
       return conflict === undefined ? undefined : pointerOf(conflict.item)
     })
   }
 
   async close(): Promise<void> {
-    this.#loaded?.client.destroy()
-    this.#loaded = undefined
+    await this.#client.close()
   }
 
   async #pointInTransactions(writes: readonly PointerWrite[], limits: StoreLimits): Promise<(Pointer | undefined)[]> {
@@ -168,16 +170,16 @@ export class DynamoDbStore implements ClaimStore {
 
   /** Writes all, or answers the reasons why it was none. */
   async #transact(writes: readonly PointerWrite[], limits: StoreLimits): Promise<CancellationReasons | undefined> {
-    const { sdk, client } = this.#load()
-    const command = new sdk.TransactWriteItemsCommand({
+    const input = {
       TransactItems: writes.map(write => ({
         Put: { ...this.#pointerPut(write, limits), ReturnValuesOnConditionCheckFailure: 'ALL_OLD' }
       })),
       ...this.#capacity()
-    })
+    }
     try {
-      const output: TransactWriteItemsCommandOutput = await client.send(command, { requestTimeout: limits.timeoutMs })
-      for (const each of output.ConsumedCapacity ?? []) this.#count('write', each)
+      const output = await this.#client.send('TransactWriteItems', input, limits.timeoutMs)
+      const consumed: unknown = output['ConsumedCapacity']
+      if (Array.isArray(consumed)) for (const each of consumed) this.#count('write', each)
       return undefined
     } catch (error) {
       const reasons = cancellationReasons(error)
@@ -186,7 +188,7 @@ export class DynamoDbStore implements ClaimStore {
     }
   }
 
-  #pointerPut({ key, pointer, replaces }: PointerWrite, { nowMs }: StoreLimits): PutItemCommandInput {
+  #pointerPut({ key, pointer, replaces }: PointerWrite, { nowMs }: StoreLimits): PutInput {
     const { owner, index, atMs, untilMs, expiresMs } = pointer
     return {
       TableName: this.#options.table,
@@ -210,39 +212,33 @@ export class DynamoDbStore implements ClaimStore {
 
   /** Writes an item; answers what is there instead if the condition does not hold. */
   async #put(
-    input: PutItemCommandInput,
+    key: string,
+    input: PutInput,
     limits: StoreLimits
   ): Promise<{ readonly item: Item | undefined } | undefined> {
-    const { sdk, client } = this.#load()
-    const command = new sdk.PutItemCommand({
-      ...input,
-      ReturnValuesOnConditionCheckFailure: 'ALL_OLD',
-      ...this.#capacity()
-    })
+    const options = { ReturnValuesOnConditionCheckFailure: 'ALL_OLD', ...this.#capacity() }
     try {
-      const output = await client.send(command, { requestTimeout: limits.timeoutMs })
-      this.#count('write', output.ConsumedCapacity)
+      const output = await this.#client.send('PutItem', { ...input, ...options }, limits.timeoutMs)
+      this.#count('write', output['ConsumedCapacity'])
       return undefined
     } catch (error) {
       if (awsErrorName(error) !== 'ConditionalCheckFailedException') throw this.#storeError(error)
-      const item = itemOf(error)
       // Some services that speak DynamoDB's language do not give the item with the error.
-      return { item: item ?? (await this.#get(input.Item?.[this.#key]?.S ?? '', limits)) }
+      return { item: itemOf(error) ?? (await this.#get(key, limits)) }
     }
   }
 
   async #get(key: string, limits: StoreLimits): Promise<Item | undefined> {
-    const { sdk, client } = this.#load()
-    const command = new sdk.GetItemCommand({
+    const input = {
       TableName: this.#options.table,
       Key: { [this.#key]: { S: key } },
       ConsistentRead: true,
       ...this.#capacity()
-    })
+    }
     try {
-      const output = await client.send(command, { requestTimeout: limits.timeoutMs })
-      this.#count('read', output.ConsumedCapacity)
-      return output.Item
+      const output = await this.#client.send('GetItem', input, limits.timeoutMs)
+      this.#count('read', output['ConsumedCapacity'])
+      return asItem(output['Item'])
     } catch (error) {
       throw this.#storeError(error)
     }
@@ -252,20 +248,9 @@ export class DynamoDbStore implements ClaimStore {
     return this.#dependencies.onCapacity === undefined ? {} : { ReturnConsumedCapacity: 'TOTAL' }
   }
 
-  #count(kind: 'read' | 'write', capacity: { readonly CapacityUnits?: number | undefined } | undefined): void {
-    if (capacity?.CapacityUnits !== undefined) this.#dependencies.onCapacity?.(kind, capacity.CapacityUnits)
-  }
-
-  #load(): { readonly sdk: Sdk; readonly client: DynamoDBClient } {
-    if (this.#loaded !== undefined) return this.#loaded
-    const { region, endpoint } = this.#options
-    const { environment, timeoutMs = 2_000 } = this.#dependencies
-    // What the package is, its types say. Loaded here: a function without this store does without 5 MB of code.
-    const sdk = createRequire(import.meta.url)('@aws-sdk/client-dynamodb') as Sdk
-    const settings = awsClientOptions({ region, endpoint, timeoutMs, service: 'DYNAMODB', environment })
-    const loaded = { sdk, client: new sdk.DynamoDBClient(settings) }
-    this.#loaded = loaded
-    return loaded
+  #count(kind: 'read' | 'write', capacity: unknown): void {
+    const units: unknown = isObject(capacity) ? capacity['CapacityUnits'] : undefined
+    if (typeof units === 'number') this.#dependencies.onCapacity?.(kind, units)
   }
 
   #storeError(error: unknown): Error {
@@ -307,18 +292,25 @@ type CancellationReasons = readonly { readonly Code?: string | undefined; readon
 
 function cancellationReasons(error: unknown): CancellationReasons | undefined {
   if (awsErrorName(error) !== 'TransactionCanceledException') return undefined
-  const reasons: unknown =
-    typeof error === 'object' && error !== null && 'CancellationReasons' in error
-      ? error.CancellationReasons
-      : undefined
-  // Boundary: the SDK's own type of this error's member.
-  return Array.isArray(reasons) ? (reasons as CancellationReasons) : []
+  const reasons: unknown = error instanceof DynamoDbError ? error.details['CancellationReasons'] : undefined
+  if (!Array.isArray(reasons)) return []
+  return reasons.map((reason: unknown) => {
+    const { Code, Item } = isObject(reason) ? reason : {}
+    return { Code: typeof Code === 'string' ? Code : undefined, Item: asItem(Item) }
+  })
 }
 
 function itemOf(error: unknown): Item | undefined {
-  const item: unknown = typeof error === 'object' && error !== null && 'Item' in error ? error.Item : undefined
-  // Boundary: the SDK's own type of this error's member.
-  return typeof item === 'object' && item !== null ? (item as Item) : undefined
+  return error instanceof DynamoDbError ? asItem(error.details['Item']) : undefined
+}
+
+function asItem(value: unknown): Item | undefined {
+  // Boundary: what the attributes hold is looked at where they are read.
+  return isObject(value) ? (value as Item) : undefined
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function isUnknownOperation(error: unknown): boolean {

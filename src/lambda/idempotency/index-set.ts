@@ -34,17 +34,20 @@ export class IndexSet {
 
   /** Adds everything of another set of the same size. */
   addAll(other: IndexSet): void {
-    for (const [word, bits] of other.#words.entries()) this.#words[word] = (this.#words[word] ?? 0) | bits
+    const words = this.#words
+    for (let word = 0; word < words.length; word += 1) words[word] = (words[word] ?? 0) | (other.#words[word] ?? 0)
   }
 
   /** Takes everything of another set out of this one. */
   deleteAll(other: IndexSet): void {
-    for (const [word, bits] of other.#words.entries()) this.#words[word] = (this.#words[word] ?? 0) & ~bits
+    const words = this.#words
+    for (let word = 0; word < words.length; word += 1) words[word] = (words[word] ?? 0) & ~(other.#words[word] ?? 0)
   }
 
   /** Keeps what is in the other set, too. */
   keepAll(other: IndexSet): void {
-    for (const [word, bits] of this.#words.entries()) this.#words[word] = bits & (other.#words[word] ?? 0)
+    const words = this.#words
+    for (let word = 0; word < words.length; word += 1) words[word] = (words[word] ?? 0) & (other.#words[word] ?? 0)
   }
 
   isEmpty(): boolean {
@@ -63,25 +66,24 @@ export class IndexSet {
 
   /** The numbers, ascending. */
   *[Symbol.iterator](): IterableIterator<number> {
-    for (const [word, bits] of this.#words.entries()) {
-      for (let rest = bits; rest !== 0; rest &= rest - 1) yield word * 32 + (31 - Math.clz32(rest & -rest))
+    for (let word = 0; word < this.#words.length; word += 1) {
+      for (let rest = this.#words[word] ?? 0; rest !== 0; rest &= rest - 1)
+        yield word * 32 + (31 - Math.clz32(rest & -rest))
     }
   }
 
   /** Its text in a store: at most a sixth of `size` in characters, and less than ten for one run of numbers. */
   toText(): string {
-    const bits = this.#bitsText()
-    const ranges: string[] = []
-    let length = 0
+    const bitsLength = this.#bitsLength()
+    let text = ''
     for (let start = this.#next(0, true); start < this.size;) {
       const end = this.#next(start, false)
       const range = end - start === 1 ? String(start) : `${start}-${end - 1}`
-      ranges.push(range)
-      length += range.length + 1
-      if (length > bits.length) return bits
+      text = text === '' ? range : `${text},${range}`
+      if (text.length > bitsLength) return this.#bitsText()
       start = this.#next(end, true)
     }
-    return ranges.join(',')
+    return text
   }
 
   /** Reads what `toText` wrote; `undefined` if it is no such text, or names numbers beyond the size. */
@@ -112,14 +114,29 @@ export class IndexSet {
   }
 
   #addRange(first: number, last: number): void {
-    for (let index = first; index <= last; index += 1) this.add(index)
+    for (let index = first; index <= last;) {
+      const isWhole = (index & 31) === 0 && index + 31 <= last
+      if (isWhole) this.#words[index >>> 5] = 0xff_ff_ff_ff
+      else this.add(index)
+      index += isWhole ? 32 : 1
+    }
+  }
+
+  #lastWord(): number {
+    let last = this.#words.length - 1
+    while (last >= 0 && this.#words[last] === 0) last -= 1
+    return last
+  }
+
+  /** Characters of `#bitsText`. */
+  #bitsLength(): number {
+    return 1 + Math.ceil(((this.#lastWord() + 1) * 16) / 3)
   }
 
   #bitsText(): string {
-    let last = this.#words.length - 1
-    while (last >= 0 && this.#words[last] === 0) last -= 1
-    const bytes = Buffer.alloc((last + 1) * 4)
-    for (let word = 0; word <= last; word += 1) bytes.writeUInt32LE(this.#words[word] ?? 0, word * 4)
+    const count = this.#lastWord() + 1
+    const bytes = Buffer.alloc(count * 4)
+    for (let word = 0; word < count; word += 1) bytes.writeUInt32LE(this.#words[word] ?? 0, word * 4)
     return `~${bytes.toString('base64url')}`
   }
 

@@ -48,38 +48,31 @@ export interface PartResult {
 
 /** Splits offsets into the parts of their blocks. */
 export class BlockParts {
-  readonly parts = new Map<string, BlockPart>()
+  /** In the order in which they were met; records name them by their position. */
+  readonly parts: BlockPart[] = []
   readonly #namespace: string
+  readonly #positions = new Map<string, number>()
 
   constructor(namespace: string) {
     this.#namespace = namespace
   }
 
-  /** Adds a record. Answers its block and its place in it, and whether it was there before. */
-  add(
-    partition: { readonly topic: string; readonly partition: number },
-    offset: number,
-    isFirst: boolean
-  ): PlacedRecord {
-    const number = Math.floor(offset / BLOCK_OFFSETS)
-    const index = offset - number * BLOCK_OFFSETS
-    const key = `${this.#namespace}|o|${partition.topic}|${partition.partition}|${number}`
-    let part = this.parts.get(key)
-    if (part === undefined) {
-      part = { key, wanted: new IndexSet(BLOCK_OFFSETS), isFromStart: index === 0 || !isFirst }
-      this.parts.set(key, part)
-    }
-    const isRepeated = part.wanted.has(index)
-    part.wanted.add(index)
-    return { key, index, isRepeated }
+  /**
+   * Position of a block's part, which is made if there is none.
+   *
+   * @param isFromStart - Whether what comes before this block belongs to the same batch, or there is nothing before.
+   */
+  position(
+    { topic, partition }: { readonly topic: string; readonly partition: number },
+    number: number,
+    isFromStart: boolean
+  ): number {
+    const key = `${this.#namespace}|o|${topic}|${partition}|${number}`
+    const known = this.#positions.get(key)
+    if (known !== undefined) return known
+    this.#positions.set(key, this.parts.length)
+    return this.parts.push({ key, wanted: new IndexSet(BLOCK_OFFSETS), isFromStart }) - 1
   }
-}
-
-/** Where a record is. */
-export interface PlacedRecord {
-  readonly key: string
-  readonly index: number
-  readonly isRepeated: boolean
 }
 
 /** Claims blocks of offsets. */
@@ -91,10 +84,11 @@ export class OffsetClaims {
     this.#runtime = runtime
   }
 
-  /** Claims all parts; `claimed` has what was claimed even if it rejects. */
-  async claim(parts: Iterable<BlockPart>, invocation: Invocation, claimed: Map<string, ClaimedPart>): Promise<void> {
-    await forAll([...parts], async part => {
-      claimed.set(part.key, await this.#claimPart(part, invocation))
+  /** Claims all parts; `claimed` has what was claimed, at the positions of the parts, even if it rejects. */
+  async claim(parts: readonly BlockPart[], invocation: Invocation, claimed: ClaimedPart[]): Promise<void> {
+    await forAll([...parts.keys()], async position => {
+      const part = parts[position]
+      if (part !== undefined) claimed[position] = await this.#claimPart(part, invocation)
     })
   }
 
