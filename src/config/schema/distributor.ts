@@ -4,6 +4,12 @@ import { z } from 'zod'
 
 import { readFieldCondition } from '../../core/index.ts'
 import { httpUrl, integer, milliseconds, type Report } from './common.ts'
+import {
+  eventBridgeTargetSchema,
+  kinesisTargetSchema,
+  snsTargetSchema,
+  sqsTargetSchema
+} from './distributor-targets-aws.ts'
 import { httpTargetSchema, sinkRetrySchema } from './distributor-targets-http.ts'
 
 const targetName = z
@@ -12,7 +18,13 @@ const targetName = z
   .refine(name => name !== 'deadLetter' && name !== 'skip', 'this name has a meaning of its own')
 
 /** One target, by its type. */
-const target = z.discriminatedUnion('type', [httpTargetSchema])
+const target = z.discriminatedUnion('type', [
+  httpTargetSchema,
+  sqsTargetSchema,
+  snsTargetSchema,
+  eventBridgeTargetSchema,
+  kinesisTargetSchema
+])
 
 const targetNames = z.array(z.string()).min(1).describe('Names of targets. Several are a fan-out.')
 
