@@ -24,6 +24,7 @@ export type {
 export type { RecordHeader } from './event/event-partition.ts'
 export type { FailedRecord, KafkaBatchRun } from './kafka-batch/batch-run.ts'
 export {
+  type AnswerTo,
   type BatchAnswer,
   kafkaBatch,
   type KafkaBatchContext,

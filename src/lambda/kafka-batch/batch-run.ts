@@ -91,8 +91,11 @@ export class BatchRun<Data> {
     const lanes = this.#lanes()
     let first = 0
     const work = async (): Promise<void> => {
-      for (let lane = lanes[first++]; lane !== undefined; lane = lanes[first++]) {
-        if (this.#isOver()) return
+      // Not counted on where there is none: lanes come back to the end of the line.
+      while (first < lanes.length && !this.#isOver()) {
+        const lane = lanes[first]
+        first += 1
+        if (lane === undefined) continue
         await this.#step(lane)
         if (lane.halves.length > 0 || lane.next < lane.indexes.length) lanes.push(lane)
       }

@@ -9,7 +9,7 @@
  */
 
 import { PipelineError, within } from '../../core/index.ts'
-import type { ComportaEvent, ComportaResponse, KafkaBatchResponse, KafkaEvent } from '../event/event-types.ts'
+import type { ComportaResponse, KafkaBatchResponse } from '../event/event-types.ts'
 import { readEvent } from '../event/read-event.ts'
 import { BatchRun, type FailedRecord, type HandlerCall, type KafkaBatchRun } from './batch-run.ts'
 import type { KafkaRecord } from './kafka-record.ts'
@@ -35,12 +35,18 @@ export type RecordsHandler<Data, Context> = (
 // oxlint-disable-next-line typescript/no-invalid-void-type -- a handler without a return statement is fine
 export type BatchAnswer<Data> = readonly FailedRecord<Data>[] | undefined | void
 
-/** The function, as Lambda calls it: the event says which answer it gets. */
-export interface KafkaBatchFunction<Context> {
-  (event: KafkaEvent, context: Context): Promise<KafkaBatchResponse>
-  (event: ComportaEvent, context: Context): Promise<ComportaResponse>
-  (event: unknown, context: Context): Promise<KafkaBatchResponse | ComportaResponse>
-}
+/** The answer to an event: AWS's to AWS's, Comporta's to Comporta's, and either to one whose type does not say. */
+export type AnswerTo<Event> = Event extends { readonly records: unknown }
+  ? KafkaBatchResponse
+  : Event extends { readonly messages: unknown }
+    ? ComportaResponse
+    : KafkaBatchResponse | ComportaResponse
+
+/**
+ * The function, as Lambda calls it. `MSKEvent` and `SelfManagedKafkaEvent` of `@types/aws-lambda`, `KafkaEvent` and
+ * `ComportaEvent` say which answer it gives; what is no such event is refused.
+ */
+export type KafkaBatchFunction<Context> = <Event>(event: Event, context: Context) => Promise<AnswerTo<Event>>
 
 /** An invocation without a deadline is taken for the longest that Lambda has. */
 const INVOCATION_MS_MAX = 900_000
@@ -78,7 +84,7 @@ export function kafkaBatch<Data, Context extends KafkaBatchContext>(
           void (record !== undefined && (await (handler as RecordHandler<Data, Context>)(record, context, run)))
   const batchFunction = (event: unknown, context: Context): Promise<KafkaBatchResponse | ComportaResponse> =>
     invoke(event, { settings, context, call: callOf(context) })
-  // The event decides which of the answers it is, as the overloads say.
+  // The event decides which of the answers it is, as its type says.
   return batchFunction as KafkaBatchFunction<Context>
 }
 
