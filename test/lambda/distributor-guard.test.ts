@@ -218,7 +218,13 @@ test('an observer hears of the batch, of requests, failures and the result, and 
     ['started', 'request', 'failed', 'failed', 'ended']
   )
   const [started, request, , dead, ended] = seen.map(([, what]) => what)
-  assert.deepEqual(started, { format: 'json', topics: ['mt-c300'], partitionCount: 1, recordCount: 4 })
+  assert.deepEqual(started, {
+    format: 'json',
+    topics: ['mt-c300'],
+    partitionCount: 1,
+    partitions: [{ topic: 'mt-c300', partition: 3, firstOffset: 100, lastOffset: 103 }],
+    recordCount: 4
+  })
   assert.partialDeepStrictEqual(request, { target: 's', recordCount: 2, bytes: 24, attempt: 1, outcome: 'partial' })
   assert.partialDeepStrictEqual(dead, { action: 'deadLetter', recordCount: 2, firstOffset: 102 })
   assert.partialDeepStrictEqual(ended, {

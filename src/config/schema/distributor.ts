@@ -4,6 +4,7 @@ import { z } from 'zod'
 
 import { readFieldCondition } from '../../core/index.ts'
 import { httpUrl, integer, milliseconds, type Report } from './common.ts'
+import { enrichSchema, observabilitySchema } from './distributor-enrichment.ts'
 import {
   eventBridgeTargetSchema,
   kinesisTargetSchema,
@@ -89,7 +90,9 @@ export const distributorSchema = z
       .describe('Most records in one request to any target. Default: each target’s own limit.'),
     bytesMax: integer(1, 104_857_600)
       .optional()
-      .describe('Most bytes of records in one request to any target. Default: each target’s own limit.')
+      .describe('Most bytes of records in one request to any target. Default: each target’s own limit.'),
+    enrich: enrichSchema.optional(),
+    observability: observabilitySchema.optional()
   })
   .describe('Options of the function that comes with the package: `handler: builtin:distributor`.')
 

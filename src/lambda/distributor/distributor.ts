@@ -17,6 +17,8 @@ import { messageOf } from '../../core/index.ts'
 import type { EnrichedPartition, Enricher } from '../enrichment/enricher.ts'
 import { type DistributorEvent, type EventPartition, readEvent, textOf } from '../event/read-event.ts'
 import type { BatchGuard, GuardedBatch, GuardedPartition } from '../idempotency/batch-guard.ts'
+import { createObserver } from '../observability/create-observer.ts'
+import type { DistributorContext } from './context.ts'
 import type { Delivery } from './delivery.ts'
 import { Ledger } from './ledger.ts'
 import { guardedResult, GuardMemory, LedgerMemory, remember } from './memory.ts'
@@ -28,17 +30,12 @@ import { fieldOf, type FieldPath } from './routes.ts'
 import { observedBatch, observeResult, safeObserver, type SettledPartition } from './safe-observer.ts'
 import { type DistributorResponse, PartitionVerdicts, type Verdict } from './verdict.ts'
 
+export type { DistributorContext } from './context.ts'
+
 /** Most requests under way at the same time in one invocation. */
 const DELIVERIES_AT_ONCE = 64
 /** Share of the time left that enrichment may take: what is enriched must be delivered as well. */
 const ENRICHMENT_SHARE = 0.5
-
-/** The part of Lambda's context object that the distributor needs. */
-export interface DistributorContext {
-  getRemainingTimeInMillis(): number
-  readonly awsRequestId?: string
-  readonly functionName?: string
-}
 
 /** The function, as Lambda calls it. */
 export interface Distributor {
@@ -56,8 +53,12 @@ export interface Distributor {
  */
 export function createDistributor(options: DistributorOptions): Distributor {
   const settings = distributorSettings(options)
-  const observer = safeObserver(options.observer)
-  const parts = openParts(options, settings, observer)
+  const observing = observingOf(options)
+  const observer = safeObserver(observing.observer)
+  const parts = openParts(options, settings, observer).then(async opened => {
+    await observing.ready
+    return opened
+  })
   // Whoever invokes hears of it; until then nobody has to.
   parts.catch(() => undefined)
   const state: State = {
@@ -70,6 +71,15 @@ export function createDistributor(options: DistributorOptions): Distributor {
   const distributor = (event: unknown, context: DistributorContext): Promise<DistributorResponse> =>
     invoke(state, event, context)
   return Object.assign(distributor, { close: () => closeParts(parts, options) })
+}
+
+/** Who watches, and when that is there. */
+function observingOf({ observer, observability, environment }: DistributorOptions): {
+  readonly observer: DistributorObserver | undefined
+  readonly ready: Promise<void> | undefined
+} {
+  const isNone = observer !== undefined || observability === undefined
+  return isNone ? { observer, ready: undefined } : createObserver(observability, environment)
 }
 
 interface State {

@@ -5,7 +5,15 @@
  */
 
 import type { EnrichmentCounts } from '../enrichment/enricher.ts'
-import type { DistributorContext } from './distributor.ts'
+import type { DistributorContext } from './context.ts'
+
+/** The records of one partition in a batch. */
+export interface ObservedPartition {
+  readonly topic: string
+  readonly partition: number
+  readonly firstOffset: number
+  readonly lastOffset: number
+}
 
 /** A batch that was read. */
 export interface ObservedBatch {
@@ -13,6 +21,8 @@ export interface ObservedBatch {
   readonly format: 'json' | 'esm'
   readonly topics: readonly string[]
   readonly partitionCount: number
+  /** Those with records. */
+  readonly partitions: readonly ObservedPartition[]
   readonly recordCount: number
 }
 

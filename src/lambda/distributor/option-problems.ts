@@ -6,6 +6,7 @@
  */
 
 import { enrichmentProblems } from '../enrichment/settings.ts'
+import { observabilityProblems } from '../observability/settings.ts'
 import { idempotencyProblems } from '../idempotency/settings.ts'
 import { sinkProblems } from '../../targets/sinks/index.ts'
 import { checkWhen } from './routes.ts'
@@ -29,7 +30,8 @@ const MEMBERS: readonly string[] = [
   'order',
   'bisectRequestsMax',
   'idempotency',
-  'enrich'
+  'enrich',
+  'observability'
 ]
 /** Members that only a program can give. */
 const CODE_MEMBERS: readonly string[] = [
@@ -76,11 +78,14 @@ export function distributorOptionProblems(given: unknown, environment?: Environm
   }
   checkCount(problems, { path: 'reserveMs', value: given['reserveMs'], min: 0 })
   checkRetry(problems, 'retry', given['retry'])
-  const { idempotency, enrich } = given
+  const { idempotency, enrich, observability } = given
   if (idempotency !== undefined) {
     problems.push(...idempotencyProblems(idempotency).map(each => `idempotency${placed(each)}`))
   }
   if (enrich !== undefined) problems.push(...enrichmentProblems(enrich).map(each => `enrich${placed(each)}`))
+  if (observability !== undefined) {
+    problems.push(...observabilityProblems(observability).map(each => `observability${placed(each)}`))
+  }
   return problems
 }
 

@@ -6,6 +6,7 @@ import { type Clock, PipelineError, type Random, systemClock, systemRandom } fro
 import type { RecordSink, SinkRetrySettings, SinkSettings } from '../../targets/sinks/index.ts'
 import type { Enricher } from '../enrichment/enricher.ts'
 import type { EnrichmentSettings } from '../enrichment/settings.ts'
+import type { ObservabilitySettings } from '../observability/settings.ts'
 import type { BatchGuard } from '../idempotency/batch-guard.ts'
 import type { IdempotencySettings } from '../idempotency/settings.ts'
 import type { DistributorObserver } from './observer.ts'
@@ -78,6 +79,8 @@ export interface DistributorRouting {
   readonly idempotency?: IdempotencySettings
   /** What is looked up for records before they are routed. Default: nothing. */
   readonly enrich?: readonly EnrichmentSettings[]
+  /** Log lines, metrics and traces by AWS's Powertools. Default: none. */
+  readonly observability?: ObservabilitySettings
 }
 
 /** A record as a routing function sees it. */
@@ -108,7 +111,7 @@ export interface DistributorOptions extends DistributorRouting {
   readonly guard?: BatchGuard
   /** An enricher of the program's own instead of the one that `enrich` describes. It is not closed. */
   readonly enricher?: Enricher
-  /** Watches. Default: nobody does. */
+  /** Watches, instead of what `observability` describes. Default: nobody does. */
   readonly observer?: DistributorObserver
   /** Most outcomes remembered for records that will come again. Default 50_000. */
   readonly ledgerMax?: number

@@ -48,6 +48,12 @@ export function observedBatch({ format, partitions }: DistributorEvent): Observe
     format,
     topics: [...new Set(partitions.map(each => each.topic))],
     partitionCount: partitions.length,
+    partitions: partitions.flatMap(({ topic, partition, offsets }) => {
+      const [firstOffset] = offsets
+      const lastOffset = offsets.at(-1)
+      if (firstOffset === undefined || lastOffset === undefined) return []
+      return [{ topic, partition, firstOffset, lastOffset }]
+    }),
     recordCount: partitions.reduce((sum, each) => sum + each.offsets.length, 0)
   }
 }
