@@ -21,7 +21,9 @@ import {
 } from '@aws-sdk/client-sqs'
 import { NodeHttpHandler } from '@smithy/node-http-handler'
 
+import { systemClock } from '../../src/core/index.ts'
 import { EventBridgeSink, KinesisSink, SnsSink, SqsSink } from '../../src/targets/index.ts'
+import { createSink } from '../../src/targets/sinks/index.ts'
 import { type Moto, MOTO_CREDENTIALS, motoSkip, startMoto } from '../support/moto.ts'
 import { CALM, numbered, sinkRequest } from '../targets/aws/sink-request.ts'
 
@@ -269,3 +271,27 @@ test('a stream has each key in order in its shard, and records without a key are
   assert.equal(keyless.size, 24)
   assert.ok(keyless.has('mt-c300-3-104'))
 })
+
+test(
+  'a laptop without credentials: the place comes from the URL of a queue, or from the environment',
+  { skip },
+  async t => {
+    const queue = await makeQueue('laptop')
+    const sink = new SqsSink({ name: 'q', queueUrl: queue.url, region: moto.region })
+    t.after(() => sink.close())
+    assert.deepEqual(await sink.deliver(sinkRequest(numbered(['a'])), CALM), { kind: 'ok' })
+    assert.equal((await readQueue(queue.url)).length, 1)
+
+    const environment = { AWS_ENDPOINT_URL: moto.endpoint, AWS_REGION: moto.region }
+    const variables = { ...process.env }
+    t.after(() => {
+      process.env = variables
+    })
+    // The SDK reads the variables of the process, as it does in a function.
+    Object.assign(process.env, environment)
+    const clock = systemClock
+    const bus = await createSink('b', { type: 'eventBridge' }, { clock, environment })
+    t.after(() => bus.close())
+    assert.deepEqual(await bus.deliver(sinkRequest(numbered(['a'])), CALM), { kind: 'ok' })
+  }
+)

@@ -1,5 +1,6 @@
 /** Settings of an SQS target. Apart from the sink, which needs AWS's SDK. */
 
+import { isLoopback } from '../aws/aws-client.ts'
 import { checkMessageSettings, regionOfQueueUrl } from '../aws/aws-settings.ts'
 import { OptionCheck } from './option-check.ts'
 
@@ -56,6 +57,14 @@ export function sqsSinkProblems(given: unknown): string[] {
 /** Whether a queue is one that keeps order. */
 export function isFifoQueue(queueUrl: string): boolean {
   return queueUrl.endsWith('.fifo')
+}
+
+/** Address of SQS: of the settings, else of a queue on this machine, whose URL says where it is. */
+export function endpointOfSqs({
+  endpoint,
+  queueUrl
+}: Pick<SqsSinkSettings, 'endpoint' | 'queueUrl'>): string | undefined {
+  return endpoint ?? (isLoopback(queueUrl) ? new URL(queueUrl).origin : undefined)
 }
 
 /** Region of the target, if its settings say one. */

@@ -12,7 +12,14 @@ import { refuseProblems } from '../aws/aws-settings.ts'
 import { AwsSink, DELIVERY_BYTES_MAX, DELIVERY_RECORDS_MAX } from '../aws/aws-sink.ts'
 import { makeMessages, type MessageEntry } from '../aws/message-entries.ts'
 import { batchAnswers, messageSettings } from '../aws/message-settings.ts'
-import { isFifoQueue, regionOfSqs, SQS_BYTES_MAX, sqsSinkProblems, type SqsSinkSettings } from './sqs-settings.ts'
+import {
+  endpointOfSqs,
+  isFifoQueue,
+  regionOfSqs,
+  SQS_BYTES_MAX,
+  sqsSinkProblems,
+  type SqsSinkSettings
+} from './sqs-settings.ts'
 
 /** What an SQS sink is made from. */
 export interface SqsSinkOptions extends Omit<SqsSinkSettings, 'type'>, AwsDependencies {
@@ -27,10 +34,11 @@ export class SqsSink extends AwsSink<MessageEntry, SQSClient> {
   /** @throws PipelineError `ERR_DISPATCHER_TARGET_INVALID` if it cannot work as configured. */
   constructor(options: SqsSinkOptions) {
     refuseProblems(options, sqsSinkProblems)
-    const { queueUrl, bytesMax = SQS_BYTES_MAX, order = 'key', endpoint, environment } = options
+    const { queueUrl, bytesMax = SQS_BYTES_MAX, order = 'key', environment } = options
     const isFifo = isFifoQueue(queueUrl)
     const settings = messageSettings(options, { isFifo, bytesMax })
     const region = regionOfSqs(options)
+    const endpoint = endpointOfSqs(options)
     const sdk = import('@aws-sdk/client-sqs')
     super(
       options.name,
