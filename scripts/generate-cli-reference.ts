@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url'
 
 const command = fileURLToPath(new URL('../bin/comporta.js', import.meta.url))
 const page = new URL('../docs/reference/cli.md', import.meta.url)
-const commands = 'demo init check up ingest generate produce dispatch lambda broker replay quota'.split(' ')
+const commands = 'demo init check up ingest generate produce dispatch lambda esm broker replay quota'.split(' ')
 
 function helpOf(args: readonly string[]): string {
   const { stdout, status } = spawnSync(process.execPath, [command, ...args, '--help'], { encoding: 'utf8' })

@@ -157,3 +157,7 @@ export async function startFunction(
   const { port } = server.address() as AddressInfo
   return { endpoint: `http://127.0.0.1:${port}`, texts, names, events: () => texts.map(text => JSON.parse(text)) }
 }
+
+/** Offsets of an event by topic and partition. */
+export const offsetsIn = (event: TestEvent | undefined): Record<string, number[]> =>
+  Object.fromEntries(Object.entries(event?.records ?? {}).map(([name, list]) => [name, list.map(each => each.offset)]))
