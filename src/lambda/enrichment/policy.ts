@@ -1,41 +1,58 @@
-/** What a distributor's role must be allowed to do for its look-ups, and nothing else. */
+/**
+ * The least rights that look-ups need, as statements of an IAM policy.
+ *
+ * Source: Service authorization reference, Amazon DynamoDB and Amazon S3; DynamoDB developer guide, "Using IAM policy
+ * conditions for fine-grained access control".
+ */
 
 import type { EnrichmentSettings } from './settings.ts'
-import { type DynamoDbSourceSettings, KEY_PLACE, type S3SourceSettings } from './source-settings.ts'
+import { type AwsPlace, type DynamoDbSourceSettings, KEY_PLACE, type S3SourceSettings } from './source-settings.ts'
 
-/** A statement of an IAM policy. Source: IAM JSON policy reference. */
-export interface PolicyStatement {
-  readonly Effect: 'Allow'
+/** One statement; its effect is `Allow`. */
+export interface EnrichmentStatement {
   readonly Action: readonly string[]
   readonly Resource: readonly string[]
   readonly Condition?: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>>
 }
 
+/** Where the function runs, for settings that do not say it. */
+export interface EnrichmentPlace {
+  readonly region?: string | undefined
+  readonly accountId?: string | undefined
+}
+
 /**
- * The least that the look-ups need: `dynamodb:BatchGetItem` on the tables, `s3:GetObject` on the objects below the
- * fixed part of their names, `s3:ListBucket` there (without it S3 answers 403 for an object that does not exist).
- * A name without region is of any region (`*`), of the account of the role.
+ * What the look-ups need in AWS: `dynamodb:BatchGetItem` on the tables (and on the attributes that are asked for),
+ * `s3:GetObject` on the objects that the name can mean, and where each key has an object `s3:ListBucket` (without it S3
+ * answers 403 for an object that does not exist). Tables and buckets that are encrypted with a KMS key of one's own need
+ * `kms:Decrypt` on that key as well.
  */
-export function enrichmentPolicy(settings: readonly EnrichmentSettings[]): PolicyStatement[] {
+export function enrichmentPolicy(
+  settings: readonly EnrichmentSettings[],
+  place: EnrichmentPlace = {}
+): readonly EnrichmentStatement[] {
   return settings.flatMap(({ from }) => {
     switch (from.type) {
       case 'dynamoDb':
-        return [tableStatement(from)]
+        return [tableStatement(from, place)]
       case 's3':
-        return bucketStatements(from)
+        return bucketStatements(from, place)
       case 'http':
         return []
     }
   })
 }
 
-function tableStatement({ table, region, attributes, ...keys }: DynamoDbSourceSettings): PolicyStatement {
-  const arn = table.startsWith('arn:') ? table : `arn:aws:dynamodb:${region ?? '*'}:*:table/${table}`
-  const statement: PolicyStatement = { Effect: 'Allow', Action: ['dynamodb:BatchGetItem'], Resource: [arn] }
+function tableStatement(source: DynamoDbSourceSettings, place: EnrichmentPlace): EnrichmentStatement {
+  const { table, attributes, partitionKey, sortKey } = source
+  const region = source.region ?? place.region ?? '*'
+  const arn = table.startsWith('arn:')
+    ? table
+    : `arn:${partitionOf(region)}:dynamodb:${region}:${place.accountId ?? '*'}:table/${table}`
+  const statement: EnrichmentStatement = { Action: ['dynamodb:BatchGetItem'], Resource: [arn] }
   if (attributes === undefined) return statement
-  const partitionKey = typeof keys.partitionKey === 'string' ? keys.partitionKey : keys.partitionKey.name
-  const names = [...attributes, partitionKey, ...(keys.sortKey === undefined ? [] : [keys.sortKey.name])]
-  // Source: DynamoDB developer guide, "Using IAM policy conditions for fine-grained access control".
+  const keys = [typeof partitionKey === 'string' ? partitionKey : partitionKey.name, sortKey?.name]
+  const names = [...attributes, ...keys].filter(name => name !== undefined)
   return {
     ...statement,
     Condition: {
@@ -45,18 +62,23 @@ function tableStatement({ table, region, attributes, ...keys }: DynamoDbSourceSe
   }
 }
 
-function bucketStatements({ bucket, key }: S3SourceSettings): PolicyStatement[] {
-  const arn = bucket.startsWith('arn:') ? bucket : `arn:aws:s3:::${bucket}`
-  const objects = bucket.startsWith('arn:') ? `${arn}/object` : arn
-  // `*` and `?` are wildcards of the policy; in a name they stand for themselves or for anything.
-  const pattern = key.replaceAll(KEY_PLACE, '*')
-  return [
-    { Effect: 'Allow', Action: ['s3:GetObject'], Resource: [`${objects}/${pattern}`] },
-    {
-      Effect: 'Allow',
-      Action: ['s3:ListBucket'],
-      Resource: [arn],
-      Condition: { StringLike: { 's3:prefix': [pattern] } }
-    }
-  ]
+function bucketStatements(source: S3SourceSettings & AwsPlace, place: EnrichmentPlace): EnrichmentStatement[] {
+  const { bucket, key } = source
+  const isArn = bucket.startsWith('arn:')
+  const arn = isArn ? bucket : `arn:${partitionOf(source.region ?? place.region ?? '')}:s3:::${bucket}`
+  // A wildcard of its own in a name would allow more than the name; it is written so that it means itself.
+  const name = key.split(KEY_PLACE).map(escaped).join('*')
+  const read = { Action: ['s3:GetObject'], Resource: [`${arn}${isArn ? '/object' : ''}/${name}`] }
+  // Without a condition on the prefix: the read that S3 answers has none.
+  return key.includes(KEY_PLACE) ? [read, { Action: ['s3:ListBucket'], Resource: [arn] }] : [read]
+}
+
+/** Source: IAM user guide, "IAM policy elements: Variables and tags", special characters. */
+function escaped(text: string): string {
+  return text.replaceAll(/[*?$]/g, character => `\${${character}}`)
+}
+
+function partitionOf(region: string): string {
+  if (region.startsWith('cn-')) return 'aws-cn'
+  return region.startsWith('us-gov-') ? 'aws-us-gov' : 'aws'
 }

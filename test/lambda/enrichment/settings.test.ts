@@ -208,13 +208,13 @@ test('the policy allows what is looked up and nothing else', () => {
       from: { ...TABLE, region: 'eu-west-1', attributes: ['name'], sortKey: { name: 'sk', value: 'P' } }
     },
     { into: 'c', key: 'id', from: { type: 's3', bucket: 'my-bucket', key: 'drivers/{key}.json' } },
-    { into: 'd', key: 'id', from: { ...TABLE, table: 'arn:aws-cn:dynamodb:cn-north-1:123456789012:table/t-1' } }
+    { into: 'd', key: 'id', from: { ...TABLE, table: 'arn:aws-cn:dynamodb:cn-north-1:123456789012:table/t-1' } },
+    { into: 'e', key: 'id', from: { type: 's3', bucket: 'my-bucket', key: 'a*b$.json', region: 'cn-north-1' } }
   ])
 
   assert.deepEqual(statements, [
-    { Effect: 'Allow', Action: ['dynamodb:BatchGetItem'], Resource: ['arn:aws:dynamodb:*:*:table/drivers'] },
+    { Action: ['dynamodb:BatchGetItem'], Resource: ['arn:aws:dynamodb:*:*:table/drivers'] },
     {
-      Effect: 'Allow',
       Action: ['dynamodb:BatchGetItem'],
       Resource: ['arn:aws:dynamodb:eu-west-1:*:table/drivers'],
       Condition: {
@@ -222,17 +222,16 @@ test('the policy allows what is looked up and nothing else', () => {
         StringEqualsIfExists: { 'dynamodb:Select': ['SPECIFIC_ATTRIBUTES'] }
       }
     },
-    { Effect: 'Allow', Action: ['s3:GetObject'], Resource: ['arn:aws:s3:::my-bucket/drivers/*.json'] },
+    { Action: ['s3:GetObject'], Resource: ['arn:aws:s3:::my-bucket/drivers/*.json'] },
+    { Action: ['s3:ListBucket'], Resource: ['arn:aws:s3:::my-bucket'] },
     {
-      Effect: 'Allow',
-      Action: ['s3:ListBucket'],
-      Resource: ['arn:aws:s3:::my-bucket'],
-      Condition: { StringLike: { 's3:prefix': ['drivers/*.json'] } }
-    },
-    {
-      Effect: 'Allow',
       Action: ['dynamodb:BatchGetItem'],
       Resource: ['arn:aws-cn:dynamodb:cn-north-1:123456789012:table/t-1']
-    }
+    },
+    { Action: ['s3:GetObject'], Resource: ['arn:aws-cn:s3:::my-bucket/a${*}b${$}.json'] }
+  ])
+  const place = { region: 'eu-west-1', accountId: '123456789012' }
+  assert.deepEqual(enrichmentPolicy([{ into: 'a', key: 'id', from: TABLE }], place)[0]?.Resource, [
+    'arn:aws:dynamodb:eu-west-1:123456789012:table/drivers'
   ])
 })
