@@ -139,5 +139,16 @@ function targetPath(target: TargetConfig, folder: string): TargetConfig {
 }
 
 function handlerPath(options: FunctionConfig, folder: string): FunctionConfig {
-  return options.handler.startsWith('builtin:') ? options : { ...options, handler: resolve(folder, options.handler) }
+  const { layers, environmentFile, versions } = options
+  type Located = { readonly handler?: string | undefined; readonly layers?: readonly string[] | undefined }
+  const located = <T extends Located>(each: T): T => ({
+    ...each,
+    handler: each.handler?.startsWith('builtin:') === false ? resolve(folder, each.handler) : each.handler,
+    layers: each.layers?.map(layer => resolve(folder, layer))
+  })
+  return {
+    ...located({ ...options, layers }),
+    environmentFile: environmentFile && resolve(folder, environmentFile),
+    versions: Object.fromEntries(Object.entries(versions).map(([number, each]) => [number, located(each)]))
+  }
 }

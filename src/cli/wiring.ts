@@ -20,7 +20,7 @@ export function dispatcherWithEndpoint(pipeline: PipelineConfig, endpoint?: stri
   const settle = ({ target, concurrency }: Sender): Sender => {
     if (target.type !== 'lambda' || target.endpoint !== undefined) return { target, concurrency }
     const taken = lambda.functions[target.functionName]?.concurrency ?? concurrency
-    return { target: { ...target, endpoint: address }, concurrency: Math.min(concurrency, taken) }
+    return { target: { ...target, endpoint: address }, concurrency: Math.max(1, Math.min(concurrency, taken)) }
   }
   // A class with a target of its own has a limit of its own.
   const priorities = dispatcher.priorities.map(each => {

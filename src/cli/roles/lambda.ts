@@ -1,12 +1,11 @@
 /** The embedded Lambda runtime as a role. */
 
+import { readFile } from 'node:fs/promises'
+import { parseEnv } from 'node:util'
+
 import type { FunctionConfig, LambdaConfig } from '../../config/index.ts'
-import {
-  type DistributorRouting,
-  type FunctionOptions,
-  type LambdaRuntime,
-  startLambdaRuntime
-} from '../../lambda/index.ts'
+import { messageOf, PipelineError } from '../../core/index.ts'
+import { type FunctionOptions, type LambdaRuntime, startLambdaRuntime } from '../../lambda/index.ts'
 import type { Logger } from '../../telemetry/index.ts'
 import type { RoleStatus } from '../process/messages.ts'
 import type { RunningRole } from '../process/role.ts'
@@ -14,13 +13,24 @@ import { type MetricsOptions, startRoleMetrics } from './role-metrics.ts'
 
 /** Starts the runtime with the functions of the pipeline file. */
 export async function startLambdaRole(options: LambdaConfig & MetricsOptions, logger: Logger): Promise<RunningRole> {
+  const entries = Object.entries(options.functions).map(async ([name, each]) => {
+    return [name, await functionOptions(name, each)] as const
+  })
+  const functions = Object.fromEntries(await Promise.all(entries))
   const metrics = await startRoleMetrics(options)
-  const functions = Object.entries(options.functions).map(([name, each]) => [name, functionOptions(each)] as const)
+  const { host, port, region, accountId, accountConcurrency, throttleWaitMs, watch } = options
+  const endpoint = options.destinationEndpoint ?? process.env['AWS_ENDPOINT_URL']
   const runtime = await startLambdaRuntime({
-    functions: Object.fromEntries(functions),
-    host: options.host,
-    port: options.port,
+    functions,
+    host,
+    port,
+    region,
+    accountId,
+    accountConcurrency,
+    throttleWaitMs,
+    watch,
     logger,
+    ...(endpoint === undefined ? {} : { destinationEndpoint: endpoint }),
     meter: metrics.meter
   })
   return {
@@ -45,8 +55,44 @@ function totalsOf(runtime: LambdaRuntime): RoleStatus {
   }
 }
 
-function functionOptions(config: FunctionConfig): FunctionOptions {
-  const { distributor, ...options } = config
-  // Boundary: what the schema calls optional is either there or not; it never puts `undefined`.
-  return distributor === undefined ? options : { ...options, distributor: distributor as DistributorRouting }
+async function functionOptions(name: string, config: FunctionConfig): Promise<FunctionOptions> {
+  const { environmentFile, environment, versions, ...options } = config
+  const place = `lambda.functions.${name}`
+  const fromFile = environmentFile === undefined ? {} : await readVariables(`${place}.environmentFile`, environmentFile)
+  const versionOptions = Object.entries(versions).map(([number, each]) => {
+    return [number, { ...each, environment: resolved(`${place}.versions.${number}`, each.environment ?? {}) }] as const
+  })
+  // Boundary: what the schema calls optional is either there or not; `undefined` is left out here.
+  return withoutUndefined({
+    ...options,
+    environment: { ...fromFile, ...resolved(place, environment) },
+    versions: Object.fromEntries(versionOptions.map(([number, each]) => [number, withoutUndefined(each)])),
+    events: withoutUndefined(options.events)
+  }) as FunctionOptions
+}
+
+function withoutUndefined(value: object): object {
+  return Object.fromEntries(Object.entries(value).filter(([, each]) => each !== undefined))
+}
+
+/** Replaces references to variables of this process by their values, which are in no file and no log. */
+function resolved(place: string, variables: FunctionConfig['environment']): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(variables).map(([name, value]) => {
+      if (typeof value === 'string') return [name, value]
+      const found = process.env[value.env]
+      if (found !== undefined) return [name, found]
+      const message = `${place}.environment.${name}: the environment variable ${value.env} is not set`
+      throw new PipelineError('ERR_CONFIG_INVALID', message)
+    })
+  )
+}
+
+async function readVariables(place: string, file: string): Promise<Record<string, string>> {
+  try {
+    const variables = parseEnv(await readFile(file, 'utf8'))
+    return Object.fromEntries(Object.entries(variables).map(([name, value]) => [name, value ?? '']))
+  } catch (error) {
+    throw new PipelineError('ERR_CONFIG_INVALID', `${place}: ${messageOf(error)}`)
+  }
 }

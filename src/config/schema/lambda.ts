@@ -2,7 +2,7 @@
 
 import { z } from 'zod'
 
-import { listenHost, port } from './common.ts'
+import { httpUrl, integer, listenHost, milliseconds, port } from './common.ts'
 import { functionSchema } from './lambda-functions.ts'
 
 /** `lambda:` */
@@ -16,6 +16,24 @@ export const lambdaSchema = z.strictObject({
     ),
   host: listenHost,
   port: port.default(9001),
+  region: z
+    .string()
+    .regex(/^[a-z]{2}(-[a-z]+)+-\d$/, 'not a region')
+    .default('us-east-1')
+    .describe('Region in the ARNs of the functions and in their `AWS_REGION`.'),
+  accountId: z
+    .string()
+    .regex(/^\d{12}$/, 'not 12 digits')
+    .default('000000000000')
+    .describe('Account in the ARNs of the functions.'),
+  accountConcurrency: integer(1, 100_000).default(1000).describe('Most invocations of all functions at once.'),
+  throttleWaitMs: milliseconds(0, 900_000)
+    .default(0)
+    .describe('How long an invocation waits for a free environment before it is throttled.'),
+  watch: z.boolean().default(true).describe('Whether changed files of a function give it new environments.'),
+  destinationEndpoint: httpUrl
+    .optional()
+    .describe('Address of the AWS services of `events` destinations (default: AWS_ENDPOINT_URL, else AWS).'),
   functions: z
     .record(z.string().regex(/^[a-zA-Z0-9_-]{1,64}$/, 'not a function name'), functionSchema)
     .refine(functions => Object.keys(functions).length > 0, 'at least one function is needed')

@@ -45,5 +45,15 @@ export const cliErrorCodes = {
     summary: 'A run did not come to its end in time.',
     remedy: 'The message says what was still missing; run again with more time or fewer records.',
     retriable: true
+  },
+  ERR_CLI_LAMBDA_UNREACHABLE: {
+    summary: 'No embedded Lambda runtime answers at the address.',
+    remedy: 'Start one with `comporta lambda` or `comporta up`, or name its address with --endpoint.',
+    retriable: true
+  },
+  ERR_CLI_LAMBDA_REFUSED: {
+    summary: 'The embedded Lambda runtime refuses what was asked of it; the message has its words.',
+    remedy: 'Correct the name, the qualifier or the setting that the message names; a throttle passes by itself.',
+    retriable: false
   }
 } as const satisfies Record<`ERR_CLI_${string}`, ErrorCodeEntry>

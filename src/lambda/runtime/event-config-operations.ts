@@ -26,7 +26,7 @@ interface Asked {
 export async function routeEventConfig(exchange: Exchange, { target, isList }: Asked): Promise<void> {
   const { events, qualifier = LATEST } = target
   const own = events.configs.get(qualifier)
-  const method = isList ? 'LIST' : exchange.request.method
+  const method = isList ? 'LIST' : (exchange.request.method ?? '')
   switch (method) {
     case 'LIST': {
       const all = [...events.configs].map(([each, settings]) => body(target, each, settings))
@@ -110,7 +110,8 @@ function readConfig(given: unknown): EventOptions {
 
 function arnOf(value: unknown): string | undefined {
   const arn = recordOf(value)['Destination']
-  return arn === undefined || arn === null ? undefined : String(arn)
+  if (arn === undefined || arn === null) return undefined
+  return typeof arn === 'string' ? arn : JSON.stringify(arn)
 }
 
 function recordOf(value: unknown): Record<string, unknown> {

@@ -24,7 +24,7 @@ import type { RuntimeSettings, VersionSettings } from './settings.ts'
 /** What an environment is given to run. */
 export interface Invocation extends Omit<InvokeMessage, 'deadlineMs' | 'kind'> {
   /** Called with what the function writes, as it does. */
-  onLog(message: Omit<LogMessage, 'kind'>): void
+  readonly onLog: (message: Omit<LogMessage, 'kind'>) => void
   /** Takes the pieces of a streamed answer, and says when each has left; without it they are put together. */
   readonly onChunk?: ((payload: Uint8Array, onLeft: () => void) => void) | undefined
 }

@@ -83,7 +83,7 @@ function accountSettings(backend: ApiBackend, exchange: Exchange): void {
 async function routeFaults(backend: ApiBackend, exchange: Exchange, name: string): Promise<void> {
   const found = backend.functions.get(name)
   if (found === undefined) return answerError(exchange, errors.resourceNotFound(name))
-  switch (exchange.request.method) {
+  switch (exchange.request.method ?? '') {
     case 'GET':
       return answerJson(exchange, 200, found.func.status().faults)
     case 'DELETE':

@@ -28,7 +28,7 @@ export async function invoke(backend: ApiBackend, exchange: Exchange, target: In
     const text = `InvocationType ${type} is none of RequestResponse, Event, DryRun`
     return answerError(exchange, errors.invalidParameter(text))
   }
-  await withRequest(backend, exchange, { target, isEvent: type === 'Event' }, async request => {
+  await withRequest(backend, { exchange, target, isEvent: type === 'Event' }, async request => {
     if (type === 'DryRun') answer(exchange, { status: 204 })
     else if (type === 'Event') acceptEvent(exchange, target, request)
     else await invokeNow(exchange, target, request)
@@ -41,13 +41,14 @@ export async function invokeStreaming(backend: ApiBackend, exchange: Exchange, t
   if (type !== 'RequestResponse' && type !== 'DryRun') {
     return answerError(exchange, errors.invalidParameter(`InvocationType ${type} is none of RequestResponse, DryRun`))
   }
-  await withRequest(backend, exchange, { target, isEvent: false }, async request => {
+  await withRequest(backend, { exchange, target, isEvent: false }, async request => {
     if (type === 'DryRun') answer(exchange, { status: 204 })
     else await stream(exchange, target, request)
   })
 }
 
 interface Reading {
+  readonly exchange: Exchange
   readonly target: InvokeTarget
   readonly isEvent: boolean
 }
@@ -55,8 +56,7 @@ interface Reading {
 /** Reads the request and has it run; its bytes count against the budget until then. */
 async function withRequest(
   backend: ApiBackend,
-  exchange: Exchange,
-  { target, isEvent }: Reading,
+  { exchange, target, isEvent }: Reading,
   run: (request: InvocationRequest) => Promise<void>
 ): Promise<void> {
   const clientContext = decodeClientContext(header(exchange, 'x-amz-client-context'))
@@ -141,7 +141,7 @@ async function stream(exchange: Exchange, { func }: InvokeTarget, request: Invoc
   }
   const outcome = await func.invoke({
     ...request,
-    onStart: version => void begin(version),
+    onStart: begin,
     onChunk: (payload, onLeft) => write(exchange, payloadChunk(payload), onLeft),
     ...(tail === undefined ? {} : { onLog: (text: string) => tail.append(text) })
   })

@@ -74,7 +74,7 @@ function jsonEntry({ time, level, requestId }: EntryHead, params: readonly unkno
 }
 
 function errorReplacer(_key: string, value: unknown): unknown {
-  return value instanceof Error ? { ...errorMembers(value, value.stack), ...value } : value
+  return value instanceof Error ? Object.assign(errorMembers(value, value.stack), value) : value
 }
 
 function errorMembers(error: Error, withoutStack: unknown): Record<string, unknown> {

@@ -49,7 +49,7 @@ export function errorPayload(error: unknown): ErrorPayload {
       }
     }
     // Boundary: null and undefined have no toString and are answered below, as by Lambda.
-    return { errorType: typeof error, errorMessage: (error as object).toString(), trace: [] }
+    return { errorType: typeof error, errorMessage: (error as symbol).toString(), trace: [] }
   } catch {
     // A getter or toString of the thrown value threw in turn. The words are Lambda's.
     const errorMessage =
@@ -95,5 +95,5 @@ function withEnumerableProperties(value: unknown): unknown {
   if (!(value instanceof Error)) return value
   const code: unknown = 'code' in value ? value.code : undefined
   const stack = typeof value.stack === 'string' ? { stack: value.stack.split('\n') } : {}
-  return { errorType: value.name, errorMessage: value.message, code, ...value, ...stack }
+  return Object.assign({ errorType: value.name, errorMessage: value.message, code }, value, stack)
 }

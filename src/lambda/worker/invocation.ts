@@ -68,7 +68,8 @@ export function callHandler(handler: HandlerFunction, event: unknown, context: I
   })
 }
 
-function isThenable(value: unknown): value is PromiseLike<unknown> {
+/** Whether a handler has returned a promise, of whatever kind. */
+export function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function'
 }
 

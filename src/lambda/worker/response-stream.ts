@@ -12,7 +12,7 @@ import { finished } from 'node:stream/promises'
 
 import { RuntimeFailure } from './error-payload.ts'
 import type { HandlerFunction } from './handler-loader.ts'
-import type { InvocationContext } from './invocation.ts'
+import { type InvocationContext, isThenable } from './invocation.ts'
 
 /** Most bytes of an answer that have left the handler and not yet the runtime. */
 const WINDOW_BYTES = 1_048_576
@@ -105,11 +105,12 @@ export async function callStreamingHandler(
   // Whoever gives up before the end does not wait for it.
   ended.catch(() => undefined)
   const returned = handler(event, stream, context)
-  const isPromise = typeof returned === 'object' && returned !== null && 'then' in returned
   // Lambda fails with this text, not with an error.
   // oxlint-disable-next-line no-throw-literal
-  if (!isPromise) throw 'Streaming does not support non-async handlers.'
-  if ((await returned) !== undefined) console.warn('Streaming handlers ignore return values.')
+  if (!isThenable(returned)) throw 'Streaming does not support non-async handlers.'
+  const value = await returned
+  // oxlint-disable-next-line no-console -- the function's console, as Lambda's runtime uses it
+  if (value !== undefined) console.warn('Streaming handlers ignore return values.')
   await ended
 }
 

@@ -22,7 +22,7 @@ const ARN = /^arn:aws[a-zA-Z-]*:([a-z0-9]+):([a-z0-9-]*):(\d{12})?:(.+)$/
 /** Reads an ARN; `undefined` if it names nothing that can be a destination. */
 export function parseDestination(arn: string): Destination | undefined {
   const [, service, region = '', account = '', resource = ''] = ARN.exec(arn) ?? []
-  switch (service) {
+  switch (service ?? '') {
     case 'lambda': {
       const [type, name, qualifier] = resource.split(':')
       return type === 'function' && name !== undefined ? { kind: 'function', arn, name, qualifier } : undefined
@@ -35,8 +35,9 @@ export function parseDestination(arn: string): Destination | undefined {
       return resource.startsWith('event-bus/') ? { kind: 'bus', arn, region } : undefined
     case 's3':
       return { kind: 'bucket', arn, name: resource }
+    default:
+      return undefined
   }
-  return undefined
 }
 
 /** What is wrong with an ARN as this setting; `undefined` if nothing is. */
