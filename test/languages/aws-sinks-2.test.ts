@@ -25,6 +25,8 @@ import {
   SFNClient
 } from '@aws-sdk/client-sfn'
 
+import { systemClock } from '../../src/core/index.ts'
+import { createSink, type SinkSettings } from '../../src/targets/sinks/index.ts'
 import {
   DynamoDbSink,
   type DynamoDbSinkOptions,
@@ -54,6 +56,23 @@ function clientSettings(): { endpoint: string; region: string; credentials: type
 function place(): { endpoint: string; region: string } {
   return { endpoint: moto.endpoint, region: moto.region }
 }
+
+test('all these sinks are made from the settings of a pipeline file', { skip }, async t => {
+  const settings: readonly SinkSettings[] = [
+    { type: 'stepFunctions', stateMachineArn: 'arn:aws:states:eu-west-1:123456789012:stateMachine:orders' },
+    { type: 'dynamoDb', table: 'trucks', key: ['truck'] },
+    { type: 's3', bucket: 'archive' },
+    { type: 'lambda', functionName: 'orders' },
+    { type: 'kafka', bootstrapServers: ['127.0.0.1:1'], topic: 'alerts' }
+  ]
+  for (const each of settings) {
+    const dependencies = { clock: systemClock, environment: { AWS_REGION: 'eu-west-1' } }
+    const sink = await createSink('one', { ...each, timeoutMs: 100 }, dependencies)
+    t.after(() => sink.close())
+    assert.equal(sink.name, 'one')
+    assert.ok(sink.limits.recordsMax >= 500)
+  }
+})
 
 // ── Step Functions ──
 

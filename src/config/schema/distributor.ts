@@ -12,6 +12,13 @@ import {
   sqsTargetSchema
 } from './distributor-targets-aws.ts'
 import { httpTargetSchema, sinkRetrySchema } from './distributor-targets-http.ts'
+import {
+  dynamoDbTargetSchema,
+  kafkaTargetSchema,
+  lambdaTargetSchema,
+  s3TargetSchema,
+  stepFunctionsTargetSchema
+} from './distributor-targets-more.ts'
 
 const targetName = z
   .string()
@@ -24,7 +31,12 @@ const target = z.discriminatedUnion('type', [
   sqsTargetSchema,
   snsTargetSchema,
   eventBridgeTargetSchema,
-  kinesisTargetSchema
+  kinesisTargetSchema,
+  stepFunctionsTargetSchema,
+  dynamoDbTargetSchema,
+  s3TargetSchema,
+  lambdaTargetSchema,
+  kafkaTargetSchema
 ])
 
 const targetNames = z.array(z.string()).min(1).describe('Names of targets. Several are a fan-out.')
