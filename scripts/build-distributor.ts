@@ -36,7 +36,10 @@ export async function buildDistributor(outFile: string): Promise<number> {
     format: 'cjs',
     platform: 'node',
     target: 'node22',
-    external: ['@aws-sdk/*', '@smithy/*', '@node-rs/*'],
+    // The tracer is 125 KB that few need: whoever traces adds the layer of Powertools that AWS publishes.
+    external: ['@aws-sdk/*', '@smithy/*', '@node-rs/*', '@aws-lambda-powertools/tracer'],
+    // `require`, which looks where Lambda keeps its SDK and its layers; `import()` does not.
+    supported: { 'dynamic-import': false },
     define: { 'import.meta.url': 'importMetaUrl' },
     banner: { js: "const importMetaUrl = require('node:url').pathToFileURL(__filename).href" }
   })
