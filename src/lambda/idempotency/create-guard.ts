@@ -186,7 +186,10 @@ class Batch implements GuardedBatch {
       if (ofIds.status === 'rejected') throw ofIds.reason
     } catch (error) {
       // Best effort: what cannot be given back ends with its lease.
-      await Promise.allSettled(this.#endings(() => NOTHING_DONE))
+      const asBefore = (partition: number, index: number): GuardedResult => {
+        return { isDone: false, targetsDone: [...this.targetsDone(partition, index)] }
+      }
+      await Promise.allSettled(this.#endings(asBefore))
       ended()
       throw asStoreError(error)
     }
@@ -288,6 +291,7 @@ class Batch implements GuardedBatch {
     const { offsets, ids, invocation } = this.#dependencies
     const results: (PartResult & { readonly targets: Map<number, readonly string[]> })[] = []
     const ofIds: [number, boolean, readonly string[]][] = []
+    let idCount = 0
     for (const [partition, { count, parts, places, repeats, states }] of this.#partitions.entries()) {
       for (let index = 0; index < count; index += 1) {
         if (states[index] !== CLAIMED || repeats[index] === 1) continue
@@ -295,7 +299,9 @@ class Batch implements GuardedBatch {
         const part = parts[index] ?? BY_ID
         const place = places[index] ?? 0
         if (part === BY_ID) {
-          ofIds.push([place, isDone, targetsDone])
+          const isWorthAWord = isDone || targetsDone.length > 0 || this.#targetsOfId(place).length > 0
+          if (isWorthAWord) ofIds.push([place, isDone, targetsDone])
+          idCount += 1
           continue
         }
         const result = (results[part] ??= this.#emptyResult(part))
@@ -306,7 +312,7 @@ class Batch implements GuardedBatch {
     // A part of which nothing was granted is a hole in the list.
     const ofOffsets = results.filter(result => result !== undefined)
     const endings = ofOffsets.length === 0 ? [] : [offsets.finish(ofOffsets, invocation)]
-    if (this.#isIdClaimToEnd(ofIds.length)) {
+    if (this.#isIdClaimToEnd(idCount)) {
       const doneCount = ofIds.filter(([, isDone]) => isDone).length
       const outcome = outcomeOf(this.#idNumbers.size, ofIds)
       endings.push(ids.finish(outcome, invocation).then(isOurs => (isOurs ? 0 : doneCount)))
@@ -323,5 +329,3 @@ class Batch implements GuardedBatch {
     return grantedCount > 0 || (this.#idNumbers.size > 0 && this.#idStates.length === 0)
   }
 }
-
-const NOTHING_DONE: GuardedResult = { isDone: false, targetsDone: [] }

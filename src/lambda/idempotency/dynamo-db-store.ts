@@ -7,7 +7,7 @@
  * | Item | Attributes |
  * | --- | --- |
  * | document | `id`, `v` version, `s` text, `expiration` |
- * | pointer | `id`, `o` owner, `n` index, `a` from, `u` until, `x` expires (milliseconds), `expiration` |
+ * | pointer | `id`, `o` owner, `n` index, `a` from, `u` until, `x` expires (milliseconds), `t` targets, `expiration` |
  *
  * A change of a document is one `PutItem` with a condition on the version. Pointers are written 100 at a time by
  * `TransactWriteItems`, which costs two write units for each, or one by one (`writes: single`), which costs one unit
@@ -31,8 +31,11 @@ import {
 } from './store.ts'
 
 /** A value as DynamoDB writes it in JSON; claims have texts and numbers. */
-type AttributeValue = { readonly S: string } | { readonly N: string }
-type Item = Readonly<Record<string, { readonly S?: string; readonly N?: string }>>
+type AttributeValue =
+  { readonly S: string } | { readonly N: string } | { readonly L: readonly { readonly S: string }[] }
+type Item = Readonly<
+  Record<string, { readonly S?: string; readonly N?: string; readonly L?: readonly { S?: string }[] }>
+>
 
 /** Input of `PutItem`. Source: DynamoDB API. */
 interface PutInput {
@@ -189,7 +192,7 @@ export class DynamoDbStore implements ClaimStore {
   }
 
   #pointerPut({ key, pointer, replaces }: PointerWrite, { nowMs }: StoreLimits): PutInput {
-    const { owner, index, atMs, untilMs, expiresMs } = pointer
+    const { owner, index, atMs, untilMs, expiresMs, targets } = pointer
     return {
       TableName: this.#options.table,
       Item: {
@@ -199,6 +202,7 @@ export class DynamoDbStore implements ClaimStore {
         a: { N: String(Math.floor(atMs)) },
         u: { N: String(Math.ceil(untilMs)) },
         x: { N: String(Math.ceil(expiresMs)) },
+        ...(targets === undefined ? {} : { t: { L: targets.map(name => ({ S: name })) } }),
         [this.#ttl]: seconds(expiresMs)
       },
       ConditionExpression: `attribute_not_exists(#k) OR x <= :now${replaces === undefined ? '' : ' OR o = :old'}`,
@@ -330,7 +334,8 @@ function pointerOf(item: Item | undefined): Pointer | undefined {
     index: numberOf('n'),
     atMs: numberOf('a'),
     untilMs: numberOf('u'),
-    expiresMs: numberOf('x')
+    expiresMs: numberOf('x'),
+    ...(item['t']?.L === undefined ? {} : { targets: item['t'].L.map(({ S = '' }) => S) })
   }
 }
 

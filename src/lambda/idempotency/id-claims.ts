@@ -94,9 +94,10 @@ export class IdClaims {
     { owner, untilMs, deadlineMs }: Invocation
   ): Promise<(Pointer | undefined)[]> {
     const { clock, settings } = this.#runtime
-    const writes = pending.map(({ index, replaces }): PointerWrite => {
-      const pointer = { owner, index, atMs: clock.now(), untilMs, expiresMs: untilMs + settings.ttlMs }
-      return { key: keys[index] ?? '', pointer, replaces }
+    const writes = pending.map(({ index, replaces, targetsDone }): PointerWrite => {
+      const times = { atMs: clock.now(), untilMs, expiresMs: untilMs + settings.ttlMs }
+      const targets = targetsDone.length === 0 ? {} : { targets: targetsDone }
+      return { key: keys[index] ?? '', pointer: { owner, index, ...times, ...targets }, replaces }
     })
     const timeLeft = (): number => deadlineMs - clock.now()
     const found = await ask(this.#runtime, timeLeft, (store, limits) => store.point(writes, limits))
@@ -134,7 +135,10 @@ export class IdClaims {
           const { untilMs } = await this.#heldPointer(round.keys[each.index] ?? '', pointer, round.invocation)
           round.states.set(each.index, { kind: 'held', forMs: Math.max(1, untilMs - this.#runtime.clock.now()) })
         } else if (outcome.done.has(pointer.index)) round.states.set(each.index, { kind: 'done' })
-        else next.push({ index: each.index, replaces: owner, targetsDone: outcome.targets.get(pointer.index) ?? [] })
+        else {
+          const targetsDone = outcome.targets.get(pointer.index) ?? pointer.targets ?? []
+          next.push({ index: each.index, replaces: owner, targetsDone })
+        }
       }
     })
     return next
@@ -195,7 +199,7 @@ function parse(document: Document, key: string): Outcome {
   return outcome
 }
 
-/** Outcome of a claim on so many ids. */
+/** Outcome of a claim on so many ids, from those of them that are worth a word. */
 export function outcomeOf(
   count: number,
   results: Iterable<readonly [index: number, isDone: boolean, targets: readonly string[]]>
@@ -204,7 +208,7 @@ export function outcomeOf(
   const targets = new Map<number, readonly string[]>()
   for (const [index, isDone, names] of results) {
     if (isDone) done.add(index)
-    else if (names.length > 0) targets.set(index, names)
+    else targets.set(index, names)
   }
   return { done, targets }
 }

@@ -14,7 +14,7 @@ export const CLAIM_IDS_MAX = 65_536
 /** What is known of a claim's ids at its end. */
 export interface Outcome {
   readonly done: IndexSet
-  /** Targets that have had an id which comes again. */
+  /** Targets that have had an id which comes again; without an entry, those that its pointer names. */
   readonly targets: ReadonlyMap<number, readonly string[]>
 }
 
@@ -27,7 +27,6 @@ export function emptyOutcome(): Outcome {
 export function outcomeText({ done, targets }: Outcome): string {
   const groups = new Map<string, IndexSet>()
   for (const [index, names] of targets) {
-    if (names.length === 0) continue
     const name = JSON.stringify(names.toSorted())
     const records = groups.get(name) ?? new IndexSet(done.size)
     records.add(index)

@@ -39,7 +39,7 @@ const SCHEMA = `
   CREATE TABLE IF NOT EXISTS documents (key TEXT PRIMARY KEY, version TEXT NOT NULL, text TEXT NOT NULL,
     expires INTEGER NOT NULL) WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS pointers (key TEXT PRIMARY KEY, owner TEXT NOT NULL, position INTEGER NOT NULL,
-    at INTEGER NOT NULL, until INTEGER NOT NULL, expires INTEGER NOT NULL) WITHOUT ROWID;
+    at INTEGER NOT NULL, until INTEGER NOT NULL, expires INTEGER NOT NULL, targets TEXT) WITHOUT ROWID;
   CREATE INDEX IF NOT EXISTS documents_expires ON documents (expires);
   CREATE INDEX IF NOT EXISTS pointers_expires ON pointers (expires);`
 
@@ -92,9 +92,15 @@ export class SqliteStore implements ClaimStore {
         const current = pointerOf(this.#statements.readPointer.get(key))
         const isFree = current === undefined || current.expiresMs <= limits.nowMs || current.owner === replaces
         if (!isFree) return current
-        const { owner, index, atMs, untilMs, expiresMs } = pointer
+        const { owner, index, atMs, untilMs, expiresMs, targets } = pointer
         const times = [Math.floor(atMs), Math.ceil(untilMs), Math.ceil(expiresMs)]
-        this.#statements.writePointer.run(key, owner, index, ...times)
+        this.#statements.writePointer.run(
+          key,
+          owner,
+          index,
+          ...times,
+          targets === undefined ? null : JSON.stringify(targets)
+        )
         return undefined
       })
     )
@@ -140,9 +146,9 @@ function statementsOf(database: DatabaseSync): Statements {
     writeDocument: database.prepare(
       'INSERT OR REPLACE INTO documents (key, version, text, expires) VALUES (?, ?, ?, ?)'
     ),
-    readPointer: database.prepare('SELECT owner, position, at, until, expires FROM pointers WHERE key = ?'),
+    readPointer: database.prepare('SELECT owner, position, at, until, expires, targets FROM pointers WHERE key = ?'),
     writePointer: database.prepare(
-      'INSERT OR REPLACE INTO pointers (key, owner, position, at, until, expires) VALUES (?, ?, ?, ?, ?, ?)'
+      'INSERT OR REPLACE INTO pointers (key, owner, position, at, until, expires, targets) VALUES (?, ?, ?, ?, ?, ?, ?)'
     ),
     sweeps: [sweep('documents'), sweep('pointers')]
   }
@@ -161,8 +167,14 @@ function pointerOf(row: Row): Pointer | undefined {
     index: Number(row['position']),
     atMs: Number(row['at']),
     untilMs: Number(row['until']),
-    expiresMs: Number(row['expires'])
+    expiresMs: Number(row['expires']),
+    ...(typeof row['targets'] === 'string' ? { targets: namesOf(row['targets']) } : {})
   }
+}
+
+function namesOf(text: string): string[] {
+  const names: unknown = JSON.parse(text)
+  return Array.isArray(names) ? names.map(String) : []
 }
 
 /** SQLITE_BUSY. Source: SQLite, "Result and Error Codes". */

@@ -43,6 +43,8 @@ export interface Pointer {
   readonly untilMs: number
   /** From then on it counts as absent, in epoch milliseconds. */
   readonly expiresMs: number
+  /** Targets that had the id before it was taken over: they outlive a claimer that dies. Missing for almost all. */
+  readonly targets?: readonly string[]
 }
 
 /** A pointer to be written: where there is none, or an expired one, or that of `replaces`. */
