@@ -22,6 +22,7 @@ import {
 import { NodeHttpHandler } from '@smithy/node-http-handler'
 
 import { systemClock } from '../../src/core/index.ts'
+import { createDistributor } from '../../src/lambda/index.ts'
 import { EventBridgeSink, KinesisSink, SnsSink, SqsSink } from '../../src/targets/index.ts'
 import { createSink } from '../../src/targets/sinks/index.ts'
 import { type Moto, MOTO_CREDENTIALS, motoSkip, startMoto } from '../support/moto.ts'
@@ -270,6 +271,51 @@ test('a stream has each key in order in its shard, and records without a key are
   }
   assert.equal(keyless.size, 24)
   assert.ok(keyless.has('mt-c300-3-104'))
+})
+
+test('the distributor fans a batch out to a FIFO queue and a stream', { skip }, async t => {
+  const queue = await makeQueue('fan-out.fifo')
+  const kinesis = new KinesisClient({ ...clientSettings(), requestHandler: new NodeHttpHandler() })
+  t.after(() => kinesis.destroy())
+  await kinesis.send(new CreateStreamCommand({ StreamName: 'fan-out', ShardCount: 1 }))
+  const handle = createDistributor({
+    targets: {
+      orders: { type: 'sqs', queueUrl: queue.url, ...place() },
+      archive: { type: 'kinesis', stream: 'fan-out', ...place() }
+    },
+    routes: [{ values: [300], targets: ['orders', 'archive'] }],
+    otherwise: ['archive']
+  })
+  const count = 60
+  const messages = Array.from({ length: count }, (_, n) => ({ codigo: 300 + (n % 2), n, k: `k${n % 4}` }))
+  const event = {
+    topic: 'mt-c300',
+    partition: 3,
+    messages,
+    offsets: messages.map((_, index) => 100 + index),
+    keys: messages.map(({ k }) => k)
+  }
+
+  assert.deepEqual(await handle(event, { getRemainingTimeInMillis: () => 30_000 }), {})
+
+  const groups = Map.groupBy(bodies(await readQueue(queue.url)), ({ k }) => k)
+  assert.deepEqual(new Set(groups.keys()), new Set(['k0', 'k2']))
+  for (const [key, list] of groups) {
+    const expected = messages.filter(({ k }) => k === key).map(({ n }) => n)
+    assert.deepEqual(
+      list.map(({ n }) => n),
+      expected
+    )
+  }
+  const { ShardIterator } = await kinesis.send(
+    new GetShardIteratorCommand({
+      StreamName: 'fan-out',
+      ShardId: 'shardId-000000000000',
+      ShardIteratorType: 'TRIM_HORIZON'
+    })
+  )
+  const { Records = [] } = await kinesis.send(new GetRecordsCommand({ ShardIterator }))
+  assert.equal(Records.length, count)
 })
 
 test(
