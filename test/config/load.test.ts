@@ -148,7 +148,7 @@ test('one value of a field cannot go to two topics', () => {
   assert.match(problem?.message ?? '', /^the value 1 already goes to a$/)
 })
 
-test('a function that is called must exist, a service that is routed to must have an address', () => {
+test('a function that is called must exist, a target that is routed to must be there, a header must be one', () => {
   const text = `${minimal}
 dispatcher:
   groupId: g
@@ -160,10 +160,14 @@ lambda:
     present:
       handler: builtin:distributor
       distributor: { targets: { one: "http://127.0.0.1:1" }, routes: [{ values: [1], targets: [two] }] }
+    headed:
+      handler: builtin:distributor
+      distributor: { targets: { a: { type: http, url: "http://127.0.0.1:1", headers: { "a b": c, good: { env: X } } } } }
 `
   assert.deepEqual(placesOf(text), [
     '8:27 dispatcher.target.functionName',
-    '13:86 lambda.functions.present.distributor.routes.0.targets'
+    '13:86 lambda.functions.present.distributor.routes.0.targets',
+    '16:88 lambda.functions.headed.distributor.targets.a.headers.a b'
   ])
 })
 

@@ -2,7 +2,7 @@
 
 import { z } from 'zod'
 
-import { readFieldCondition } from '../../core/index.ts'
+import { headerProblem, readFieldCondition } from '../../core/index.ts'
 import { httpUrl, integer, milliseconds, type Report } from './common.ts'
 import { enrichSchema, observabilitySchema } from './distributor-enrichment.ts'
 import {
@@ -11,6 +11,7 @@ import {
   snsTargetSchema,
   sqsTargetSchema
 } from './distributor-targets-aws.ts'
+import { idempotencySchema } from './distributor-idempotency.ts'
 import { httpTargetSchema, sinkRetrySchema } from './distributor-targets-http.ts'
 import {
   dynamoDbTargetSchema,
@@ -103,6 +104,10 @@ export const distributorSchema = z
     bytesMax: integer(1, 104_857_600)
       .optional()
       .describe('Most bytes of records in one request to any target. Default: each target’s own limit.'),
+    bisectRequestsMax: integer(1, 100_000)
+      .optional()
+      .describe('Most requests that look for bad records at one target, once the first is found. Default 200.'),
+    idempotency: idempotencySchema.optional(),
     enrich: enrichSchema.optional(),
     observability: observabilitySchema.optional()
   })
@@ -121,4 +126,11 @@ export function checkDistributor(options: DistributorConfig, path: PropertyKey[]
   }
   for (const [index, route] of routes.entries()) check(route.targets, 'routes', index, 'targets')
   if (Array.isArray(otherwise)) check(otherwise, 'otherwise')
+  for (const [name, target] of Object.entries(targets)) {
+    if (typeof target === 'string' || target.type !== 'http') continue
+    for (const [header, value] of Object.entries(target.headers ?? {})) {
+      const problem = headerProblem(header, typeof value === 'string' ? value : '')
+      if (problem !== undefined) report([...path, 'targets', name, 'headers', header], problem)
+    }
+  }
 }

@@ -28,7 +28,7 @@ export const lambdaErrorCodes = {
   },
   ERR_LAMBDA_DISTRIBUTOR_OPTIONS_INVALID: {
     summary: 'The options of the distributor function cannot work; the message names every problem.',
-    remedy: 'Correct the options that the message names: services, routes, otherwise.',
+    remedy: 'Correct the options that the message names: targets, routes, otherwise.',
     retriable: false
   },
   ERR_LAMBDA_EVENT_UNRECOGNISED: {
