@@ -11,6 +11,8 @@ export type {
 } from './distributor/observer.ts'
 export type { DistributorOptions, DistributorRouting, RoutedRecord, RouteOptions } from './distributor/options.ts'
 export type { BatchItemFailure, DistributorResponse, RecordFailure } from './distributor/verdict.ts'
+export { enrichmentPolicy } from './enrichment/policy.ts'
+export { idempotencyPolicy } from './idempotency/policy.ts'
 export { destinationProblem } from './runtime/events/destination-arn.ts'
 export type { Faults, FaultsInput, FaultsStatus, LatencyDistribution } from './runtime/faults.ts'
 export type { FunctionStatus } from './runtime/managed-function.ts'

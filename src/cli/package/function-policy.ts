@@ -5,6 +5,7 @@ import { dirname } from 'node:path'
 
 import type { PipelineConfig } from '../../config/index.ts'
 import { messageOf, PipelineError } from '../../core/index.ts'
+import { type DistributorRouting, enrichmentPolicy, idempotencyPolicy } from '../../lambda/index.ts'
 import { sinkPolicy } from '../../targets/index.ts'
 
 /** A policy document. Source: IAM JSON policy reference. */
@@ -16,15 +17,17 @@ export interface PolicyDocument {
 /** The policy of a function of the pipeline file. A function that calls nothing in AWS has no statements. */
 export function functionPolicy(pipeline: PipelineConfig, name: string): PolicyDocument {
   const distributor = pipeline.lambda?.functions[name]?.distributor
-  const targets = Object.values(distributor?.targets ?? {})
-  const statements: object[] = targets.flatMap(target => sinkPolicy(target).map(allowed))
+  if (distributor === undefined) return { Version: '2012-10-17', Statement: [] }
+  // Boundary: the function reads the same options from JSON, in which nothing is undefined.
+  const { targets, enrich, idempotency } = JSON.parse(JSON.stringify(distributor)) as DistributorRouting
+  const statements: readonly object[] = [
+    ...Object.values(targets ?? {}).flatMap(target => sinkPolicy(target)),
+    ...enrichmentPolicy(enrich ?? []),
+    ...(idempotency === undefined ? [] : idempotencyPolicy(idempotency))
+  ]
   // Two targets in one service need the same things of it.
-  const distinct = new Map(statements.map(statement => [JSON.stringify(statement), statement]))
+  const distinct = new Map(statements.map(each => [JSON.stringify(each), { Effect: 'Allow', ...each }]))
   return { Version: '2012-10-17', Statement: [...distinct.values()] }
-}
-
-function allowed(statement: object): object {
-  return { Effect: 'Allow', ...statement }
 }
 
 /**
