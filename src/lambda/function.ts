@@ -7,6 +7,12 @@
  */
 
 export { createDistributor, type Distributor, type DistributorContext } from './distributor/distributor.ts'
+export type { DistributorObserver } from './distributor/observer.ts'
+export type { DistributorOptions, RoutedRecord } from './distributor/options.ts'
+export type { BatchItemFailure, DistributorResponse, RecordFailure } from './distributor/verdict.ts'
+export { createEnricher, type EnricherDependencies } from './enrichment/create-enricher.ts'
+export type { Enricher } from './enrichment/enricher.ts'
+export type { EnrichmentSettings } from './enrichment/settings.ts'
 export type {
   ComportaEvent,
   ComportaFailure,
@@ -44,3 +50,6 @@ export {
 } from './kafka-batch/record-outcomes.ts'
 export type { SchemaIssue, SchemaResult, StandardSchema } from './kafka-batch/standard-schema.ts'
 export type { BatchGuard, GuardedBatch, GuardedPartition } from './idempotency/batch-guard.ts'
+export { createBatchGuard, type GuardDependencies } from './idempotency/create-guard.ts'
+export type { IdempotencySettings } from './idempotency/settings.ts'
+export { type PowertoolsInstances, powertoolsObserver } from './observability/powertools-observer.ts'

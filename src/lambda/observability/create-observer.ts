@@ -51,7 +51,7 @@ async function instancesOf(settings: ObservabilitySettings, environment: Environ
 }
 
 async function makeLogger(options: { serviceName?: string }): Promise<PowertoolsInstances['logger']> {
-  const { Logger } = await needed('@aws-lambda-powertools/logger', import('@aws-lambda-powertools/logger'))
+  const { Logger } = await import('@aws-lambda-powertools/logger').catch(absent('logger'))
   return new Logger(options)
 }
 
@@ -59,21 +59,21 @@ async function makeMetrics(options: {
   serviceName?: string
   namespace: string
 }): Promise<PowertoolsInstances['metrics']> {
-  const { Metrics } = await needed('@aws-lambda-powertools/metrics', import('@aws-lambda-powertools/metrics'))
+  const { Metrics } = await import('@aws-lambda-powertools/metrics').catch(absent('metrics'))
   return new Metrics(options)
 }
 
 async function makeTracer(options: { serviceName?: string }): Promise<PowertoolsInstances['tracer']> {
-  const { Tracer } = await needed('@aws-lambda-powertools/tracer', import('@aws-lambda-powertools/tracer'))
+  const { Tracer } = await import('@aws-lambda-powertools/tracer').catch(absent('tracer'))
   // Of the SDK's own HTTP client nothing is used that could be traced by itself.
   return new Tracer({ ...options, captureHTTPsRequests: false })
 }
 
-async function needed<T>(name: string, loading: Promise<T>): Promise<T> {
-  try {
-    return await loading
-  } catch (error) {
-    const message = `observability: the package ${name} cannot be loaded (npm install ${name}): ${messageOf(error)}`
+/** As a handler of the import itself: so a bundler lets a package be absent that a function does not use. */
+function absent(name: string): (error: unknown) => never {
+  return error => {
+    const pkg = `@aws-lambda-powertools/${name}`
+    const message = `observability: the package ${pkg} cannot be loaded (npm install ${pkg}): ${messageOf(error)}`
     throw new PipelineError('ERR_LAMBDA_DISTRIBUTOR_OPTIONS_INVALID', message, { cause: error })
   }
 }
