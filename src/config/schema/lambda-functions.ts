@@ -103,7 +103,9 @@ export const functionSchema = z
     events: events.prefault({}),
     distributor: distributorSchema.optional()
   })
-  .superRefine((options, context) => checkAliases(options, (path, message) => context.addIssue({ code: 'custom', path, message })))
+  .superRefine((options, context) =>
+    checkAliases(options, (path, message) => context.addIssue({ code: 'custom', path, message }))
+  )
 
 /** One entry of `lambda.functions:` as read. */
 export type FunctionConfig = z.infer<typeof functionSchema>
@@ -113,7 +115,8 @@ function checkAliases({ versions, aliases }: Pick<FunctionConfig, 'versions' | '
   for (const [name, to] of Object.entries(aliases)) {
     const { version: main, weights } = typeof to === 'string' ? { version: to, weights: {} } : to
     for (const each of [main, ...Object.keys(weights)]) {
-      if (!known.includes(each)) report(['aliases', name], `no version is called "${each}"; there are ${known.join(', ')}`)
+      if (!known.includes(each))
+        report(['aliases', name], `no version is called "${each}"; there are ${known.join(', ')}`)
     }
     const sum = Object.values(weights).reduce((total, share) => total + share, 0)
     if (sum > 1) report(['aliases', name, 'weights'], 'the shares are more than 1 together')

@@ -24,14 +24,18 @@ export interface ConsoleOptions {
   readonly write: LogEntry
 }
 
-/** Logs an error of the handler in the words of Lambda. */
-export type ErrorLogger = (what: string, error: unknown) => void
+/** How the runtime around the handler logs: through the console, so that the log level holds for it as well. */
+export interface RuntimeLog {
+  /** Logs an error of the handler in the words of Lambda. */
+  error(what: string, error: unknown): void
+  warn(text: string): void
+}
 
 const LEVELS = ['TRACE', 'DEBUG', 'INFO', 'WARN', 'ERROR', 'FATAL'] as const
 const METHODS = { trace: 'TRACE', debug: 'DEBUG', info: 'INFO', log: 'INFO', warn: 'WARN', error: 'ERROR' } as const
 
-/** Replaces the methods of the console. @returns How errors of the handler are logged in this format. */
-export function patchConsole({ console, environment, clock, requestId, write }: ConsoleOptions): ErrorLogger {
+/** Replaces the methods of the console. @returns How the runtime around the handler logs in this format. */
+export function patchConsole({ console, environment, clock, requestId, write }: ConsoleOptions): RuntimeLog {
   const isJson = environment['AWS_LAMBDA_LOG_FORMAT']?.toUpperCase() === 'JSON'
   const lowest = LEVELS.findIndex(level => level === environment['AWS_LAMBDA_LOG_LEVEL']?.toUpperCase())
   const log = (level: string, params: readonly unknown[]): void => {
@@ -47,10 +51,13 @@ export function patchConsole({ console, environment, clock, requestId, write }: 
   }
   patched['fatal'] = (...params) => log('FATAL', params)
   Object.assign(console, patched)
-  // Through the console, as in Lambda: a log level above ERROR silences these as well.
-  return isJson
-    ? (_what, error) => console.error(asError(error))
-    : (what, error) => console.error(what, formattedError(asError(error)))
+  return {
+    error: (what, error) => {
+      if (isJson) console.error(asError(error))
+      else console.error(what, formattedError(asError(error)))
+    },
+    warn: text => console.warn(text)
+  }
 }
 
 interface EntryHead {

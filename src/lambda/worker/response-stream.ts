@@ -95,22 +95,30 @@ export class ResponseStream extends Writable {
   }
 }
 
+/** What a streaming handler is called with. */
+export interface StreamedCall {
+  readonly stream: ResponseStream
+  readonly context: InvocationContext
+  /** Writes a warning to the log of the function. */
+  readonly warn: (text: string) => void
+}
+
+/** Lambda fails with this text, not with an error. */
+const NOT_ASYNC: unknown = 'Streaming does not support non-async handlers.'
+
 /** Calls a streaming handler; resolves once its answer has ended. Rejects with what it threw. */
 export async function callStreamingHandler(
   handler: HandlerFunction,
   event: unknown,
-  { stream, context }: { readonly stream: ResponseStream; readonly context: InvocationContext }
+  { stream, context, warn }: StreamedCall
 ): Promise<void> {
   const ended = finished(stream, { cleanup: true })
   // Whoever gives up before the end does not wait for it.
   ended.catch(() => undefined)
   const returned = handler(event, stream, context)
-  // Lambda fails with this text, not with an error.
-  // oxlint-disable-next-line no-throw-literal
-  if (!isThenable(returned)) throw 'Streaming does not support non-async handlers.'
+  if (!isThenable(returned)) throw NOT_ASYNC
   const value = await returned
-  // oxlint-disable-next-line no-console -- the function's console, as Lambda's runtime uses it
-  if (value !== undefined) console.warn('Streaming handlers ignore return values.')
+  if (value !== undefined) warn('Streaming handlers ignore return values.')
   await ended
 }
 

@@ -64,7 +64,7 @@ function captureOutput(stream: NodeJS.WriteStream): void {
   stream.write = write as typeof stream.write
 }
 
-const logError = patchConsole({
+const runtimeLog = patchConsole({
   console,
   environment: setup.environment,
   clock: systemClock,
@@ -87,7 +87,7 @@ function fail(error: unknown, { requestId, isFatal, onSent }: Failure): void {
 
 /** Logs, answers and ends. The process ends only when its last message has left. */
 function endAfter(what: string, error: unknown, exitCode: number): void {
-  logError(what, error)
+  runtimeLog.error(what, error)
   fail(error, { requestId: runningRequestId, isFatal: true, onSent: () => process.exit(exitCode) })
 }
 
@@ -109,7 +109,7 @@ async function invoke(handler: HandlerFunction, message: InvokeMessage): Promise
     const payload = await answerOf(handler, event, message)
     send({ kind: 'result', requestId, payload, memoryBytes: memoryBytes() })
   } catch (error) {
-    logError('Invoke Error', error)
+    runtimeLog.error('Invoke Error', error)
     fail(error, { requestId, isFatal: false })
   }
 }
@@ -119,7 +119,7 @@ async function answerOf(handler: HandlerFunction, event: unknown, message: Invok
   if (!isStreaming(handler)) return encodeResult(await callHandler(handler, event, context))
   const stream = streamFor(handler, payload => send({ kind: 'chunk', requestId: message.requestId, payload }))
   creditStream = bytes => stream.credit(bytes)
-  await callStreamingHandler(handler, event, { stream, context })
+  await callStreamingHandler(handler, event, { stream, context, warn: text => runtimeLog.warn(text) })
   return new Uint8Array(0)
 }
 
