@@ -32,8 +32,9 @@ export const lambdaErrorCodes = {
     retriable: false
   },
   ERR_LAMBDA_EVENT_UNRECOGNISED: {
-    summary: 'The distributor function was given an event that is neither a Comporta payload nor an AWS Kafka event.',
-    remedy: 'Send format `json` with offsets included, or format `esm`.',
+    summary:
+      'A function was given an event that is neither a Comporta payload nor an AWS Kafka event, or one whose records could not be told apart in an answer. Nothing of it was handled.',
+    remedy: 'Send format `json` with offsets included, or format `esm`; the message says what is wrong with the event.',
     retriable: false
   },
   // Idempotency.
