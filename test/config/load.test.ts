@@ -162,7 +162,7 @@ lambda:
       distributor: { targets: { one: "http://127.0.0.1:1" }, routes: [{ values: [1], targets: [two] }] }
     headed:
       handler: builtin:distributor
-      distributor: { targets: { a: { type: http, url: "http://127.0.0.1:1", headers: { "a b": c, good: { env: X } } } } }
+      distributor: { targets: { a: { type: http, url: "http://127.0.0.1:1", headers: { "a b": c, ok: { env: X } } } } }
 `
   assert.deepEqual(placesOf(text), [
     '8:27 dispatcher.target.functionName',

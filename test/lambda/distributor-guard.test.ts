@@ -29,7 +29,7 @@ function guards(): () => BatchGuard {
   return () => createBatchGuard({ store: { type: 'memory' } }, { store })
 }
 
-test('what was done in one environment is not done again in another, and only the failed target is repeated', async t => {
+test('what was done in one environment is not done again in another; only the failed target is repeated', async t => {
   let isDown = true
   const [well, ill] = [await startService(t), await startService(t, () => (isDown ? { status: 503 } : {}))]
   const refuses = await startService(t, each => {
@@ -145,7 +145,7 @@ test('a guard by business id is given the field’s text, and none for records w
   assert.deepEqual(service.offsets(), [100, 101, 102, 202])
 })
 
-test('routes see what was added, targets get it, and what could not be enriched takes those behind it along', async t => {
+test('routes see what was added, targets get it, and what could not be enriched takes others along', async t => {
   const [north, south] = [await startService(t), await startService(t)]
   const drivers = new Map([
     ['d1', '{"id":"d1","region":"north"}'],

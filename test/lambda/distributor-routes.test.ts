@@ -25,7 +25,7 @@ async function services(
   }
 }
 
-test('conditions on any fields choose targets, and a record goes to those of all routes that take it, to each once', async t => {
+test('conditions on any fields choose targets; a record goes to those of all routes, to each once', async t => {
   const { url, got } = await services(t, 'a', 'b', 'c', 'rest')
   const routes: DistributorOptions['routes'] = [
     { values: [1, '2'], targets: ['a'] },
@@ -231,7 +231,13 @@ test('a distributor with HTTP targets loads neither an SDK nor Powertools nor th
   const program = `
     import { registerHooks } from 'node:module'
     const urls = new Set()
-    registerHooks({ resolve(name, context, next) { const found = next(name, context); urls.add(found.url); return found } })
+    registerHooks({
+      resolve(name, context, next) {
+        const found = next(name, context)
+        urls.add(found.url)
+        return found
+      }
+    })
     const { builtinDistributor } = await import('./src/lambda/distributor/builtin.ts')
     const options = { targets: { s: 'http://127.0.0.1:1/' }, otherwise: ['s'], retry: { attemptsMax: 1 } }
     const distribute = builtinDistributor({ COMPORTA_DISTRIBUTOR: JSON.stringify(options) })

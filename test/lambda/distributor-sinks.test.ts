@@ -314,7 +314,7 @@ const count = Number(process.env['DISTRIBUTOR_SEEDS'] ?? 15)
 const seeds =
   given === undefined ? Array.from({ length: count }, (_, index) => (Date.now() + index * 7919) >>> 0) : [Number(given)]
 
-test('whatever sinks do, what is called well was delivered, in order, and twice only if an answer was lost', async t => {
+test('whatever sinks do: what is called well was delivered, in order, twice only if an answer was lost', async t => {
   for (const seed of seeds) {
     try {
       await run(t, seed)

@@ -331,7 +331,11 @@ function requestOf(partition: EventPartition, indexes: readonly number[]): SinkR
     keys: keys === undefined ? undefined : indexes.map(index => keys[index] ?? null),
     timestamps: timestamps === undefined ? undefined : indexes.map(index => timestamps[index] ?? 0),
     recordIds,
-    requestId: requestId(prefix, offsets)
+    requestId: requestId(prefix, offsets),
+    source: {
+      keyBytes: position => partition.keyBytes(indexes[position] ?? -1),
+      headers: position => partition.headers(indexes[position] ?? -1)
+    }
   }
 }
 

@@ -36,7 +36,7 @@ export type RouteOptions = {
     }
   | {
       /**
-       * For each field (a dot goes into an object) what its text may be: values, ranges `{ from, to }` and the operators
+       * For each field (a dot goes into an object) what its text may be: values, ranges `{ from, to }` and operators:
        * prefix, suffix, equals-ignore-case, wildcard, anything-but and exists. Of a list one entry must match, of the
        * fields all. Enriched fields may be named.
        */
@@ -46,7 +46,7 @@ export type RouteOptions = {
 
 /** The part of the options that is plain data and can travel as JSON. */
 export interface DistributorRouting {
-  /** Field of the event that `values` are compared with; a dot goes into an object (`header.code`). Default `codigo`. */
+  /** Field that `values` are compared with; a dot goes into an object (`header.code`). Default `codigo`. */
   readonly field?: string
   /** Targets by name: an HTTP address, or an object with a `type`. At least one, here or in `sinks`. */
   readonly targets?: Readonly<Record<string, string | SinkSettings>>

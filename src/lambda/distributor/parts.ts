@@ -1,6 +1,6 @@
 /**
- * What a distributor is made of besides its options: sinks, a guard, an enricher. Opened once for an environment, at its
- * start; each is loaded only where it is configured, because every module is paid for at a cold start.
+ * What a distributor is made of besides its options: sinks, a guard, an enricher. Opened once for an environment, at
+ * its start; each is loaded only where it is configured, because every module is paid for at a cold start.
  */
 
 import { createSink, type RecordSink } from '../../targets/sinks/index.ts'

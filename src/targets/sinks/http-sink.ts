@@ -122,7 +122,8 @@ function settingsOf(options: HttpSinkOptions): Omit<HttpSinkSettings, 'type'> {
 function requestBody({ topic, partition, texts, offsets, recordIds }: SinkRequest): string {
   const source = `{"topic":${JSON.stringify(topic)},"partition":${partition}}`
   const ids = JSON.stringify(recordIds)
-  return `{"source":${source},"messages":[${texts.join(',')}],"offsets":[${offsets.join(',')}],"idempotencyKeys":${ids}}`
+  const messages = texts.join(',')
+  return `{"source":${source},"messages":[${messages}],"offsets":[${offsets.join(',')}],"idempotencyKeys":${ids}}`
 }
 
 /** Topics are ASCII; whatever else comes into an id must not end the line or become another header. */

@@ -4,7 +4,7 @@
  * which may be a secret.
  */
 
-import { COMMON_SINK_MEMBERS } from './sink-settings.ts'
+import { COMMON_SINK_MEMBERS } from './common-settings.ts'
 
 /** Reads an object of settings, member by member. */
 export class OptionCheck {
