@@ -10,12 +10,18 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 
+import { CreateTableCommand, DynamoDBClient } from '@aws-sdk/client-dynamodb'
+import { CreateBucketCommand, GetObjectCommand, ListObjectsV2Command, S3Client } from '@aws-sdk/client-s3'
+import { CreateQueueCommand, ReceiveMessageCommand, SQSClient } from '@aws-sdk/client-sqs'
+
 import { buildDistributor } from '../../scripts/build-distributor.ts'
 import { packageDistributor } from '../../src/cli/package/package-distributor.ts'
 import { parsePipeline } from '../../src/config/index.ts'
 import { runProcess } from '../support/child-process.ts'
 import { runComporta, startComporta, temporaryFolder } from '../support/comporta.ts'
+import { MOTO_CREDENTIALS, MOTO_ENVIRONMENT, motoSkip, startMoto } from '../support/moto.ts'
 import { freePorts } from '../support/ports.ts'
+import { stage } from '../producer/kafka.ts'
 import { awsLambdaSkip, type Emulator, startEmulator } from './aws-lambda-tools.ts'
 
 const isRequired = process.env['REQUIRE_AWS_LAMBDA'] === '1'
@@ -211,5 +217,88 @@ test('one pipeline file, unedited: first on this machine, then with the function
 })
 
 function numbersOf(service: Service): number[] {
-  return service.received.flatMap(each => each.body.messages.map(message => Number(Reflect.get(Object(message), 'n'))))
+  return service.received.flatMap(each => each.body.messages.map(numberOf))
 }
+
+function numberOf(message: unknown): number {
+  return Number(Reflect.get(Object(message), 'n'))
+}
+
+test('the same archive uses the SDK of the runtime: queue, bucket, topic, and claims in a table', async t => {
+  if (awsLambdaSkip !== false || motoSkip !== false) return t.skip(String(awsLambdaSkip || motoSkip))
+  const [moto, kafka] = await Promise.all([startMoto(t), stage(t)])
+  const client = { endpoint: moto.endpoint, region: moto.region, credentials: MOTO_CREDENTIALS }
+  const sqs = new SQSClient(client)
+  const s3 = new S3Client({ ...client, forcePathStyle: true })
+  const dynamoDb = new DynamoDBClient(client)
+  t.after(() => [sqs, s3, dynamoDb].forEach(each => each.destroy()))
+  const fifo = { FifoQueue: 'true' }
+  const { QueueUrl } = await sqs.send(new CreateQueueCommand({ QueueName: 'orders.fifo', Attributes: fifo }))
+  const CreateBucketConfiguration = { LocationConstraint: 'eu-west-1' } as const
+  await s3.send(new CreateBucketCommand({ Bucket: 'archive', CreateBucketConfiguration }))
+  await dynamoDb.send(
+    new CreateTableCommand({
+      TableName: 'claims',
+      AttributeDefinitions: [{ AttributeName: 'id', AttributeType: 'S' }],
+      KeySchema: [{ AttributeName: 'id', KeyType: 'HASH' }],
+      BillingMode: 'PAY_PER_REQUEST'
+    })
+  )
+  const targets = [
+    `orders: { type: sqs, queueUrl: "${QueueUrl}" }`,
+    'archive: { type: s3, bucket: archive, key: "{topic}/{partition}-{offsets}.{extension}" }',
+    `events: { type: kafka, topic: ${kafka.topics.hot}, bootstrapServers: ["${kafka.bootstrapServers}"] }`
+  ]
+  const taskRoot = await deploy(
+    t,
+    pipelineWith(
+      `{ targets: { ${targets.join(', ')} }, otherwise: [orders, archive, events], ` +
+        'idempotency: { store: { type: dynamoDb, table: claims } } }'
+    )
+  )
+  const environment = { ...MOTO_ENVIRONMENT, AWS_ENDPOINT_URL: moto.endpoint, AWS_LAMBDA_FUNCTION_NAME: 'function' }
+  const emulator = await startEmulator(t, { taskRoot, environment })
+  const messages = [
+    { codigo: 1, n: 1 },
+    { codigo: 1, n: 2 },
+    { codigo: 2, n: 3 }
+  ]
+  const event = {
+    topic: 'in',
+    partition: 0,
+    messages,
+    offsets: [5, 6, 7],
+    timestamps: [1e12, 1e12, 1e12],
+    keys: ['a', 'a', 'b']
+  }
+  assert.deepEqual(await invoke(emulator, event), {}, emulator.output())
+  assert.deepEqual(await invoke(emulator, event), {}, emulator.output())
+
+  const received = new ReceiveMessageCommand({
+    QueueUrl,
+    MaxNumberOfMessages: 10,
+    MessageSystemAttributeNames: ['All']
+  })
+  const { Messages = [] } = await sqs.send(received)
+  assert.deepEqual(
+    Messages.map(each => [numberOf(JSON.parse(each.Body ?? '')), each.Attributes?.MessageGroupId]).toSorted(),
+    [
+      [1, 'a'],
+      [2, 'a'],
+      [3, 'b']
+    ]
+  )
+  const { Contents = [] } = await s3.send(new ListObjectsV2Command({ Bucket: 'archive' }))
+  assert.deepEqual(
+    Contents.map(each => each.Key),
+    ['in/0-0000000000000005-0000000000000007.ndjson']
+  )
+  const { Body } = await s3.send(new GetObjectCommand({ Bucket: 'archive', Key: Contents[0]?.Key }))
+  assert.equal(await Body?.transformToString(), messages.map(message => `${JSON.stringify(message)}\n`).join(''))
+  // Each record once, though the event came twice: the table knew.
+  const written = (await kafka.read(kafka.topics.hot)).map(({ value }): unknown => JSON.parse(value.toString()))
+  assert.deepEqual(
+    written.toSorted((left, right) => numberOf(left) - numberOf(right)),
+    messages
+  )
+})
