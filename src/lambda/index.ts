@@ -6,13 +6,41 @@ export type {
   DistributorObserver,
   ObservedBatch,
   ObservedFailures,
+  ObservedPartition,
   ObservedRequest,
   ObservedResult
 } from './distributor/observer.ts'
 export type { DistributorOptions, DistributorRouting, RoutedRecord, RouteOptions } from './distributor/options.ts'
 export type { BatchItemFailure, DistributorResponse, RecordFailure } from './distributor/verdict.ts'
-export { enrichmentPolicy } from './enrichment/policy.ts'
 export { idempotencyPolicy } from './idempotency/policy.ts'
+export { createEnricher, type EnricherDependencies } from './enrichment/create-enricher.ts'
+export type {
+  EnrichablePartition,
+  EnrichedPartition,
+  Enricher,
+  EnrichmentCounts,
+  EnrichmentFailure
+} from './enrichment/enricher.ts'
+export { enrichmentPolicy, type EnrichmentPlace, type EnrichmentStatement } from './enrichment/policy.ts'
+export { type EnrichmentCacheSettings, enrichmentProblems, type EnrichmentSettings } from './enrichment/settings.ts'
+export type {
+  AwsPlace,
+  DynamoDbSourceSettings,
+  HttpSourceSettings,
+  KeyAttribute,
+  S3SourceSettings,
+  SortKeyAttribute,
+  SourceSettings
+} from './enrichment/source-settings.ts'
+export type {
+  LogKeys,
+  PowertoolsLogger,
+  PowertoolsMetrics,
+  PowertoolsTracer,
+  XraySubsegment
+} from './observability/powertools.ts'
+export { type PowertoolsInstances, powertoolsObserver } from './observability/powertools-observer.ts'
+export { observabilityProblems, type ObservabilitySettings } from './observability/settings.ts'
 export { destinationProblem } from './runtime/events/destination-arn.ts'
 export type { Faults, FaultsInput, FaultsStatus, LatencyDistribution } from './runtime/faults.ts'
 export type { FunctionStatus } from './runtime/managed-function.ts'
