@@ -61,10 +61,12 @@ export function regionOfArn(arn: string): string | undefined {
   return region === '' ? undefined : region
 }
 
-/** Region in the URL of a queue in AWS: `https://sqs.eu-west-1.amazonaws.com/…`. */
+/** Region in the URL of a queue: `https://sqs.eu-west-1.amazonaws.com/…`, also of a VPC endpoint or an emulator. */
 export function regionOfQueueUrl(url: string): string | undefined {
   const host = URL.parse(url)?.hostname ?? ''
-  return /^(?:sqs|sqs-fips)\.([a-z\d-]+)\.(?:amazonaws\.com(?:\.cn)?|api\.aws)$/.exec(host)?.[1]
+  const REGION = /(?:^|\.)sqs(?:-fips)?\.([a-z]{2,}(?:-[a-z]+)+-\d+)\.|^([a-z]{2,}(?:-[a-z]+)+-\d+)\.queue\./
+  const match = REGION.exec(host)
+  return match?.[1] ?? match?.[2]
 }
 
 /** Options of a sink that are no settings. */

@@ -16,6 +16,9 @@ export const DELIVERY_RECORDS_MAX = 1000
 /** Requests at once within one delivery, unless the settings say otherwise. */
 export const CONCURRENCY = 8
 
+/** Code of an entry that a service's answer does not speak of. */
+export const NO_ANSWER = 'NoAnswer'
+
 /** A client of the SDK, as far as it matters here. */
 interface Destroyable {
   destroy(): void
@@ -82,7 +85,7 @@ export class AwsSink<E extends Entry, C extends Destroyable> implements RecordSi
       onSetupError: reason => this.#setupError(reason),
       send: async entries => {
         const answers = await parts.send(await this.#client, entries, { abortSignal: signal })
-        return this.#failuresOf(answers)
+        return this.#failuresOf(answers, entries.length)
       }
     })
   }
@@ -98,12 +101,17 @@ export class AwsSink<E extends Entry, C extends Destroyable> implements RecordSi
     }
   }
 
-  #failuresOf(answers: EntryAnswers): ReadonlyMap<number, SinkFailure> {
+  #failuresOf(answers: EntryAnswers, count: number): ReadonlyMap<number, SinkFailure> {
     const failures = new Map<number, SinkFailure>()
+    // Where nothing passed, an error that can be of the set-up is taken for one: the records only may be at fault.
+    const isAll = answers.size === count
     for (const [position, { code, message, isSenderFault }] of answers) {
+      const kind = awsCodeKind(code, message)
       const failure = entryFailure(code, isSenderFault, message)
-      if (failure.action === 'retry' && isAwsSetupKind(awsCodeKind(code, message))) this.#setupError(failure.reason)
-      failures.set(position, failure)
+      const isDoubtful = isAll && kind !== 'content' && failure.action === 'deadLetter'
+      if (isDoubtful || (failure.action === 'retry' && isAwsSetupKind(kind))) this.#setupError(failure.reason)
+      const { reason } = failure
+      failures.set(position, isDoubtful ? { action: 'retry', reason, isUnavailable: true, isSuspect: true } : failure)
     }
     return failures
   }

@@ -135,7 +135,7 @@ class EntryDelivery<E extends Entry> {
 
   #notSent(): SinkFailure {
     const halt = this.#halt
-    if (halt === undefined) return { action: 'retry', isUnavailable: true, reason: 'no time was left to send it' }
+    if (halt === undefined) return { action: 'retry', isUnavailable: true, reason: NO_TIME }
     const wait = halt.retryAfterMs === undefined ? {} : { retryAfterMs: halt.retryAfterMs }
     return { action: 'retry', isUnavailable: true, reason: `not sent: ${halt.reason}`, ...wait }
   }
@@ -145,9 +145,12 @@ class EntryDelivery<E extends Entry> {
     const isAllUndone = this.#deliveredCount === 0 && this.#options.refused.size === 0
     const isWaiting = isAllUndone && [...this.#failures.values()].every(({ action }) => action === 'retry')
     if (isWaiting && this.#halt !== undefined) return this.#halt
+    if (isWaiting && this.#options.signal.aborted) return { kind: 'unavailable', reason: NO_TIME }
     return { kind: 'partial', failures: this.#failures }
   }
 }
+
+const NO_TIME = 'no time was left to send it'
 
 const BEHIND: SinkFailure = {
   action: 'retry',

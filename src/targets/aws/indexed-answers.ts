@@ -1,6 +1,6 @@
 /** Answers of EventBridge and Kinesis: one per entry, in the order of the request. */
 
-import type { EntryAnswers, EntryError } from './aws-sink.ts'
+import { type EntryAnswers, type EntryError, NO_ANSWER } from './aws-sink.ts'
 
 /** One entry of the answer. */
 interface IndexedAnswer {
@@ -13,10 +13,9 @@ export function indexedAnswers(given: readonly IndexedAnswer[], count: number): 
   const answers = new Map<number, EntryError>()
   for (let position = 0; position < count; position += 1) {
     const answer = given[position]
-    const code = answer === undefined ? 'NoAnswer' : answer.ErrorCode
+    const code = answer === undefined ? NO_ANSWER : answer.ErrorCode
     if (code === undefined || code === '') continue
-    const isMissing = answer === undefined ? false : undefined
-    answers.set(position, { code, message: answer?.ErrorMessage, isSenderFault: isMissing })
+    answers.set(position, { code, message: answer?.ErrorMessage, isSenderFault: undefined })
   }
   return answers
 }

@@ -1,6 +1,6 @@
 /** How a queue's or a topic's settings become messages, and its answers failures. */
 
-import type { EntryAnswers, EntryError } from './aws-sink.ts'
+import { type EntryAnswers, type EntryError, NO_ANSWER } from './aws-sink.ts'
 import { templateOf } from './aws-settings.ts'
 import type { MessageSettings } from './message-entries.ts'
 
@@ -40,11 +40,23 @@ interface FailedEntry {
   readonly SenderFault: boolean | undefined
 }
 
-/** `Failed` by position: ids are positions. */
-export function batchAnswers(failed: readonly FailedEntry[] | undefined): EntryAnswers {
+/** An answer of SQS or SNS. */
+interface BatchAnswer {
+  readonly Successful?: readonly { readonly Id?: string | undefined }[] | undefined
+  readonly Failed?: readonly FailedEntry[] | undefined
+}
+
+/** What failed, by position: ids are positions. An entry that is in no list has failed: nobody knows whether it arrived. */
+export function batchAnswers({ Successful = [], Failed = [] }: BatchAnswer, count: number): EntryAnswers {
+  const taken = new Set(Successful.map(({ Id }) => Id))
+  const failed = new Map(Failed.map(each => [each.Id, each]))
   const answers = new Map<number, EntryError>()
-  for (const { Id, Code = 'Unknown', Message, SenderFault } of failed ?? []) {
-    answers.set(Number(Id), { code: Code, message: Message, isSenderFault: SenderFault })
+  for (let position = 0; position < count; position += 1) {
+    const id = String(position)
+    const failure = failed.get(id)
+    if (failure === undefined && taken.has(id)) continue
+    const { Code = NO_ANSWER, Message, SenderFault } = failure ?? {}
+    answers.set(position, { code: Code, message: Message, isSenderFault: SenderFault })
   }
   return answers
 }

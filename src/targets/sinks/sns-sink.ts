@@ -61,8 +61,7 @@ export class SnsSink extends AwsSink<MessageEntry, SNSClient> {
               ...(entry.deduplicationId === undefined ? {} : { MessageDeduplicationId: entry.deduplicationId })
             }))
           })
-          const { Failed } = await client.send(command, { abortSignal })
-          return batchAnswers(Failed)
+          return batchAnswers(await client.send(command, { abortSignal }), entries.length)
         }
       },
       options

@@ -68,8 +68,7 @@ export class SqsSink extends AwsSink<MessageEntry, SQSClient> {
               ...(entry.deduplicationId === undefined ? {} : { MessageDeduplicationId: entry.deduplicationId })
             }))
           })
-          const { Failed } = await client.send(command, { abortSignal })
-          return batchAnswers(Failed)
+          return batchAnswers(await client.send(command, { abortSignal }), entries.length)
         }
       },
       options
