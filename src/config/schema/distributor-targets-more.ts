@@ -272,6 +272,10 @@ const kafkaShape = z.strictObject({
     .boolean()
     .optional()
     .describe('Whether records have headers with topic, partition and offset that they are from. Default true.'),
+  copyHeaders: z
+    .boolean()
+    .optional()
+    .describe('Whether records keep the headers that they had, as far as the event has them. Default true.'),
   otherCluster: z
     .boolean()
     .optional()

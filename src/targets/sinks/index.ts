@@ -11,6 +11,7 @@ export {
 export { networkOutcome, retryAfterMs } from '../failures.ts'
 export { HttpClient } from '../http1/http-client.ts'
 export type { HttpReply } from '../http1/reply-parser.ts'
+export type { CommonSinkSettings, SinkRetrySettings } from './common-settings.ts'
 export { createSink, SINK_TYPES, type SinkDependencies, sinkProblems } from './create-sink.ts'
 export {
   type HeaderValue,
@@ -19,5 +20,5 @@ export {
   httpSinkProblems,
   type HttpSinkSettings
 } from './http-sink.ts'
-export type { RecordSink, SinkFailure, SinkLimits, SinkOutcome, SinkRequest } from './record-sink.ts'
-export type { CommonSinkSettings, SinkRetrySettings, SinkSettings } from './sink-settings.ts'
+export type { RecordSink, RecordSource, SinkFailure, SinkLimits, SinkOutcome, SinkRequest } from './record-sink.ts'
+export type { SinkSettings } from './sink-settings.ts'

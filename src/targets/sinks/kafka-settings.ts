@@ -17,6 +17,8 @@ export interface KafkaSinkSettings {
   readonly compression?: 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd'
   /** Whether records carry where they are from: `comporta-origin-topic`, `-partition`, `-offset`. Default `true`. */
   readonly originHeaders?: boolean
+  /** Whether records keep the headers that they had, as far as the event has them. Default `true`. */
+  readonly copyHeaders?: boolean
   /**
    * Whether the brokers are those of another cluster than the records are from, so that a topic may have the name of
    * the one it is read from. Default `false`: such a record is not written, because it would come back for ever.
@@ -63,6 +65,7 @@ export function kafkaSinkProblems(
   if (typeof template === 'string') check.report('key', template)
   check.oneOf('compression', COMPRESSIONS)
   check.flag('originHeaders')
+  check.flag('copyHeaders')
   check.flag('otherCluster')
   check.text('clientId', { pattern: /^[a-zA-Z0-9._-]{1,249}$/, hint: '1 to 249 letters, digits, ".", "_" or "-"' })
   check.integer('idleMaxMs', 1_000, 3_600_000)

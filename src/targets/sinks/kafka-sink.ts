@@ -155,17 +155,33 @@ export class KafkaSink implements RecordSink {
         failures.set(index, { action: 'deadLetter', reason: this.#say(own ?? '') })
         continue
       }
-      const key = renderTemplate(this.#key, request, { index, value })
       const timestampMs = request.timestamps?.[index]
+      const headers = this.#headers(request, index)
       records.set(index, {
         topic,
-        key: key === undefined ? null : Buffer.from(key, 'utf8'),
+        key: this.#keyOf(request, index, value),
         value: Buffer.from(text, 'utf8'),
-        ...(this.#options.originHeaders === false ? {} : { headers: originHeaders(request, index) }),
+        ...(headers.length === 0 ? {} : { headers }),
         ...(timestampMs === undefined ? {} : { timestampMs })
       })
     }
     return { records, problem }
+  }
+
+  #keyOf(request: SinkRequest, index: number, value: unknown): Buffer | null {
+    // A key that is no text has its bytes there only.
+    const own = this.#options.key === undefined ? request.source?.keyBytes(index) : undefined
+    if (own !== undefined) return own
+    const text = renderTemplate(this.#key, request, { index, value })
+    return text === undefined ? null : Buffer.from(text, 'utf8')
+  }
+
+  #headers(request: SinkRequest, index: number): AppendHeader[] {
+    const { copyHeaders = true, originHeaders: hasOrigin = true } = this.#options
+    const own = hasOrigin ? originHeaders(request, index) : []
+    const given = copyHeaders ? (request.source?.headers(index) ?? []) : []
+    const kept = given.filter(({ name }) => !own.some(({ key }) => key === name))
+    return [...kept.map(({ name, value }) => ({ key: name, value })), ...own]
   }
 
   #topicProblem(topic: string | undefined, from: string): string | undefined {

@@ -25,6 +25,16 @@ export interface SinkRequest {
   readonly recordIds: readonly string[]
   /** Names this set of records for good: the same set has the same key at every attempt. */
   readonly requestId: string
+  /** What only few sinks need of a record, read when it is asked for. Default: it is not known. */
+  readonly source?: RecordSource
+}
+
+/** The records as they were in Kafka, by their index in the request. */
+export interface RecordSource {
+  /** Bytes of the key; `null` for a record without one, `undefined` if they cannot be read. */
+  keyBytes(index: number): Buffer | null | undefined
+  /** Headers in order, repeated names included; `undefined` if they cannot be read. */
+  headers(index: number): readonly { readonly name: string; readonly value: Buffer | null }[] | undefined
 }
 
 /** What a sink can take in one request. Whoever calls it cuts by these. */

@@ -93,6 +93,44 @@ test('topic and key come from the record where the settings say so; a topic that
   assert.deepEqual(new Set((await read(topics.cold)).map(({ key }) => key)), new Set(['a#true', null]))
 })
 
+test('keys that are no text, and headers, stay as they were; where a record is from is said once', async t => {
+  const { topics, read, bootstrapServers } = await stage(t)
+  const sink = sinkFor(t, { bootstrapServers: [bootstrapServers], topic: topics.cold })
+  const trace = { name: 'traceparent', value: Buffer.from('00-1-2-01') }
+  const source = {
+    keyBytes: (index: number): Buffer | null => (index === 0 ? Buffer.from([0xff, 0x00]) : null),
+    headers: () => [
+      trace,
+      trace,
+      { name: 'comporta-origin-offset', value: Buffer.from('7') },
+      { name: 'n', value: null }
+    ]
+  }
+  const request = requestOf([{ text: '1', key: 'base64:/wA=' }, { text: '2' }], { source })
+  assert.deepEqual(await sink.deliver(request, never), { kind: 'ok' })
+  const stored = await read(topics.cold)
+  assert.deepEqual(new Set(stored.map(({ key }) => key)), new Set([Buffer.from([0xff, 0x00]).toString(), null]))
+  const [first] = stored.filter(({ key }) => key !== null)
+  assert.deepEqual(first?.headers, {
+    traceparent: '00-1-2-01',
+    n: '',
+    'comporta-origin-topic': 'mt-c400',
+    'comporta-origin-partition': '3',
+    'comporta-origin-offset': '100'
+  })
+  const bare = sinkFor(t, {
+    bootstrapServers: [bootstrapServers],
+    topic: topics.hot,
+    copyHeaders: false,
+    originHeaders: false
+  })
+  assert.deepEqual(await bare.deliver(request, never), { kind: 'ok' })
+  assert.deepEqual(
+    (await read(topics.hot)).map(({ headers }) => headers),
+    [{}, {}]
+  )
+})
+
 test('a record that is too large is dead-lettered alone', async t => {
   const { topics, read, bootstrapServers } = await stage(t, { topicConfig: { 'max.message.bytes': '2000' } })
   const sink = sinkFor(t, { bootstrapServers: [bootstrapServers], topic: topics.cold })

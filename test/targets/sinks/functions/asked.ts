@@ -10,7 +10,7 @@ export async function handler(event: Event): Promise<unknown> {
   const [first] = event.messages
   switch (first?.do ?? '') {
     case 'answer':
-      return first.answer
+      return first?.answer
     case 'throw':
       throw new TypeError('the database is away')
     case 'exit':
