@@ -131,6 +131,26 @@ test('a target that may take a later record and refuse an earlier one gets each 
   assert.deepEqual(offsetsOf(strict.requests), [[100], [101], [102], [103], [104], [105]])
 })
 
+test('a sink may ask for the bytes of keys and for headers, of either event', async () => {
+  const ours = scripted()
+  const headers = [[], [{ trace: 'abc' }]]
+  await run({ sinks: { ours }, otherwise: ['ours'] }, batchOf([1, 2], 100, { keys: [null, 'é'], headers }))
+  const aws = scripted()
+  const record = { topic: 't', partition: 0, value: 'MQ==' }
+  const list = [
+    { ...record, offset: 7 },
+    { ...record, offset: 8, key: 'w6k=', headers: [{ trace: [97, -1] }] }
+  ]
+  await run({ sinks: { aws }, otherwise: ['aws'] }, { eventSource: 'aws:kafka', records: { 't-0': list } })
+
+  const [fromOurs, fromAws] = [ours.requests[0]?.source, aws.requests[0]?.source]
+  assert.deepEqual([fromOurs?.keyBytes(0), fromAws?.keyBytes(0)], [null, null])
+  assert.deepEqual([fromOurs?.keyBytes(1), fromAws?.keyBytes(1)], [Buffer.from('é'), Buffer.from('é')])
+  assert.deepEqual([fromOurs?.headers(0), fromAws?.headers(0)], [[], []])
+  assert.deepEqual(fromOurs?.headers(1), [{ name: 'trace', value: Buffer.from('abc') }])
+  assert.deepEqual(fromAws?.headers(1), [{ name: 'trace', value: Buffer.from([97, 255]) }])
+})
+
 test('the limits of a target hold, and the distributor’s own make them smaller', async () => {
   const sink = scripted([], { recordsMax: 4, bytesMax: 100, recordBytesMax: 60 })
   // With their quotes: 22, 22, 62 and 12 bytes.
