@@ -125,7 +125,7 @@ export const eventBridgeTargetSchema = z
       .array(recordTemplate)
       .optional()
       .describe('`resources` of an event, for example `kafka:{id}`; those without a text are left out. Default none.'),
-    bytesMax: integer(1024, 1_048_576).optional().describe('Most bytes of a request, and of an event. Default 1048575.'),
+    bytesMax: integer(1024, 1_048_576).optional().describe('Most bytes of a request, or event. Default 1048575.'),
     concurrency: requestsAtOnce,
     ...commonTargetSettings
   })
@@ -147,11 +147,11 @@ export const kinesisTargetSchema = z
       .enum(['key', 'loose'])
       .optional()
       .describe(
-        '`key` puts each partition key into a request at most once, so that order holds whatever fails; `loose` fills ' +
-          'requests, and a record that Kinesis refused comes after later ones. Default `key`.'
+        '`key` puts each partition key into a request at most once, so that order holds whatever fails; `loose` ' +
+          'fills requests, and a record that Kinesis refused comes after later ones. Default `key`.'
       ),
     requestRecordsMax: integer(1, 500).optional().describe('Most records of a request. Default 500.'),
-    bytesMax: integer(1024, 10_485_760).optional().describe('Most bytes of a request with its keys. Default 5242880.'),
+    bytesMax: integer(1024, 10_485_760).optional().describe('Most bytes of a request and its keys. Default 5242880.'),
     recordBytesMax: integer(1024, 10_485_760)
       .optional()
       .describe('Most bytes of a record with its key. Default 1048576; more where `MaxRecordSizeInKiB` says so.'),

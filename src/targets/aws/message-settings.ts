@@ -46,7 +46,7 @@ interface BatchAnswer {
   readonly Failed?: readonly FailedEntry[] | undefined
 }
 
-/** What failed, by position: ids are positions. An entry that is in no list has failed: nobody knows whether it arrived. */
+/** What failed, by position: ids are positions. An entry in no list has failed: nobody knows whether it arrived. */
 export function batchAnswers({ Successful = [], Failed = [] }: BatchAnswer, count: number): EntryAnswers {
   const taken = new Set(Successful.map(({ Id }) => Id))
   const failed = new Map(Failed.map(each => [each.Id, each]))

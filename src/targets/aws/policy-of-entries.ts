@@ -19,11 +19,13 @@ export function snsStatements(settings: Settings): readonly IamStatement[] {
   return allow('sns:Publish', textOf(settings, 'topicArn') ?? '*')
 }
 
+/** Source: EventBridge user guide, "IAM policies for event buses". */
 export function eventBridgeStatements(settings: Settings, place: PolicyPlace): readonly IamStatement[] {
   const bus = textOf(settings, 'eventBus') ?? 'default'
   return allow('events:PutEvents', namedOrArn(bus, { settings, place, service: 'events', prefix: 'event-bus/' }))
 }
 
+/** Source: Kinesis developer guide, "Controlling access using IAM". */
 export function kinesisStatements(settings: Settings, place: PolicyPlace): readonly IamStatement[] {
   const stream = textOf(settings, 'stream') ?? '*'
   return allow('kinesis:PutRecords', namedOrArn(stream, { settings, place, service: 'kinesis', prefix: 'stream/' }))

@@ -2,8 +2,8 @@
  * The least rights that a target needs, as statements of an IAM policy.
  *
  * Resources are as narrow as the settings tell: where they have no region or account, as with the name of a stream,
- * those are `*`. A queue, topic, bus or stream that is encrypted with a KMS key of one's own needs the right to that key
- * as well, which settings do not name. Pure.
+ * those are `*`. A queue, topic, bus or stream that is encrypted with a KMS key of one's own needs the right to
+ * that key as well, which settings do not name. Pure.
  *
  * Source: Service authorization reference, one page per service.
  */

@@ -10,7 +10,7 @@ export interface KinesisSinkSettings {
   readonly stream: string
   /** AWS region. Default: the one in the ARN, else AWS's own chain. */
   readonly region?: string
-  /** Address of Kinesis: an emulator, a VPC endpoint. Default: `AWS_ENDPOINT_URL_KINESIS`, `AWS_ENDPOINT_URL`, AWS's. */
+  /** Address of Kinesis: an emulator, a VPC endpoint. Default: `AWS_ENDPOINT_URL_KINESIS`, …, AWS's. */
   readonly endpoint?: string
   /** Template of the partition key. Default `{key}`. A record that has nothing for it is spread by its id. */
   readonly partitionKey?: string

@@ -1,4 +1,4 @@
-/** Messages, events and stream records made from records: sizes in bytes, characters, groups, ids, what fits nowhere. */
+/** Messages, events and stream records made from records: sizes in bytes, characters, groups, what fits nowhere. */
 
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
