@@ -6,7 +6,6 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 
 import { esmWorld, startFunction, until } from '../lambda/esm-support.ts'
-import { clusterForTest } from '../support/cluster.ts'
 import { runComporta, startComporta, temporaryFolder } from '../support/comporta.ts'
 
 /** So that the coordinator misses a member that was killed within the second. */
@@ -18,8 +17,8 @@ const IMPATIENT = {
 }
 
 test('a mapping in AWS’s own JSON is killed and started again: nothing is lost', async t => {
-  const server = await clusterForTest(t, { brokerConfig: IMPATIENT })
-  const world = await esmWorld(t, server, 2)
+  const world = await esmWorld(t, { partitionCount: 2, brokerConfig: IMPATIENT })
+  const { server } = world
   const numbers = Array.from({ length: 200 }, (_, index) => index)
   await world.append(...numbers.map(index => ({ text: `${index}`, partition: index % 2 })))
   const held = Promise.withResolvers<object>()

@@ -4,10 +4,12 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
 import { esmWorld, offsetsIn, startFunction, until, untilDone } from '../lambda/esm-support.ts'
-import { clusterForTest } from '../support/cluster.ts'
+import { dispatcherConfig } from '../../src/config/index.ts'
+import { startDispatcher } from '../../src/dispatcher/index.ts'
+import { createTarget } from '../../src/targets/index.ts'
 
 test('a mapping starts at the end or at a time, and what comes between two starts is not skipped', async t => {
-  const world = await esmWorld(t, await clusterForTest(t))
+  const world = await esmWorld(t)
   await world.append(
     { text: 'a', timestampMs: 1000 },
     { text: 'b', timestampMs: 2000 },
@@ -33,7 +35,7 @@ test('a mapping starts at the end or at a time, and what comes between two start
 })
 
 test('two members of a mapping share the partitions, and each record is delivered once', async t => {
-  const world = await esmWorld(t, await clusterForTest(t), 4)
+  const world = await esmWorld(t, { partitionCount: 4 })
   const service = await startFunction(t)
   const membership = { heartbeatIntervalMs: 20 }
   const options = { functionName: 'f', endpoint: service.endpoint, batchSize: 10, membership }
@@ -52,4 +54,32 @@ test('two members of a mapping share the partitions, and each record is delivere
     const offsets = seen.filter(each => each.partition === partition).map(each => each.offset)
     assert.deepEqual(offsets, numbers.slice(0, 100))
   }
+})
+
+test('the same function gets the same event from the mapping and from the dispatcher', async t => {
+  const world = await esmWorld(t)
+  await world.append(
+    ...Array.from({ length: 20 }, (_, index) => ({
+      text: `{"index":${index}}`,
+      key: index % 3 === 0 ? null : Buffer.from(`k${index}`),
+      headers: [{ key: 'trace', value: Buffer.from([index, 255 - index]) }]
+    }))
+  )
+  const service = await startFunction(t)
+  const mapping = await world.map({ functionName: 'f', endpoint: service.endpoint, batchSize: 20 })
+  await untilDone(mapping, { 0: 20 })
+  const config = dispatcherConfig({
+    groupId: `${world.topic}-dispatcher`,
+    topics: [world.topic],
+    target: { type: 'lambda', functionName: 'f', endpoint: service.endpoint, timeoutMs: 10_000 },
+    deadLetterTopic: `${world.topic}-dead`,
+    batch: { recordsMax: 20, ageMs: 50 },
+    payload: { format: 'esm' }
+  })
+  const target = await createTarget(config.target, { cluster: world.cluster })
+  world.ends.push(() => target.close())
+  const dispatcher = await startDispatcher({ config, target, cluster: world.cluster })
+  world.ends.push(() => dispatcher.close())
+  await until(() => service.texts.length === 2)
+  assert.equal(service.texts[1], service.texts[0])
 })

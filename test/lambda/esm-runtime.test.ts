@@ -3,12 +3,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { clusterForTest } from '../support/cluster.ts'
 import { esmWorld, untilDone } from './esm-support.ts'
 import { startRuntime } from './support.ts'
 
 test('functions in the embedded runtime: bisection, partial answers and answers that nobody understands', async t => {
-  const server = await clusterForTest(t)
   const each = { timeoutMs: 10_000, concurrency: 4 }
   const { endpoint } = await startRuntime(t, {
     functions: {
@@ -17,7 +15,7 @@ test('functions in the embedded runtime: bisection, partial answers and answers 
       nonsense: { ...each, handler: 'esm.nonsense' }
     }
   })
-  const world = await esmWorld(t, server)
+  const world = await esmWorld(t)
   await world.append(...['a', 'b', 'bad', 'c'].map(text => ({ text })))
   const provisioned = { endpoint, pollers: { min: 1 }, retriesMax: 1, batchSize: 4 }
   const whole = await world.map({ ...provisioned, functionName: 'whole', bisect: true })

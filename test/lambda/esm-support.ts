@@ -11,7 +11,7 @@ import {
   type MappingRunOptions,
   startEventSourceMapping
 } from '../../src/lambda/esm/event-source-mapping.ts'
-import type { TestCluster } from '../support/cluster.ts'
+import { clusterForTest, type TestCluster, type TestClusterOptions } from '../support/cluster.ts'
 
 /** A record of an event. */
 export interface EventRecord {
@@ -32,19 +32,33 @@ export interface TestEvent {
 
 /** A cluster with one topic. */
 export class EsmWorld {
+  readonly server: TestCluster
   readonly cluster: Cluster
   readonly topic: string
   readonly admin: Admin
-  readonly #t: TestContext
+  /** What is to end before the cluster does, the last first. */
+  readonly ends: (() => Promise<unknown>)[]
   readonly #appender: Appender
 
-  constructor(t: TestContext, cluster: Cluster, topic: string) {
+  constructor({ server, cluster, ends }: Pick<EsmWorld, 'server' | 'cluster' | 'ends'>) {
+    this.server = server
     this.cluster = cluster
-    this.topic = topic
+    this.ends = ends
+    this.topic = server.uniqueName('esm')
     this.admin = new Admin(cluster)
-    this.#t = t
     this.#appender = new Appender({ cluster, lingerMs: 0 })
-    t.after(() => this.#appender.close())
+    ends.push(() => this.#appender.close())
+  }
+
+  async createTopic(partitionCount: number): Promise<void> {
+    await this.admin.createTopics([{ topic: this.topic, partitionCount, replicationFactor: 1 }])
+  }
+
+  /** Another topic of the same cluster. */
+  async another(): Promise<EsmWorld> {
+    const world = new EsmWorld(this)
+    await world.createTopic(1)
+    return world
   }
 
   /** Appends values to partitions, in the order given; resolves when they are in the log. */
@@ -65,7 +79,7 @@ export class EsmWorld {
       backoff: { initialMs: 1, maxMs: 5 },
       ...options
     })
-    this.#t.after(() => mapping.close())
+    this.ends.push(() => mapping.close())
     return mapping
   }
 
@@ -83,13 +97,25 @@ const SILENT = {
   }
 }
 
-/** A world on the cluster under test. */
-export async function esmWorld(t: TestContext, server: TestCluster, partitionCount = 1): Promise<EsmWorld> {
+/** What a world may be asked for. */
+export interface WorldOptions extends TestClusterOptions {
+  readonly partitionCount?: number
+}
+
+/**
+ * A world on the cluster under test. Hooks of a test run in the order in which they were added: what uses the cluster
+ * ends before it does.
+ */
+export async function esmWorld(t: TestContext, options: WorldOptions = {}): Promise<EsmWorld> {
+  const ends: (() => Promise<unknown>)[] = []
+  t.after(async () => {
+    for (const end of ends.toReversed()) await end()
+  })
+  const server = await clusterForTest(t, options)
   const cluster = await Cluster.connect({ bootstrapServers: server.bootstrapServers.split(',') })
-  t.after(() => cluster.close())
-  const topic = server.uniqueName('esm')
-  const world = new EsmWorld(t, cluster, topic)
-  await world.admin.createTopics([{ topic, partitionCount, replicationFactor: 1 }])
+  ends.push(() => cluster.close())
+  const world = new EsmWorld({ server, cluster, ends })
+  await world.createTopic(options.partitionCount ?? 1)
   return world
 }
 

@@ -4,11 +4,10 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
 import { PipelineError } from '../../src/core/index.ts'
-import { clusterForTest } from '../support/cluster.ts'
 import { esmWorld, offsetsIn, startFunction, until, untilDone } from './esm-support.ts'
 
 test('an event is what AWS sends, byte for byte, from a self-managed cluster and from MSK', async t => {
-  const world = await esmWorld(t, await clusterForTest(t))
+  const world = await esmWorld(t)
   const { topic } = world
   await world.append(
     {
@@ -49,7 +48,7 @@ test('an event is what AWS sends, byte for byte, from a self-managed cluster and
 })
 
 test('a batch holds several partitions, and partial answers commit each partition as far as it came', async t => {
-  const world = await esmWorld(t, await clusterForTest(t), 2)
+  const world = await esmWorld(t, { partitionCount: 2 })
   const name = (partition: number): string => `${world.topic}-${partition}`
   for (const partition of [0, 1]) await world.append(...['a', 'b', 'c'].map(text => ({ text, partition })))
   let isFixed = false
@@ -78,7 +77,7 @@ test('a batch holds several partitions, and partial answers commit each partitio
 })
 
 test('an answer that names what was not sent fails the whole batch', async t => {
-  const world = await esmWorld(t, await clusterForTest(t))
+  const world = await esmWorld(t)
   await world.append({ text: 'a' }, { text: 'b' })
   const failures = [{ itemIdentifier: { partition: `${world.topic}-0`, offset: 7 } }]
   const service = await startFunction(t, (_, count) => (count < 3 ? { body: { batchItemFailures: failures } } : {}))
@@ -101,7 +100,7 @@ test('an answer that names what was not sent fails the whole batch', async t => 
 })
 
 test('filtered records are done without an invocation; forms that differ pass', async t => {
-  const world = await esmWorld(t, await clusterForTest(t))
+  const world = await esmWorld(t)
   const texts = ['{"code":1}', '{"code":400}', 'not json', '{"code":2}']
   await world.append(...texts.map(text => ({ text })), { value: Buffer.from([0xff, 0xfe]) }, { value: null })
   const service = await startFunction(t)
@@ -119,9 +118,8 @@ test('filtered records are done without an invocation; forms that differ pass', 
 })
 
 test('throttles and failures are tried again; a kafka destination gets the record with its key', async t => {
-  const server = await clusterForTest(t)
-  const world = await esmWorld(t, server)
-  const target = await esmWorld(t, server)
+  const world = await esmWorld(t)
+  const target = await world.another()
   await world.append({ text: 'ok' }, { text: 'bad', key: Buffer.from('k-1'), timestampMs: 1_749_116_692_330 })
   const service = await startFunction(t, (event, count) => {
     if (count === 1) return { status: 429, body: { Type: 'User', message: 'Rate Exceeded.' } }
@@ -183,7 +181,7 @@ test('throttles and failures are tried again; a kafka destination gets the recor
 })
 
 test('draining lets the function end, commits, and gives up retries that wait', async t => {
-  const world = await esmWorld(t, await clusterForTest(t), 2)
+  const world = await esmWorld(t, { partitionCount: 2 })
   await world.append({ text: 'slow' }, { text: 'bad', partition: 1 })
   const service = await startFunction(t, event => (`${world.topic}-1` in event.records ? { error: true } : {}))
   const mapping = await world.map({
@@ -201,7 +199,7 @@ test('draining lets the function end, commits, and gives up retries that wait', 
 })
 
 test('settings that AWS refuses are refused, with its words where they are known', async t => {
-  const world = await esmWorld(t, await clusterForTest(t))
+  const world = await esmWorld(t)
   await assert.rejects(
     world.map({ functionName: 'f', retriesMax: 3, batchSize: 0, onFailure: `kafka://${world.topic}` }),
     (error: unknown) => {
@@ -216,7 +214,7 @@ test('settings that AWS refuses are refused, with its words where they are known
 })
 
 test('what nobody foresaw ends the mapping with an error, and commits nothing of it', async t => {
-  const world = await esmWorld(t, await clusterForTest(t))
+  const world = await esmWorld(t)
   await world.append({ text: 'a' })
   const service = await startFunction(t, () => ({ error: true }))
   const random = {

@@ -8,7 +8,6 @@ import { CreateTopicCommand, SNSClient, SubscribeCommand } from '@aws-sdk/client
 import { CreateQueueCommand, ReceiveMessageCommand, SQSClient } from '@aws-sdk/client-sqs'
 
 import { esmWorld, startFunction, untilDone } from '../lambda/esm-support.ts'
-import { clusterForTest } from '../support/cluster.ts'
 import { MOTO_CREDENTIALS, MOTO_ENVIRONMENT, motoSkip, startMoto } from '../support/moto.ts'
 
 const ACCOUNT = '123456789012'
@@ -34,7 +33,7 @@ test('SQS and SNS get what AWS writes of a failed batch, S3 the event as well', 
     })
   )
 
-  const world = await esmWorld(t, await clusterForTest(t), 2)
+  const world = await esmWorld(t, { partitionCount: 2 })
   await world.append(
     { text: 'a', timestampMs: 1_573_691_884_835 },
     { text: 'b', timestampMs: 1_573_691_885_580 },
@@ -89,7 +88,7 @@ test(
     const { endpoint, region } = await startMoto(t)
     const sqs = new SQSClient({ endpoint, region, credentials: MOTO_CREDENTIALS })
     t.after(() => sqs.destroy())
-    const world = await esmWorld(t, await clusterForTest(t))
+    const world = await esmWorld(t)
     await world.append({ text: 'a' })
     const service = await startFunction(t, () => ({ error: true }))
     const mapping = await world.map({
