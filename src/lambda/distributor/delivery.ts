@@ -21,8 +21,8 @@
 import { createHash } from 'node:crypto'
 
 import { sleep } from '../../core/index.ts'
-import type { RecordSink, RecordSource, SinkOutcome, SinkRequest } from '../../targets/sinks/index.ts'
-import { type EventPartition, type RecordHeader, textOf } from '../event/read-event.ts'
+import type { RecordSink, SinkOutcome, SinkRequest } from '../../targets/sinks/index.ts'
+import { type EventPartition, textOf } from '../event/read-event.ts'
 import type { FinalWord } from './ledger.ts'
 import type { DistributorObserver } from './observer.ts'
 import { type DistributorSettings, REQUEST_MS_MIN, type TargetSettings } from './options.ts'
