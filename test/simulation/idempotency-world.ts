@@ -23,14 +23,16 @@ const ENVIRONMENTS = 4
 const TARGETS = ['alerts', 'billing', 'search']
 
 interface Request {
-  run(): Promise<unknown>
-  resolve(value: unknown): void
-  reject(error: unknown): void
+  readonly run: () => Promise<unknown>
+  readonly resolve: (value: unknown) => void
+  readonly reject: (error: unknown) => void
 }
 
 /** What is true of one record. */
 interface Truth {
   deliveries: number
+  /** How often it was granted to anybody. */
+  grants: number
   /** Until when a claim that nobody has ended holds, and whose it is. */
   holder: { readonly environment: Environment; readonly untilMs: number } | undefined
   /** When somebody last began to say that it is done; whether the store has taken it, for sure. */
@@ -68,6 +70,7 @@ export class IdempotencyWorld {
   readonly #environments: Environment[] = []
   readonly #records: Truth[] = Array.from({ length: RECORDS }, () => ({
     deliveries: 0,
+    grants: 0,
     holder: undefined,
     doneSaidMs: undefined,
     doneForSureMs: undefined,
@@ -201,19 +204,20 @@ export class IdempotencyWorld {
     const isRemembered = truth.targets !== undefined && nowMs < truth.targets.atMs + TTL_MS - 2 * GRACE_MS
     if (isRemembered) assert.deepEqual(targets.toSorted(), truth.targets?.names, `targets of record ${given.record}`)
     truth.holder = { environment, untilMs: given.endMs }
+    truth.grants += 1
   }
 
   async #finish(environment: Environment, work: Work): Promise<void> {
     const { life } = environment
     environment.work = undefined
     const nowMs = this.#clock.now()
-    const results = new Map<number, { isDone: boolean; targetsDone: readonly string[] }>()
+    const results = new Map<number, { isDone: boolean; targetsDone: readonly string[]; grants: number }>()
     for (let index = 0; index < work.count; index += 1) {
       if (work.batch.state(0, index) !== 'claimed') continue
       const isDone = this.#int(3) !== 0
       const targetsDone = TARGETS.filter(() => this.#int(2) === 0)
-      results.set(index, { isDone, targetsDone: isDone ? [] : targetsDone })
       const truth = this.#truth(work.from + index)
+      results.set(index, { isDone, targetsDone: isDone ? [] : targetsDone, grants: truth.grants })
       // Whoever is past its end has delivered before: Lambda has stopped it since.
       if (truth.holder?.environment === environment) truth.holder = undefined
       truth.deliveries += 1
@@ -239,13 +243,14 @@ export class IdempotencyWorld {
     const isInTime = nowMs < work.endMs
     // The time to live of an id begins with its claim's end at the latest.
     const doneMs = this.#isById ? Math.min(nowMs, work.endMs) : nowMs
-    for (const [index, { isDone, targetsDone }] of results) {
+    for (const [index, { isDone, targetsDone, grants }] of results) {
       const truth = this.#truth(work.from + index)
       // Of a late one whose record another has done since, nothing is written: the other's mark counts.
       const isDoneByOther = truth.doneForSureMs !== undefined && nowMs < truth.doneForSureMs + TTL_MS * 1.25
       if (isDone && (isInTime || !isDoneByOther)) truth.doneForSureMs = doneMs
       // A late one may have come after another, which knows better.
-      if (!isDone && isInTime && truth.holder === undefined) truth.targets = { names: targetsDone, atMs: nowMs }
+      // Whoever was granted it since may have said something else before this answer came.
+      if (!isDone && isInTime && truth.grants === grants) truth.targets = { names: targetsDone, atMs: nowMs }
     }
     if (environment.life === life) environment.isBusy = false
   }
