@@ -170,6 +170,27 @@ test('a sink that breaks its promise and rejects does not end the function', asy
   assert.partialDeepStrictEqual(response, { failures: [{ offset: 100, action: 'retry', suspect: true }] })
 })
 
+test('a sink that does not give up when it is told to holds nothing up, and is not tried again', async () => {
+  const silent: RecordSink = { ...scripted(), deliver: () => new Promise(() => undefined) }
+  const well = scripted()
+  const { response, tookMs } = await run(
+    { sinks: { silent, well }, otherwise: ['silent', 'well'], timeoutMs: 1_000 },
+    batchOf([1])
+  )
+  const reason = 'target silent failed: no reply within 1000 ms, and it goes on'
+  assert.partialDeepStrictEqual(response, { failures: [{ offset: 100, action: 'retry', suspect: true, reason }] })
+  assert.deepEqual([tookMs, well.requests.length], [1_100, 1])
+
+  const throws: RecordSink = {
+    ...scripted(),
+    deliver: () => {
+      throw new Error('at once')
+    }
+  }
+  const thrown = await run({ sinks: { throws }, otherwise: ['throws'] }, batchOf([1]))
+  assert.partialDeepStrictEqual(thrown.response, { failures: [{ reason: 'target throws failed: at once' }] })
+})
+
 /** A service whose replies are lost as told. */
 async function flaky(
   t: TestContext,

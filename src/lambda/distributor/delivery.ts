@@ -20,7 +20,7 @@
 
 import { createHash } from 'node:crypto'
 
-import { sleep } from '../../core/index.ts'
+import { messageOf, sleep } from '../../core/index.ts'
 import type { RecordSink, SinkOutcome, SinkRequest } from '../../targets/sinks/index.ts'
 import { type EventPartition, textOf } from '../event/read-event.ts'
 import type { FinalWord } from './ledger.ts'
@@ -30,6 +30,9 @@ import type { Verdict } from './verdict.ts'
 
 /** Longest pause before another attempt, in milliseconds: a longer one is the caller's, whose waiting costs nothing. */
 const PAUSE_MS_MAX = 1_000
+
+/** How long a sink may take to answer that it gives up, in milliseconds; `reserveMs` has to hold it. */
+const GRACE_MS = 100
 
 /** What a delivery needs besides its records. */
 export interface DeliveryRuntime {
@@ -61,6 +64,8 @@ export class Delivery {
   #stop: Verdict | undefined
   #attempt = 1
   #bisectRequestsLeft: number
+  /** Whether the sink did not even answer that it gives up. */
+  #isLost = false
   /** Records that were found to be refused. */
   #badCount = 0
 
@@ -118,7 +123,7 @@ export class Delivery {
     const { retry } = this.target
     const { random } = this.#runtime.settings
     // Without requests to look for bad records with, the same answer would come again.
-    if (this.#attempt >= retry.attemptsMax || this.#bisectRequestsLeft < 2) return undefined
+    if (this.#attempt >= retry.attemptsMax || this.#bisectRequestsLeft < 2 || this.#isLost) return undefined
     let askedMs = 0
     for (const index of again) askedMs = Math.max(askedMs, this.#verdicts.get(index)?.retryAfterMs ?? 0)
     const backoffMs = retry.backoffMs * 2 ** (this.#attempt - 1) * (1 - random.next() / 2)
@@ -267,20 +272,8 @@ export class Delivery {
       return { kind: 'unavailable', reason: `no time was left in the invocation for target ${target.name}` }
     }
     const request = requestOf(partition, indexes)
-    const controller = new AbortController()
-    const timer = settings.clock.after(timeoutMs, () => {
-      controller.abort(new Error(`no reply within ${Math.round(timeoutMs)} ms`))
-    })
     const startMs = observer.requestDone === undefined ? 0 : settings.clock.monotonicMs()
-    let outcome: SinkOutcome
-    try {
-      outcome = await target.sink.deliver(request, controller.signal)
-    } catch (error) {
-      // A sink never rejects. One that does has not said what became of the records.
-      outcome = { kind: 'unavailable', reason: `target ${target.name} failed: ${String(error)}`, isSuspect: true }
-    } finally {
-      timer.cancel()
-    }
+    const outcome = await this.#answer(request, timeoutMs)
     if (observer.requestDone !== undefined) {
       observer.requestDone({
         target: target.name,
@@ -296,6 +289,37 @@ export class Delivery {
     }
     return outcome
   }
+
+  /** The answer of the sink, or that there is none: a sink that breaks its promises must not hold the function up. */
+  #answer(request: SinkRequest, timeoutMs: number): Promise<SinkOutcome> {
+    const { target } = this
+    const { clock } = this.#runtime.settings
+    const controller = new AbortController()
+    return new Promise(resolve => {
+      let timer = clock.after(timeoutMs, () => {
+        const reason = `no reply within ${Math.round(timeoutMs)} ms`
+        timer = clock.after(GRACE_MS, () => {
+          // It may be at it still: another attempt would come beside this one.
+          this.#isLost = true
+          resolve(failed(target, new Error(`${reason}, and it goes on`)))
+        })
+        controller.abort(new Error(reason))
+      })
+      const settle = (outcome: SinkOutcome): void => {
+        timer.cancel()
+        resolve(outcome)
+      }
+      try {
+        target.sink.deliver(request, controller.signal).then(settle, (error: unknown) => settle(failed(target, error)))
+      } catch (error) {
+        settle(failed(target, error))
+      }
+    })
+  }
+}
+
+function failed(target: Target, error: unknown): SinkOutcome {
+  return { kind: 'unavailable', reason: `target ${target.name} failed: ${messageOf(error)}`, isSuspect: true }
 }
 
 function reasonOf(outcome: SinkOutcome): string | undefined {
