@@ -6,8 +6,9 @@
  */
 
 import type { KinesisClient } from '@aws-sdk/client-kinesis'
+import type { NodeHttpHandler } from '@smithy/node-http-handler'
 
-import { awsClientOptions, type AwsDependencies } from '../aws/aws-client.ts'
+import { awsClientOptions, type AwsDependencies, type AwsHttpSettings } from '../aws/aws-client.ts'
 import { refuseProblems, regionOfArn, templateOf } from '../aws/aws-settings.ts'
 import { AwsSink, DELIVERY_BYTES_MAX, DELIVERY_RECORDS_MAX } from '../aws/aws-sink.ts'
 import { indexedAnswers } from '../aws/indexed-answers.ts'
@@ -40,10 +41,9 @@ export class KinesisSink extends AwsSink<StreamEntry, KinesisClient> {
         entryLimits: { entriesMax, bytesMax, groupEntriesMax: order === 'key' ? 1 : entriesMax },
         concurrency: options.concurrency,
         load: async () => {
-          const [{ KinesisClient }, { NodeHttpHandler }] = await Promise.all([sdk, import('@smithy/node-http-handler')])
-          const settings = awsClientOptions({ region, endpoint, environment, service: 'KINESIS' })
-          // The client would speak HTTP/2, which no emulator does, and which gains nothing for single large requests.
-          return new KinesisClient({ ...settings, requestHandler: new NodeHttpHandler(settings.requestHandler) })
+          const { KinesisClient } = await sdk
+          const client = awsClientOptions({ region, endpoint, environment, service: 'KINESIS' })
+          return new KinesisClient({ ...client, requestHandler: await http1Handler(client.requestHandler) })
         },
         make: request => makeStreamEntries(request, settings),
         send: async (client, entries, { abortSignal }) => {
@@ -58,5 +58,18 @@ export class KinesisSink extends AwsSink<StreamEntry, KinesisClient> {
       },
       options
     )
+  }
+}
+
+/**
+ * The client would speak HTTP/2, which no emulator does, and which gains nothing for single large requests. Where the
+ * package is missing (it is not promised that Lambda's own SDK has it), HTTP/2 is what there is.
+ */
+async function http1Handler(settings: AwsHttpSettings): Promise<NodeHttpHandler | { requestTimeout: number }> {
+  try {
+    const smithy = await import('@smithy/node-http-handler')
+    return new smithy.NodeHttpHandler(settings)
+  } catch {
+    return { requestTimeout: settings.requestTimeout }
   }
 }
