@@ -155,14 +155,8 @@ async function stream(exchange: Exchange, { func }: InvokeTarget, request: Invoc
 
 /** A client that is gone takes everything: the function is not held up for it. */
 function write({ response }: Exchange, bytes: Buffer, onLeft: () => void): void {
-  if (response.destroyed || response.write(bytes)) return onLeft()
-  let isTold = false
-  const tell = (): void => {
-    if (!isTold) onLeft()
-    isTold = true
-    response.off('drain', tell).off('close', tell)
-  }
-  response.on('drain', tell).on('close', tell)
+  if (response.destroyed) onLeft()
+  else response.write(bytes, () => onLeft())
 }
 
 function errorOf(outcome: InvokeResult): { ErrorCode?: string; ErrorDetails?: string } {

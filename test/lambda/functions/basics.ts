@@ -130,3 +130,53 @@ export async function waitsForFile(event: { readonly path: string }): Promise<st
   while (!existsSync(event.path)) await new Promise(resolve => setTimeout(resolve, 5))
   return 'released'
 }
+
+/** Writes at every level of the console, and an error with another inside. */
+export async function logs(): Promise<void> {
+  console.trace('trace')
+  console.debug('debug')
+  console.info('%s of %d', 'info', 2)
+  console.warn('two\nlines')
+  console.error('went wrong:', new TypeError('inner'))
+  process.stdout.write('as it is\n')
+}
+
+export async function failsWithCause(): Promise<never> {
+  const error = Object.assign(new Error('outer', { cause: new TypeError('hidden') }), { code: 'E_OUTER', truck: 7 })
+  throw Object.assign(error, { nested: new RangeError('inner') })
+}
+
+export async function rejectsNothing(): Promise<never> {
+  throw undefined
+}
+
+/** Fails as often as it is told, by a file that counts. */
+export async function failsAtFirst(event: { readonly path: string; readonly times: number }): Promise<number> {
+  const { appendFileSync, statSync } = await import('node:fs')
+  appendFileSync(event.path, '.')
+  const attempt = statSync(event.path).size
+  if (attempt <= event.times) throw new Error(`attempt ${attempt}`)
+  return attempt
+}
+
+/** Writes what it gets to a file. */
+export async function records(event: unknown): Promise<void> {
+  const { appendFileSync } = await import('node:fs')
+  appendFileSync(process.env['RECORDS'] ?? '', `${JSON.stringify(event)}\n`)
+}
+
+/** Ends its process from outside, as the system does. */
+export async function isKilled(event: { readonly signal: NodeJS.Signals }): Promise<never> {
+  process.kill(process.pid, event.signal)
+  return new Promise(() => setInterval(() => undefined, 1_000))
+}
+
+/** Takes memory outside V8's heap. */
+export async function takesBuffers(event: { readonly mb: number }): Promise<never> {
+  const held = Array.from({ length: event.mb }, () => Buffer.alloc(1_048_576, 1))
+  return new Promise(() => setInterval(() => held.length, 1_000))
+}
+
+export function processId(): number {
+  return process.pid
+}
