@@ -534,7 +534,7 @@ test('Powertools: its Logger is the logger, and wrappers of handlers wrap the fu
     return inner(event, context)
   }
   assert.deepEqual(await wrapped(awsEvent([{}]), PLENTY), resumeAt(10))
-  const lines = out.map(line => JSON.parse(line) as Record<string, unknown>)
+  const lines = out.splice(0).map(line => JSON.parse(line) as Record<string, unknown>)
   assert.deepEqual(
     lines.map(line => [line['message'], line['offset'], line['reason'], line['batch'], line['service']]),
     [
@@ -542,6 +542,17 @@ test('Powertools: its Logger is the logger, and wrappers of handlers wrap the fu
       ['a record is not simply done', 10, 'locked', 7, 'orders']
     ]
   )
+
+  // The decorator of Powertools, as a class would use it.
+  const method = { value: (event: unknown, context: object) => inner(event, context as typeof PLENTY) }
+  logger.injectLambdaContext({ clearState: true })({}, 'handler', method as never)
+  const context = { ...PLENTY, awsRequestId: 'r-1', functionName: 'orders', memoryLimitInMB: '128' }
+  assert.deepEqual(await method.value.call({}, awsEvent([{}]), context), resumeAt(10))
+  assert.match(
+    out.join(''),
+    /"function_request_id":"r-1"[^]*"a record is not simply done"|"a record is not simply done"/
+  )
+  assert.ok(out.every(line => line.includes('"r-1"')))
 })
 
 test('options that cannot work are refused, every problem at once', () => {

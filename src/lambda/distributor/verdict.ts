@@ -108,6 +108,6 @@ export class PartitionVerdicts {
     const index = this.resumeIndex()
     const offset = index === undefined ? undefined : this.partition.offsets[index]
     if (offset === undefined) return []
-    return [{ itemIdentifier: { partition: `${this.partition.topic}-${this.partition.partition}`, offset } }]
+    return [{ itemIdentifier: { partition: this.partition.name, offset } }]
   }
 }

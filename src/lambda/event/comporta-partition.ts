@@ -21,7 +21,8 @@ export function readComporta(event: Record<string, unknown>, messages: unknown[]
     throw unrecognised('"offsets" is missing; without them no failure could be told. Add offsets to payload.include')
   }
   const wrong = offsets.findIndex(each => !isOffset(each))
-  if (wrong !== -1) throw unrecognised(`offset ${String(offsets[wrong])} is not a whole number from 0 to 2^53`)
+  // Not repeated: it may be anything, nested too deep for a text, for example.
+  if (wrong !== -1) throw unrecognised(`offsets.${wrong} is not a whole number from 0 to 2^53`)
   for (const name of ['offsets', 'timestamps', 'keys', 'headers']) {
     const list = event[name]
     if (list === undefined || list === null) continue

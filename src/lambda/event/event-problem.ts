@@ -2,9 +2,15 @@
 
 import { PipelineError } from '../../core/index.ts'
 
+/** Names in an event may be of any length. */
+const WHAT_CHARACTERS_MAX = 300
+
 /** The error for a whole event that cannot be read: nothing of it may count as done. */
 export function unrecognised(what: string): PipelineError {
-  return new PipelineError('ERR_LAMBDA_EVENT_UNRECOGNISED', `not an event with Kafka records: ${what}`)
+  return new PipelineError(
+    'ERR_LAMBDA_EVENT_UNRECOGNISED',
+    `not an event with Kafka records: ${what.slice(0, WHAT_CHARACTERS_MAX)}`
+  )
 }
 
 /** Whether a value is an object with named members. */
