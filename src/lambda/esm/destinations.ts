@@ -126,8 +126,8 @@ function kafkaSender(options: SenderOptions, { topic }: Of<'kafka'>): FailureSen
       }
       for (const record of action.records) {
         const value = Buffer.from(failureTextForKafka(options.context, notice, record))
-        await appender.room()
-        appender.append({ topic, key: keyOf(record), value }, listener)
+        const copy = { topic, key: keyOf(record), value }
+        while (!appender.append(copy, listener)) await appender.room()
       }
       await done.promise
     },

@@ -106,6 +106,7 @@ export interface PartitionStatus {
 }
 
 const MINUTE_MS = 60_000
+const GAUGES_EVERY_MS = 5000
 const LANE_BYTES_MIN = 65_536
 const FETCH_BYTES_MAX = 1_048_576
 const DRAIN_SHARE = 0.5
@@ -138,7 +139,7 @@ export class EventSourceMapping {
   readonly #held = new Map<number, Held>()
   readonly #aborting = new AbortController()
   readonly #end = Promise.withResolvers<PipelineError | undefined>()
-  readonly #minute: Timer
+  readonly #timers: readonly Timer[]
   #timer: Timer | undefined
   #isPumpAsked = false
   #isClosed = false
@@ -188,8 +189,10 @@ export class EventSourceMapping {
       clock,
       logger: this.#logger
     })
-    this.#minute = clock.every(MINUTE_MS, () => this.#scale())
-    this.#minute.unref()
+    this.#timers = [
+      clock.every(MINUTE_MS, () => this.#scale()).unref(),
+      clock.every(GAUGES_EVERY_MS, () => this.#record()).unref()
+    ]
     this.#member.start()
     this.#fetcher.start()
   }
@@ -235,7 +238,7 @@ export class EventSourceMapping {
   }
 
   async #close(deadlineMs: number): Promise<boolean> {
-    this.#minute.cancel()
+    for (const timer of this.#timers) timer.cancel()
     this.#machine.close(this.#held.keys())
     const isIdle = await this.#idle([...this.#held.keys()], deadlineMs)
     this.#aborting.abort()
@@ -484,12 +487,17 @@ export class EventSourceMapping {
   }
 
   #scale(): void {
-    const { partitions } = this.status()
-    const lag = partitions.reduce((sum, each) => sum + (each.lag ?? 0), 0)
-    this.#machine.scale(lag, this.#options.pollers !== undefined)
-    this.#meters.lag(lag)
-    this.#meters.pollers(this.#machine.counts().pollers)
+    this.#machine.scale(this.#lag(), this.#options.pollers !== undefined)
     this.#pumpSoon()
+  }
+
+  #record(): void {
+    this.#meters.lag(this.#lag())
+    this.#meters.pollers(this.#machine.counts().pollers)
+  }
+
+  #lag(): number {
+    return this.status().partitions.reduce((sum, each) => sum + (each.lag ?? 0), 0)
   }
 }
 

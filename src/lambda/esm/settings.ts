@@ -43,7 +43,7 @@ export interface EventSourceMappingOptions {
   readonly recordAgeMaxMs?: number | undefined
   /** Whether a batch is halved when the function fails [BisectBatchOnFunctionError]. Default `false`. */
   readonly bisect?: boolean | undefined
-  /** Whether `batchItemFailures` of an answer count [FunctionResponseTypes: ReportBatchItemFailures]. Default `false`. */
+  /** Whether `batchItemFailures` of an answer count [FunctionResponseTypes]. Default `false`. */
   readonly partialResponses?: boolean | undefined
   /** ARN of an SQS queue, SNS topic or S3 bucket, or `kafka://topic` [DestinationConfig.OnFailure]. Default: none. */
   readonly onFailure?: string | undefined
@@ -110,8 +110,9 @@ export function mappingProblems(options: EventSourceMappingOptions): MappingProb
 type Report = (path: readonly PropertyKey[], message: string) => void
 
 const TOPIC = /^(?!\.{1,2}$)[a-zA-Z0-9._-]{1,249}$/
-const FUNCTION_NAME =
-  /^(?:arn:aws[a-zA-Z-]*:lambda:[a-z0-9-]+:\d{12}:function:|(?:\d{12}:)?function:|\d{12}:)?[a-zA-Z0-9_-]{1,64}(?::[a-zA-Z0-9$_-]+)?$/
+/** What may stand before the name of a function: the rest of an ARN, or parts of it. */
+const FUNCTION_PREFIX = String.raw`(?:arn:aws[a-zA-Z-]*:lambda:[a-z0-9-]+:)?(?:\d{12}:)?(?:function:)?`
+const FUNCTION_NAME = new RegExp(String.raw`^${FUNCTION_PREFIX}[a-zA-Z0-9_-]{1,64}(?::[a-zA-Z0-9$_-]+)?$`)
 
 function checkNames({ functionName, topic, groupId }: EventSourceMappingOptions, report: Report): void {
   if (!FUNCTION_NAME.test(functionName)) report(['functionName'], 'is neither the name nor the ARN of a function')
