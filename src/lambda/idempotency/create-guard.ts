@@ -11,7 +11,15 @@
 
 import { randomBytes } from 'node:crypto'
 
-import { type Clock, PipelineError, type Random, systemClock, systemRandom } from '../../core/index.ts'
+import {
+  type Clock,
+  isRetriable,
+  PipelineError,
+  type Random,
+  sleep,
+  systemClock,
+  systemRandom
+} from '../../core/index.ts'
 import type { BatchGuard, GuardedBatch, GuardedPartition, GuardedResult, RecordState } from './batch-guard.ts'
 import {
   asStoreError,
@@ -97,7 +105,7 @@ class Guard implements BatchGuard {
     const { clock = systemClock, random = systemRandom } = this.#dependencies
     const runtime: ClaimRuntime = {
       settings: this.#claims,
-      store: this.#dependencies.store ?? (await openStore(this.#settings, this.#dependencies)),
+      store: this.#dependencies.store ?? (await this.#openPatiently(clock)),
       clock,
       random,
       newName: () => `${this.#name}.${(this.#names++).toString(36)}`,
@@ -105,7 +113,21 @@ class Guard implements BatchGuard {
     }
     return { runtime, offsets: new OffsetClaims(runtime), ids: new IdClaims(runtime) }
   }
+
+  /** Several processes that open a new SQLite file at once are in each other's way for a moment. */
+  async #openPatiently(clock: Clock): Promise<ClaimStore> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await openStore(this.#settings, this.#dependencies)
+      } catch (error) {
+        if (attempt === OPENINGS_MAX || !isRetriable(error)) throw error
+        await sleep(clock, 50 * attempt)
+      }
+    }
+  }
 }
+
+const OPENINGS_MAX = 5
 
 /** Each store is loaded when it is asked for, and not before. */
 async function openStore(settings: IdempotencySettings, dependencies: GuardDependencies): Promise<ClaimStore> {
