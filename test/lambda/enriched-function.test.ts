@@ -16,7 +16,9 @@ test('records are enriched, routed by what was added, and told of in metrics and
     targets: { vip: vip.url, others: others.url },
     routes: [{ when: { 'driver.tier': ['gold'] }, targets: ['vip'] }],
     otherwise: ['others'],
-    enrich: [{ into: 'driver', key: 'driver_id', from: { type: 'http', url: `${drivers.url}/drivers/{key}` } }],
+    enrich: [
+      { into: 'driver', key: 'driver_id', from: { type: 'http' as const, url: `${drivers.url}/drivers/{key}` } }
+    ],
     observability: { logs: true, metrics: { namespace: 'Trucks' } }
   }
   const functions = { distributor: { handler: 'builtin:distributor', timeoutMs: 30_000, distributor } }

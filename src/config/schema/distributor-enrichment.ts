@@ -84,7 +84,7 @@ const cache = z
       .default(0)
       .describe('How much longer an old value may be used while the source fails.'),
     entriesMax: integer(1, 10_000_000).default(10_000).describe('Most values.'),
-    bytesMax: integer(1024, 2_147_483_648).default(16_777_216).describe('Most bytes of keys and values.')
+    bytesMax: integer(1024, 2_147_483_648).default(33_554_432).describe('Most bytes of memory: ten for each character of a value.')
   })
   .optional()
   .describe('What a warm environment remembers. A whole table in S3 is kept as it is: only the times count.')

@@ -38,10 +38,11 @@ export class CachedLookup implements Lookup {
     const { cache, source, clock } = this.#options
     const waiting: { slot: Slot; flight: Flight }[] = []
     const asked: Slot[] = []
+    const nowMs = clock.monotonicMs()
     for (const slot of slots) {
-      const entry = cache.fresh(slot.key)
-      if (entry !== undefined) {
-        slot.resolution = entry.text === undefined ? ABSENT : { kind: 'found', text: entry.text }
+      const known = cache.fresh(slot.key, nowMs)
+      if (known !== undefined) {
+        slot.resolution = known
         slot.isHit = true
       } else if (!source.isPossible(slot.key)) {
         slot.resolution = ABSENT
@@ -61,7 +62,7 @@ export class CachedLookup implements Lookup {
     if (waiting.length === 0) return
     const flights = new Set(waiting.map(each => each.flight.done))
     await within(clock, timeoutMs, Promise.all(flights))
-    for (const { slot, flight } of waiting) slot.resolution = this.#outcome(slot.key, flight)
+    for (const { slot, flight } of waiting) this.#settle(slot, flight)
   }
 
   async close(): Promise<void> {
@@ -88,21 +89,18 @@ export class CachedLookup implements Lookup {
       timer.cancel()
       for (const key of keys) this.#flights.delete(key)
       for (const [key, result] of results) {
-        if (result.kind !== 'failed') cache.set(key, result.kind === 'found' ? result.text : undefined)
+        if (result.kind !== 'failed') cache.set(key, result, clock.monotonicMs())
       }
     }
   }
 
-  #outcome(key: string, { results }: Flight): Resolution {
-    const result = results.get(key)
-    if (result !== undefined && result.kind !== 'failed') return result
-    const entry = this.#options.cache.stale(key, STALE_AGAIN_MS)
-    if (entry !== undefined) {
-      return entry.text === undefined
-        ? { kind: 'absent', isStale: true }
-        : { kind: 'found', text: entry.text, isStale: true }
-    }
-    const reason = `no time was left to ask ${this.#options.source.name}`
-    return result ?? { kind: 'failed', failure: { reason, isUnavailable: true } }
+  #settle(slot: Slot, { results }: Flight): void {
+    const { cache, clock, source } = this.#options
+    const result = results.get(slot.key)
+    const isFailed = result === undefined || result.kind === 'failed'
+    const known = isFailed ? cache.stale(slot.key, clock.monotonicMs(), STALE_AGAIN_MS) : undefined
+    slot.isStale = known !== undefined
+    const failure = { reason: `no time was left to ask ${source.name}`, isUnavailable: true }
+    slot.resolution = known ?? result ?? { kind: 'failed', failure }
   }
 }

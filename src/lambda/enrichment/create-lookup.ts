@@ -25,7 +25,7 @@ export function createLookup(settings: EnrichmentSettings, surroundings: SourceS
   }
   const { clock, random } = surroundings
   const source = createSource(settings, surroundings)
-  const cache = new LookupCache({ ...ENRICHMENT_CACHE_DEFAULTS, ...settings.cache, clock })
+  const cache = new LookupCache({ ...ENRICHMENT_CACHE_DEFAULTS, ...settings.cache })
   const { concurrency, batchMax, valueBytesMax } = { ...ENRICHMENT_DEFAULTS, ...settings }
   const reader = new SourceReader({ source, concurrency, batchMax, valueBytesMax, clock, random, onSetupFailure })
   return new CachedLookup({ source, reader, cache, clock })

@@ -3,7 +3,7 @@
 import type { EnrichablePartition, EnrichedPartition, EnrichmentFailure } from './enricher.ts'
 import { withMembers, withoutMembers } from './json-text.ts'
 import { valueAtPath } from './record-key.ts'
-import type { Slot } from './source.ts'
+import { parsedValue, type Slot } from './source.ts'
 
 /** What an enrichment adds, and how. */
 export interface AddedMember {
@@ -25,17 +25,20 @@ export class EnrichedRecords implements EnrichedPartition {
   readonly #members: readonly AddedMember[]
   /** By enrichment, then by record: what is added. */
   readonly #slots: readonly (Slot | undefined)[][]
+  readonly #isReplacing: boolean
 
   constructor(partition: EnrichablePartition, members: readonly AddedMember[]) {
     this.partition = partition
     this.#members = members
     this.#slots = members.map(() => [])
+    this.#isReplacing = members.some(each => each.isReplacing)
   }
 
   added(index: number, name: string): unknown {
-    const member = this.#members.findIndex(each => each.name === name)
-    const slot = this.#slots[member]?.[index]
-    return slot === undefined ? undefined : parsedOf(slot)
+    for (let member = 0; member < this.#members.length; member += 1) {
+      if (this.#members[member]?.name === name) return valueOf(this.#slots[member]?.[index])
+    }
+    return undefined
   }
 
   /** Notes what is added to a record; `undefined` takes it back. */
@@ -53,7 +56,7 @@ export class EnrichedRecords implements EnrichedPartition {
     const member = reads.get(path[0] ?? '')
     const slot = member === undefined ? undefined : this.#slots[member]?.[index]
     if (slot === undefined) return valueAtPath(this.partition.messages[index], path)
-    return valueAtPath(parsedOf(slot), path.slice(1))
+    return valueAtPath(valueOf(slot), path.slice(1))
   }
 
   fail(index: number, failure: EnrichmentFailure): void {
@@ -91,11 +94,11 @@ export class EnrichedRecords implements EnrichedPartition {
 
   #membersOf(index: number): string {
     let members = ''
-    for (const [member, { literal }] of this.#members.entries()) {
-      const slot = this.#slots[member]?.[index]
-      if (slot === undefined || slot.resolution.kind !== 'found') continue
-      const text = literal + slot.resolution.text
-      members = members === '' ? text : `${members},${text}`
+    for (let member = 0; member < this.#members.length; member += 1) {
+      const resolution = this.#slots[member]?.[index]?.resolution
+      if (resolution?.kind !== 'found') continue
+      const literal = this.#members[member]?.literal ?? ''
+      members = members === '' ? literal + resolution.text : `${members},${literal}${resolution.text}`
     }
     return members
   }
@@ -103,20 +106,18 @@ export class EnrichedRecords implements EnrichedPartition {
   /** The record's text, without what gives way. */
   #baseOf(index: number): string | undefined {
     const text = this.partition.textOf(index)
+    if (text === undefined || !this.#isReplacing) return text
     const message = this.partition.messages[index]
-    if (text === undefined || typeof message !== 'object' || message === null) return text
-    let names: Set<string> | undefined
-    for (const [member, { name, isReplacing }] of this.#members.entries()) {
-      if (!isReplacing || this.#slots[member]?.[index] === undefined || !Object.hasOwn(message, name)) continue
-      names ??= new Set()
-      names.add(name)
-    }
-    return names === undefined ? text : withoutMembers(text, names)
+    if (typeof message !== 'object' || message === null) return text
+    const names = this.#members
+      .filter(({ name, isReplacing }, member) => {
+        return isReplacing && this.#slots[member]?.[index] !== undefined && Object.hasOwn(message, name)
+      })
+      .map(({ name }) => name)
+    return names.length === 0 ? text : withoutMembers(text, new Set(names))
   }
 }
 
-function parsedOf(slot: Slot): unknown {
-  if (slot.resolution.kind !== 'found') return undefined
-  slot.parsed ??= { value: JSON.parse(slot.resolution.text) }
-  return slot.parsed.value
+function valueOf(slot: Slot | undefined): unknown {
+  return slot?.resolution.kind === 'found' ? parsedValue(slot.resolution) : undefined
 }

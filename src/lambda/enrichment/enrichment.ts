@@ -11,7 +11,7 @@ import { ABSENT, type Lookup, type LookupFailure, type Slot } from './source.ts'
 /** Longest reason, in characters. */
 const REASON_MAX = 300
 /** What `missing: 'null'` adds. */
-const NULL_SLOT: Slot = { key: '', resolution: { kind: 'found', text: 'null' }, isHit: true, parsed: { value: null } }
+const NULL_SLOT: Slot = { key: '', resolution: { kind: 'found', text: 'null' }, isHit: true, isStale: false }
 
 /** An enrichment that is ready to run. */
 export class Enrichment implements AddedMember {
@@ -70,7 +70,7 @@ export class Enrichment implements AddedMember {
       count += 1
       let slot = slots.get(key)
       if (slot === undefined) {
-        slot = { key, resolution: ABSENT, isHit: false }
+        slot = { key, resolution: ABSENT, isHit: false, isStale: false }
         slots.set(key, slot)
       }
       records.set(this.index, index, slot)
@@ -133,11 +133,11 @@ function countsOf(
   { records, slots, durationMs }: { records: number; slots: readonly Slot[]; durationMs: number }
 ): EnrichmentCounts {
   const counts = { hits: 0, absent: 0, stale: 0, failed: 0 }
-  for (const { resolution, isHit } of slots) {
+  for (const { resolution, isHit, isStale } of slots) {
     if (isHit) counts.hits += 1
+    if (isStale) counts.stale += 1
     if (resolution.kind === 'absent') counts.absent += 1
     if (resolution.kind === 'failed') counts.failed += 1
-    else if (resolution.isStale === true) counts.stale += 1
   }
   return { into, records, keys: slots.length, misses: slots.length - counts.hits, durationMs, ...counts }
 }

@@ -3,12 +3,15 @@
  *
  * Least recently used entries go first when there are too many or they are too large. An entry is fresh for `ttlMs`
  * (`negativeTtlMs` if the source has nothing for the key); it is kept `staleMs` longer, for when the source is down.
- * Pure but for the clock, which is passed.
+ * Pure: the time is passed.
+ *
+ * Entries are a list in the order of their use, linked through themselves: to use one costs no step in the Map but the
+ * one that finds it.
  *
  * Invariants: never more than `entriesMax` entries and `bytesMax` bytes; an entry larger than `bytesMax` is not kept.
  */
 
-import type { Clock } from '../../core/index.ts'
+import { ABSENT, type Resolution } from './source.ts'
 
 /** Sizes and times of a cache. */
 export interface LookupCacheOptions {
@@ -19,32 +22,44 @@ export interface LookupCacheOptions {
   /** How much longer an entry may be used while the source fails, in milliseconds. */
   readonly staleMs: number
   readonly entriesMax: number
-  /** Most bytes of keys and values, with `ENTRY_BYTES` for each entry. */
+  /** Most bytes, as `weightOf` counts them. */
   readonly bytesMax: number
-  readonly clock: Clock
 }
 
-/** What an entry weighs besides its texts, in bytes: the Map's slot, the object, two string headers. */
-export const ENTRY_BYTES = 160
+/** What an entry weighs besides its texts, in bytes: the Map's slot, the objects, the headers of its strings. */
+const ENTRY_BYTES = 240
+/** A character of a text is kept in two bytes at worst. */
+const TEXT_BYTES = 2
+/** What a character of JSON parses to, at worst: of `[1,1,…]` two characters are a pointer of 8 bytes, or a number of 16. */
+const PARSED_BYTES = 8
 
-/** JSON text that was found, or `undefined` for nothing. */
-export type CachedText = string | undefined
+/** What an entry counts for, in bytes: its key, its text, and what the text parses to, which is kept once it was asked for. */
+export function weightOf(key: string, text: string | undefined): number {
+  return ENTRY_BYTES + key.length * TEXT_BYTES + (text?.length ?? 0) * (TEXT_BYTES + PARSED_BYTES)
+}
 
-/** An entry of the cache. */
-export interface CacheEntry {
-  readonly text: CachedText
-  /** Until when it is fresh, in the clock's monotonic milliseconds. */
+/** What was found, or that there is nothing. */
+export type Known = Exclude<Resolution, { kind: 'failed' }>
+
+interface Entry {
+  readonly key: string
+  readonly known: Known
+  readonly weight: number
+  /** Until when it is fresh, in milliseconds of the clock that the caller reads. */
   freshUntilMs: number
   /** Until when it may stand in for a source that fails. */
   readonly staleUntilMs: number
-  readonly bytes: number
+  /** The one that was used before it. */
+  older: Entry | undefined
+  newer: Entry | undefined
 }
 
 /** A bounded map from keys to what was found. */
 export class LookupCache {
   readonly #options: LookupCacheOptions
-  /** In the order of last use, the oldest first. */
-  readonly #entries = new Map<string, CacheEntry>()
+  readonly #entries = new Map<string, Entry>()
+  #oldest: Entry | undefined
+  #newest: Entry | undefined
   #bytes = 0
 
   constructor(options: LookupCacheOptions) {
@@ -61,63 +76,87 @@ export class LookupCache {
     return this.#bytes
   }
 
-  /** The fresh entry of a key. */
-  fresh(key: string): CacheEntry | undefined {
+  /** What is known of a key and still fresh. */
+  fresh(key: string, nowMs: number): Known | undefined {
     const entry = this.#entries.get(key)
-    if (entry === undefined || entry.freshUntilMs <= this.#options.clock.monotonicMs()) return undefined
-    this.#entries.delete(key)
-    this.#entries.set(key, entry)
-    return entry
+    if (entry === undefined || entry.freshUntilMs <= nowMs) return undefined
+    this.#use(entry)
+    return entry.known
   }
 
   /**
-   * The entry of a key that stands in for a source that fails. For `againMs` milliseconds it counts as fresh, so that
-   * not every event waits for a source that is down.
+   * What stands in for a source that fails. For `againMs` milliseconds it counts as fresh, so that not every event waits
+   * for a source that is down.
    */
-  stale(key: string, againMs: number): CacheEntry | undefined {
+  stale(key: string, nowMs: number, againMs: number): Known | undefined {
     const entry = this.#entries.get(key)
     if (entry === undefined) return undefined
-    const nowMs = this.#options.clock.monotonicMs()
     if (entry.staleUntilMs <= nowMs) {
-      this.#drop(key, entry)
+      this.#drop(entry)
       return undefined
     }
     entry.freshUntilMs = Math.max(entry.freshUntilMs, Math.min(nowMs + againMs, entry.staleUntilMs))
-    this.#entries.delete(key)
-    this.#entries.set(key, entry)
-    return entry
+    this.#use(entry)
+    return entry.known
   }
 
-  set(key: string, text: CachedText): void {
-    const known = this.#entries.get(key)
-    if (known !== undefined) this.#drop(key, known)
-    const { ttlMs, negativeTtlMs, staleMs, bytesMax, entriesMax, clock } = this.#options
-    const lifeMs = text === undefined ? negativeTtlMs : ttlMs
-    const bytes = ENTRY_BYTES + sizeOf(key) + (text === undefined ? 0 : sizeOf(text))
-    if (lifeMs <= 0 || bytes > bytesMax) return
-    const freshUntilMs = clock.monotonicMs() + lifeMs
-    this.#entries.set(key, { text, freshUntilMs, staleUntilMs: freshUntilMs + staleMs, bytes })
-    this.#bytes += bytes
-    while (this.#bytes > bytesMax || this.#entries.size > entriesMax) this.#dropOldest()
+  set(key: string, known: Known, nowMs: number): void {
+    const before = this.#entries.get(key)
+    if (before !== undefined) this.#drop(before)
+    const { ttlMs, negativeTtlMs, staleMs, bytesMax, entriesMax } = this.#options
+    const lifeMs = known.kind === 'absent' ? negativeTtlMs : ttlMs
+    const weight = weightOf(key, known.kind === 'absent' ? undefined : known.text)
+    if (lifeMs <= 0 || weight > bytesMax) return
+    const freshUntilMs = nowMs + lifeMs
+    const staleUntilMs = freshUntilMs + staleMs
+    const entry: Entry = {
+      key,
+      known: known.kind === 'absent' ? ABSENT : known,
+      weight,
+      freshUntilMs,
+      staleUntilMs,
+      older: undefined,
+      newer: undefined
+    }
+    this.#entries.set(key, entry)
+    this.#append(entry)
+    this.#bytes += weight
+    while (this.#oldest !== undefined && (this.#bytes > bytesMax || this.#entries.size > entriesMax)) {
+      this.#drop(this.#oldest)
+    }
   }
 
   clear(): void {
     this.#entries.clear()
+    this.#oldest = undefined
+    this.#newest = undefined
     this.#bytes = 0
   }
 
-  #dropOldest(): void {
-    const oldest = this.#entries.entries().next().value
-    if (oldest !== undefined) this.#drop(...oldest)
+  #use(entry: Entry): void {
+    if (entry === this.#newest) return
+    this.#unlink(entry)
+    this.#append(entry)
   }
 
-  #drop(key: string, entry: CacheEntry): void {
-    this.#entries.delete(key)
-    this.#bytes -= entry.bytes
+  #drop(entry: Entry): void {
+    this.#entries.delete(entry.key)
+    this.#unlink(entry)
+    this.#bytes -= entry.weight
   }
-}
 
-/** V8 keeps a text in one byte a character, or in two if one of them needs it: the worse of it is counted. */
-function sizeOf(text: string): number {
-  return text.length * 2
+  #append(entry: Entry): void {
+    entry.older = this.#newest
+    entry.newer = undefined
+    if (this.#newest === undefined) this.#oldest = entry
+    else this.#newest.newer = entry
+    this.#newest = entry
+  }
+
+  #unlink({ older, newer }: Entry): void {
+    if (older === undefined) this.#oldest = newer
+    else older.newer = newer
+    if (newer === undefined) this.#newest = older
+    else newer.older = older
+  }
 }

@@ -57,7 +57,8 @@ export class S3Table implements Lookup {
     const table = isFresh || isStale ? this.#table : undefined
     for (const slot of slots) {
       slot.isHit = isHit && isFresh
-      slot.resolution = table === undefined ? this.#failed() : this.#resolution(table.entries.get(slot.key), isStale)
+      slot.isStale = table !== undefined && isStale
+      slot.resolution = table === undefined ? this.#failed() : this.#resolution(table.entries.get(slot.key))
     }
   }
 
@@ -80,14 +81,14 @@ export class S3Table implements Lookup {
     return { kind: 'failed', failure: this.#failure ?? { reason, isUnavailable: true } }
   }
 
-  #resolution(text: string | undefined, isStale: boolean): Resolution {
-    if (text === undefined) return isStale ? { kind: 'absent', isStale } : ABSENT
+  #resolution(text: string | undefined): Resolution {
+    if (text === undefined) return ABSENT
     const { valueBytesMax, objects } = this.#options
     if (text.length > valueBytesMax || (text.length * 3 > valueBytesMax && Buffer.byteLength(text) > valueBytesMax)) {
       const reason = `${objects.name} has a value of more than ${valueBytesMax} bytes`
       return { kind: 'failed', failure: { reason, isUnavailable: false } }
     }
-    return isStale ? { kind: 'found', text, isStale } : { kind: 'found', text }
+    return { kind: 'found', text }
   }
 
   async #load(timeoutMs: number): Promise<true> {

@@ -18,7 +18,7 @@ export interface EnrichmentCacheSettings {
   readonly staleMs?: number
   /** Most values. Default 10_000. */
   readonly entriesMax?: number
-  /** Most bytes of keys and values. Default 16_777_216. */
+  /** Most bytes of memory, as an estimate for the worst: ten for each character of a value. Default 33_554_432. */
   readonly bytesMax?: number
 }
 
@@ -72,7 +72,7 @@ export const ENRICHMENT_CACHE_DEFAULTS = {
   negativeTtlMs: 10_000,
   staleMs: 0,
   entriesMax: 10_000,
-  bytesMax: 16_777_216
+  bytesMax: 33_554_432
 } as const
 
 const MEMBERS: ReadonlySet<string> = new Set(

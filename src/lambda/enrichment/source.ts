@@ -45,14 +45,37 @@ export interface LookupFailure {
   readonly retryAfterMs?: number
 }
 
-/** What is known of a key. */
-export type Resolution =
-  | { readonly kind: 'found'; readonly text: string; readonly isStale?: true }
-  | { readonly kind: 'absent'; readonly isStale?: true }
-  | { readonly kind: 'failed'; readonly failure: LookupFailure }
+/** What was found for a key. */
+export interface Found {
+  readonly kind: 'found'
+  readonly text: string
+  /** What the text parses to, once somebody has asked; frozen, because records and invocations share it. */
+  parsed?: { readonly value: unknown }
+}
 
 /** There is nothing for the key. */
-export const ABSENT: Resolution = { kind: 'absent' }
+export interface Absent {
+  readonly kind: 'absent'
+}
+
+/** What is known of a key. */
+export type Resolution = Found | Absent | { readonly kind: 'failed'; readonly failure: LookupFailure }
+
+/** There is nothing for the key. */
+export const ABSENT: Absent = { kind: 'absent' }
+
+/** What was found, parsed. */
+export function parsedValue(found: Found): unknown {
+  found.parsed ??= { value: frozen(JSON.parse(found.text)) }
+  return found.parsed.value
+}
+
+/** Not deeper than `DEPTH_MAX`. */
+function frozen(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value
+  for (const inner of Object.values(value)) frozen(inner)
+  return Object.freeze(value)
+}
 
 /** One distinct key of an event; its records share it. */
 export interface Slot {
@@ -60,8 +83,8 @@ export interface Slot {
   resolution: Resolution
   /** Whether the resolution comes from memory. */
   isHit: boolean
-  /** What the text parses to, once somebody has asked. */
-  parsed?: { readonly value: unknown }
+  /** Whether its time is over, and it stands in for a source that fails. */
+  isStale: boolean
 }
 
 /** Resolves all keys of an event. */
