@@ -29,7 +29,8 @@ const EXPONENT_MAX = 125
 const EXPONENT_MIN = -130
 /** Most bytes of an item, names of attributes included. */
 export const ITEM_BYTES_MAX = 409_600
-const DEPTH_MAX = 32
+/** Lists and maps in one another; the item itself is the 32nd. */
+const DEPTH_MAX = 31
 const KEY_BYTES_MAX = [2048, 1024]
 
 /**
@@ -117,11 +118,11 @@ export function checkItem(item: Item): void {
 }
 
 function sizeOf(value: AttributeValue, depth: number): number {
-  if (depth > DEPTH_MAX) throw new ItemError(`the item is nested deeper than ${DEPTH_MAX} levels`)
   if ('S' in value) return Buffer.byteLength(value.S)
   if ('N' in value) return numberBytes(value.N)
+  if (!('L' in value || 'M' in value)) return 1
+  if (depth > DEPTH_MAX) throw new ItemError(`the item is nested deeper than ${DEPTH_MAX} lists and maps`)
   if ('L' in value) return value.L.reduce((sum, member) => sum + 1 + sizeOf(member, depth + 1), 3)
-  if (!('M' in value)) return 1
   let bytes = 3
   for (const [name, member] of Object.entries(value.M)) {
     bytes += 1 + Buffer.byteLength(name) + sizeOf(member, depth + 1)
@@ -129,10 +130,12 @@ function sizeOf(value: AttributeValue, depth: number): number {
   return bytes
 }
 
-/** About one byte for two digits, and one more; one for the sign of a negative one. */
+/** A byte for two digits, counted from the decimal point, and one more; one for the sign of a negative number. */
 function numberBytes(text: string): number {
-  const { digits, isNegative } = decimalOf(text)
-  return Math.ceil(digits.length / 2) + 1 + (isNegative ? 1 : 0)
+  const { digits, exponent, isNegative } = decimalOf(text)
+  if (digits === '') return 1
+  const pairs = Math.floor(exponent / 2) - Math.floor((exponent - digits.length + 1) / 2) + 1
+  return pairs + 1 + (isNegative ? 1 : 0)
 }
 
 /**

@@ -11,7 +11,7 @@
 
 import type { DynamoDBClient, WriteRequest } from '@aws-sdk/client-dynamodb'
 
-import { PipelineError } from '../../core/index.ts'
+import { messageOf, PipelineError } from '../../core/index.ts'
 import { awsClientOptions, type AwsDependencies, awsErrorName } from '../aws/aws-client.ts'
 import { refuseProblems, regionOfArn } from '../aws/aws-settings.ts'
 import {
@@ -74,7 +74,7 @@ export class DynamoDbSink extends AwsSink<ItemEntry, DynamoDBClient> {
           return new DynamoDBClient(awsClientOptions({ region, endpoint, environment, timeoutMs, service: 'DYNAMODB' }))
         },
         make: request => makeItems(request, settings),
-        send: isConditional ? putNewer(sdk, table, settings) : writeBatch(sdk, table, settings)
+        send: judging(isConditional ? putNewer(sdk, table, settings) : writeBatch(sdk, table, settings))
       },
       options
     )
@@ -100,6 +100,57 @@ function templateOf(source: string): RecordTemplate {
   const template = readAttributeSource(source)
   if (typeof template !== 'string') return template
   throw new PipelineError('ERR_DISPATCHER_TARGET_INVALID', `${source} ${template}`)
+}
+
+/**
+ * Tells whose fault it is that DynamoDB does not take an item: once it has taken one, table and key attributes are as
+ * configured, so it is the item's. One item that is refused fails its whole request: they are then sent one by one.
+ */
+function judging(send: Send): Send {
+  let hasTaken = false
+  const sendAlone = async (...[client, entries, options]: Parameters<Send>): Promise<EntryAnswers> => {
+    try {
+      const answers = await send(client, entries, options)
+      hasTaken = true
+      return answers
+    } catch (error) {
+      if (!hasTaken || awsErrorName(error) !== 'ValidationException') throw error
+      return new Map([[0, { code: 'InvalidRequestContent', message: messageOf(error), isSenderFault: true }]])
+    }
+  }
+  return async (client, entries, options) => {
+    if (entries.length === 1) return sendAlone(client, entries, options)
+    try {
+      const answers = await send(client, entries, options)
+      hasTaken = true
+      return answers
+    } catch (error) {
+      if (awsErrorName(error) !== 'ValidationException') throw error
+    }
+    return oneByOne(entries, entry => sendAlone(client, [entry], options))
+  }
+}
+
+/** Those that are refused before the first is taken come again at the end: then it is known whose fault it is. */
+async function oneByOne(
+  entries: readonly ItemEntry[],
+  send: (entry: ItemEntry) => Promise<EntryAnswers>
+): Promise<EntryAnswers> {
+  const answers = new Map<number, EntryError>()
+  const again: number[] = []
+  for (const [position, entry] of entries.entries()) {
+    try {
+      for (const answer of (await send(entry)).values()) answers.set(position, answer)
+    } catch (error) {
+      if (awsErrorName(error) !== 'ValidationException') throw error
+      again.push(position)
+    }
+  }
+  for (const position of again) {
+    const entry = entries[position]
+    if (entry !== undefined) for (const answer of (await send(entry)).values()) answers.set(position, answer)
+  }
+  return answers
 }
 
 function writeBatch(sdk: Promise<Sdk>, table: string, settings: ItemSettings): Send {
