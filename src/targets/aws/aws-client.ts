@@ -114,6 +114,20 @@ export function awsClientOptions(options: AwsClientOptions): AwsClientSettings {
   }
 }
 
+/** A client of the SDK, as far as its middleware matters. */
+interface WithMiddleware {
+  readonly middlewareStack: { remove(name: string): boolean }
+}
+
+/**
+ * Takes the SDK's log of requests away, which nobody reads: it copies every input and output field by field, and has
+ * the payload in it.
+ */
+export function withoutRequestLog<C extends WithMiddleware>(client: C): C {
+  client.middlewareStack.remove('loggerMiddleware')
+  return client
+}
+
 /** Whether an address is of this machine. */
 export function isLoopback(endpoint: string): boolean {
   const host = URL.parse(endpoint)?.hostname ?? ''

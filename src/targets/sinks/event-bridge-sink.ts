@@ -7,7 +7,7 @@
 
 import type { EventBridgeClient } from '@aws-sdk/client-eventbridge'
 
-import { awsClientOptions, type AwsDependencies } from '../aws/aws-client.ts'
+import { awsClientOptions, type AwsDependencies, withoutRequestLog } from '../aws/aws-client.ts'
 import { refuseProblems, regionOfArn, templateOf } from '../aws/aws-settings.ts'
 import { AwsSink, DELIVERY_BYTES_MAX, DELIVERY_RECORDS_MAX } from '../aws/aws-sink.ts'
 import { indexedAnswers } from '../aws/indexed-answers.ts'
@@ -49,7 +49,9 @@ export class EventBridgeSink extends AwsSink<EventEntry, EventBridgeClient> {
         concurrency: options.concurrency,
         load: async () => {
           const { EventBridgeClient } = await sdk
-          return new EventBridgeClient(awsClientOptions({ region, endpoint, environment, service: 'EVENTBRIDGE' }))
+          return withoutRequestLog(
+            new EventBridgeClient(awsClientOptions({ region, endpoint, environment, service: 'EVENTBRIDGE' }))
+          )
         },
         make: request => makeEvents(request, settings),
         send: async (client, entries, { abortSignal }) => {

@@ -8,7 +8,7 @@
 import type { KinesisClient } from '@aws-sdk/client-kinesis'
 import type { NodeHttpHandler } from '@smithy/node-http-handler'
 
-import { awsClientOptions, type AwsDependencies, type AwsHttpSettings } from '../aws/aws-client.ts'
+import { awsClientOptions, type AwsDependencies, type AwsHttpSettings, withoutRequestLog } from '../aws/aws-client.ts'
 import { refuseProblems, regionOfArn, templateOf } from '../aws/aws-settings.ts'
 import { AwsSink, DELIVERY_BYTES_MAX, DELIVERY_RECORDS_MAX } from '../aws/aws-sink.ts'
 import { indexedAnswers } from '../aws/indexed-answers.ts'
@@ -43,7 +43,9 @@ export class KinesisSink extends AwsSink<StreamEntry, KinesisClient> {
         load: async () => {
           const { KinesisClient } = await sdk
           const client = awsClientOptions({ region, endpoint, environment, service: 'KINESIS' })
-          return new KinesisClient({ ...client, requestHandler: await http1Handler(client.requestHandler) })
+          return withoutRequestLog(
+            new KinesisClient({ ...client, requestHandler: await http1Handler(client.requestHandler) })
+          )
         },
         make: request => makeStreamEntries(request, settings),
         send: async (client, entries, { abortSignal }) => {

@@ -6,7 +6,7 @@
 
 import type { SNSClient } from '@aws-sdk/client-sns'
 
-import { awsClientOptions, type AwsDependencies } from '../aws/aws-client.ts'
+import { awsClientOptions, type AwsDependencies, withoutRequestLog } from '../aws/aws-client.ts'
 import { refuseProblems, regionOfArn } from '../aws/aws-settings.ts'
 import { AwsSink, DELIVERY_BYTES_MAX, DELIVERY_RECORDS_MAX } from '../aws/aws-sink.ts'
 import { makeMessages, type MessageEntry } from '../aws/message-entries.ts'
@@ -46,7 +46,7 @@ export class SnsSink extends AwsSink<MessageEntry, SNSClient> {
         concurrency: options.concurrency,
         load: async () => {
           const { SNSClient } = await sdk
-          return new SNSClient(awsClientOptions({ region, endpoint, environment, service: 'SNS' }))
+          return withoutRequestLog(new SNSClient(awsClientOptions({ region, endpoint, environment, service: 'SNS' })))
         },
         make: request => makeMessages(request, settings),
         send: async (client, entries, { abortSignal }) => {

@@ -7,7 +7,7 @@
 
 import type { SQSClient } from '@aws-sdk/client-sqs'
 
-import { awsClientOptions, type AwsDependencies } from '../aws/aws-client.ts'
+import { awsClientOptions, type AwsDependencies, withoutRequestLog } from '../aws/aws-client.ts'
 import { refuseProblems } from '../aws/aws-settings.ts'
 import { AwsSink, DELIVERY_BYTES_MAX, DELIVERY_RECORDS_MAX } from '../aws/aws-sink.ts'
 import { makeMessages, type MessageEntry } from '../aws/message-entries.ts'
@@ -53,7 +53,7 @@ export class SqsSink extends AwsSink<MessageEntry, SQSClient> {
         concurrency: options.concurrency,
         load: async () => {
           const { SQSClient } = await sdk
-          return new SQSClient(awsClientOptions({ region, endpoint, environment, service: 'SQS' }))
+          return withoutRequestLog(new SQSClient(awsClientOptions({ region, endpoint, environment, service: 'SQS' })))
         },
         make: request => makeMessages(request, settings),
         send: async (client, entries, { abortSignal }) => {
