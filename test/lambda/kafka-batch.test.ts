@@ -545,7 +545,7 @@ test('Powertools: its Logger is the logger, and wrappers of handlers wrap the fu
 
   // The decorator of Powertools, as a class would use it.
   const method = { value: (event: unknown, context: object) => inner(event, context as typeof PLENTY) }
-  logger.injectLambdaContext({ clearState: true })({}, 'handler', method as never)
+  logger.injectLambdaContext({ clearState: true })({} as never, 'handler', method as never)
   const context = { ...PLENTY, awsRequestId: 'r-1', functionName: 'orders', memoryLimitInMB: '128' }
   assert.deepEqual(await method.value.call({}, awsEvent([{}]), context), resumeAt(10))
   assert.match(

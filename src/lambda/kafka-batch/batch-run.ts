@@ -176,14 +176,15 @@ export class BatchRun<Data> {
   async #step(lane: Lane): Promise<void> {
     const taken = lane.halves.shift() ?? this.#take(lane)
     const open = taken.filter(index => !lane.progress.isBlocked(index) && this.#isOurs(lane.progress, index))
+    const isChecked = this.#settings.schema !== undefined
     const records: EventRecord<Data>[] = []
     const indexes: number[] = []
     for (const index of open) {
       // One before it may have turned out to be invalid, and to come again.
       if (lane.progress.isBlocked(index)) continue
       const record = new EventRecord<Data>(lane.progress.partition, index)
-      const isValid = await this.#check(lane.progress, { index, record })
-      if (!isValid) continue
+      // Waited for only where there is something to wait for: this is done for every record.
+      if (isChecked && !(await this.#check(lane.progress, { index, record }))) continue
       records.push(record)
       indexes.push(index)
     }
@@ -191,7 +192,9 @@ export class BatchRun<Data> {
     try {
       const returned = await this.#call(records, this.#run)
       if (this.#run.signal.aborted) return
-      await this.#settleAll(lane, { indexes, records, errors: errorsOf(returned, records) })
+      const errors = errorsOf(returned, records)
+      if (errors === undefined) for (const index of indexes) lane.progress.settle(index, DONE)
+      else await this.#settleAll(lane, { indexes, records, errors })
     } catch (error) {
       if (this.#run.signal.aborted) return
       await this.#settleThrown(lane, { indexes, records, error })
@@ -237,7 +240,7 @@ export class BatchRun<Data> {
   async #settleAll(lane: Lane, { indexes, records, errors }: Answered<Data>): Promise<void> {
     for (const [at, record] of records.entries()) {
       const index = indexes[at] ?? 0
-      const error = errors?.get(record)
+      const error = errors.get(record)
       const said = error === undefined ? DONE : this.#wordOf(error.error, record)
       await this.#settle(lane.progress, { index, record }, said)
     }
@@ -303,7 +306,7 @@ interface Handled<Data> {
 interface Answered<Data> {
   readonly indexes: readonly number[]
   readonly records: readonly EventRecord<Data>[]
-  readonly errors: ReadonlyMap<unknown, FailedRecord> | undefined
+  readonly errors: ReadonlyMap<unknown, FailedRecord>
 }
 
 interface Thrown<Data> {
