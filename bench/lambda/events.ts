@@ -91,7 +91,7 @@ for (let turn = -1; turn < samples; turn += 1) {
 console.log(`${RECORDS} records of ${RECORD_BYTES} bytes, CPU ms an event: median (lowest to highest of ${samples})`)
 for (const [name, values] of results) {
   const sorted = values.toSorted((left, right) => left - right)
-  const [low = 0, median = 0, high = 0] = [sorted[0], sorted[Math.floor(samples / 2)], sorted.at(-1)]
-  console.log(`${name.padEnd(36)} ${median.toFixed(3)} (${low.toFixed(3)} to ${high.toFixed(3)})`)
+  const at = (index: number): string => (sorted.at(index) ?? 0).toFixed(3)
+  console.log(`${name.padEnd(36)} ${at(Math.floor(samples / 2))} (${at(0)} to ${at(-1)})`)
 }
 if (sum < 0) console.log(sum)
