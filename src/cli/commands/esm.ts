@@ -43,10 +43,10 @@ export function addEsm(program: Command, action: CommandAction): void {
     .command('esm')
     .summary('run AWS’s event source mappings on this machine')
     .description(
-      'Invokes functions from topics as AWS’s event source mapping for Kafka does: batches, filters, retries, ' +
-        'bisection, partial answers, on-failure destinations. The mappings are those of the pipeline file, or of files ' +
-        'for "aws lambda create-event-source-mapping --cli-input-json". The function may be in the embedded runtime, ' +
-        'in AWS’s runtime interface emulator, or in AWS. Ctrl-C lets invocations under way end and commits.'
+      'Invokes functions from topics as AWS’s event source mapping for Kafka does: batches, filters, retries, bisection, ' +
+        'partial answers, on-failure destinations. The mappings are those of the pipeline file, or of files for "aws ' +
+        'lambda create-event-source-mapping --cli-input-json". The function may be in the embedded runtime, in AWS’s ' +
+        'runtime interface emulator, or in AWS. Ctrl-C lets invocations under way end and commits.'
     )
     .option(
       '--mapping <file>',
@@ -108,16 +108,11 @@ async function runUntilEnd(role: RunningMappings, options: EsmOptions, logger: L
 }
 
 function summaryOf(mappings: readonly MappingStatus[]): string {
-  return mappings
-    .map(({ topic, functionName, totals }) => {
-      const { deliveredEventCount, filteredOutEventCount, droppedEventCount, invocations, functionErrors, throttles } =
-        totals
-      return (
-        `${topic} → ${functionName}: ${deliveredEventCount} records delivered, ${filteredOutEventCount} filtered out, ` +
-        `${droppedEventCount} given up; ${invocations} invocations, ${functionErrors} function errors, ${throttles} throttles\n`
-      )
-    })
-    .join('')
+  const line = ({ topic, functionName, totals }: MappingStatus): string =>
+    `${topic} → ${functionName}: ${totals.deliveredEventCount} records delivered, ` +
+    `${totals.filteredOutEventCount} filtered out, ${totals.droppedEventCount} given up; ` +
+    `${totals.invocations} invocations, ${totals.functionErrors} function errors, ${totals.throttles} throttles\n`
+  return mappings.map(line).join('')
 }
 
 /** The pipeline file, or what takes its place where only brokers are known. */
