@@ -2,12 +2,38 @@
 
 import { z } from 'zod'
 
+import { headerProblem, readTextTemplate } from '../../core/index.ts'
 import { httpUrl, integer, milliseconds } from './common.ts'
 
 const awsPlace = {
   region: z.string().min(1).optional().describe('AWS region. Default: AWS’s own chain.'),
   endpoint: httpUrl.optional().describe('Address of the service: an emulator, a VPC endpoint. Default: AWS’s.')
 }
+
+/** What is wrong with a key: a field, or a template of fields. */
+function keyProblem(text: string): string | undefined {
+  const template = /[{}]/.test(text) ? readTextTemplate(text) : { fields: [text] }
+  if (typeof template === 'string') return template
+  if (template.fields.length === 0) return 'names no field: every record would have the same key'
+  return template.fields.some(field => field.split('.').includes('')) ? 'has a field with an empty name' : undefined
+}
+
+/** What is wrong with an address to look up at. */
+function addressProblem(url: string, isBatch: boolean): string | undefined {
+  if (!URL.canParse(url)) return 'is not an http or https address'
+  const { origin, username } = new URL(url)
+  if (!url.startsWith(origin) || origin.includes('{') || username !== '') {
+    return 'has a user name, {key} or capitals before its path; credentials belong into headers'
+  }
+  const hasPlace = url.includes('{key}')
+  if (isBatch && hasPlace) return 'has {key}, but with batch the keys are in the body'
+  return isBatch || hasPlace ? undefined : 'has no {key}; with batch: true the keys are in the body'
+}
+
+const key = z.string().min(1).superRefine((text, context) => {
+  const message = keyProblem(text)
+  if (message !== undefined) context.addIssue({ code: 'custom', message })
+})
 
 const attributeType = z.enum(['S', 'N']).default('S').describe('`S` text, `N` number.')
 
@@ -24,7 +50,11 @@ const dynamoDb = z.strictObject({
     .strictObject({
       name: z.string().min(1),
       type: attributeType,
-      value: z.string().min(1).describe('A constant, or a template with fields of the event: `SITE#{site.id}`.')
+      value: z
+        .string()
+        .min(1)
+        .refine(text => !/[{}]/.test(text) || keyProblem(text) === undefined, 'not a constant or a template')
+        .describe('A constant, or a template with fields of the event: `SITE#{site.id}`.')
     })
     .optional()
     .describe('The sort key of a table that has one.'),
@@ -55,11 +85,21 @@ const http = z.strictObject({
     .optional()
     .describe('Headers of every request; `{ env: NAME }` is the value of an environment variable of the function.'),
   answerBytesMax: integer(2, 67_108_864).default(4_194_304).describe('Largest answer that is read, in bytes.')
+}).superRefine(({ url, batch, headers = {} }, context) => {
+  const message = addressProblem(url, batch)
+  if (message !== undefined) context.addIssue({ code: 'custom', path: ['url'], message })
+  for (const [name, value] of Object.entries(headers)) {
+    const problem = headerProblem(name, typeof value === 'string' ? value : '')
+    if (problem !== undefined) context.addIssue({ code: 'custom', path: ['headers', name], message: problem })
+  }
 })
 
 const s3 = z.strictObject({
   type: z.literal('s3'),
-  bucket: z.string().min(3).describe('Name of the bucket.'),
+  bucket: z
+    .string()
+    .regex(/^(?:[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]|arn:[\w:/-]+)$/, 'not the name of a bucket')
+    .describe('Name of the bucket.'),
   key: z
     .string()
     .min(1)
@@ -74,6 +114,12 @@ const s3 = z.strictObject({
     .optional()
     .describe('Largest whole table that is read, in bytes. Default 33554432.'),
   ...awsPlace
+}).superRefine(({ key: name, format, keyField, tableBytesMax }, context) => {
+  if (!name.includes('{key}')) return
+  for (const [member, value] of Object.entries({ format, keyField, tableBytesMax })) {
+    if (value === undefined) continue
+    context.addIssue({ code: 'custom', path: [member], message: 'is for one object that is the whole table' })
+  }
 })
 
 const cache = z
@@ -93,11 +139,10 @@ const enrichment = z.strictObject({
   into: z
     .string()
     .regex(/^[^.]+$/, 'a name without dots: the member is added at the top of the event')
+    .refine(name => name.isWellFormed(), 'not well-formed Unicode')
     .refine(name => name !== '__proto__', '"__proto__" would change what objects are in most programs')
     .describe('Name of the member that is added to the event.'),
-  key: z
-    .string()
-    .min(1)
+  key: key
     .describe('Field that names what to look up (`driver.id`), or a template (`DRIVER#{driver.id}`).'),
   from: z.discriminatedUnion('type', [dynamoDb, http, s3]).describe('Where it is looked up.'),
   cache,

@@ -5,6 +5,7 @@ import { test } from 'node:test'
 
 import type { AttributeValue } from '@aws-sdk/client-dynamodb'
 
+import { enrichSchema } from '../../../src/config/schema/distributor-enrichment.ts'
 import { PipelineError } from '../../../src/core/index.ts'
 import { createEnricher } from '../../../src/lambda/enrichment/create-enricher.ts'
 import { attributeText } from '../../../src/lambda/enrichment/dynamo-db-source.ts'
@@ -40,6 +41,9 @@ test('settings that can work have no problems', () => {
 
   assert.deepEqual(enrichmentProblems(all), [])
   assert.deepEqual(enrichmentProblems([]), [])
+  // The pipeline file takes the same, and what it fills in is taken by the function.
+  const filled = enrichSchema.parse(all)
+  assert.deepEqual(enrichmentProblems(filled), [])
 })
 
 test('every problem is named with its place', () => {
