@@ -8,7 +8,9 @@ import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 
 import { type Random, randomInt, SeededRandom, VirtualClock } from '../../src/core/index.ts'
-import type { Distributor, DistributorResponse, RecordFailure } from '../../src/lambda/index.ts'
+import { createBatchGuard } from '../../src/lambda/idempotency/create-guard.ts'
+import { MemoryStore } from '../../src/lambda/idempotency/memory-store.ts'
+import type { Distributor, DistributorOptions, DistributorResponse, RecordFailure } from '../../src/lambda/index.ts'
 import type { RecordSink, SinkFailure, SinkLimits, SinkOutcome, SinkRequest } from '../../src/targets/sinks/index.ts'
 import { distributorFor } from './support.ts'
 
@@ -162,18 +164,27 @@ function randomBatch(random: Random, firstOffset: number): Sent[] {
   })
 }
 
-async function invoke(
-  distribute: Distributor,
-  batch: readonly Sent[],
-  clock: VirtualClock
-): Promise<DistributorResponse> {
-  const event = {
-    topic: 't',
-    partition: 0,
-    messages: batch.map(each => each.message),
-    offsets: batch.map(each => each.offset),
-    keys: batch.map(each => each.key)
+type Format = 'json' | 'esm'
+
+function eventOf(batch: readonly Sent[], format: Format): object {
+  const base64 = (text: string): string => Buffer.from(text).toString('base64')
+  if (format === 'json') {
+    return {
+      topic: 't',
+      partition: 0,
+      messages: batch.map(each => each.message),
+      offsets: batch.map(each => each.offset),
+      keys: batch.map(each => each.key)
+    }
   }
+  const records = batch.map(({ offset, key, message }) => {
+    const value = base64(JSON.stringify(message))
+    return { topic: 't', partition: 0, offset, value, ...(key === null ? {} : { key: base64(key) }) }
+  })
+  return { eventSource: 'aws:kafka', records: { 't-0': records } }
+}
+
+async function invoke(distribute: Distributor, event: object, clock: VirtualClock): Promise<DistributorResponse> {
   const deadlineMs = clock.now() + 20_000
   let isDone = false
   const pending = distribute(event, { getRemainingTimeInMillis: () => deadlineMs - clock.now() }).finally(() => {
@@ -187,8 +198,28 @@ async function invoke(
   return pending
 }
 
-function failuresOf(response: DistributorResponse): readonly RecordFailure[] {
-  return 'failures' in response ? (response.failures ?? []) : []
+interface Answered {
+  readonly well: readonly Sent[]
+  readonly dead: readonly Sent[]
+  readonly again: readonly Sent[]
+}
+
+/** What the caller makes of an answer. */
+function readAnswer(response: DistributorResponse, batch: readonly Sent[]): Answered {
+  if ('batchItemFailures' in response) {
+    const resume = response.batchItemFailures[0]?.itemIdentifier.offset ?? Number.POSITIVE_INFINITY
+    assert.ok(resume === Number.POSITIVE_INFINITY || batch.some(each => each.offset === resume))
+    const again = batch.filter(each => each.offset >= resume)
+    return { well: batch.filter(each => each.offset < resume), dead: [], again }
+  }
+  const listed: readonly RecordFailure[] = 'failures' in response ? (response.failures ?? []) : []
+  const actions = new Map(listed.map(each => [each.offset, each.action]))
+  for (const offset of actions.keys()) assert.ok(batch.some(each => each.offset === offset))
+  return {
+    well: batch.filter(each => !actions.has(each.offset)),
+    dead: batch.filter(each => actions.get(each.offset) === 'deadLetter'),
+    again: batch.filter(each => actions.get(each.offset) === 'retry')
+  }
 }
 
 const routesOf = (sinks: readonly MoodySink[]): { values: number[]; targets: string[] }[] =>
@@ -203,7 +234,10 @@ async function run(t: TestContext, seed: number): Promise<void> {
   const sinks = ['red', 'green', 'blue'].map(name => new MoodySink(name, randomLimits(random), world))
   const clock = new VirtualClock()
   const routes = routesOf(sinks)
-  const distribute = distributorFor(t, {
+  const format = randomInt(random, 3) === 0 ? 'esm' : 'json'
+  // Every invocation in a new environment over one store, or all in one environment with its own memory.
+  const store = randomInt(random, 2) === 0 ? new MemoryStore({}) : undefined
+  const options: DistributorOptions = {
     sinks: Object.fromEntries(sinks.map(each => [each.name, each])),
     routes,
     order: world.order,
@@ -212,24 +246,28 @@ async function run(t: TestContext, seed: number): Promise<void> {
     bisectRequestsMax: 2 + randomInt(random, 30),
     clock,
     random
-  })
+  }
+  const only = distributorFor(t, options)
+  const environment = (): Distributor => {
+    if (store === undefined) return only
+    const guard = createBatchGuard({ store: { type: 'memory' } }, { store, clock, random })
+    return distributorFor(t, { ...options, guard })
+  }
   const all: Sent[] = []
   const dead = new Set<number>()
   for (let round = 0; round < 5; round += 1) {
-    let left = randomBatch(random, all.at(-1)?.offset ?? 0)
+    let left: readonly Sent[] = randomBatch(random, all.at(-1)?.offset ?? 0)
     all.push(...left)
     for (let attempt = 1; left.length > 0; attempt += 1) {
       world.isCalm = attempt > 15
-      assert.ok(attempt < 60, 'the batch never settles')
-      const failures = new Map(
-        failuresOf(await invoke(distribute, left, clock)).map(each => [each.offset, each.action])
-      )
-      for (const offset of failures.keys()) assert.ok(left.some(each => each.offset === offset))
-      for (const { offset, message } of left) {
-        if (failures.get(offset) === 'deadLetter') dead.add(offset)
-        if (!failures.has(offset)) assertDelivered(offset, message, { sinks, routes })
-      }
-      left = left.filter(each => failures.get(each.offset) === 'retry')
+      assert.ok(attempt < 80, 'the batch never settles')
+      const answered = readAnswer(await invoke(environment(), eventOf(left, format), clock), left)
+      for (const { offset, message } of answered.well) assertDelivered(offset, message, { sinks, routes })
+      for (const { offset } of answered.dead) dead.add(offset)
+      const isStuck = format === 'esm' && attempt > 20 && answered.again.length === left.length
+      // AWS gives up the record that it cannot get past, and sends it to the mapping's destination.
+      if (isStuck) dead.add(answered.again[0]?.offset ?? -1)
+      left = isStuck ? answered.again.slice(1) : answered.again
     }
   }
   for (const sink of sinks) assertSink(sink, { all, dead, routes, order: world.order })
@@ -310,7 +348,7 @@ function assertAscending(offsets: readonly number[], what: string): void {
 }
 
 const given = process.env['TEST_SEED']
-const count = Number(process.env['DISTRIBUTOR_SEEDS'] ?? 15)
+const count = Number(process.env['DISTRIBUTOR_SEEDS'] ?? 10)
 const seeds =
   given === undefined ? Array.from({ length: count }, (_, index) => (Date.now() + index * 7919) >>> 0) : [Number(given)]
 

@@ -21,7 +21,7 @@ import { createObserver } from '../observability/create-observer.ts'
 import type { DistributorContext } from './context.ts'
 import type { Delivery } from './delivery.ts'
 import { Ledger } from './ledger.ts'
-import { guardedResult, GuardMemory, LedgerMemory, remember } from './memory.ts'
+import { guardedResults, GuardMemory, LedgerMemory, remember } from './memory.ts'
 import type { DistributorObserver } from './observer.ts'
 import { type DistributorOptions, type DistributorSettings, distributorSettings } from './options.ts'
 import { closeParts, openParts, type Parts } from './parts.ts'
@@ -142,7 +142,7 @@ async function distribute(
     }
     if (claimed === undefined) remember(ledger, plan, event.format === 'esm')
   }
-  await finish(state, claimed, plans)
+  if (claimed !== undefined) await finish(state, claimed, { plans, isEsm: event.format === 'esm' })
   return plans
 }
 
@@ -191,13 +191,14 @@ async function enrich(
 }
 
 /** Tells the store what was done. What it fails with does not change the answer: the claim ends by itself. */
-async function finish({ observer }: State, claimed: GuardedBatch | undefined, plans: readonly Plan[]): Promise<void> {
-  if (claimed === undefined) return
+async function finish(
+  { observer }: State,
+  claimed: GuardedBatch,
+  { plans, isEsm }: { readonly plans: readonly Plan[]; readonly isEsm: boolean }
+): Promise<void> {
   try {
-    await claimed.finish((partition, index) => {
-      const plan = plans[partition]
-      return plan === undefined ? { isDone: false, targetsDone: [] } : guardedResult(plan, index)
-    })
+    const results = plans.map(plan => guardedResults(plan, isEsm))
+    await claimed.finish((partition, index) => results[partition]?.(index) ?? { isDone: false, targetsDone: [] })
   } catch (error) {
     observer.storeFailed?.(error)
   }

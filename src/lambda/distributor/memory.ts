@@ -49,6 +49,12 @@ export class LedgerMemory implements Memory {
   }
 }
 
+/**
+ * Before the name of a target that has refused a record which comes again because of another target. Not asked again, it
+ * cannot change its mind, and take the record behind later ones. Names of targets have no spaces.
+ */
+const REFUSED = 'deadLetter '
+
 /** The memory of a store. */
 export class GuardMemory implements Memory {
   readonly #batch: GuardedBatch
@@ -70,7 +76,11 @@ export class GuardMemory implements Memory {
   }
 
   wordOf(index: number, target: string): FinalWord | undefined {
-    return this.#batch.targetsDone(this.#number, index).has(target) ? 'ok' : undefined
+    const words = this.#batch.targetsDone(this.#number, index)
+    if (words.size === 0) return undefined
+    if (words.has(target)) return 'ok'
+    if (!words.has(REFUSED + target)) return undefined
+    return { action: 'deadLetter', reason: `target ${target} has refused it in an earlier invocation` }
   }
 
   /** Targets that took the record in earlier invocations. */
@@ -107,16 +117,29 @@ export function remember(ledger: Ledger, { partition, verdicts, deliveries }: Co
 
 const DONE: GuardedResult = { isDone: true, targetsDone: [] }
 
-/** What a guard is told of a record. */
-export function guardedResult({ verdicts, deliveries, memory }: Concluded, index: number): GuardedResult {
+/** What a guard is told of the records of a partition, by index. */
+export function guardedResults(concluded: Concluded, isEsm: boolean): (index: number) => GuardedResult {
+  const resumeIndex = isEsm ? concluded.verdicts.resumeIndex() : undefined
+  return index => guardedResult(concluded, index, concluded.verdicts.isComingAgain(index, resumeIndex))
+}
+
+function guardedResult(
+  { verdicts, deliveries, memory }: Concluded,
+  index: number,
+  isComingAgain: boolean
+): GuardedResult {
   const verdict = verdicts.get(index)
   if (verdict === undefined || verdict.action === 'skip') return DONE
-  const names: string[] = []
+  const words: string[] = []
   for (const delivery of deliveries) {
-    const { name } = delivery.target
-    if (delivery.has(index) && delivery.finalWord(index) === 'ok') names.push(name)
+    const word = delivery.has(index) ? delivery.finalWord(index) : undefined
+    if (word === undefined) continue
+    const isRefused = word !== 'ok' && word.action === 'deadLetter'
+    words.push(isRefused ? REFUSED + delivery.target.name : delivery.target.name)
   }
-  return { isDone: false, targetsDone: [...names, ...earlier(memory, index)] }
+  words.push(...earlier(memory, index))
+  // A record that is a dead letter now is asked for anew, should it be replayed.
+  return { isDone: false, targetsDone: isComingAgain ? words : words.filter(word => !word.startsWith(REFUSED)) }
 }
 
 function earlier(memory: Memory, index: number): readonly string[] {
