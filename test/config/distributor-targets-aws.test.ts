@@ -20,7 +20,7 @@ import {
 } from '../../src/targets/index.ts'
 
 const sqs = { type: 'sqs', queueUrl: 'https://sqs.eu-west-1.amazonaws.com/123456789012/orders.fifo' }
-const sns = { type: 'sns', topicArn: 'arn:aws:sns:eu-west-1:123456789012:orders' }
+const sns = { type: 'sns', topicArn: 'arn:aws:sns:eu-west-1:123456789012:orders.fifo' }
 const bus = { type: 'eventBridge' }
 const stream = { type: 'kinesis', stream: 'orders' }
 
@@ -38,6 +38,8 @@ const messages: readonly (readonly [settings: object, isFine: boolean])[] = [
   [{ group: '{codigo}' }, false],
   [{ group: '{' }, false],
   [{ order: 'loose' }, true],
+  [{ deduplicationId: 'eu-{id}' }, true],
+  [{ deduplicationId: '{order}' }, false],
   [{ order: 'partition' }, false],
   [{ attributes: {} }, true],
   [{ attributes: { code: '{value.codigo}', 'a.b': 'text' } }, true],
@@ -61,6 +63,14 @@ test('queues and topics', () => {
     assert.equal(sqsSinkProblems({ ...sqs, ...settings }).length === 0, isFine, hint)
     assert.equal(snsTargetSchema.safeParse({ ...sns, ...settings }).success, isFine, hint)
     assert.equal(snsSinkProblems({ ...sns, ...settings }).length === 0, isFine, hint)
+  }
+  for (const settings of [{ order: 'key' }, { deduplicationId: '{id}' }]) {
+    const queue = { type: 'sqs', queueUrl: 'https://sqs.eu-west-1.amazonaws.com/123456789012/orders', ...settings }
+    assert.equal(sqsTargetSchema.safeParse(queue).success, false)
+    assert.match(sqsSinkProblems(queue).join(), /is for FIFO/)
+    const topic = { type: 'sns', topicArn: 'arn:aws:sns:eu-west-1:123456789012:orders', ...settings }
+    assert.equal(snsTargetSchema.safeParse(topic).success, false)
+    assert.match(snsSinkProblems(topic).join(), /is for FIFO/)
   }
   for (const queueUrl of ['orders', 'https://sqs.eu-west-1.amazonaws.com/1/a b', 'ftp://x/q', 'http://x/q.fifi']) {
     assert.equal(sqsTargetSchema.safeParse({ type: 'sqs', queueUrl }).success, false, queueUrl)

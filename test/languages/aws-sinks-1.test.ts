@@ -25,6 +25,7 @@ import { systemClock } from '../../src/core/index.ts'
 import { createDistributor } from '../../src/lambda/index.ts'
 import { EventBridgeSink, KinesisSink, SnsSink, SqsSink } from '../../src/targets/index.ts'
 import { createSink } from '../../src/targets/sinks/index.ts'
+import { startAwsProxy } from '../support/aws-proxy.ts'
 import { type Moto, MOTO_CREDENTIALS, motoSkip, startMoto } from '../support/moto.ts'
 import { CALM, numbered, sinkRequest } from '../targets/aws/sink-request.ts'
 
@@ -133,6 +134,29 @@ test('a FIFO queue has the key as group, in order, and a record that comes again
   }
   const ids = messages.map(({ Attributes = {} }) => Attributes['MessageDeduplicationId'])
   assert.deepEqual(new Set(ids), new Set(request.recordIds))
+})
+
+test('loose order fills requests of a FIFO queue with one group, in order', { skip }, async t => {
+  for (const [order, requestCount] of [
+    ['key', 20],
+    ['loose', 2]
+  ] as const) {
+    const queue = await makeQueue(`order-${order}.fifo`)
+    const proxy = await startAwsProxy(t, moto.endpoint, () => 'pass')
+    const given = { order, deduplicationId: 'eu-{id}', endpoint: proxy.endpoint, region: moto.region }
+    const sink = new SqsSink({ name: 'q', queueUrl: queue.url, ...given })
+    t.after(() => sink.close())
+
+    assert.deepEqual(await sink.deliver(sinkRequest(numbered(Array(20).fill('k'))), CALM), { kind: 'ok' })
+
+    assert.equal(proxy.requests.length, requestCount)
+    const messages = await readQueue(queue.url)
+    assert.deepEqual(
+      bodies(messages).map(({ n }) => n),
+      [...Array(20).keys()]
+    )
+    assert.equal(messages[0]?.Attributes?.['MessageDeduplicationId'], 'eu-mt-c300-3-100')
+  }
 })
 
 test('one message for many records has the body of an HTTP request', { skip }, async t => {

@@ -62,6 +62,12 @@ const messageSettings = {
       'FIFO: `key` puts each group into a request at most once, so that order holds whatever fails; `loose` fills ' +
         'requests with one group, and a message that AWS failed to take can come after later ones. Default `key`.'
     ),
+  deduplicationId: recordTemplate
+    .optional()
+    .describe(
+      'FIFO: what a record is deduplicated by for five minutes. Default `{id}`: topic, partition and offset. ' +
+        'Two clusters with topics of one name need ids that differ.'
+    ),
   attributes: z
     .record(z.string().regex(ATTRIBUTE, 'not a name of a message attribute'), recordTemplate)
     .refine(attributes => Object.keys(attributes).length <= 10, 'more than 10, which is what a message can have')
@@ -70,6 +76,19 @@ const messageSettings = {
   messageRecordsMax: integer(1, 10_000).optional().describe('Most records of a message with `batch`. Default 500.'),
   concurrency: requestsAtOnce,
   ...commonTargetSettings
+}
+
+/** Reports what means something with FIFO only. */
+function checkFifo(
+  address: string,
+  settings: { readonly order?: string | undefined; readonly deduplicationId?: string | undefined },
+  context: z.RefinementCtx
+): void {
+  if (address.endsWith('.fifo')) return
+  for (const name of ['order', 'deduplicationId'] as const) {
+    if (settings[name] === undefined) continue
+    context.addIssue({ code: 'custom', path: [name], message: 'is for FIFO, and the address does not end in .fifo' })
+  }
 }
 
 /** A target of type `sqs`. */
@@ -84,6 +103,7 @@ export const sqsTargetSchema = z
       .describe('Most bytes of a request, and of a message with its attributes. Default 1048576.'),
     ...messageSettings
   })
+  .superRefine((settings, context) => checkFifo(settings.queueUrl, settings, context))
   .describe('A queue of Amazon SQS.')
 
 /** A target of type `sns`. */
@@ -102,6 +122,7 @@ export const snsTargetSchema = z
       ),
     ...messageSettings
   })
+  .superRefine((settings, context) => checkFifo(settings.topicArn, settings, context))
   .describe('A topic of Amazon SNS.')
 
 /** A target of type `eventBridge`. */

@@ -44,11 +44,19 @@ export function checkAttributes(check: OptionCheck): void {
 }
 
 /** Settings of queues and topics but for their address. */
-export function checkMessageSettings(check: OptionCheck, bytesMost: number): void {
+export function checkMessageSettings(
+  check: OptionCheck,
+  { address, bytesMost }: { readonly address: string | undefined; readonly bytesMost: number }
+): void {
   check.awsPlace()
   check.oneOf('message', ['record', 'batch'])
   checkTemplate(check, 'group')
-  check.oneOf('order', ['key', 'loose'])
+  const id = checkTemplate(check, 'deduplicationId')
+  const order = check.oneOf('order', ['key', 'loose'])
+  if (address !== undefined && !address.endsWith('.fifo')) {
+    if (id !== undefined) check.report('deduplicationId', 'is for FIFO, and the address does not end in .fifo')
+    if (order !== undefined) check.report('order', 'is for FIFO, and the address does not end in .fifo')
+  }
   checkAttributes(check)
   check.integer('bytesMax', 1024, bytesMost)
   check.integer('messageRecordsMax', 1, 10_000)

@@ -45,6 +45,8 @@ export interface MessageSettings {
   readonly isFifo: boolean
   /** Group of a message. Without it only those of FIFO queues have one. */
   readonly group: RecordTemplate | undefined
+  /** FIFO: what a record is deduplicated by. Default: its id, which is also for a record that has nothing for it. */
+  readonly deduplicationId?: RecordTemplate | undefined
   readonly attributes: readonly AttributeTemplate[]
   /** Most bytes of one message. */
   readonly bytesMax: number
@@ -69,6 +71,8 @@ export function makeMessages(request: SinkRequest, settings: MessageSettings): M
 interface Collected {
   readonly indexes: number[]
   readonly texts: string[]
+  /** What each of them is deduplicated by. */
+  readonly ids: string[]
   readonly group: string | undefined
   readonly attributes: Readonly<Record<string, MessageAttribute>>
   bytes: number
@@ -88,7 +92,9 @@ class MessageMaker {
     this.#request = request
     this.#settings = settings
     const templates = settings.attributes.map(({ template }) => template)
-    if (settings.group !== undefined) templates.push(settings.group)
+    for (const template of [settings.group, settings.deduplicationId]) {
+      if (template !== undefined) templates.push(template)
+    }
     this.#needsValue = templates.some(readsValue)
     this.#frameBytes = Buffer.byteLength(batchBody(request, { indexes: [], texts: [] }))
   }
@@ -101,7 +107,7 @@ class MessageMaker {
     const attributes = this.#attributesOf(index, value)
     const bytes = Buffer.byteLength(text) + attributeBytes(attributes)
     if (bytes > this.#settings.bytesMax) return this.#refuse(index, bytes)
-    const id = this.#request.recordIds[index] ?? ''
+    const id = this.#idOf(index, value)
     this.#entries.push(this.#entry({ indexes: [index], bytes, body: text }, { attributes, group, id }))
   }
 
@@ -123,17 +129,17 @@ class MessageMaker {
     if (open !== undefined && open.indexes.length < messageRecordsMax && open.bytes + bytes <= bytesMax) {
       open.indexes.push(index)
       open.texts.push(text)
+      open.ids.push(this.#idOf(index, of.value))
       open.bytes += bytes
       return
     }
     if (open !== undefined) this.#close(open)
-    const fresh = { indexes: [index], texts: [text], group: of.group, attributes, bytes: aloneBytes }
-    this.#open.set(of.group, fresh)
+    const ids = [this.#idOf(index, of.value)]
+    this.#open.set(of.group, { indexes: [index], texts: [text], ids, group: of.group, attributes, bytes: aloneBytes })
   }
 
-  #close({ indexes, texts, group, attributes, bytes }: Collected): void {
+  #close({ indexes, texts, ids, group, attributes, bytes }: Collected): void {
     const body = batchBody(this.#request, { indexes, texts })
-    const ids = indexes.map(index => this.#request.recordIds[index] ?? '')
     const id = ids.length === 1 ? (ids[0] ?? '') : sha256(ids.join('\n'))
     this.#entries.push(this.#entry({ indexes, bytes, body }, { attributes, group, id }))
   }
@@ -155,6 +161,15 @@ class MessageMaker {
       group: isFifo ? of.group : undefined,
       deduplicationId: isFifo ? deduplicationIdOf(of.id) : undefined
     }
+  }
+
+  /** What a record is deduplicated by. */
+  #idOf(index: number, value: unknown): string {
+    const { isFifo, deduplicationId } = this.#settings
+    if (!isFifo) return ''
+    const id = this.#request.recordIds[index] ?? ''
+    if (deduplicationId === undefined) return id
+    return renderTemplate(deduplicationId, this.#request, { index, value }) || id
   }
 
   #groupOf(index: number, value: unknown): string | undefined {

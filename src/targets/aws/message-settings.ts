@@ -8,6 +8,7 @@ import type { MessageSettings } from './message-entries.ts'
 interface GivenSettings {
   readonly message?: 'record' | 'batch'
   readonly group?: string
+  readonly deduplicationId?: string
   readonly attributes?: Readonly<Record<string, string>>
   readonly messageRecordsMax?: number
 }
@@ -27,6 +28,7 @@ export function messageSettings(
     isFifo,
     bytesMax,
     group: group === undefined ? undefined : templateOf(group),
+    deduplicationId: given.deduplicationId === undefined ? undefined : templateOf(given.deduplicationId),
     attributes: Object.entries(attributes).map(([name, text]) => ({ name, template: templateOf(text) })),
     messageRecordsMax: given.messageRecordsMax ?? 500
   }

@@ -21,6 +21,11 @@ export interface SnsSinkSettings {
   readonly group?: string
   /** FIFO: `key` puts each group into a request at most once; `loose` fills requests with one group. Default `key`. */
   readonly order?: 'key' | 'loose'
+  /**
+   * FIFO: template of what a record is deduplicated by for five minutes; `batch`: what its message's id is made of.
+   * Default `{id}`: topic, partition and offset. Two clusters with topics of one name need ids that differ.
+   */
+  readonly deduplicationId?: string
   /** Message attributes: templates by name. Default: `topic`, `partition`, `offset` and `key` (`batch`: no `key`). */
   readonly attributes?: Readonly<Record<string, string>>
   /**
@@ -40,11 +45,11 @@ const BYTES_MOST = 1_048_576
 /** Every problem of an SNS target's settings. */
 export function snsSinkProblems(given: unknown): string[] {
   const check = new OptionCheck(given)
-  check.text('topicArn', {
+  const address = check.text('topicArn', {
     isRequired: true,
     pattern: /^arn:aws[\w-]*:sns:[a-z\d-]+:\d{12}:[\w-]{1,251}(?:[\w-]{0,5}|\.fifo)$/,
     hint: 'the ARN of a topic, such as arn:aws:sns:eu-west-1:123456789012:orders'
   })
-  checkMessageSettings(check, BYTES_MOST)
+  checkMessageSettings(check, { address, bytesMost: BYTES_MOST })
   return check.finish()
 }

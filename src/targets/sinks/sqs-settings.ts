@@ -26,6 +26,11 @@ export interface SqsSinkSettings {
    * Default `key`.
    */
   readonly order?: 'key' | 'loose'
+  /**
+   * FIFO: template of what a record is deduplicated by for five minutes; `batch`: what its message's id is made of.
+   * Default `{id}`: topic, partition and offset. Two clusters with topics of one name need ids that differ.
+   */
+  readonly deduplicationId?: string
   /** Message attributes: templates by name. Default: `topic`, `partition`, `offset` and `key` (`batch`: no `key`). */
   readonly attributes?: Readonly<Record<string, string>>
   /**
@@ -45,12 +50,12 @@ export const SQS_BYTES_MAX = 1_048_576
 /** Every problem of an SQS target's settings. */
 export function sqsSinkProblems(given: unknown): string[] {
   const check = new OptionCheck(given)
-  check.text('queueUrl', {
+  const address = check.text('queueUrl', {
     isRequired: true,
     pattern: /^https?:\/\/[^\s/]+(?:\/[^\s/]+)*\/[\w-]{1,75}(?:[\w-]{0,5}|\.fifo)$/,
     hint: 'the URL of a queue, such as https://sqs.eu-west-1.amazonaws.com/123456789012/orders'
   })
-  checkMessageSettings(check, SQS_BYTES_MAX)
+  checkMessageSettings(check, { address, bytesMost: SQS_BYTES_MAX })
   return check.finish()
 }
 

@@ -206,6 +206,19 @@ test('the same set of records is the same message for deduplication, another set
   assert.equal(idOf(1, 100), 'mt-c300-3-100')
 })
 
+test('a record is deduplicated by what the settings say, or by its id where it has nothing for that', () => {
+  const records = [{ text: '{"order":"A 1"}' }, { text: '{}' }, { text: '{"order":""}' }]
+  const request = sinkRequest(records)
+  const idsOf = (settings: Parameters<typeof fifo>[0]): (string | undefined)[] =>
+    makeMessages(request, fifo(settings)).entries.map(({ deduplicationId }) => deduplicationId)
+  const hash = (text: string): string => createHash('sha256').update(text).digest('hex')
+  assert.deepEqual(idsOf({ deduplicationId: '{value.order}' }), [hash('A 1'), 'mt-c300-3-101', 'mt-c300-3-102'])
+  assert.deepEqual(idsOf({ deduplicationId: 'eu-{id}' })[0], 'eu-mt-c300-3-100')
+  const batch = { message: 'batch', messageRecordsMax: 1 } as const
+  assert.deepEqual(idsOf({ ...batch, deduplicationId: 'eu-{id}' })[0], 'eu-mt-c300-3-100')
+  assert.notDeepEqual(idsOf({ message: 'batch' }), idsOf({ message: 'batch', deduplicationId: 'eu-{id}' }))
+})
+
 test('an event is measured as EventBridge does: 14 for the time, source, detail-type, detail, resources', () => {
   const settings = (bytesMax: number): Parameters<typeof makeEvents>[1] => ({
     source: templateOf('src'),

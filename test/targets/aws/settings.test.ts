@@ -31,8 +31,9 @@ test('settings that can work have no problems', () => {
   for (const url of urls) assert.deepEqual(sqsSinkProblems({ type: 'sqs', queueUrl: url }), [], url)
   const all = {
     type: 'sqs',
-    queueUrl,
+    queueUrl: `${queueUrl}.fifo`,
     region: 'us-gov-west-1',
+    deduplicationId: '{value.id}',
     endpoint: 'https://vpce.example.com',
     message: 'batch',
     group: '{value.truck.id}',
