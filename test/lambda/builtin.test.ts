@@ -1,6 +1,9 @@
 /** The distributor as a function of the runtime: options, cold and warm, through AWS's SDK. */
 
 import assert from 'node:assert/strict'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import os from 'node:os'
+import path from 'node:path'
 import { test } from 'node:test'
 
 import { builtinDistributor, startLambdaRuntime } from '../../src/lambda/index.ts'
@@ -38,6 +41,35 @@ test('options may come as JSON in the environment', async t => {
 
   assert.deepEqual((await client.invoke('distributor', batchOf([1, 2]))).payload, {})
   assert.deepEqual(service.offsets(), [100, 101])
+})
+
+test('the distributor’s secrets are variables of the function, and its options may be a file', async t => {
+  const service = await startService(t)
+  const folder = await mkdtemp(path.join(os.tmpdir(), 'comporta-builtin-'))
+  t.after(() => rm(folder, { recursive: true }))
+  const headers = { authorization: { env: 'TOKEN' } }
+  const distributor = { targets: { s: { type: 'http', url: service.url, headers } }, otherwise: ['s'] } as const
+  const common = { handler: 'builtin:distributor', timeoutMs: 30_000 }
+  await writeFile(path.join(folder, 'routes.json'), JSON.stringify(distributor))
+  const functions = {
+    direct: { ...common, distributor, environment: { TOKEN: 'Bearer one' } },
+    file: { ...common, environment: { COMPORTA_DISTRIBUTOR_FILE: 'routes.json', TOKEN: 'Bearer two' } }
+  }
+  const client = sdkFor(t, await startRuntime(t, { functions, taskRoot: folder }))
+
+  assert.deepEqual((await client.invoke('direct', batchOf([1]))).payload, {})
+  assert.deepEqual((await client.invoke('file', batchOf([1]))).payload, {})
+  assert.deepEqual(
+    service.received.map(each => each.headers.authorization),
+    ['Bearer one', 'Bearer two']
+  )
+  for (const environment of [{}, { TOKEN: '' }]) {
+    await assert.rejects(startLambdaRuntime({ functions: { f: { ...common, distributor, environment } } }), {
+      code: 'ERR_LAMBDA_OPTIONS_INVALID',
+      message:
+        /functions\.f\.distributor\.targets\.s\.headers\.authorization: the environment variable TOKEN is not set/
+    })
+  }
 })
 
 test('an event for nobody is an error of the function', async t => {

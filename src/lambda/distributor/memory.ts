@@ -50,8 +50,8 @@ export class LedgerMemory implements Memory {
 }
 
 /**
- * Before the name of a target that has refused a record which comes again because of another target. Not asked again, it
- * cannot change its mind, and take the record behind later ones. Names of targets have no spaces.
+ * Before the name of a target that has refused a record which comes again because of another target. Not asked again,
+ * it cannot change its mind, and take the record behind later ones. Names of targets have no spaces.
  */
 const REFUSED = 'deadLetter '
 

@@ -1,6 +1,11 @@
 /** What is wrong with the options of the embedded Lambda runtime: every problem at once, each with its place. */
 
-import { DISTRIBUTOR_VARIABLE, distributorOptionProblems, requestTimeNeededMs } from '../distributor/options.ts'
+import {
+  DISTRIBUTOR_FILE_VARIABLE,
+  DISTRIBUTOR_VARIABLE,
+  distributorOptionProblems,
+  requestTimeNeededMs
+} from '../distributor/options.ts'
 import { destinationProblem } from './events/destination-arn.ts'
 import {
   type AliasOptions,
@@ -102,8 +107,11 @@ export function eventProblems(options: EventOptions, path: string): string[] {
 }
 
 function checkDistributor(problems: string[], path: string, options: FunctionOptions): void {
-  const text = functionEnvironment(options)[DISTRIBUTOR_VARIABLE]
+  const environment = functionEnvironment(options)
+  const text = environment[DISTRIBUTOR_VARIABLE]
   if (text === undefined) {
+    // A file is read, and checked, when the function starts.
+    if (environment[DISTRIBUTOR_FILE_VARIABLE] !== undefined) return
     problems.push(`${path}.distributor: is missing (or JSON in the environment variable ${DISTRIBUTOR_VARIABLE})`)
     return
   }
@@ -114,7 +122,7 @@ function checkDistributor(problems: string[], path: string, options: FunctionOpt
     problems.push(`${path}.environment.${DISTRIBUTOR_VARIABLE}: is not JSON`)
     return
   }
-  for (const each of distributorOptionProblems(given)) problems.push(`${path}.distributor.${each}`)
+  for (const each of distributorOptionProblems(given, environment)) problems.push(`${path}.distributor.${each}`)
   const timeoutMs = options.timeoutMs ?? TIMEOUT_MS
   const neededMs = requestTimeNeededMs(given)
   if (timeoutMs < neededMs) {

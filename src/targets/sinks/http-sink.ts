@@ -199,7 +199,8 @@ function headerProblems(headers: Record<string, unknown>, environment: Environme
       problems.push(`${path}: is neither a text nor { env: NAME }`)
       continue
     }
-    const text = typeof value === 'string' ? value : environment?.[String(variable)]
+    // An empty secret is one that was forgotten.
+    const text = typeof value === 'string' ? value : environment?.[String(variable)] || undefined
     if (text === undefined && environment !== undefined) {
       problems.push(`${path}: the environment variable ${String(variable)} is not set`)
       continue
