@@ -64,6 +64,11 @@ export function pythonWithMoto(): Promise<string> {
   return pythonEnvironment('moto.txt')
 }
 
+/** An environment with the AWS CLI and boto3. @returns The path of its interpreter; `aws` lies beside it. */
+export function pythonWithAwsCli(): Promise<string> {
+  return pythonEnvironment('awscli.txt')
+}
+
 async function pythonEnvironment(requirements: string): Promise<string> {
   const folder = join(cacheDir, `python-${await hashOf(pythonDir, name => name === requirements)}`)
   const python = join(folder, 'bin/python')

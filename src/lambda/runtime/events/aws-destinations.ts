@@ -9,6 +9,7 @@
 import { randomUUID } from 'node:crypto'
 
 import { invariant } from '../../../core/index.ts'
+import { awsClientOptions } from '../../../targets/index.ts'
 import type { Destination } from './destination-arn.ts'
 import { recordKey } from './destination-record.ts'
 
@@ -33,6 +34,10 @@ export interface DestinationOptions {
 
 /** Longest error message of a dead letter. Source: Lambda, "the first 1 KB of the error message". */
 const ERROR_MESSAGE_MAX = 1_024
+
+/** Attempts of the SDK, and the longest wait for each, in milliseconds. */
+const ATTEMPTS = 3
+const TIMEOUT_MS = 5_000
 
 interface Client {
   destroy(): void
@@ -118,9 +123,11 @@ export class AwsDestinations {
     )
   }
 
-  #config(region: string): { region: string; endpoint?: string } {
+  /** An endpoint of this machine gets credentials that mean nothing, as everywhere in this package. */
+  #config(region: string): Omit<ReturnType<typeof awsClientOptions>, 'maxAttempts'> & { readonly maxAttempts: number } {
     const { endpoint } = this.#options
-    return { region: region === '' ? this.#options.region : region, ...(endpoint === undefined ? {} : { endpoint }) }
+    const place = region === '' ? this.#options.region : region
+    return { ...awsClientOptions({ region: place, endpoint, timeoutMs: TIMEOUT_MS }), maxAttempts: ATTEMPTS }
   }
 
   #client<C extends Client>(name: string, create: () => C): C {
