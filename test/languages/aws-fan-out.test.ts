@@ -1,4 +1,4 @@
-/** The distributor with targets of several kinds at once, in moto and on the embedded broker: what failed is repeated alone. */
+/** The distributor with targets in moto and on the embedded broker at once: what failed is repeated alone. */
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

@@ -227,8 +227,9 @@ function dynamoDb(t: TestContext, options: Omit<DynamoDbSinkOptions, 'name'>): D
 test('values become items with every digit of their numbers; the last record of an item wins', { skip }, async t => {
   await makeTable('trucks', { truck: 'S' })
   const sink = dynamoDb(t, { table: 'trucks', key: ['truck'] })
+  const id = '12345678901234567890123456789012345678'
   const records = Array.from({ length: 120 }, (_, n) => ({
-    text: `{"truck":"T-${n % 60}","n":${n},"id":12345678901234567890123456789012345678,"deep":{"list":[1.50,null,true,"ü"]}}`
+    text: `{"truck":"T-${n % 60}","n":${n},"id":${id},"deep":{"list":[1.50,null,true,"ü"]}}`
   }))
   assert.deepEqual(await sink.deliver(requestOf(records), never), { kind: 'ok' })
   const items = await itemsOf('trucks')
@@ -238,7 +239,7 @@ test('values become items with every digit of their numbers; the last record of 
     {
       truck: { S: 'T-7' },
       n: { N: '67' },
-      id: { N: '12345678901234567890123456789012345678' },
+      id: { N: id },
       deep: { M: { list: { L: [{ N: '1.50' }, { NULL: true }, { BOOL: true }, { S: 'ü' }] } } }
     }
   )

@@ -197,7 +197,7 @@ export const lambdaTargetSchema = z
     functionName: z
       .string()
       .regex(
-        /^(?:arn:aws[\w-]*:lambda:[a-z\d-]+:\d{12}:function:|\d{12}:function:)?[\w-]{1,64}(?::(?:\$LATEST|[\w-]{1,128}))?$/,
+        /^(?:(?:arn:aws[\w-]*:lambda:[a-z\d-]+:)?\d{12}:function:)?[\w-]{1,64}(?::(?:\$LATEST|[\w-]{1,128}))?$/,
         'not the name or ARN of a function'
       )
       .describe('Name or ARN of the function.'),
@@ -210,8 +210,8 @@ export const lambdaTargetSchema = z
       .enum(['RequestResponse', 'Event'])
       .optional()
       .describe(
-        '`RequestResponse` waits for the function, whose answer tells of each record. `Event` hands the records over: ' +
-          'no order, no answer. Default `RequestResponse`.'
+        '`RequestResponse` waits for the function, whose answer tells of each record. `Event` hands the records ' +
+          'over: no order, no answer. Default `RequestResponse`.'
       ),
     ...awsPlace,
     recordsMax: integer(1, 10_000).optional().describe('Most records in one invocation. Default 500.'),

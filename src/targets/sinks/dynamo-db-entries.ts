@@ -1,9 +1,9 @@
 /**
  * Items for DynamoDB from the records of one request.
  *
- * Of several records for one item only the last is written, because a request may hold an item once and writes its items
- * in any order: the earlier ones count as delivered when it is. With a version of one's own all of them are tried, one
- * after the other, because the last need not be the newest.
+ * Of several records for one item only the last is written, because a request may hold an item once and writes its
+ * items in any order: the earlier ones count as delivered when it is. With a version of one's own all of them are
+ * tried, one after the other, because the last need not be the newest.
  */
 
 import type { Entry } from '../aws/entry-plan.ts'

@@ -272,7 +272,7 @@ export class KafkaSink implements RecordSink {
     return session
   }
 
-  /** Whether nothing was sent for so long that the connections may be gone. A frozen process' monotonic clock may rest. */
+  /** Whether the connections may be gone: by either clock, because the monotonic one may rest in a frozen process. */
   #isStale(): boolean {
     if (this.#activeCount > 1 || this.#usedAtMs === 0) return false
     const idleMs = Math.max(this.#clock.now() - this.#usedAtMs, this.#clock.monotonicMs() - this.#usedAtMonotonicMs)

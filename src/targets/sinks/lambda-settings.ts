@@ -1,4 +1,4 @@
-/** Settings of a Lambda function as a target, and what can be wrong with them. Apart from the sink, which needs AWS's SDK. */
+/** Settings of another Lambda function as a target, and what can be wrong with them. */
 
 import { OptionCheck } from './option-check.ts'
 
@@ -23,8 +23,7 @@ export interface LambdaSinkSettings {
   readonly recordsMax?: number
 }
 
-const NAME =
-  /^(?:arn:aws[\w-]*:lambda:[a-z\d-]+:\d{12}:function:|\d{12}:function:)?[a-zA-Z0-9-_]{1,64}(?::(?:\$LATEST|[\w-]{1,128}))?$/
+const NAME = /^(?:(?:arn:aws[\w-]*:lambda:[a-z\d-]+:)?\d{12}:function:)?[\w-]{1,64}(?::(?:\$LATEST|[\w-]{1,128}))?$/
 
 /**
  * Every problem of a Lambda target's settings.

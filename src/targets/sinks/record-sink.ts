@@ -42,7 +42,7 @@ export interface SinkLimits {
   readonly recordsMax: number
   /** Most bytes of all texts together. */
   readonly bytesMax: number
-  /** Most bytes of one text; a larger one is refused without a request. Default: `bytesMax` does not bound one record. */
+  /** Most bytes of one text; a larger one is refused without a request. Default: one record may be any size. */
   readonly recordBytesMax?: number
   /** Requests hold each key at most once: the service may take a later record and refuse an earlier one. */
   readonly isKeyOncePerRequest?: boolean

@@ -21,7 +21,7 @@ export interface StepFunctionsSinkSettings {
   readonly order?: 'key' | 'loose'
   /** AWS region. Default: the one in the ARN. */
   readonly region?: string
-  /** Address of Step Functions: an emulator, a VPC endpoint. Default: `AWS_ENDPOINT_URL_SFN`, `AWS_ENDPOINT_URL`, AWS's. */
+  /** Address of Step Functions. Default: `AWS_ENDPOINT_URL_SFN`, `AWS_ENDPOINT_URL`, AWS's. */
   readonly endpoint?: string
   /** Most requests at once. Integer, 1 to 50. Default 8. */
   readonly concurrency?: number

@@ -29,7 +29,7 @@ function nested(open: string, close: string, depth: number): string {
   return open.repeat(depth) + close.repeat(depth)
 }
 
-/** Members of an item with the key `x`, and whether they can be stored. Sizes are sums by hand, 409,600 bytes in all. */
+/** Members of an item with the key `x`, and whether they can be stored. Sizes are sums by hand, of 409,600 bytes. */
 const MEMBERS: readonly (readonly [string, string, boolean])[] = [
   // `id` and `x` are 3 bytes, `text` is 4.
   ['a text that just fits', `{"text":"${'y'.repeat(409_593)}"}`, true],

@@ -28,7 +28,7 @@ function sinkFor(t: TestContext, options: Omit<KafkaSinkOptions, 'name'>): Kafka
   return sink
 }
 
-test('records arrive with key, value, time and origin, those of a key in order on the partition of Kafka’s own client', async t => {
+test('records arrive as they were, those of a key in order on the partition that Kafka’s client chooses', async t => {
   const { topics, read, bootstrapServers } = await stage(t)
   const sink = sinkFor(t, { bootstrapServers: [bootstrapServers], topic: topics.hot, compression: 'lz4' })
   const records = Array.from({ length: 60 }, (_, index) => ({
@@ -66,7 +66,7 @@ test('records arrive with key, value, time and origin, those of a key in order o
   assert.equal(stored.filter(({ key }) => key === null).length, 10)
 })
 
-test('topic and key come from the record where the settings say so; a topic that is not there is the record’s fault', async t => {
+test('topic and key may come from the record, whose fault a missing topic is then', async t => {
   const { topics, read, bootstrapServers } = await stage(t)
   const sink = sinkFor(t, {
     bootstrapServers: [bootstrapServers],

@@ -1,6 +1,6 @@
 /**
- * Settings of Step Functions, DynamoDB, S3, Lambda and Kafka targets: the check by hand, which runs in the function, and
- * the schema of the pipeline file agree.
+ * Settings of Step Functions, DynamoDB, S3, Lambda and Kafka targets: the check by hand, which runs in the function,
+ * and the schema of the pipeline file agree.
  */
 
 import assert from 'node:assert/strict'
