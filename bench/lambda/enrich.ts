@@ -17,6 +17,7 @@ import { createDistributor, type Distributor, type DistributorOptions } from '..
 const RECORDS = 500
 const RECORD_BYTES = 200
 const VALUE_BYTES = 120
+const ENRICHED_BYTES = RECORD_BYTES + ',"driver":'.length + VALUE_BYTES
 
 /** Answers look-ups with a value for the key, and everything else with `{}`. */
 async function serve(): Promise<void> {
@@ -35,10 +36,10 @@ async function serve(): Promise<void> {
   process.once('disconnect', () => process.exit())
 }
 
-function payload(keys: number): string {
+function payload(keys: number, recordBytes = RECORD_BYTES): string {
   const messages = Array.from({ length: RECORDS }, (_, index) => {
     const event = { codigo: 300 + (index % 2), driver_id: `D-${index % keys}`, speed: index % 90, padding: '' }
-    event.padding = 'x'.repeat(RECORD_BYTES - JSON.stringify(event).length)
+    event.padding = 'x'.repeat(recordBytes - JSON.stringify(event).length)
     return event
   })
   const offsets = messages.map((_, index) => 1_000_000 + index)
@@ -83,8 +84,11 @@ function candidates(port: number): Candidate[] {
   const candidate = (name: string, keys: number, options: DistributorOptions): Candidate => {
     return { name, distributor: createDistributor(options), body: payload(keys), costsMs: [] }
   }
+  // `,"driver":` and the value: what services get is as large as with it.
+  const grown = { ...candidate('none, records as large as with it', 500, plain), body: payload(500, ENRICHED_BYTES) }
   return [
     candidate('none', 500, plain),
+    grown,
     candidate('50 keys', 50, { ...plain, enrich }),
     candidate('500 keys', 500, { ...plain, enrich }),
     candidate('none, routed by two fields', 500, { ...plain, routes: byOwn }),
