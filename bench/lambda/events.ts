@@ -50,7 +50,7 @@ let sum = 0
 const context = { getRemainingTimeInMillis: () => 60_000 }
 const record = kafkaBatch<Message>(({ data }) => void (sum += data.speed))
 const byKey = kafkaBatch<Message>(({ data }) => void (sum += data.speed), { order: 'key' })
-const list = kafkaBatch<Message>(records => void records.forEach(({ data }) => (sum += data.speed)), { batch: true })
+const list = kafkaBatch<Message>(records => records.forEach(({ data }) => (sum += data.speed)), { batch: true })
 
 const awsText = JSON.stringify(aws)
 const oursText = JSON.stringify(ours)
