@@ -12,12 +12,10 @@ import {
   snsTargetSchema,
   sqsTargetSchema
 } from '../../src/config/schema/distributor-targets-aws.ts'
-import {
-  eventBridgeSinkProblems,
-  kinesisSinkProblems,
-  snsSinkProblems,
-  sqsSinkProblems
-} from '../../src/targets/index.ts'
+import { eventBridgeSinkProblems } from '../../src/targets/sinks/event-bridge-settings.ts'
+import { kinesisSinkProblems } from '../../src/targets/sinks/kinesis-settings.ts'
+import { snsSinkProblems } from '../../src/targets/sinks/sns-settings.ts'
+import { sqsSinkProblems } from '../../src/targets/sinks/sqs-settings.ts'
 
 const sqs = { type: 'sqs', queueUrl: 'https://sqs.eu-west-1.amazonaws.com/123456789012/orders.fifo' }
 const sns = { type: 'sns', topicArn: 'arn:aws:sns:eu-west-1:123456789012:orders.fifo' }

@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { sinkPolicy } from '../../../src/targets/index.ts'
+import { sinkPolicy } from '../../../src/targets/aws/policy.ts'
 
 const place = { region: 'eu-west-1', accountId: '210987654321' }
 

@@ -5,16 +5,14 @@ import { test } from 'node:test'
 
 import { PipelineError } from '../../../src/core/index.ts'
 import { regionOfArn, regionOfQueueUrl } from '../../../src/targets/aws/aws-settings.ts'
-import {
-  EventBridgeSink,
-  eventBridgeSinkProblems,
-  KinesisSink,
-  kinesisSinkProblems,
-  SnsSink,
-  snsSinkProblems,
-  SqsSink,
-  sqsSinkProblems
-} from '../../../src/targets/index.ts'
+import { eventBridgeSinkProblems } from '../../../src/targets/sinks/event-bridge-settings.ts'
+import { EventBridgeSink } from '../../../src/targets/sinks/event-bridge-sink.ts'
+import { kinesisSinkProblems } from '../../../src/targets/sinks/kinesis-settings.ts'
+import { KinesisSink } from '../../../src/targets/sinks/kinesis-sink.ts'
+import { snsSinkProblems } from '../../../src/targets/sinks/sns-settings.ts'
+import { SnsSink } from '../../../src/targets/sinks/sns-sink.ts'
+import { sqsSinkProblems } from '../../../src/targets/sinks/sqs-settings.ts'
+import { SqsSink } from '../../../src/targets/sinks/sqs-sink.ts'
 
 const queueUrl = 'https://sqs.eu-west-1.amazonaws.com/123456789012/orders'
 const topicArn = 'arn:aws:sns:eu-west-1:123456789012:orders.fifo'
