@@ -19,7 +19,7 @@ import { packageDistributor } from '../../src/cli/package/package-distributor.ts
 import { parsePipeline } from '../../src/config/index.ts'
 import { runProcess } from '../support/child-process.ts'
 import { runComporta, startComporta, temporaryFolder } from '../support/comporta.ts'
-import { MOTO_CREDENTIALS, MOTO_ENVIRONMENT, motoSkip, startMoto } from '../support/moto.ts'
+import { type Moto, MOTO_CREDENTIALS, MOTO_ENVIRONMENT, motoSkip, startMoto } from '../support/moto.ts'
 import { freePorts } from '../support/ports.ts'
 import { stage } from '../producer/kafka.ts'
 import { awsLambdaSkip, type Emulator, startEmulator } from './aws-lambda-tools.ts'
@@ -224,16 +224,23 @@ function numberOf(message: unknown): number {
   return Number(Reflect.get(Object(message), 'n'))
 }
 
-test('the same archive uses the SDK of the runtime: queue, bucket, topic, and claims in a table', async t => {
-  if (awsLambdaSkip !== false || motoSkip !== false) return t.skip(String(awsLambdaSkip || motoSkip))
-  const [moto, kafka] = await Promise.all([startMoto(t), stage(t)])
+interface Aws {
+  readonly sqs: SQSClient
+  readonly s3: S3Client
+  readonly queueUrl: string
+}
+
+/** A FIFO queue, a bucket and a table of claims in moto. */
+async function prepareAws(t: TestContext, moto: Moto): Promise<Aws> {
   const client = { endpoint: moto.endpoint, region: moto.region, credentials: MOTO_CREDENTIALS }
   const sqs = new SQSClient(client)
   const s3 = new S3Client({ ...client, forcePathStyle: true })
   const dynamoDb = new DynamoDBClient(client)
-  t.after(() => [sqs, s3, dynamoDb].forEach(each => each.destroy()))
-  const fifo = { FifoQueue: 'true' }
-  const { QueueUrl } = await sqs.send(new CreateQueueCommand({ QueueName: 'orders.fifo', Attributes: fifo }))
+  t.after(() => {
+    for (const each of [sqs, s3, dynamoDb]) each.destroy()
+  })
+  const Attributes = { FifoQueue: 'true' }
+  const { QueueUrl = '' } = await sqs.send(new CreateQueueCommand({ QueueName: 'orders.fifo', Attributes }))
   const CreateBucketConfiguration = { LocationConstraint: 'eu-west-1' } as const
   await s3.send(new CreateBucketCommand({ Bucket: 'archive', CreateBucketConfiguration }))
   await dynamoDb.send(
@@ -244,8 +251,15 @@ test('the same archive uses the SDK of the runtime: queue, bucket, topic, and cl
       BillingMode: 'PAY_PER_REQUEST'
     })
   )
+  return { sqs, s3, queueUrl: QueueUrl }
+}
+
+test('the same archive uses the SDK of the runtime: queue, bucket, topic, and claims in a table', async t => {
+  if (awsLambdaSkip !== false || motoSkip !== false) return t.skip(String(awsLambdaSkip || motoSkip))
+  const [moto, kafka] = await Promise.all([startMoto(t), stage(t)])
+  const { sqs, s3, queueUrl } = await prepareAws(t, moto)
   const targets = [
-    `orders: { type: sqs, queueUrl: "${QueueUrl}" }`,
+    `orders: { type: sqs, queueUrl: "${queueUrl}" }`,
     'archive: { type: s3, bucket: archive, key: "{topic}/{partition}-{offsets}.{extension}" }',
     `events: { type: kafka, topic: ${kafka.topics.hot}, bootstrapServers: ["${kafka.bootstrapServers}"] }`
   ]
@@ -275,18 +289,16 @@ test('the same archive uses the SDK of the runtime: queue, bucket, topic, and cl
   assert.deepEqual(await invoke(emulator, event), {}, emulator.output())
 
   const received = new ReceiveMessageCommand({
-    QueueUrl,
+    QueueUrl: queueUrl,
     MaxNumberOfMessages: 10,
     MessageSystemAttributeNames: ['All']
   })
   const { Messages = [] } = await sqs.send(received)
   assert.deepEqual(
-    Messages.map(each => [numberOf(JSON.parse(each.Body ?? '')), each.Attributes?.MessageGroupId]).toSorted(),
-    [
-      [1, 'a'],
-      [2, 'a'],
-      [3, 'b']
-    ]
+    Messages.map(each => `${each.Body} of ${each.Attributes?.MessageGroupId}`).toSorted((one, other) =>
+      one < other ? -1 : 1
+    ),
+    messages.map((message, index) => `${JSON.stringify(message)} of ${event.keys[index]}`)
   )
   const { Contents = [] } = await s3.send(new ListObjectsV2Command({ Bucket: 'archive' }))
   assert.deepEqual(
