@@ -58,6 +58,13 @@ export {
   type MappingStatus,
   startEventSourceMapping
 } from './esm/event-source-mapping.ts'
+export {
+  MappingApi,
+  type MappingApiAnswer,
+  type MappingApiOptions,
+  type MappingApiRequest,
+  type StartedMapping
+} from './esm/mapping-api.ts'
 export { mappingOptionsOf, type MappingRequest } from './esm/mapping-request.ts'
 export {
   type EventSourceMappingOptions,

@@ -13,7 +13,7 @@ import { enabledMappings, type MappingSettings, runtimeEndpointOf } from '../esm
 import { runAlone } from '../process/role.ts'
 import type { RunningMappings } from '../roles/esm.ts'
 import type { CommandAction } from './action.ts'
-import { metricsPortOption } from './options.ts'
+import { metricsPortOption, parsePort } from './options.ts'
 
 interface EsmOptions extends CommonOptions {
   readonly mapping?: readonly string[]
@@ -22,6 +22,7 @@ interface EsmOptions extends CommonOptions {
   readonly function?: string
   readonly onFailureEndpoint?: string
   readonly once?: boolean
+  readonly port?: number
 }
 
 const STATUS_EVERY_MS = 10_000
@@ -35,6 +36,8 @@ Examples:
   comporta esm
   comporta esm --mapping mapping.json --endpoint http://127.0.0.1:9001
   comporta esm --mapping mapping.json --brokers 127.0.0.1:9092 --function orders --once --json
+  comporta esm --port 9002
+  aws lambda create-event-source-mapping --endpoint-url http://127.0.0.1:9002 --cli-input-json file://mapping.json
   comporta esm --mapping mapping.json --on-failure-endpoint http://127.0.0.1:4566`
 
 /** Adds the command. */
@@ -43,8 +46,8 @@ export function addEsm(program: Command, action: CommandAction): void {
     .command('esm')
     .summary('run AWS’s event source mappings on this machine')
     .description(
-      'Invokes functions from topics as AWS’s event source mapping for Kafka does: batches, filters, retries, bisection, ' +
-        'partial answers, on-failure destinations. The mappings are those of the pipeline file, or of files for "aws ' +
+      'Invokes functions from topics as AWS’s event source mapping for Kafka does: batches, filters, retries, ' +
+        'bisection, partial answers, on-failure destinations. The mappings are those of the pipeline file, or of files for "aws ' +
         'lambda create-event-source-mapping --cli-input-json". The function may be in the embedded runtime, in AWS’s ' +
         'runtime interface emulator, or in AWS. Ctrl-C lets invocations under way end and commits.'
     )
@@ -60,6 +63,11 @@ export function addEsm(program: Command, action: CommandAction): void {
     )
     .option('--function <name>', 'invoke this function, whatever the mapping says')
     .option('--on-failure-endpoint <url>', 'address of SQS, SNS and S3, for emulators (default: AWS)')
+    .option(
+      '--port <number>',
+      'serve AWS’s API for event source mappings on this port of 127.0.0.1, 0 for any',
+      parsePort
+    )
     .option('--once', 'end once all is done that the topics hold at the start')
     .option(...metricsPortOption)
     .addHelpText('after', EXAMPLES)
@@ -81,12 +89,18 @@ async function esm(options: EsmOptions): Promise<number> {
     endpoint: options.endpoint ?? each.endpoint,
     destinationEndpoint: options.onFailureEndpoint ?? each.destinationEndpoint
   }))
-  if (mappings.length === 0) {
+  if (mappings.length === 0 && options.port === undefined) {
     const message = `${pipelinePath(options)} has no eventSourceMappings that are enabled; add some, or use --mapping`
     throw new PipelineError('ERR_CONFIG_INVALID', message)
   }
   const { startEsmRole } = await import('../roles/esm.ts')
-  const role = await startEsmRole({ kafka: pipeline.kafka, mappings, metricsPort: options.metricsPort }, logger)
+  const made = {
+    endpoint: options.endpoint ?? runtimeEndpointOf(pipeline),
+    destinationEndpoint: options.onFailureEndpoint
+  }
+  const api = options.port === undefined ? undefined : { port: options.port, made }
+  const settings = { kafka: pipeline.kafka, mappings, api, metricsPort: options.metricsPort }
+  const role = await startEsmRole(settings, logger)
   return await runUntilEnd(role, options, logger)
 }
 
@@ -94,8 +108,7 @@ async function runUntilEnd(role: RunningMappings, options: EsmOptions, logger: L
   // It listens to signals before it says that it runs: whoever waits for the line may end it at once.
   const caughtUp = options.once === true ? { ...role, finished: role.caughtUp() } : role
   const ended = runAlone(caughtUp, logger, DRAIN_MS)
-  if (options.json !== true)
-    process.stdout.write(`mapping ${role.info['mappings']} (process ${process.pid}). Ctrl-C drains\n`)
+  if (options.json !== true) process.stdout.write(greetingOf(role))
   else if (options.once !== true) process.stdout.write(`${JSON.stringify(role.info)}\n`)
   const status = systemClock.every(STATUS_EVERY_MS, () => logger.info({ ...role.status() }, 'status'))
   try {
@@ -105,6 +118,12 @@ async function runUntilEnd(role: RunningMappings, options: EsmOptions, logger: L
     const mappings = role.describe()
     process.stdout.write(options.json === true ? `${JSON.stringify({ mappings })}\n` : summaryOf(mappings))
   }
+}
+
+function greetingOf({ info }: RunningMappings): string {
+  const { mappings = '', api } = info
+  const parts = [mappings === '' ? [] : [`mapping ${mappings}`], api === undefined ? [] : [`serving the API on ${api}`]]
+  return `${parts.flat().join(', ')} (process ${process.pid}). Ctrl-C drains\n`
 }
 
 function summaryOf(mappings: readonly MappingStatus[]): string {

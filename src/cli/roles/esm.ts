@@ -2,19 +2,29 @@
 
 import type { Cluster } from '../../client/index.ts'
 import type { KafkaConfig } from '../../config/index.ts'
-import { type EventSourceMapping, type MappingStatus, startEventSourceMapping } from '../../lambda/index.ts'
+import {
+  type EventSourceMapping,
+  type EventSourceMappingOptions,
+  MappingApi,
+  type MappingRunOptions,
+  type MappingStatus,
+  startEventSourceMapping
+} from '../../lambda/index.ts'
 import { sleep, systemClock } from '../../core/index.ts'
 import type { Logger } from '../../telemetry/index.ts'
 import type { MappingSettings } from '../esm-mappings.ts'
 import type { RoleStatus } from '../process/messages.ts'
 import type { RunningRole } from '../process/role.ts'
 import { connectRole } from '../wiring.ts'
+import { serveMappingApi, type ServedApi } from './esm-api.ts'
 import { type MetricsOptions, startRoleMetrics } from './role-metrics.ts'
 
 /** What the role is told. */
 export interface EsmRoleOptions extends MetricsOptions {
   readonly kafka: KafkaConfig
   readonly mappings: readonly MappingSettings[]
+  /** Serves AWS's API for mappings; those that it makes are invoked and send failures as `made` says. */
+  readonly api?: { readonly port: number; readonly made: Partial<MappingSettings> } | undefined
 }
 
 /** Mappings that run as a role. */
@@ -35,23 +45,34 @@ export async function startEsmRole(options: EsmRoleOptions, logger: Logger): Pro
     }
   )
   const mappings: EventSourceMapping[] = []
+  const made = new Set<EventSourceMapping>()
+  let served: ServedApi | undefined
+  const around = { cluster, logger, meter: metrics.meter, environment: process.env }
   const closeAll = async (): Promise<void> => {
+    await served?.close()
     await Promise.all(mappings.map(each => each.close()))
     await cluster.close()
     await metrics.close()
   }
   try {
     for (const each of options.mappings) {
-      const around = { cluster, logger, meter: metrics.meter, environment: process.env }
       mappings.push(await startEventSourceMapping({ ...each, ...around }))
+    }
+    if (options.api !== undefined) {
+      const settings = { ...options.api.made, ...around }
+      served = await serveMappingApi(
+        new MappingApi({ start: each => startMade(each, settings, made) }),
+        options.api.port
+      )
     }
   } catch (error) {
     await closeAll()
     throw error
   }
-  const describe = (): MappingStatus[] => mappings.map(each => each.status())
+  const describe = (): MappingStatus[] => [...mappings, ...made].map(each => each.status())
   metrics.describeBy(describe)
-  const finished = endOfAny(mappings)
+  // With the API there may always come more.
+  const finished = options.api === undefined ? endOfAny(mappings) : new Promise<void>(() => undefined)
   finished.catch(() => undefined) // whoever runs the role awaits it
   return {
     finished,
@@ -61,6 +82,7 @@ export async function startEsmRole(options: EsmRoleOptions, logger: Logger): Pro
     info: {
       mappings: options.mappings.map(each => `${each.topic} → ${each.functionName}`).join(', '),
       groups: mappings.map(each => each.groupId).join(', '),
+      ...(served === undefined ? {} : { api: served.endpoint }),
       ...metrics.info
     },
     status: () => totalsOf(describe()),
@@ -70,6 +92,24 @@ export async function startEsmRole(options: EsmRoleOptions, logger: Logger): Pro
       if (!isComplete) logger.warn({ deadlineMs }, 'not all was finished in time: what the function had comes again')
       await closeAll()
       return { isComplete }
+    }
+  }
+}
+
+const DRAIN_MS = 30_000
+
+/** Starts a mapping that the API makes; one that fails is logged, and its neighbours go on. */
+async function startMade(
+  options: EventSourceMappingOptions,
+  settings: Omit<MappingRunOptions, keyof EventSourceMappingOptions>,
+  made: Set<EventSourceMapping>
+): Promise<{ stop(): Promise<void> }> {
+  const mapping = await startEventSourceMapping({ ...options, ...settings })
+  made.add(mapping)
+  return {
+    stop: async () => {
+      made.delete(mapping)
+      await mapping.drain(DRAIN_MS)
     }
   }
 }
