@@ -47,9 +47,9 @@ export function addEsm(program: Command, action: CommandAction): void {
     .summary('run AWS’s event source mappings on this machine')
     .description(
       'Invokes functions from topics as AWS’s event source mapping for Kafka does: batches, filters, retries, ' +
-        'bisection, partial answers, on-failure destinations. The mappings are those of the pipeline file, or of files for "aws ' +
-        'lambda create-event-source-mapping --cli-input-json". The function may be in the embedded runtime, in AWS’s ' +
-        'runtime interface emulator, or in AWS. Ctrl-C lets invocations under way end and commits.'
+        'bisection, partial answers, on-failure destinations. The mappings are those of the pipeline file, or of ' +
+        'files for "aws lambda create-event-source-mapping --cli-input-json". The function may be in the embedded ' +
+        'runtime, in AWS’s runtime interface emulator, or in AWS. Ctrl-C lets invocations under way end and commits.'
     )
     .option(
       '--mapping <file>',
