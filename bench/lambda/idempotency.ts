@@ -1,13 +1,13 @@
 /**
  * What idempotency costs a batch: the distributor with two HTTP services and batches of 500 records of 200 bytes,
- * plain, with claims by offset, with claims by business id, and with one item per record as
+ * plain, with claims by offset in memory and in DynamoDB, with claims by business id, and with one item per record as
  * `@aws-lambda-powertools/idempotency` keeps it (a conditional put before and an update after each record).
  *
  * Three processes: this one is the function and nothing else, so its CPU time is the function's; the services and
  * dynalite, which stands for DynamoDB, have theirs. One invocation at a time, as in a Lambda environment. The ways
  * take turns within each sample, so that whatever else the machine does hits all of them.
  *
- * `npx node bench/lambda/idempotency.ts [samples=5] [batches=300] [ways=plain,offset,id,item per record]`
+ * `npx node bench/lambda/idempotency.ts [samples=5] [batches=300] [ways=plain,memory,offset,id,item per record]`
  */
 
 import { type ChildProcess, fork } from 'node:child_process'
@@ -26,8 +26,8 @@ const TABLE = 'claims'
 const credentials = { accessKeyId: 'local', secretAccessKey: 'local' }
 
 /** Ways to deliver a batch. */
-type Way = 'plain' | 'offset' | 'id' | 'item per record'
-const WAYS: readonly Way[] = ['plain', 'offset', 'id', 'item per record']
+type Way = 'plain' | 'memory' | 'offset' | 'id' | 'item per record'
+const WAYS: readonly Way[] = ['plain', 'memory', 'offset', 'id', 'item per record']
 
 function serve(role: string, delayMs: number): void {
   if (role === 'dynalite') {
@@ -88,6 +88,7 @@ function distributorOf(way: Way, services: readonly string[], endpoint: string):
   if (way === 'plain' || way === 'item per record') return createDistributor(routing)
   const store = { type: 'dynamoDb', table: TABLE, endpoint } as const
   const namespace = way
+  if (way === 'memory') return createDistributor({ ...routing, idempotency: { store: { type: 'memory' } } })
   const options = { onCapacity: (kind: 'read' | 'write', count: number) => (units[kind] += count) }
   if (way === 'offset') return createDistributor({ ...routing, guard: createBatchGuard({ store, namespace }, options) })
   return createDistributor({ ...routing, idempotency: { store, namespace, key: { field: 'id' } } })
