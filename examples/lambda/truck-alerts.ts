@@ -3,7 +3,9 @@
  *
  * The same file runs behind AWS's event source mapping (MSK or self-managed Kafka), behind Comporta's dispatcher, and
  * in the embedded runtime: `handler: examples/lambda/truck-alerts.ts`. In a project of your own import from
- * `comporta/function` and bundle it: `npx esbuild truck-alerts.ts --bundle --platform=node --format=esm --outfile=index.mjs`.
+ * `comporta/function` and bundle it:
+ *
+ * `npx esbuild truck-alerts.ts --bundle --platform=node --format=esm --outfile=index.mjs`
  */
 
 import { z } from 'zod'

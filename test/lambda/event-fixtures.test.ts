@@ -339,7 +339,8 @@ test('an event without records is one with nothing to do', () => {
 
 test('names of Object’s own members are topics and headers like any other', () => {
   const given: unknown = JSON.parse(
-    '{"records":{"__proto__-0":[{"topic":"__proto__","partition":0,"offset":1,"headers":[{"__proto__":[1]},{"constructor":[2]}]}]}}'
+    '{"records":{"__proto__-0":[{"topic":"__proto__","partition":0,"offset":1,' +
+      '"headers":[{"__proto__":[1]},{"constructor":[2]}]}]}}'
   )
   const partition = onlyPartition(given)
   assert.equal(partition.topic, '__proto__')

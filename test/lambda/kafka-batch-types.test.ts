@@ -1,6 +1,6 @@
 /**
- * Types of `kafkaBatch`, checked by the compiler: handlers of `@types/aws-lambda` accept the function, a schema makes the
- * type of the data, and the answer is that of the event. At run time there is nothing to see but that it compiles.
+ * Types of `kafkaBatch`, checked by the compiler: handlers of `@types/aws-lambda` accept the function, a schema makes
+ * the type of the data, and the answer is that of the event. At run time there is nothing to see but that it compiles.
  */
 
 import assert from 'node:assert/strict'

@@ -1,4 +1,4 @@
-/** `kafkaBatch`: what a handler sees, what its words mean in both events, and what becomes of what it does not reach. */
+/** `kafkaBatch`: what a handler sees, what its words mean in both events, and what becomes of what is not reached. */
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -275,7 +275,7 @@ test('a schema makes the data; what is not as it says is dead-lettered by its pl
   assert.doesNotMatch(failures?.[0]?.reason ?? '', /secret/)
 })
 
-test('what is invalid can also be tried again or skipped, and a schema may take tombstones and take its time', async () => {
+test('what is invalid can also be tried again or skipped; a schema may take tombstones, and its time', async () => {
   const bad = [{ value: '{}' }, { value: null }, { value: '1' }]
   const slow = z
     .number()

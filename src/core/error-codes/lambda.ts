@@ -32,8 +32,7 @@ export const lambdaErrorCodes = {
     retriable: false
   },
   ERR_LAMBDA_EVENT_UNRECOGNISED: {
-    summary:
-      'A function was given an event that is neither a Comporta payload nor an AWS Kafka event, or one whose records could not be told apart in an answer. Nothing of it was handled.',
+    summary: 'A function was given an event that is no whole Comporta payload or AWS Kafka event; nothing was handled.',
     remedy: 'Send format `json` with offsets included, or format `esm`; the message says what is wrong with the event.',
     retriable: false
   },
@@ -45,14 +44,12 @@ export const lambdaErrorCodes = {
   },
   ERR_LAMBDA_IDEMPOTENCY_STORE: {
     summary: 'The store of idempotency did not answer, is throttled, or is not there; the batch was not delivered.',
-    remedy:
-      'The batch comes again by itself. If it goes on: create the table, grant the rights or raise the capacity that the message names.',
+    remedy: 'The batch comes again by itself. Else create, grant or raise what the message names: table, right, capacity.',
     retriable: true
   },
   ERR_LAMBDA_IDEMPOTENCY_LEASE_LOST: {
     summary: 'Records were delivered after their claim had ended and another invocation had taken them over.',
-    remedy:
-      'They are delivered again. Let invocations end before their deadline (reserveMs), and raise graceMs if clocks differ by more.',
+    remedy: 'They are delivered again. Raise reserveMs so that invocations end in time, and graceMs if clocks differ.',
     retriable: false
   },
   // Event source mappings
@@ -73,8 +70,7 @@ export const lambdaErrorCodes = {
     retriable: false
   },
   ERR_LAMBDA_KAFKA_BATCH_INCOMPLETE: {
-    summary:
-      'A function of kafkaBatch with partialResponses: false has records that are not done, so the whole event has to come again.',
+    summary: 'A function of kafkaBatch with partialResponses: false has records that are not done; all come again.',
     remedy: 'Look at the warnings of the invocation; they name the records and the reasons.',
     retriable: true
   }

@@ -26,7 +26,7 @@ export interface DistributorEvent {
  * Reads an event.
  *
  * @throws PipelineError `ERR_LAMBDA_EVENT_UNRECOGNISED` if it has neither form, if it has no offsets, or if an offset
- *   is not a whole number up to 2^53: a larger one has been rounded on its way, and an answer would name another record.
+ *   is not a whole number below 2^53: a larger one was rounded on its way, and an answer would name another record.
  */
 export function readEvent(event: unknown): DistributorEvent {
   if (isRecord(event)) {

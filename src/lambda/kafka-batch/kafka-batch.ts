@@ -32,7 +32,6 @@ export type RecordsHandler<Data, Context> = (
 ) => BatchAnswer<Data> | Promise<BatchAnswer<Data>>
 
 /** What a handler of lists returns: nothing when all is done. */
-// oxlint-disable-next-line typescript/no-invalid-void-type -- a handler without a return statement is fine
 export type BatchAnswer<Data> = readonly FailedRecord<Data>[] | undefined | void
 
 /** The answer to an event: AWS's to AWS's, Comporta's to Comporta's, and either to one whose type does not say. */

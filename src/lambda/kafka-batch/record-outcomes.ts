@@ -4,11 +4,11 @@
  * They are told apart by a registered symbol and not by their class, so that they are understood across two copies of
  * the package in one process.
  *
- * | thrown | Comporta's payload | AWS's event |
- * | --- | --- | --- |
- * | `RetryRecord` | comes again, after `retryAfterMs`; counts as an attempt unless `unavailable` | the partition resumes at it, without a delay |
- * | `DeadLetterRecord` | goes to the dead letter topic, its neighbours go on | the option `deadLetter` takes it, else the partition resumes at it |
- * | `SkipRecord` | counts as done; the dispatcher counts it as skipped | counts as done |
+ * - `RetryRecord`. Comporta's payload: it comes again after `retryAfterMs`, and it counts as an attempt unless
+ *   `unavailable`. AWS's event: the partition resumes at it, without a delay.
+ * - `DeadLetterRecord`. Comporta's payload: it goes to the dead letter topic, its neighbours go on. AWS's event: the
+ *   option `deadLetter` takes it, else the partition resumes at it.
+ * - `SkipRecord`. It counts as done; the dispatcher counts it as skipped.
  */
 
 const brand: unique symbol = Symbol.for('comporta.record-outcome') as never
