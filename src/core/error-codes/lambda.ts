@@ -44,7 +44,7 @@ export const lambdaErrorCodes = {
   },
   ERR_LAMBDA_IDEMPOTENCY_STORE: {
     summary: 'The store of idempotency did not answer, is throttled, or is not there; the batch was not delivered.',
-    remedy: 'The batch comes again by itself. Else create, grant or raise what the message names: table, right, capacity.',
+    remedy: 'The batch comes again by itself. If not: create or grant what the message names, or raise it.',
     retriable: true
   },
   ERR_LAMBDA_IDEMPOTENCY_LEASE_LOST: {
