@@ -130,7 +130,7 @@ const cache = z
       .default(0)
       .describe('How much longer an old value may be used while the source fails.'),
     entriesMax: integer(1, 10_000_000).default(10_000).describe('Most values.'),
-    bytesMax: integer(1024, 2_147_483_648).default(33_554_432).describe('Most bytes of memory: ten for each character of a value.')
+    bytesMax: integer(1024, 2_147_483_648).default(33_554_432).describe('Most bytes: ten for each character.')
   })
   .optional()
   .describe('What a warm environment remembers. A whole table in S3 is kept as it is: only the times count.')
@@ -149,7 +149,7 @@ const enrichment = z.strictObject({
   missing: z
     .enum(['pass', 'null', 'deadLetter'])
     .default('pass')
-    .describe('A record without a key, or with one that the source has nothing for: as it is, with null, or not at all.'),
+    .describe('A record without a key, or with one that finds nothing: as it is, with null, or not at all.'),
   onError: z
     .enum(['retry', 'pass'])
     .default('retry')
@@ -172,7 +172,8 @@ export const enrichSchema = z
     for (const [index, { into }] of list.entries()) {
       const first = list.findIndex(each => each.into === into)
       if (first === index) continue
-      context.addIssue({ code: 'custom', path: [index, 'into'], message: `"${into}" is added by entry ${first} already` })
+      const message = `"${into}" is added by entry ${first} already`
+      context.addIssue({ code: 'custom', path: [index, 'into'], message })
     }
   })
   .describe('What is looked up for each record before it is routed, and added to it.')

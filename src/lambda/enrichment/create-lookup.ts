@@ -16,7 +16,11 @@ import { KEY_PLACE, type S3SourceSettings } from './source-settings.ts'
 const LOUD_MS = 60_000
 const TABLE_BYTES_MAX = 33_554_432
 
-/** Makes a look-up. @throws PipelineError `ERR_LAMBDA_DISTRIBUTOR_OPTIONS_INVALID` if a header's variable is missing. */
+/**
+ * Makes a look-up.
+ *
+ * @throws PipelineError `ERR_LAMBDA_DISTRIBUTOR_OPTIONS_INVALID` if a header's variable is missing.
+ */
 export function createLookup(settings: EnrichmentSettings, surroundings: SourceSurroundings): Lookup {
   const { from } = settings
   const onSetupFailure = loudly(settings.into, surroundings)

@@ -2,8 +2,8 @@
  * JSON text taken apart without decoding it: where the members of an object are, how deep it goes, a member appended
  * or cut out. What is not touched keeps every digit, space and escape that it was written with.
  *
- * All functions but `isPlausibleNumber` and `wholeObjectSpans` take text that `JSON.parse` takes; of other text they find something or other,
- * but always end.
+ * All functions but `isPlausibleNumber` and `wholeObjectSpans` take text that `JSON.parse` takes; of other text they
+ * find something or other, but always end.
  */
 
 const QUOTE = 0x22

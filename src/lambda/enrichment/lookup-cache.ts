@@ -30,10 +30,10 @@ export interface LookupCacheOptions {
 const ENTRY_BYTES = 240
 /** A character of a text is kept in two bytes at worst. */
 const TEXT_BYTES = 2
-/** What a character of JSON parses to, at worst: of `[1,1,…]` two characters are a pointer of 8 bytes, or a number of 16. */
+/** What a character of JSON parses to, at worst: two characters of `[1,1,…]` are a number of 16 bytes. */
 const PARSED_BYTES = 8
 
-/** What an entry counts for, in bytes: its key, its text, and what the text parses to, which is kept once it was asked for. */
+/** What an entry counts for, in bytes: its key, its text, and what the text parses to, which is kept once asked for. */
 export function weightOf(key: string, text: string | undefined): number {
   return ENTRY_BYTES + key.length * TEXT_BYTES + (text?.length ?? 0) * (TEXT_BYTES + PARSED_BYTES)
 }
@@ -85,8 +85,8 @@ export class LookupCache {
   }
 
   /**
-   * What stands in for a source that fails. For `againMs` milliseconds it counts as fresh, so that not every event waits
-   * for a source that is down.
+   * What stands in for a source that fails. For `againMs` milliseconds it counts as fresh, so that not every event
+   * waits for a source that is down.
    */
   stale(key: string, nowMs: number, againMs: number): Known | undefined {
     const entry = this.#entries.get(key)

@@ -1,4 +1,4 @@
-/** In which order enrichments are made: those whose key reads what an earlier one adds come after it, others together. */
+/** The order of enrichments: those whose key reads what an earlier one adds come after it, others together. */
 
 import { readKeyPattern, type KeyPattern } from './record-key.ts'
 import type { EnrichmentSettings } from './settings.ts'

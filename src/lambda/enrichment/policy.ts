@@ -24,8 +24,8 @@ export interface EnrichmentPlace {
 /**
  * What the look-ups need in AWS: `dynamodb:BatchGetItem` on the tables (and on the attributes that are asked for),
  * `s3:GetObject` on the objects that the name can mean, and where each key has an object `s3:ListBucket` (without it S3
- * answers 403 for an object that does not exist). Tables and buckets that are encrypted with a KMS key of one's own need
- * `kms:Decrypt` on that key as well.
+ * answers 403 for an object that does not exist). Tables and buckets that are encrypted with a KMS key of one's own
+ * need `kms:Decrypt` on that key as well.
  */
 export function enrichmentPolicy(
   settings: readonly EnrichmentSettings[],

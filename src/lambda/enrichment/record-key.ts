@@ -8,7 +8,7 @@
 
 import { readTextTemplate } from '../../core/index.ts'
 
-/** Longest key, in bytes: DynamoDB's limit for a partition key. Source: Amazon DynamoDB quotas, "Partition key length". */
+/** Longest key, in bytes: that of a partition key. Source: Amazon DynamoDB quotas, "Partition key length". */
 export const KEY_BYTES_MAX = 2_048
 
 /** A key as it is configured, taken apart. */

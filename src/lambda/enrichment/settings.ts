@@ -97,7 +97,7 @@ const CACHE_COUNTS = {
   bytesMax: [1_024, 2_147_483_648]
 } as const
 
-/** Every problem of a list of enrichments, of any value; empty when they can work. Places are named as `0.from.table`. */
+/** Every problem of a list of enrichments, of any value; empty when they can work. A place is `0.from.table`. */
 export function enrichmentProblems(given: unknown): string[] {
   if (!Array.isArray(given)) return ['is not a list']
   // Boundary: the members are unknown.

@@ -5,8 +5,8 @@
  *   DynamoDB has left unprocessed likewise.
  * - A refused batch is halved until the bad key is alone, `BISECT_REQUESTS_MAX` requests at most: one key does not
  *   fail the others.
- * - After `PAUSE_FAILURES` failures in a row the source is left alone for a second (or as long as it asks, half a minute
- *   at most): events are then answered at once instead of waiting for what does not answer.
+ * - After `PAUSE_FAILURES` failures in a row the source is left alone for a second (or as long as it asks, half a
+ *   minute at most): events are then answered at once instead of waiting for what does not answer.
  * - Values larger or deeper than allowed are failures of their key.
  */
 

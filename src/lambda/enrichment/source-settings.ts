@@ -1,4 +1,4 @@
-/** Where things are looked up: a DynamoDB table, an HTTP service, objects in S3, or one object that is a whole table. */
+/** Where things are looked up: a DynamoDB table, an HTTP service, objects in S3, or one that is a whole table. */
 
 import { headerProblem } from '../../core/index.ts'
 import { choiceProblems, countProblems, isObject, unknownMembers } from './checks.ts'

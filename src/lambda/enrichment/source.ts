@@ -102,7 +102,7 @@ export interface SourceSurroundings {
   readonly environment: Readonly<Record<string, string | undefined>>
 }
 
-/** Deepest nesting of a value that is added: what `JSON.parse` of every language takes. Source: System.Text.Json, 64. */
+/** Deepest nesting of a value that is added: what parsers of every language take. Source: System.Text.Json, 64. */
 export const DEPTH_MAX = 64
 
 /**

@@ -1,6 +1,6 @@
 /**
- * The observer that `observability` describes. Powertools are loaded only where they are asked for, and beside the start
- * of the function: what happens before they are there is told to them afterwards.
+ * The observer that `observability` describes. Powertools are loaded only where they are asked for, and beside the
+ * start of the function: what happens before they are there is told to them afterwards.
  */
 
 import { messageOf, PipelineError } from '../../core/index.ts'

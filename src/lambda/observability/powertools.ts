@@ -1,6 +1,6 @@
 /**
- * The parts of AWS's Powertools that are used, by their shape: whoever brings a logger only needs no metrics, and nobody
- * needs a package that is not used.
+ * The parts of AWS's Powertools that are used, by their shape: whoever brings a logger only needs no metrics, and
+ * nobody needs a package that is not used.
  */
 
 /** Fields of a log line. */

@@ -10,7 +10,7 @@ import type { PowertoolsTracer } from './powertools.ts'
 
 /** Longest name of a subsegment. Source: X-Ray developer guide, "Segment documents". */
 const NAME_MAX = 200
-/** Most subsegments for one invocation: X-Ray takes 64 KB of a segment, and a bisection may need hundreds of requests. */
+/** Most subsegments for one invocation: a bisection may need hundreds of requests. */
 const REQUESTS_MAX = 100
 
 /** Traces requests. */

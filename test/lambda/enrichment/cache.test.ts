@@ -57,7 +57,7 @@ test('a stale entry counts as fresh for a moment, and never for longer than it m
   assert.equal(cache.size, 0)
 })
 
-// By hand: V8 holds a text in two bytes a character at most, and a pointer or a small object for two characters of JSON.
+// By hand: V8 holds a text in two bytes a character at most, and a number of 16 bytes for two characters of JSON.
 test('an entry weighs its texts and what they parse to', () => {
   assert.equal(weightOf('ab', undefined) - weightOf('', undefined), 4)
   assert.equal(weightOf('', '12345') - weightOf('', undefined), 50)

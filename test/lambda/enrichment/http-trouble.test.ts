@@ -175,7 +175,7 @@ async function freedPort(): Promise<number> {
   return port
 }
 
-test('an old value stands in while the source fails, for staleMs, and the source is not asked by every event', async t => {
+test('an old value stands in while the source fails, for staleMs, and not every event asks again', async t => {
   const clock = new VirtualClock()
   let isDown = false
   const service = await startLookupService(t, () => (isDown ? { status: 403 } : { body: '1' }))
