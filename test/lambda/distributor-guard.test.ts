@@ -192,6 +192,23 @@ test('routes see what was added, targets get it, and what could not be enriched 
   assert.deepEqual(north.received[0]?.body.messages, [{ driver_id: 'd1', driver: { id: 'd1', region: 'north' } }])
 })
 
+test('an enricher that rejects although it must not makes all records come again, and frees the claim', async t => {
+  const service = await startService(t)
+  const enricher = {
+    names: new Set<string>(),
+    enrich: () => Promise.reject(new Error('a bug')),
+    close: () => Promise.resolve()
+  }
+  const guard = guards()
+  const options = { targets: { s: service.url }, otherwise: ['s'] }
+  const first = await distributorFor(t, { ...options, guard: guard(), enricher })(batchOf([1]), PLENTY)
+
+  assert.deepEqual(verdicts(first), ['100 retry: the enrichment failed: a bug'])
+  // Another environment need not wait for the end of the lease.
+  assert.deepEqual(await distributorFor(t, { ...options, guard: guard() })(batchOf([1]), PLENTY), {})
+  assert.deepEqual(service.offsets(), [100])
+})
+
 test('an observer hears of the batch, of requests, failures and the result, and cannot break anything', async t => {
   const service = await startService(t, () => ({ body: { failures: [{ offset: 101, action: 'skip' }] } }))
   const seen: [string, unknown][] = []

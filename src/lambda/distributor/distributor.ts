@@ -181,13 +181,29 @@ async function enrich(
     isWanted: (index: number) =>
       !partition.problems.has(index) && (claimed === undefined || claimed.state(number, index) === 'claimed')
   }))
-  const enriched = await enricher.enrich(partitions, Math.max(1, timeLeftMs * ENRICHMENT_SHARE))
+  let enriched: readonly EnrichedPartition[]
+  try {
+    enriched = await enricher.enrich(partitions, Math.max(1, timeLeftMs * ENRICHMENT_SHARE))
+  } catch (error) {
+    // An enricher never rejects. One that does has enriched nothing; the claimed batch is answered all the same.
+    enriched = event.partitions.map(partition => notEnriched(partition, error))
+  }
   for (const [number, { texts }] of enriched.entries()) {
     const partition = event.partitions[number]
     if (partition === undefined) continue
     for (const [index, text] of texts) partition.texts[index] = text
   }
   return enriched
+}
+
+function notEnriched({ offsets }: EventPartition, error: unknown): EnrichedPartition {
+  const failure: Verdict = {
+    action: 'retry',
+    reason: `the enrichment failed: ${messageOf(error)}`,
+    isUnavailable: true
+  }
+  const failures = new Map(Array.from(offsets.keys(), index => [index, failure]))
+  return { texts: new Map(), failures, added: () => undefined }
 }
 
 /** Tells the store what was done. What it fails with does not change the answer: the claim ends by itself. */

@@ -128,7 +128,7 @@ function requestBody({ topic, partition, texts, offsets, recordIds }: SinkReques
 
 /** Topics are ASCII; whatever else comes into an id must not end the line or become another header. */
 function headerText(text: string): string {
-  return /^[\x21-\x7e]*$/.test(text) ? text : encodeURIComponent(text)
+  return /^[\x21-\x7e]*$/.test(text) ? text : encodeURIComponent(text.toWellFormed())
 }
 
 /** Headers that each request has of its own. */
