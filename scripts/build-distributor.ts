@@ -9,12 +9,25 @@
 import { mkdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 
-import { build } from 'esbuild'
+import { build, type Plugin } from 'esbuild'
 
 const root = join(import.meta.dirname, '..')
 
 /** Most bytes of the bundle: what it costs to load is paid at every cold start. */
 export const BUNDLE_BYTES_MAX = 1_000_000
+
+/** Snappy and LZ4 for Kafka targets: a bundle has no file of WebAssembly beside it, so the library brings its bytes. */
+const inlineWasm: Plugin = {
+  name: 'inline-wasm',
+  setup: bundler => {
+    bundler.onLoad({ filter: /[/\\]protocol[/\\]wasm-compression\.ts$/ }, () => ({
+      // By `require`, which esbuild runs when it is called: few functions compress.
+      contents: "export const wasmCompression = () => require('@platformatic/wasm-utils/bundled')",
+      loader: 'js',
+      resolveDir: root
+    }))
+  }
+}
 
 /**
  * Writes the bundle.
@@ -40,6 +53,7 @@ export async function buildDistributor(outFile: string): Promise<number> {
     external: ['@aws-sdk/*', '@smithy/*', '@node-rs/*', '@aws-lambda-powertools/tracer'],
     // `require`, which looks where Lambda keeps its SDK and its layers; `import()` does not.
     supported: { 'dynamic-import': false },
+    plugins: [inlineWasm],
     define: { 'import.meta.url': 'importMetaUrl' },
     banner: { js: "const importMetaUrl = require('node:url').pathToFileURL(__filename).href" }
   })

@@ -1,12 +1,17 @@
 /** The distributor with targets in moto and on the embedded broker at once: what failed is repeated alone. */
 
 import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
 
 import { CreateTableCommand, DynamoDBClient, ScanCommand } from '@aws-sdk/client-dynamodb'
 import { CreateBucketCommand, GetObjectCommand, ListObjectsV2Command, S3Client } from '@aws-sdk/client-s3'
 
-import { builtinDistributor } from '../../src/lambda/index.ts'
+import { buildDistributor } from '../../scripts/build-distributor.ts'
+import { builtinDistributor, type Distributor } from '../../src/lambda/index.ts'
 import { stage } from '../producer/kafka.ts'
 import { startAwsProxy } from '../support/aws-proxy.ts'
 import { MOTO_CREDENTIALS, motoSkip, startMoto } from '../support/moto.ts'
@@ -101,3 +106,25 @@ test(
     })
   }
 )
+
+test('the bundle for AWS writes to Kafka with every compression, without a package beside it', async t => {
+  const folder = await mkdtemp(join(tmpdir(), 'comporta-bundle-'))
+  t.after(() => rm(folder, { recursive: true, force: true }))
+  const { topics, read, bootstrapServers } = await stage(t)
+  const compressions = ['none', 'gzip', 'snappy', 'lz4', 'zstd']
+  const kafka = { type: 'kafka', bootstrapServers: bootstrapServers.split(','), topic: topics.hot }
+  const targets = Object.fromEntries(compressions.map(compression => [compression, { ...kafka, compression }]))
+  await buildDistributor(join(folder, 'distributor.cjs'))
+  process.env['COMPORTA_DISTRIBUTOR'] = JSON.stringify({ targets, otherwise: compressions })
+  t.after(() => delete process.env['COMPORTA_DISTRIBUTOR'])
+  // What the bundle exports.
+  const { handler } = createRequire(import.meta.url)(join(folder, 'distributor.cjs')) as { handler: Distributor }
+
+  const answer = await handler(event, { getRemainingTimeInMillis: () => 60_000 })
+
+  await handler.close()
+  assert.deepEqual(answer, { batchItemFailures: [] })
+  const values = (await read(topics.hot)).map(({ value }) => value.toString())
+  assert.equal(values.length, 10)
+  assert.equal(values.filter(value => value === '{"codigo":300, "truck":"T-2","id":1}').length, 5)
+})
