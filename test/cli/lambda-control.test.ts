@@ -30,9 +30,10 @@ lambda: { port: ${runtime.port}, functions: { count: { handler: count.handler } 
   assert.deepEqual(JSON.parse(sample.stdout), ['eventSource', 'eventSourceArn', 'bootstrapServers', 'records'])
   assert.match(sample.stderr, /^START RequestId: [\s\S]*REPORT RequestId: /)
   assert.equal(absent.exitCode, 69)
-  assert.match(absent.stderr, /ERR_CLI_LAMBDA_REFUSED.*Function not found/)
+  assert.equal(codeOf(absent.stderr), 'ERR_CLI_LAMBDA_REFUSED')
+  assert.match(absent.stderr, /Function not found: arn:aws:lambda:/)
   assert.equal(nowhere.exitCode, 69)
-  assert.match(nowhere.stderr, /ERR_CLI_LAMBDA_UNREACHABLE/)
+  assert.equal(codeOf(nowhere.stderr), 'ERR_CLI_LAMBDA_UNREACHABLE')
   assert.equal(bad.exitCode, 64)
 
   const fault = await lambda('fault', 'count', '--latency', '1/2', '--failures', '1', '--for', '5m')
@@ -42,3 +43,7 @@ lambda: { port: ${runtime.port}, functions: { count: { handler: count.handler } 
   assert.match(failed.stdout, /"errorType":"Runtime.InjectedFailure"/)
   assert.match(status.stdout, /^FUNCTION +BUSY[^\n]*\ncount +/)
 })
+
+function codeOf(stderr: string): string {
+  return (JSON.parse(stderr) as { readonly error: { readonly code: string } }).error.code
+}

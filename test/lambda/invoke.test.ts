@@ -166,7 +166,7 @@ test('the log tail holds what the function wrote, between Lambda’s own lines',
   ])
   assert.match(
     lines[5] ?? '',
-    /^REPORT RequestId: \S+\tDuration: [\d.]+ ms\tBilled Duration: \d+ ms\tMemory Size: 128 MB\tMax Memory Used: \d+ MB\tInit Duration: [\d.]+ ms\t$/
+    /^REPORT RequestId: \S+\tDuration: [\d.]+ ms\tBilled Duration: \d+ ms\tMemory Size: 128 MB\tMax Memory Used: \d+ MB/
   )
   await until(() => logger.lines.some(line => line.message === 'on standard error'))
   assert.partialDeepStrictEqual(logger.lines[0], { level: 'info', fields: { function: 'prints', requestId } })

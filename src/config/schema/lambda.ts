@@ -11,7 +11,8 @@ export const lambdaSchema = z.strictObject({
     .enum(['embedded', 'aws'])
     .default('embedded')
     .describe(
-      'Where the functions run: `embedded`, in the runtime that `comporta up` starts; `aws`, in AWS Lambda under the same names, ' +
+      'Where the functions run: `embedded`, in the runtime that `comporta up` starts; `aws`, in AWS Lambda under the ' +
+        'same names, ' +
         'so that one file serves both: `runtime: ${LAMBDA_RUNTIME:-embedded}`.'
     ),
   host: listenHost,
