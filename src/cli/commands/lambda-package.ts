@@ -2,7 +2,6 @@
 
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 
 import type { Command } from 'commander'
 
@@ -11,7 +10,7 @@ import { EXIT } from '../exit-codes.ts'
 import type { CommandAction } from './action.ts'
 
 /** As far from the sources as from the published files. */
-const BUNDLE_FILE = fileURLToPath(new URL('../../../dist/function/distributor.cjs', import.meta.url))
+const BUNDLE_FILE = join(import.meta.dirname, '../../../dist/function/distributor.cjs')
 
 interface LambdaPackageOptions extends CommonOptions {
   readonly out: string
