@@ -22,6 +22,9 @@ export type CompiledRoute =
   | { readonly values: readonly (string | number)[]; readonly targets: readonly number[] }
   | { readonly when: Readonly<Record<string, unknown>>; readonly targets: readonly number[] }
 
+/** From here on a whole number has more digits than `decimalOf` takes. */
+const DECIMAL_MAX = 1e15
+
 interface Rule {
   readonly conditions: readonly Condition[]
   readonly targets: readonly number[]
@@ -126,7 +129,7 @@ export class RouteTable {
 
 function matches(rule: Rule, record: RoutableRecord): boolean {
   for (const condition of rule.conditions) {
-    if (!holds(condition, textOf(record.field(condition.path)))) return false
+    if (!holds(condition, record.field(condition.path))) return false
   }
   return true
 }
@@ -137,13 +140,26 @@ function textOf(value: unknown): string | undefined {
   return typeof value === 'number' || typeof value === 'boolean' ? String(value) : undefined
 }
 
-function holds({ texts, ranges, patterns }: Condition, text: string | undefined): boolean {
-  if (text !== undefined) {
-    if (texts.has(text)) return true
-    const number = ranges.length === 0 ? undefined : decimalOf(text)
-    if (number !== undefined && ranges.some(range => range.from <= number && number <= range.to)) return true
+/** The number that a range is compared with: whole numbers as they are, anything else by its text. */
+function numberOf(value: unknown): number | undefined {
+  if (typeof value === 'number' && Number.isInteger(value) && Math.abs(value) < DECIMAL_MAX) return value
+  const text = textOf(value)
+  return text === undefined ? undefined : decimalOf(text)
+}
+
+/** Loops and no functions: it runs for each record. */
+function holds({ texts, ranges, patterns }: Condition, value: unknown): boolean {
+  if (ranges.length > 0) {
+    const number = numberOf(value)
+    if (number !== undefined) {
+      for (const { from, to } of ranges) if (from <= number && number <= to) return true
+    }
   }
-  return patterns.some(pattern => pattern(text))
+  if (texts.size === 0 && patterns.length === 0) return false
+  const text = textOf(value)
+  if (text !== undefined && texts.has(text)) return true
+  for (const pattern of patterns) if (pattern(text)) return true
+  return false
 }
 
 /** Reports what is wrong with the conditions of a route. */
