@@ -3,15 +3,17 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { TestContext } from 'node:test'
-import { setImmediate as nextTurn } from 'node:timers/promises'
 
 import { Admin, Appender, type AppendRecord, Cluster } from '../../src/client/index.ts'
+import { sleep, systemClock } from '../../src/core/index.ts'
 import {
   type EventSourceMapping,
   type MappingRunOptions,
   startEventSourceMapping
 } from '../../src/lambda/esm/event-source-mapping.ts'
 import { clusterForTest, type TestCluster, type TestClusterOptions } from '../support/cluster.ts'
+
+const LOOK_EVERY_MS = 2
 
 /** A record of an event. */
 export interface EventRecord {
@@ -129,9 +131,9 @@ export async function untilDone(mapping: EventSourceMapping, offsets: Readonly<R
   })
 }
 
-/** Waits for a condition of the outside world, turn by turn. */
+/** Waits for a condition of the outside world; the test's own time limit ends a wait in vain. */
 export async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await nextTurn()
+  while (!condition()) await sleep(systemClock, LOOK_EVERY_MS)
 }
 
 /** What the function of a test answers. */

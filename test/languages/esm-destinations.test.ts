@@ -7,7 +7,7 @@ import { CreateBucketCommand, GetObjectCommand, ListObjectsV2Command, S3Client }
 import { CreateTopicCommand, SNSClient, SubscribeCommand } from '@aws-sdk/client-sns'
 import { CreateQueueCommand, ReceiveMessageCommand, SQSClient } from '@aws-sdk/client-sqs'
 
-import { esmWorld, startFunction, untilDone } from '../lambda/esm-support.ts'
+import { esmWorld, startFunction, until, untilDone } from '../lambda/esm-support.ts'
 import { MOTO_CREDENTIALS, MOTO_ENVIRONMENT, motoSkip, startMoto } from '../support/moto.ts'
 
 const ACCOUNT = '123456789012'
@@ -101,7 +101,7 @@ test(
       onFailure: `arn:aws:sqs:${region}:${ACCOUNT}:late`
     })
     await untilDone(mapping, { 0: 0 })
-    while (service.texts.length === 0 || mapping.status().waiting === 0) await new Promise(setImmediate)
+    await until(() => service.texts.length > 0 && mapping.status().waiting > 0)
     assert.equal(await world.committed(mapping.groupId), 0)
     await sqs.send(new CreateQueueCommand({ QueueName: 'late' }))
     await untilDone(mapping, { 0: 1 })
