@@ -253,7 +253,9 @@ class Batch implements GuardedBatch {
       this.#dependencies.ended()
     }
     if (lost > 0) {
-      const message = `${lost} records were done after their claim had ended and another had taken them: they are delivered again`
+      const message =
+        `${lost} records were done after their claim had ended and another had taken them: ` +
+        'they are delivered again'
       throw new PipelineError('ERR_LAMBDA_IDEMPOTENCY_LEASE_LOST', message, { fields: { count: lost } })
     }
   }

@@ -1,4 +1,4 @@
-/** `idempotency:` of the distributor and of `kafkaBatch`: where claims are kept, by what records are told apart, for how long. */
+/** `idempotency:` of the distributor: where claims are kept, by what records are told apart, and for how long. */
 
 import { PipelineError } from '../../core/index.ts'
 import type { ClaimSettings } from './claim-runtime.ts'
@@ -29,8 +29,8 @@ export interface IdempotencySettings {
    */
   readonly namespace?: string
   /**
-   * How long after the end of its invocation a claim still holds, in milliseconds: more than clocks differ. 0 to 60_000.
-   * Default 1_000.
+   * How long after the end of its invocation a claim still holds, in milliseconds: more than clocks differ.
+   * 0 to 60_000. Default 1_000.
    */
   readonly graceMs?: number
   /** Longest wait for one answer of the store, in milliseconds. 50 to 30_000. Default 2_000. */

@@ -181,7 +181,7 @@ test('while an id is held, its repetition in the same batch is held as well', as
   assert.equal(states(await guard().begin([ids('a', 'a')], clock.now() + 30_000), 2), 'hh')
 })
 
-test('a business id is known in other topics and partitions, an offset is not, and nothing is in other namespaces', async () => {
+test('a business id is known in other topics, an offset is not, and nothing is in other namespaces', async () => {
   const { clock, guard } = world()
   await (await guard().begin([ids('a', null)], clock.now() + 30_000)).finish(allDone)
   const moved = { ...ids('a', null), topic: 'mt-c301', partition: 8 }

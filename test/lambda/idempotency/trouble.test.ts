@@ -18,7 +18,7 @@ const ANSWERS = {
   outage: [500, '{"__type":"com.amazonaws.dynamodb.v20120810#InternalServerError","message":"down"}'],
   denied: [
     400,
-    '{"__type":"com.amazon.coral.service#AccessDeniedException","Message":"not authorized to perform: dynamodb:PutItem"}'
+    '{"__type":"com.amazon.coral.service#AccessDeniedException","Message":"not authorized: dynamodb:PutItem"}'
   ],
   // Of a proxy that is in the way.
   page: [200, '<html>sign in</html>']
