@@ -20,7 +20,7 @@ test('a function elsewhere has its own limit', () => {
   assert.equal(elsewhere?.concurrency, 10)
 })
 
-test('one variable sends the batches of the same file to AWS: no address but its own, no limit of a local function', () => {
+test('one variable sends the batches of the same file to AWS: no local address, no limit of a local function', () => {
   const inAws = dispatcherOf({ LAMBDA_RUNTIME: 'aws' })
   assert.deepEqual(inAws?.target, { type: 'lambda', functionName: 'distributor', timeoutMs: 60_000 })
   assert.equal(inAws?.concurrency, 10)

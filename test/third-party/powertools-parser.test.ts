@@ -1,6 +1,6 @@
 /**
  * Powertools' parser on AWS's Kafka events: which of them its schemas take, and where they are narrower than what
- * Lambda sends. docs/guides/function-telemetry.md tells users; when a newer version mends one of these, a test here says so.
+ * Lambda sends. docs/guides/function-telemetry.md tells users; when a newer version mends one, a test here says so.
  */
 
 import assert from 'node:assert/strict'

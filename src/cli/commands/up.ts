@@ -31,7 +31,7 @@ export function addUp(program: Command, action: CommandAction): void {
     .description(
       'Starts what the pipeline file names: the embedded broker (where kafka.bootstrapServers is "embedded"), the ' +
         'topics, the Lambda runtime, one dispatcher, the event source mappings, and the producer with its sources. ' +
-        'Ctrl-C drains from source to sink. SIGHUP reads the pipeline file again: limits of the dispatcher may change ' +
+        'Ctrl-C drains from source to sink. SIGHUP reads the file again: limits of the dispatcher may change ' +
         'while it runs.'
     )
     .option(

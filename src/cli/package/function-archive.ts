@@ -2,7 +2,7 @@
 
 import { type Zippable, zipSync } from 'fflate'
 
-/** The oldest time that the format can hold: the same files give the same archive, and AWS sees that nothing changed. */
+/** The oldest time that the format holds: the same files give the same archive, and AWS sees that nothing changed. */
 const FILE_TIME = new Date(1980, 0, 1)
 /** Plain files that everybody may read: Lambda runs them as another user. */
 const FILE_ATTRIBUTES = 0o100_644 << 16

@@ -1,4 +1,4 @@
-/** What `comporta lambda package` writes; that AWS's programs run it is shown in `test/languages/aws-lambda.test.ts`. */
+/** What `comporta lambda package` writes; `test/languages/aws-lambda.test.ts` shows that AWS's programs run it. */
 
 import assert from 'node:assert/strict'
 import { readFileSync, writeFileSync } from 'node:fs'
