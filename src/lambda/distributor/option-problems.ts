@@ -82,7 +82,8 @@ export function distributorOptionProblems(given: unknown, environment?: Environm
   if (idempotency !== undefined) {
     problems.push(...idempotencyProblems(idempotency).map(each => `idempotency${placed(each)}`))
   }
-  if (enrich !== undefined) problems.push(...enrichmentProblems(enrich).map(each => `enrich${placed(each)}`))
+  if (enrich !== undefined)
+    problems.push(...enrichmentProblems(enrich, environment).map(each => `enrich${placed(each)}`))
   if (observability !== undefined) {
     problems.push(...observabilityProblems(observability).map(each => `observability${placed(each)}`))
   }

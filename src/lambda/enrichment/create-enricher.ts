@@ -34,7 +34,7 @@ export function createEnricher(
   settings: readonly EnrichmentSettings[],
   dependencies: EnricherDependencies = {}
 ): Enricher {
-  const problems = enrichmentProblems(settings)
+  const problems = enrichmentProblems(settings, dependencies.environment ?? {})
   if (problems.length > 0) {
     const message = `distributor options: ${problems.map(problem => `enrich.${problem}`).join('; ')}`
     throw new PipelineError('ERR_LAMBDA_DISTRIBUTOR_OPTIONS_INVALID', message, { fields: { problems } })

@@ -97,15 +97,24 @@ const CACHE_COUNTS = {
   bytesMax: [1_024, 2_147_483_648]
 } as const
 
-/** Every problem of a list of enrichments, of any value; empty when they can work. A place is `0.from.table`. */
-export function enrichmentProblems(given: unknown): string[] {
+/**
+ * Every problem of a list of enrichments, of any value; empty when they can work. A place is `0.from.table`.
+ *
+ * @param environment - Where `{ env: NAME }` is looked up; without it only the form is checked.
+ */
+export function enrichmentProblems(
+  given: unknown,
+  environment?: Readonly<Record<string, string | undefined>>
+): string[] {
   if (!Array.isArray(given)) return ['is not a list']
   // Boundary: the members are unknown.
   const list = given as readonly unknown[]
   const problems = list.length > ENRICHMENTS_MAX ? [`has ${list.length} entries; ${ENRICHMENTS_MAX} are the most`] : []
   const names = new Map<string, number>()
   for (const [index, entry] of list.entries()) {
-    problems.push(...entryProblems(entry).map(problem => `${index}${problem.startsWith(':') ? '' : '.'}${problem}`))
+    problems.push(
+      ...entryProblems(entry, environment).map(problem => `${index}${problem.startsWith(':') ? '' : '.'}${problem}`)
+    )
     const into = isObject(entry) ? entry['into'] : undefined
     if (typeof into !== 'string') continue
     const first = names.get(into)
@@ -115,7 +124,7 @@ export function enrichmentProblems(given: unknown): string[] {
   return problems
 }
 
-function entryProblems(entry: unknown): string[] {
+function entryProblems(entry: unknown, environment?: Readonly<Record<string, string | undefined>>): string[] {
   if (!isObject(entry)) return [': is not an object']
   const problems = [...unknownMembers(entry, MEMBERS)]
   const { into, key, cache } = entry
@@ -142,6 +151,8 @@ function entryProblems(entry: unknown): string[] {
       problems.push(...inside.map(problem => `cache.${problem}`))
     }
   }
-  problems.push(...sourceProblems(entry['from']).map(problem => `from${problem.startsWith(':') ? '' : '.'}${problem}`))
+  problems.push(
+    ...sourceProblems(entry['from'], environment).map(problem => `from${problem.startsWith(':') ? '' : '.'}${problem}`)
+  )
   return problems
 }

@@ -77,14 +77,17 @@ export const KEY_PLACE = '{key}'
 
 type Given = Readonly<Record<string, unknown>>
 
-/** Every problem of `from`. */
-export function sourceProblems(given: unknown): string[] {
+/** Variables that headers may name. */
+type Environment = Readonly<Record<string, string | undefined>>
+
+/** Every problem of `from`; with an environment, variables that are not set as well. */
+export function sourceProblems(given: unknown, environment?: Environment): string[] {
   if (!isObject(given)) return [': is not an object']
   switch (given['type']) {
     case 'dynamoDb':
       return dynamoDbProblems(given)
     case 'http':
-      return httpProblems(given)
+      return httpProblems(given, environment)
     case 's3':
       return s3Problems(given)
     default:
@@ -140,7 +143,7 @@ function isAddress(value: unknown): value is string {
   return typeof value === 'string' && URL.canParse(value) && /^https?:$/.test(new URL(value).protocol)
 }
 
-function httpProblems(given: Given): string[] {
+function httpProblems(given: Given, environment?: Environment): string[] {
   const known = new Set(['type', 'url', 'batch', 'headers', 'answerBytesMax'])
   const problems = [...unknownMembers(given, known), ...countProblems(given, { answerBytesMax: [2, 67_108_864] })]
   const { url, batch, headers } = given
@@ -156,6 +159,10 @@ function httpProblems(given: Given): string[] {
   }
   if (headers !== undefined && !isObject(headers)) problems.push('headers: is not an object')
   for (const [name, value] of Object.entries(isObject(headers) ? headers : {})) {
+    const variable = isObject(value) ? value['env'] : undefined
+    if (typeof variable === 'string' && environment !== undefined && environment[variable] === undefined) {
+      problems.push(`headers.${name}: the environment variable ${variable} is not set`)
+    }
     const isVariable = isObject(value) && isName(value['env']) && Object.keys(value).length === 1
     const problem = isVariable
       ? headerProblem(name, '')

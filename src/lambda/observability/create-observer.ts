@@ -73,7 +73,9 @@ async function makeTracer(options: { serviceName?: string }): Promise<Powertools
 function absent(name: string): (error: unknown) => never {
   return error => {
     const pkg = `@aws-lambda-powertools/${name}`
-    const message = `observability: the package ${pkg} cannot be loaded (npm install ${pkg}): ${messageOf(error)}`
+    const remedy = `npm install ${pkg}, or add AWS's layer of Powertools to the function`
+    const [reason] = messageOf(error).split('\n')
+    const message = `observability: the package ${pkg} cannot be loaded (${remedy}): ${reason}`
     throw new PipelineError('ERR_LAMBDA_DISTRIBUTOR_OPTIONS_INVALID', message, { cause: error })
   }
 }

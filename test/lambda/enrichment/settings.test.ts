@@ -94,6 +94,9 @@ test('every problem is named with its place', () => {
     )
   }
   assert.deepEqual(enrichmentProblems('x'), ['is not a list'])
+  const secret = { ...GOOD, from: { ...HTTP, headers: { a: { env: 'TOKEN' } } } }
+  assert.deepEqual(enrichmentProblems([secret], { TOKEN: 'x' }), [])
+  assert.deepEqual(enrichmentProblems([secret], {}), ['0.from.headers.a: the environment variable TOKEN is not set'])
   assert.deepEqual(enrichmentProblems([GOOD, GOOD]), ['1.into: "driver" is added by entry 0 already'])
   assert.match(enrichmentProblems(Array.from({ length: 17 }, (_, at) => ({ ...GOOD, into: `n${at}` })))[0] ?? '', /16/)
 })
