@@ -348,7 +348,7 @@ function assertAscending(offsets: readonly number[], what: string): void {
 }
 
 const given = process.env['TEST_SEED']
-const count = Number(process.env['DISTRIBUTOR_SEEDS'] ?? 10)
+const count = Number(process.env['DISTRIBUTOR_SEEDS'] ?? 6)
 const seeds =
   given === undefined ? Array.from({ length: count }, (_, index) => (Date.now() + index * 7919) >>> 0) : [Number(given)]
 
