@@ -12,8 +12,7 @@ lambda:
   functions:
     f:
       handler: builtin:distributor
-      distributor:
-`
+      distributor:`
 
 /** Message of the refusal, one problem per line. */
 function refusal(distributor: string): string[] {
@@ -27,8 +26,8 @@ function refusal(distributor: string): string[] {
 }
 
 test('routes and targets that cannot work are refused, each with its line and what would do', () => {
-  const problems =
-    refusal(`        targets: { a: "http://127.0.0.1:1", b: { type: http, url: "nope", headrs: {} }, c: { type: telegraph } }
+  const problems = refusal(`
+        targets: { a: "http://127.0.0.1:1", b: { type: http, url: "nope", headrs: {} }, c: { type: telegraph } }
         routes:
           - { when: { speed: [{ from: 5, to: 1 }] }, targets: [a] }
           - { value: [1], targets: [a] }
@@ -58,7 +57,8 @@ test('routes and targets that cannot work are refused, each with its line and wh
 
 test('what a target of HTTP may have is taken as it is', () => {
   const { lambda } = parsePipeline(
-    `${head}        targets:
+    `${head}
+        targets:
           a:
             type: http
             url: "http://127.0.0.1:1"
