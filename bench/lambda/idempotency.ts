@@ -7,7 +7,7 @@
  * dynalite, which stands for DynamoDB, have theirs. One invocation at a time, as in a Lambda environment. The ways
  * take turns within each sample, so that whatever else the machine does hits all of them.
  *
- * `npx node bench/lambda/idempotency.ts [samples=5] [batches=300] [ways=plain,memory,offset,id,item per record]`
+ * `npm run bench:idempotency -- [samples=5] [batches=300] [ways=plain,memory,offset,id,item per record]`
  */
 
 import { type ChildProcess, fork } from 'node:child_process'

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { join } from 'node:path'
 import { test } from 'node:test'
 
 import { PipelineError, SeededRandom, VirtualClock } from '../../../src/core/index.ts'
@@ -8,6 +9,7 @@ import { DynamoDbStore } from '../../../src/lambda/idempotency/dynamo-db-store.t
 import { MemoryStore } from '../../../src/lambda/idempotency/memory-store.ts'
 import type { IdempotencySettings } from '../../../src/lambda/idempotency/settings.ts'
 import { type ClaimStore, storeError } from '../../../src/lambda/idempotency/store.ts'
+import { runProcess } from '../../support/child-process.ts'
 import { createClaimTable, startDynalite } from '../../support/dynalite.ts'
 
 const TTL = 80_000
@@ -319,4 +321,20 @@ test('DynamoDB: a table with another key is named as such', async t => {
   const fitting = new DynamoDbStore({ table: 'claims', endpoint, keyAttribute: 'pk' })
   t.after(() => fitting.close())
   assert.equal(await fitting.read('a', { nowMs: 0, timeoutMs: 5_000 }), undefined)
+})
+
+test("DynamoDB: in Lambda a function with claims does without AWS's SDK", async t => {
+  const endpoint = await startDynalite(t)
+  await createClaimTable(endpoint, 'claims')
+  const { stdout } = await runProcess(process.execPath, [join(import.meta.dirname, 'dynamo-db-worker.ts')], {
+    environment: {
+      AWS_LAMBDA_FUNCTION_NAME: 'distributor',
+      AWS_REGION: 'eu-west-1',
+      AWS_ACCESS_KEY_ID: 'AKIAIOSFODNN7EXAMPLE',
+      AWS_SECRET_ACCESS_KEY: 'wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY',
+      AWS_SESSION_TOKEN: 'token',
+      AWS_ENDPOINT_URL_DYNAMODB: endpoint
+    }
+  })
+  assert.deepEqual(JSON.parse(stdout), { state: 'claimed', loaded: [] })
 })

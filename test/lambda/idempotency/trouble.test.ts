@@ -113,7 +113,10 @@ for (const [name, batch] of [
     await assert.rejects(guard().begin([batch], inAWhile()), error => {
       assert.ok(PipelineError.is(error, 'ERR_LAMBDA_IDEMPOTENCY_STORE'))
       assert.equal(error.retriable, false)
-      assert.match(error.message, /AccessDeniedException: not authorized: .* rights that the guide to idempotency lists/)
+      assert.match(
+        error.message,
+        /AccessDeniedException: not authorized: .* rights that the guide to idempotency lists/
+      )
       return true
     })
     assert.equal(targets.slice(0, 1).join(), 'PutItem')
