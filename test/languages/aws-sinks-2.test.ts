@@ -352,6 +352,12 @@ test('items that DynamoDB leaves, throttles and cuts come again; a missing table
   assert.equal((await itemsOf('shaky')).length, 30)
 
   const { logger, errors } = errorLog()
+  const type = 'com.amazon.coral.service#AccessDeniedException'
+  verdict = () => ({ status: 400, body: JSON.stringify({ __type: type, message: 'is not authorized to perform' }) })
+  const forbidden = dynamoDb(t, { table: 'shaky', key: ['id'], endpoint: proxy.endpoint, logger })
+  const refused = await forbidden.deliver(request, never)
+  assert.equal(refused.kind === 'unavailable' && refused.isSuspect, undefined)
+  assert.match(errors.join(), /AccessDeniedException/)
   const absent = dynamoDb(t, { table: 'absent', key: ['id'], logger })
   assert.equal((await absent.deliver(request, never)).kind, 'unavailable')
   assert.match(errors.join(), /ResourceNotFoundException/)

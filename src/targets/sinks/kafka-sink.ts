@@ -33,7 +33,7 @@ import {
 /** What a Kafka sink is made from. */
 export interface KafkaSinkOptions extends Omit<KafkaSinkSettings, 'type'> {
   readonly name: string
-  /** Longest wait for the acknowledgement of a record, in milliseconds; the signal may be sooner. Default 10_000. */
+  /** Longest wait for the acknowledgement of a record, in milliseconds; the signal may be sooner. Default 5_000. */
   readonly timeoutMs?: number
   /** Where secrets and the credentials for MSK are. Default: nowhere. */
   readonly environment?: Readonly<Record<string, string | undefined>>
@@ -41,7 +41,7 @@ export interface KafkaSinkOptions extends Omit<KafkaSinkSettings, 'type'> {
   readonly logger?: Logger
 }
 
-const TIMEOUT_MS = 10_000
+const TIMEOUT_MS = 5_000
 const IDLE_MAX_MS = 240_000
 /** Most bytes of one request: half of what the client buffers, so that two partitions fit. */
 const BYTES_MAX = 16_777_216

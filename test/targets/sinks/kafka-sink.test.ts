@@ -240,8 +240,8 @@ test('after a long freeze the connections are new ones, also if the old ones are
   skewMs = 240_001 // frozen: only the wall clock has moved
   const startedMs = performance.now()
   assert.deepEqual(await sink.deliver(requestOf([{ text: '3' }]), never), { kind: 'ok' })
-  // With the dead connections it would be a request timeout of 3.3 s.
-  assert.ok(performance.now() - startedMs < 1500)
+  // With the dead connections it would be a request timeout of 1.6 s at least.
+  assert.ok(performance.now() - startedMs < 1600)
   assert.ok(network.connectionCount() > count)
 })
 
