@@ -156,6 +156,16 @@ test('a client that goes away half way is forgotten', async t => {
   assert.equal(runtime.status()[0]?.invocations, 1)
 })
 
+test('a client that closes its half of the connection is taken for gone, as by every Node server', async t => {
+  const runtime = await start(t)
+  const socket = connect({ port: runtime.port, host: runtime.host, allowHalfOpen: true })
+  socket.end(`POST ${INVOKE} HTTP/1.1\r\nhost: x\r\ncontent-length: 11\r\n\r\n{"value":3}`)
+  await once(socket.resume(), 'end')
+
+  assert.equal((await sdkFor(t, runtime).invoke('sync', { value: 1 })).payload, 2)
+  await until(() => runtime.status()[0]?.busyCount === 0)
+})
+
 test('a page in a browser cannot run functions', async t => {
   const runtime = await start(t)
   const send = async (headers: Record<string, string>): Promise<number> =>
