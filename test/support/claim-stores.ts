@@ -94,8 +94,8 @@ function pointerCases(name: string, open: OpenStore): void {
     )
 
     // More than one transaction holds, with those that are taken in between.
-    const free = Array.from({ length: 230 }, newKey)
-    const all = [...free.slice(0, 3), taken[0] ?? '', ...free.slice(3, 150), taken[1] ?? '', ...free.slice(150)]
+    const free = Array.from({ length: 120 }, newKey)
+    const all = [...free.slice(0, 3), taken[0] ?? '', ...free.slice(3, 80), taken[1] ?? '', ...free.slice(80)]
     const found = await again().point(
       all.map(key => write(key, 'second')),
       limits
@@ -103,7 +103,7 @@ function pointerCases(name: string, open: OpenStore): void {
     for (const [position, key] of all.entries()) {
       assert.deepEqual(found[position], taken.includes(key) ? pointer('first') : undefined, `position ${position}`)
     }
-    assert.deepEqual(await store.point([write(free[200] ?? '', 'third')], limits), [pointer('second')])
+    assert.deepEqual(await store.point([write(free[110] ?? '', 'third')], limits), [pointer('second')])
   })
 
   test(`${name}: a pointer that has expired, or that is replaced by name, is written over`, async t => {
