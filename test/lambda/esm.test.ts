@@ -225,5 +225,7 @@ test('what nobody foresaw ends the mapping with an error, and commits nothing of
   const mapping = await world.map({ functionName: 'f', endpoint: service.endpoint, random })
   const error = await mapping.ended
   assert.ok(PipelineError.is(error, 'ERR_LAMBDA_MAPPING_FAILED'))
+  await mapping.close()
   assert.equal(await world.committed(mapping.groupId), 0)
+  assert.equal(service.texts.length, 1)
 })

@@ -341,6 +341,8 @@ export class EventSourceMapping {
   #fail(error: PipelineError): void {
     this.#logger.error({ code: error.code, reason: error.message }, 'the mapping has ended')
     this.#end.resolve(error)
+    // What state it is in is not known: nothing more is invoked, or committed beyond what is done.
+    this.close().catch((reason: unknown) => this.#logger.warn({ reason: messageOf(reason) }, 'closing failed'))
   }
 
   // Records
