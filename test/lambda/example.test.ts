@@ -11,5 +11,5 @@ test('the example invokes its function and prints answer and log', async () => {
   const { stdout } = await promisify(execFile)(process.execPath, [example], { timeout: 60_000 })
 
   assert.match(stdout, /answer: \{"failures":\[\{"offset":1002,"action":"deadLetter","reason":"speed is missing"\}\]\}/)
-  assert.match(stdout, /^TR00019 is at 121 km\/h$/m)
+  assert.match(stdout, /\tTR00019 is at 121 km\/h$/m)
 })
