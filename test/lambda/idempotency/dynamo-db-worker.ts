@@ -1,4 +1,4 @@
-/** A function with claims in DynamoDB that finds everything in its environment, as in Lambda. Tells what it has loaded. */
+/** A function with claims in DynamoDB that finds everything in its environment, as in Lambda. Tells what it loads. */
 
 import { createRequire } from 'node:module'
 
