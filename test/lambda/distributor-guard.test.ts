@@ -14,7 +14,7 @@ import type { BatchGuard, GuardedBatch } from '../../src/lambda/idempotency/batc
 import { createBatchGuard } from '../../src/lambda/idempotency/create-guard.ts'
 import { MemoryStore } from '../../src/lambda/idempotency/memory-store.ts'
 import { startLookupService } from './enrichment/support.ts'
-import { batchOf, contextWith, distributorFor, startService } from './support.ts'
+import { batchOf, contextWith, distributorFor, startService, until } from './support.ts'
 
 const PLENTY = contextWith(60_000)
 
@@ -143,6 +143,54 @@ test('a guard by business id is given the field’s text, and none for records w
   // Produced twice: other offsets, the same orders. The one without an id is another record.
   assert.deepEqual(await distribute(batchOf(orders, 200), PLENTY), {})
   assert.deepEqual(service.offsets(), [100, 101, 102, 202])
+})
+
+// An id that two records share by accident makes the second one "done", and nobody delivers it: JSON.parse rounds
+// 9007199254740993 to 9007199254740992, 1e400 to Infinity, and a producer without an id writes an empty text.
+test('what may be the id of several records is none: they are told apart by their offsets', async t => {
+  const service = await startService(t)
+  const idempotency = { store: { type: 'memory' }, key: { field: 'id' } } as const
+  const distribute = distributorFor(t, { targets: { s: service.url }, otherwise: ['s'], idempotency })
+  const texts = ['9007199254740992', '9007199254740993', '1e400', '2e400', '0.1', '0.10000000000000000001', '""', '""']
+  const records = [...texts, String.raw`"\ud800"`, String.raw`"\ud801"`].map((id, offset) => ({
+    topic: 't',
+    partition: 0,
+    offset,
+    value: Buffer.from(`{"id":${id}}`).toString('base64')
+  }))
+
+  await distribute({ eventSource: 'aws:kafka', records: { 't-0': records } }, PLENTY)
+  assert.deepEqual(service.offsets(), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
+})
+
+// Lambda would end the invocation, the answer with all that was delivered would be lost, and all of it come again.
+test('a store that hangs holds no answer up: before delivery nothing is delivered, afterwards the answer stays', async t => {
+  const service = await startService(t)
+  const seen: unknown[] = []
+  const observer = { storeFailed: (error: unknown) => void seen.push(error) }
+  const options = { targets: { s: service.url }, otherwise: ['s'], observer }
+  const claim = Promise.withResolvers<GuardedBatch>()
+  const givenBack: unknown[] = []
+  const claimed: GuardedBatch = {
+    state: () => 'claimed',
+    heldForMs: () => 0,
+    targetsDone: () => new Set(['other']),
+    finish: resultOf => {
+      givenBack.push(resultOf(0, 0))
+      return new Promise(() => {})
+    }
+  }
+  const late: BatchGuard = { begin: () => claim.promise, close: () => Promise.resolve() }
+  const response = await distributorFor(t, { ...options, guard: late, reserveMs: 250 })(batchOf([1]), contextWith(280))
+  assert.match(verdicts(response)[0] ?? '', /^100 retry: the idempotency store failed: .*no answer/)
+  claim.resolve(claimed)
+  await until(() => givenBack.length > 0)
+  assert.deepEqual([service.offsets(), givenBack, seen.length], [[], [{ isDone: false, targetsDone: ['other'] }], 1])
+
+  const guard: BatchGuard = { begin: () => Promise.resolve(claimed), close: () => Promise.resolve() }
+  assert.deepEqual(await distributorFor(t, { ...options, guard })(batchOf([1]), contextWith(350)), {})
+  assert.deepEqual([service.offsets(), seen.length], [[100], 2])
+  assert.ok(PipelineError.is(seen[1], 'ERR_LAMBDA_IDEMPOTENCY_STORE'))
 })
 
 test('routes see what was added, targets get it, and what could not be enriched takes others along', async t => {

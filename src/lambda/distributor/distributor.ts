@@ -16,8 +16,9 @@
 import { messageOf } from '../../core/index.ts'
 import type { EnrichedPartition, Enricher } from '../enrichment/enricher.ts'
 import { type DistributorEvent, type EventPartition, readEvent, textOf } from '../event/read-event.ts'
-import type { BatchGuard, GuardedBatch, GuardedPartition } from '../idempotency/batch-guard.ts'
+import type { GuardedBatch, GuardedResult } from '../idempotency/batch-guard.ts'
 import { createObserver } from '../observability/create-observer.ts'
+import { claimBatch, finishBatch } from './claim.ts'
 import type { DistributorContext } from './context.ts'
 import type { Delivery } from './delivery.ts'
 import { Ledger } from './ledger.ts'
@@ -26,7 +27,6 @@ import type { DistributorObserver } from './observer.ts'
 import { type DistributorOptions, type DistributorSettings, distributorSettings } from './options.ts'
 import { closeParts, openParts, type Parts } from './parts.ts'
 import { Plan, type PlanRuntime } from './plan.ts'
-import { fieldOf, type FieldPath } from './routes.ts'
 import { observedBatch, observeResult, safeObserver, type SettledPartition } from './safe-observer.ts'
 import { type DistributorResponse, PartitionVerdicts, type Verdict } from './verdict.ts'
 
@@ -124,7 +124,7 @@ async function distribute(
   }
   let claimed: GuardedBatch | undefined
   try {
-    claimed = await claim(parts.guard, event, { settings, remainingMs: context.getRemainingTimeInMillis() })
+    claimed = await claimBatch(parts.guard, event, { settings, context })
   } catch (error) {
     observer.storeFailed?.(error)
     // Nothing may be delivered: another invocation may be at it, or have done it.
@@ -142,31 +142,8 @@ async function distribute(
     }
     if (claimed === undefined) remember(ledger, plan, event.format === 'esm')
   }
-  if (claimed !== undefined) await finish(state, claimed, { plans, isEsm: event.format === 'esm' })
+  if (claimed !== undefined) await finish(state, claimed, { plans, context, isEsm: event.format === 'esm' })
   return plans
-}
-
-/** @throws Whatever the store failed with. */
-function claim(
-  guard: BatchGuard | undefined,
-  event: DistributorEvent,
-  { settings, remainingMs }: { readonly settings: DistributorSettings; readonly remainingMs: number }
-): Promise<GuardedBatch> | undefined {
-  if (guard === undefined || event.partitions.length === 0) return undefined
-  const { idPath, clock } = settings
-  const partitions = event.partitions.map((each): GuardedPartition => {
-    const { topic, partition, offsets } = each
-    return { topic, partition, offsets, ids: idPath === undefined ? undefined : idsOf(each, idPath) }
-  })
-  return guard.begin(partitions, clock.now() + remainingMs)
-}
-
-/** Business ids; a record without one is told apart by its offset. */
-function idsOf({ messages }: EventPartition, path: FieldPath): (string | null)[] {
-  return messages.map(message => {
-    const id = fieldOf(message, path)
-    return typeof id === 'string' || typeof id === 'number' ? String(id) : null
-  })
 }
 
 async function enrich(
@@ -208,13 +185,16 @@ function notEnriched({ offsets }: EventPartition, error: unknown): EnrichedParti
 
 /** Tells the store what was done. What it fails with does not change the answer: the claim ends by itself. */
 async function finish(
-  { observer }: State,
+  { observer, settings }: State,
   claimed: GuardedBatch,
-  { plans, isEsm }: { readonly plans: readonly Plan[]; readonly isEsm: boolean }
+  given: { readonly plans: readonly Plan[]; readonly context: DistributorContext; readonly isEsm: boolean }
 ): Promise<void> {
+  const { plans, context, isEsm } = given
   try {
     const results = plans.map(plan => guardedResults(plan, isEsm))
-    await claimed.finish((partition, index) => results[partition]?.(index) ?? { isDone: false, targetsDone: [] })
+    const resultOf = (partition: number, index: number): GuardedResult =>
+      results[partition]?.(index) ?? { isDone: false, targetsDone: [] }
+    await finishBatch(claimed, resultOf, { settings, context })
   } catch (error) {
     observer.storeFailed?.(error)
   }

@@ -11,7 +11,7 @@ export interface GuardedPartition {
   readonly topic: string
   readonly partition: number
   readonly offsets: readonly number[]
-  /** Business ids, where records are told apart by them and not by their offsets; `null` for a record without one. */
+  /** Business ids, where records are told apart by them and not by their offsets; `null` or empty for one without. */
   readonly ids: readonly (string | null)[] | undefined
 }
 

@@ -268,8 +268,9 @@ class Batch implements GuardedBatch {
     let block = Number.NaN
     let part = BY_ID
     for (let index = 0; index < count; index += 1) {
-      const id = ids?.[index] ?? null
-      if (id !== null) {
+      const id = ids?.[index] ?? ''
+      // An empty one is the lack of one: records that have it are not the same.
+      if (id !== '') {
         const key = idKey(namespace, id)
         const known = this.#idNumbers.get(key)
         parts[index] = BY_ID

@@ -44,9 +44,12 @@ interface Pending {
   targetsDone: readonly string[]
 }
 
-/** The key of a business id: bounded whatever the id is, and no id can be read from it. */
+/**
+ * The key of a business id: bounded whatever the id is, and no id can be read from it. Halves of surrogate pairs are
+ * written as escapes: as UTF-8 they would all be the same.
+ */
 export function idKey(namespace: string, id: string): string {
-  return `${namespace}|i|${hash('sha256', id, 'base64url')}`
+  return `${namespace}|i|${hash('sha256', id.isWellFormed() ? id : JSON.stringify(id), 'base64url')}`
 }
 
 /** Claims business ids. */
