@@ -19,11 +19,15 @@ export function functionPolicy(pipeline: PipelineConfig, name: string): PolicyDo
   const distributor = pipeline.lambda?.functions[name]?.distributor
   if (distributor === undefined) return { Version: '2012-10-17', Statement: [] }
   // Boundary: the function reads the same options from JSON, in which nothing is undefined.
-  const { targets, enrich, idempotency } = JSON.parse(JSON.stringify(distributor)) as DistributorRouting
+  const { targets, enrich, idempotency, observability } = JSON.parse(JSON.stringify(distributor)) as DistributorRouting
   const statements: readonly object[] = [
     ...Object.values(targets ?? {}).flatMap(target => sinkPolicy(target)),
     ...enrichmentPolicy(enrich ?? []),
-    ...(idempotency === undefined ? [] : idempotencyPolicy(idempotency))
+    ...(idempotency === undefined ? [] : idempotencyPolicy(idempotency)),
+    // Source: managed policy AWSXRayDaemonWriteAccess; traces have no resource of their own.
+    ...(observability?.traces === true
+      ? [{ Action: ['xray:PutTraceSegments', 'xray:PutTelemetryRecords'], Resource: ['*'] }]
+      : [])
   ]
   // Two targets in one service need the same things of it.
   const distinct = new Map(statements.map(each => [JSON.stringify(each), { Effect: 'Allow', ...each }]))

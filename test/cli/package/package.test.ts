@@ -27,6 +27,7 @@ lambda:
           queue: { type: sqs, queueUrl: "https://sqs.eu-west-1.amazonaws.com/123456789012/archive" }
         enrich: [{ into: driver, key: driver_id, from: { type: dynamoDb, table: drivers, partitionKey: id } }]
         idempotency: { store: { type: dynamoDb, table: claims, region: eu-west-1 } }
+        observability: { traces: true }
         otherwise: [alerts, queue]
 `
 
@@ -97,7 +98,8 @@ test('the policy allows what targets, look-ups and claims need, and nothing for 
         Effect: 'Allow',
         Action: ['dynamodb:GetItem', 'dynamodb:PutItem'],
         Resource: ['arn:aws:dynamodb:eu-west-1:*:table/claims']
-      }
+      },
+      { Effect: 'Allow', Action: ['xray:PutTraceSegments', 'xray:PutTelemetryRecords'], Resource: ['*'] }
     ]
   })
 })
