@@ -62,6 +62,30 @@ test('a handler that takes too long to load gets a second chance, within the tim
   assert.match(log, /REPORT RequestId: \S+\tDuration: 3000\.00 ms\tBilled Duration: 3000 ms\t.*\tStatus: timeout\n$/)
 })
 
+test('a module that ends its environment while it is loaded is reported twice and answered once', async t => {
+  const folder = await mkdtemp(path.join(os.tmpdir(), 'comporta-lambda-'))
+  t.after(() => rm(folder, { recursive: true }))
+  await writeFile(path.join(folder, 'exits.mjs'), 'process.exit(3); export const handler = async () => 1')
+  const runtime = await startRuntime(t, { functions: { exits: { handler: 'exits.handler' } }, taskRoot: folder })
+  const { output, payload, log } = await sdkFor(t, runtime).invoke('exits', {}, { LogType: 'Tail' })
+
+  assert.deepEqual(payload, {
+    errorType: 'Runtime.ExitError',
+    errorMessage: `RequestId: ${output.$metadata.requestId} Error: Runtime exited with error: exit status 3`
+  })
+  const reports = [
+    ...log.matchAll(/^INIT_REPORT Init Duration: [\d.]+ ms\tPhase: (\w+)\tStatus: error\tError Type: (\S+)$/gm)
+  ]
+  assert.deepEqual(
+    reports.map(([, phase, type]) => [phase, type]),
+    [
+      ['init', 'Runtime.ExitError'],
+      ['invoke', 'Runtime.ExitError']
+    ]
+  )
+  assert.match(log, /\tStatus: error\tError Type: Runtime\.ExitError\n$/)
+})
+
 test('a function that exhausts its memory is ended, and the process goes on', async t => {
   const functions = { leaks: basic('exhaustsMemory', { memoryMb: 48, timeoutMs: 120_000 }), sync: basic('sync') }
   const client = sdkFor(t, await startRuntime(t, { functions }))
