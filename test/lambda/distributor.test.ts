@@ -379,6 +379,22 @@ test('what services said is forgotten after its time and beyond its limit', asyn
   assert.deepEqual(well.offsets(), [100, 101, 102, 100])
 })
 
+test('AWS resumes at the lowest offset that is undone, in whatever order the event has the records', async t => {
+  const service = await startService(t, ({ body }) => {
+    const failures = body.offsets.filter(offset => offset !== 6).map(offset => ({ offset, action: 'retry' }))
+    return { body: { failures } }
+  })
+  const distribute = distributorFor(t, { targets: { s: service.url }, otherwise: ['s'] })
+  const records = [7, 6, 5, 8].map(offset => ({ topic: 't', partition: 0, offset, value: 'MQ==' }))
+
+  const item = { itemIdentifier: { partition: 't-0', offset: 5 } }
+  for (let attempt = 1; attempt <= 2; attempt += 1) {
+    assert.deepEqual(await distribute({ records: { 't-0': records } }, PLENTY), { batchItemFailures: [item] })
+  }
+  // 6 comes again because it is behind 5; it is not delivered again.
+  assert.deepEqual(service.offsets(), [7, 6, 5, 8, 7, 5, 8])
+})
+
 test('an event of another shape is an error, not a success', async t => {
   const distribute = distributorFor(t, { targets: { s: 'http://127.0.0.1:1/' }, otherwise: ['s'] })
   const events = [null, [], 'text', {}, { Records: [] }, { messages: [1] }, { records: [] }, { records: { x: [] } }]

@@ -72,7 +72,8 @@ export class PartitionVerdicts {
 
   /** Whether the caller will send the record again, given the form of the answer. */
   isComingAgain(index: number, resumeIndex: number | undefined): boolean {
-    if (resumeIndex !== undefined) return index >= resumeIndex
+    const { offsets } = this.partition
+    if (resumeIndex !== undefined) return (offsets[index] ?? 0) >= (offsets[resumeIndex] ?? 0)
     return this.#byIndex.get(index)?.action === 'retry'
   }
 
@@ -93,13 +94,16 @@ export class PartitionVerdicts {
   }
 
   /**
-   * The first record that AWS must send again, with everything after it. AWS has no words for a dead letter, so such a
-   * record is left to the mapping's own attempts and on-failure destination; a skipped one counts as done.
+   * The record that AWS must resume at: the one with the lowest offset of those that are undone, wherever it stands in
+   * the event, because AWS commits what is below. AWS has no words for a dead letter, so such a record is left to the
+   * mapping's own attempts and on-failure destination; a skipped one counts as done.
    */
   resumeIndex(): number | undefined {
+    const { offsets } = this.partition
     let first: number | undefined
     for (const [index, verdict] of this.#byIndex) {
-      if (verdict.action !== 'skip' && (first === undefined || index < first)) first = index
+      if (verdict.action === 'skip') continue
+      if (first === undefined || (offsets[index] ?? 0) < (offsets[first] ?? 0)) first = index
     }
     return first
   }

@@ -28,6 +28,8 @@ export interface EventSettings {
 }
 
 const TIME_BYTES = 14
+/** End of the year 9999. Producers that count in nanoseconds are beyond it. */
+const TIME_MS_MAX = 253_402_300_799_999
 /** Source: EventBridge API reference, PutEventsRequestEntry. */
 const DETAIL_TYPE_MAX = 128
 
@@ -67,9 +69,14 @@ function makeEvent(
     const text = renderTemplate(template, request, record)
     if (text !== undefined && text !== '') resources.push(text)
   }
-  const timeMs = request.timestamps?.[record.index]
+  const timeMs = timeOf(request.timestamps?.[record.index])
   const texts = [source, detailType, detail, ...resources]
   const bytes = texts.reduce((sum, text) => sum + Buffer.byteLength(text), timeMs === undefined ? 0 : TIME_BYTES)
   if (bytes > settings.bytesMax) return `the event would have ${bytes} bytes, and ${settings.bytesMax} is the most`
   return { indexes: [record.index], bytes, group: undefined, source, detailType, detail, resources, timeMs }
+}
+
+/** A time as EventBridge takes it. Without one, or with one that no calendar has, the event gets that of its arrival. */
+function timeOf(timestamp = -1): number | undefined {
+  return timestamp >= 0 && timestamp <= TIME_MS_MAX ? timestamp : undefined
 }

@@ -232,6 +232,15 @@ test('an event is measured as EventBridge does: 14 for the time, source, detail-
   assert.match(makeEvents(request, settings(36)).refused.get(0)?.reason ?? '', /37 bytes, and 36 is the most/)
 })
 
+// The SDK writes a time that JavaScript cannot have as NaN: EventBridge refuses the whole request, again and again.
+test('a time that no event can have (nanoseconds, none) is left out', () => {
+  const settings = { source: templateOf('s'), detailType: templateOf('d'), resources: [], bytesMax: 262_144 }
+  const timestamps = [1_767_225_600_000, -1, 1_767_225_600_000_000_000, 253_402_300_800_000, 0, Number.NaN]
+  const request = { ...sinkRequest(timestamps.map(() => ({ text: '{}' }))), timestamps }
+  const times = makeEvents(request, settings).entries.map(({ timeMs }) => timeMs)
+  assert.deepEqual(times, [1_767_225_600_000, undefined, undefined, undefined, 0, undefined])
+})
+
 test('what cannot be an event is dead-lettered with its reason', () => {
   const settings = {
     source: templateOf('{value.s}'),
