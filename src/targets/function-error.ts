@@ -28,6 +28,9 @@ const NOT_STARTED: ReadonlySet<string> = new Set([
   'Extension.InitError'
 ])
 
+/** How Node says that a module is not there. Lambda passes it on as `Error` where an ES module asks for another one. */
+const MODULE_MISSING = /^Cannot find (?:module|package) '/
+
 /** What a function error (`X-Amz-Function-Error`) with this payload means. */
 export function functionErrorOutcome(payload: string): TargetOutcome {
   const { errorType, errorMessage } = parseFunctionError(payload)
@@ -36,6 +39,8 @@ export function functionErrorOutcome(payload: string): TargetOutcome {
     return { kind: 'unavailable', reason, isSuspect: true }
   }
   if (NOT_STARTED.has(errorType)) return { kind: 'unavailable', reason }
+  // Most likely the deployment; it may also be a record that takes a way through the code that others do not take.
+  if (MODULE_MISSING.test(errorMessage)) return { kind: 'unavailable', reason, isSuspect: true }
   if (errorType === 'Function.ResponseSizeTooLarge') return { kind: 'rejected', reason, errorClass: INVALID_REPLY }
   return { kind: 'rejected', reason, errorClass: errorType }
 }

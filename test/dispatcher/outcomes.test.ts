@@ -60,9 +60,10 @@ const CASES: Record<string, () => readonly (TargetOutcome | Promise<TargetOutcom
     ['ECONNRESET', 'EPIPE', 'ECONNABORTED'].map(code => networkOutcome(systemError(code))),
   'Lambda: success': () => [reply('null'), reply('"done"'), reply('')],
   'Lambda: Unhandled, any error of the function’s own': () => ['Unhandled', 'TypeError', 'MyError'].map(functionError),
-  'Lambda: time-out, out of memory, exit, Sandbox.Failure': () => [
+  'Lambda: time-out, out of memory, exit, Sandbox.Failure, a module missing as an Error': () => [
     ...['Sandbox.Timedout', 'Runtime.OutOfMemory', 'Runtime.ExitError', 'Sandbox.Failure'].map(functionError),
-    functionErrorOutcome('{"errorMessage":"2026-01-01T00:00:00.000Z 1 Task timed out after 3.00 seconds"}')
+    functionErrorOutcome('{"errorMessage":"2026-01-01T00:00:00.000Z 1 Task timed out after 3.00 seconds"}'),
+    functionErrorOutcome(`{"errorType":"Error","errorMessage":"Cannot find module '/var/task/a.mjs'"}`)
   ],
   'Lambda: module missing, handler missing, syntax error, extension crash': () =>
     ['Runtime.ImportModuleError', 'Runtime.HandlerNotFound', 'Runtime.UserCodeSyntaxError', 'Extension.Crash'].map(

@@ -142,6 +142,8 @@ test('what a function died of is told apart', () => {
   assert.equal(verdict('Runtime.OutOfMemory'), 'suspect')
   assert.equal(verdict('Runtime.ImportModuleError', 'Cannot find module'), 'unavailable')
   assert.equal(verdict('Runtime.HandlerNotFound'), 'unavailable')
+  // Node's words for what was not packed; Lambda passes them on.
+  assert.equal(verdict('Error', "Cannot find package 'pg' imported from /var/task/index.mjs"), 'suspect')
   assert.equal(verdict('Function.ResponseSizeTooLarge'), 'rejected InvalidReply')
   assert.deepEqual(functionErrorOutcome('not json'), {
     kind: 'rejected',
