@@ -133,6 +133,12 @@ function objectKeyProblem(key: string): string | undefined {
   }
   const missing = ['topic', 'partition', 'offsets'].find(field => !template.fields.includes(field))
   if (missing !== undefined) return `has no {${missing}}: batches would overwrite each other`
+  for (const [index, field] of template.fields.entries()) {
+    const before = template.fields[index - 1]
+    const isNeeded = [before, field].some(each => each === 'topic' || each === 'partition' || each === 'offsets')
+    if (before === undefined || !isNeeded || /\D/.test(template.literals[index] ?? '')) continue
+    return `has {${before}} and {${field}} without a sign between them: batches would overwrite each other`
+  }
   return key.startsWith('/') ? 'begins with a slash, which would be a folder without a name' : undefined
 }
 

@@ -370,7 +370,7 @@ function requestOf(partition: EventPartition, indexes: readonly number[]): SinkR
 function requestId(prefix: string, offsets: readonly number[]): string {
   const first = offsets[0] ?? 0
   const last = offsets.at(-1) ?? first
-  const hasGaps = last - first + 1 !== offsets.length
+  const hasGaps = offsets.some((offset, index) => offset !== first + index)
   const digest = hasGaps ? `-${createHash('sha1').update(offsets.join(',')).digest('hex').slice(0, 12)}` : ''
   return `${prefix}${first}-${last}${digest}`
 }

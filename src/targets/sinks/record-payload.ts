@@ -45,6 +45,7 @@ export function offsetsName(offsets: readonly number[], digits = 0): string {
   const first = offsets[0] ?? 0
   const last = offsets.at(-1) ?? first
   const name = `${String(first).padStart(digits, '0')}-${String(last).padStart(digits, '0')}`
-  if (last - first + 1 === offsets.length) return name
+  // Also where they do not ascend, as in no event of Kafka: 5, 9, 7 are not 5 to 7.
+  if (offsets.every((offset, index) => offset === first + index)) return name
   return `${name}-${createHash('sha256').update(offsets.join(',')).digest('hex').slice(0, 16)}`
 }

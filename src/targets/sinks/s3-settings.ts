@@ -86,6 +86,13 @@ function keyProblem(key: string): string | undefined {
   }
   const missing = REQUIRED.find(field => !template.fields.includes(field))
   if (missing !== undefined) return `has no {${missing}}: batches would overwrite each other`
+  for (const [index, field] of template.fields.entries()) {
+    const before = template.fields[index - 1]
+    const isNeeded = [before, field].some(each => each !== undefined && REQUIRED.includes(each))
+    // Else partition 2 of the topic t1 and partition 12 of t would have the same keys.
+    if (before === undefined || !isNeeded || /\D/.test(template.literals[index] ?? '')) continue
+    return `has {${before}} and {${field}} without a sign between them: batches would overwrite each other`
+  }
   if (key.startsWith('/')) return 'begins with a slash, which would be a folder without a name'
   // A topic has 249 characters at most, offsets 50, partition 10: 1,024 bytes are the most that S3 takes.
   if (Buffer.byteLength(key) > 600) return 'is longer than 600 bytes'

@@ -28,6 +28,11 @@ test('a set of offsets has one name, and no other set has it', () => {
     sets.set(name, offsets.join())
   }
   assert.equal(offsetsName([5, 6, 7]), '5-7')
+  for (const other of [
+    [5, 9, 7],
+    [5, 5, 7]
+  ])
+    assert.match(offsetsName(other), /^5-7-[0-9a-f]{16}$/)
   // As text, so that keys are listed in the order of offsets: 2^53 - 1 has 16 digits.
   assert.equal(offsetsName([9_007_199_254_740_991], 16), '9007199254740991-9007199254740991')
 })

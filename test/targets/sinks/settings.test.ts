@@ -69,6 +69,9 @@ const BAD: readonly (readonly [Record<string, unknown>, string])[] = [
   [{ ...table, version: 'a' }, 'version'],
   [{ ...bucket, bucket: 'Archive' }, 'bucket'],
   [{ ...bucket, key: '{topic}/{offsets}' }, 'key'],
+  // Partition 2 of t1 and partition 12 of t would have the same keys.
+  [{ ...bucket, key: '{topic}{partition}/{offsets}' }, 'key'],
+  [{ ...bucket, key: '{topic}/{partition}0{offsets}' }, 'key'],
   [{ ...bucket, key: '/{topic}/{partition}/{offsets}' }, 'key'],
   [{ ...bucket, key: '{topic}/{partition}/{offsets}/{value.a}' }, 'key'],
   [{ ...bucket, format: 'csv' }, 'format'],
