@@ -346,7 +346,7 @@ export class ManagedFunction {
     const { logger } = this.#dependencies.runtime
     const fields = { function: this.settings.name, requestId }
     const line = text.slice(prefixLength, prefixLength + LOG_LINE_MAX).trimEnd()
-    if (line !== '') logger[LOGGED_AS[level ?? 'INFO'] ?? 'info'](fields, line)
+    if (line !== '') logger[LOGGED_AS.get(level ?? 'INFO') ?? 'info'](fields, line)
   }
 }
 
@@ -359,12 +359,12 @@ interface Taken {
 /** The reason of an injected throttle. */
 const INJECTED: ThrottleReason = 'FunctionInvocationRateLimitExceeded'
 /** How a line of `console` enters the log of the runtime. */
-const LOGGED_AS: Readonly<Record<string, 'debug' | 'info' | 'warn' | 'error'>> = {
-  TRACE: 'debug',
-  DEBUG: 'debug',
-  WARN: 'warn',
-  ERROR: 'error',
-  FATAL: 'error'
-}
+const LOGGED_AS: ReadonlyMap<string, 'debug' | 'info' | 'warn' | 'error'> = new Map([
+  ['TRACE', 'debug'],
+  ['DEBUG', 'debug'],
+  ['WARN', 'warn'],
+  ['ERROR', 'error'],
+  ['FATAL', 'error']
+])
 /** The machine gives no environment, or the runtime is stopping: as good as busy. */
 const UNAVAILABLE: ThrottleReason = 'ReservedFunctionConcurrentInvocationLimitExceeded'

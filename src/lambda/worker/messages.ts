@@ -90,12 +90,15 @@ export interface FunctionErrorMessage {
 const CHECKS: Readonly<Record<string, (message: Partial<Record<string, unknown>>) => boolean>> = {
   ready: () => true,
   loaded: ({ file }) => typeof file === 'string',
-  log: ({ text }) => typeof text === 'string',
+  log: ({ text, level, prefixLength }) =>
+    typeof text === 'string' &&
+    (level === undefined || typeof level === 'string') &&
+    (prefixLength === undefined || Number.isSafeInteger(prefixLength)),
   chunk: ({ requestId, payload }) => typeof requestId === 'string' && payload instanceof Uint8Array,
   result: ({ requestId, payload, memoryBytes }) =>
-    typeof requestId === 'string' && payload instanceof Uint8Array && typeof memoryBytes === 'number',
+    typeof requestId === 'string' && payload instanceof Uint8Array && Number.isFinite(memoryBytes),
   functionError: ({ errorType, payload, memoryBytes }) =>
-    typeof errorType === 'string' && payload instanceof Uint8Array && typeof memoryBytes === 'number',
+    typeof errorType === 'string' && payload instanceof Uint8Array && Number.isFinite(memoryBytes),
   invalidEvent: ({ requestId, detail }) => typeof requestId === 'string' && typeof detail === 'string'
 }
 

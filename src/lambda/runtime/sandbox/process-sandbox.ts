@@ -3,7 +3,7 @@
  * ends this one environment. Memory is what Lambda counts, the resident set,
  * looked at every `WATCH_MS` where the system tells it (Linux); V8's heap has
  * the same limit. It has a process group of its own, so that Ctrl-C in a
- * terminal drains the runtime first.
+ * terminal drains the runtime first, and so that what it has started ends with it.
  */
 
 import { type ChildProcess, spawn } from 'node:child_process'
@@ -21,6 +21,8 @@ const PAGE_BYTES = 4_096
 const MIB = 1_048_576
 /** Node itself, with nothing loaded: what a function of Lambda's smallest size would not have to itself. */
 const BASE_MB = 64
+/** How long its last output is waited for: a process that has left the group may hold the line for good. */
+const LAST_OUTPUT_MS = 500
 /** Of what Node prints when V8 gives up. */
 const STDERR_KEPT = 8_192
 
@@ -41,12 +43,14 @@ export class ProcessSandbox implements Sandbox {
   readonly #child: ChildProcess
   readonly #exited: Promise<void>
   readonly #limitBytes: number
+  readonly #clock: Clock
   readonly #watch: Timer
   #peakBytes = 0
   #isOverLimit = false
   #stderr = ''
 
   constructor({ setup, listener }: SandboxOptions, clock: Clock = systemClock) {
+    this.#clock = clock
     this.#limitBytes = (setup.memoryMb + BASE_MB) * MIB
     const flags = [`--max-old-space-size=${setup.memoryMb}`, '--disable-warning=ExperimentalWarning']
     this.#child = spawn(process.execPath, [...flags, fileURLToPath(workerUrl())], {
@@ -57,6 +61,7 @@ export class ProcessSandbox implements Sandbox {
       serialization: 'advanced',
       detached: true
     })
+    this.#child.once('exit', () => this.#sweep())
     this.#exited = new Promise(resolve => {
       this.#child.once('close', (code, signal) => {
         this.#watch.cancel()
@@ -76,7 +81,8 @@ export class ProcessSandbox implements Sandbox {
       this.#stderr = (this.#stderr + text).slice(-STDERR_KEPT)
     })
     this.#watch = clock.every(WATCH_MS, () => void this.#look()).unref()
-    this.#child.send(setup)
+    // One for which the system has no descriptors left has no channel either.
+    if (this.#child.connected) this.#child.send(setup)
   }
 
   post(message: RuntimeMessage): void {
@@ -90,8 +96,27 @@ export class ProcessSandbox implements Sandbox {
 
   async terminate(): Promise<void> {
     this.#watch.cancel()
-    this.#child.kill('SIGKILL')
+    this.#kill()
     await this.#exited
+  }
+
+  /** Ends it and all that it has started, but for what has left its group. */
+  #kill(): void {
+    const { pid, exitCode, signalCode } = this.#child
+    // A number that was given back may be somebody else's by now.
+    if (pid === undefined || exitCode !== null || signalCode !== null) return
+    if (process.platform === 'win32' || !killGroup(pid)) this.#child.kill('SIGKILL')
+  }
+
+  /** It has ended: so do the others of its group, and the output that they may still hold is not waited for. */
+  #sweep(): void {
+    const { pid } = this.#child
+    if (pid !== undefined && process.platform !== 'win32') killGroup(pid)
+    const timer = this.#clock.after(LAST_OUTPUT_MS, () => {
+      this.#child.stdout?.destroy()
+      this.#child.stderr?.destroy()
+    })
+    this.#child.once('close', () => timer.cancel())
   }
 
   async #look(): Promise<void> {
@@ -101,11 +126,21 @@ export class ProcessSandbox implements Sandbox {
       this.#peakBytes = Math.max(this.#peakBytes, bytes)
       if (bytes <= this.#limitBytes) return
       this.#isOverLimit = true
-      this.#child.kill('SIGKILL')
+      this.#kill()
     } catch {
       // It has ended, or this is no Linux: V8's own limit is left.
       this.#watch.cancel()
     }
+  }
+}
+
+/** Whether there was such a group. Its number is nobody else's as long as one of it runs. */
+function killGroup(pid: number): boolean {
+  try {
+    process.kill(-pid, 'SIGKILL')
+    return true
+  } catch {
+    return false
   }
 }
 

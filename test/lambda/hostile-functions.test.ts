@@ -1,0 +1,58 @@
+/** Functions that mean no good: the runtime stays up, answers, and leaves nothing behind. */
+
+import assert from 'node:assert/strict'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import os from 'node:os'
+import path from 'node:path'
+import { test, type TestContext } from 'node:test'
+
+import type { FunctionOptions } from '../../src/lambda/index.ts'
+import { sdkFor, startRuntime, until } from './support.ts'
+
+async function folderFor(t: TestContext): Promise<string> {
+  const folder = await mkdtemp(path.join(os.tmpdir(), 'comporta-lambda-'))
+  t.after(() => rm(folder, { recursive: true, force: true }))
+  return folder
+}
+
+function hostile(name: string, options: Partial<FunctionOptions> = {}): FunctionOptions {
+  return { handler: `hostile.${name}`, timeoutMs: 60_000, ...options }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
+  }
+}
+
+// Symptom: the runtime ended with a TypeError. Cause: the level of a log message was taken for a name of the logger's
+// methods, unchecked. Reach: any function that writes to the line it shares with the runtime, threads and processes.
+test('levels that are none, on the line to the runtime, do not end it', async t => {
+  const functions = { thread: hostile('oddLevels'), process: hostile('oddLevels', { isolation: 'process' }) }
+  const client = sdkFor(t, await startRuntime(t, { functions }))
+
+  assert.equal((await client.invoke('thread', {})).payload, 'done')
+  assert.equal((await client.invoke('process', {})).payload, 'done')
+})
+
+// Symptom: an invocation whose environment had ended was answered only after its timeout, a stop hung, and processes
+// stayed behind. Cause: only the environment itself was killed, and its end was waited for by its output, which a
+// process that it had started still held. Reach: every function in a process of its own that starts others.
+test('what an environment has started ends with it, and holds up neither the answer nor the stop', async t => {
+  const folder = await folderFor(t)
+  const functions = { leaves: hostile('leavesChild', { isolation: 'process' }) }
+  const runtime = await startRuntime(t, { functions })
+  const client = sdkFor(t, runtime)
+  const files = [path.join(folder, 'first'), path.join(folder, 'second')]
+
+  const { payload } = await client.invoke('leaves', { file: files[0], ends: true })
+  assert.partialDeepStrictEqual(payload, { errorType: 'Runtime.ExitError' })
+  assert.equal((await client.invoke('leaves', { file: files[1], ends: false })).payload, 'left')
+  await runtime.close()
+
+  const pids = await Promise.all(files.map(async file => Number(await readFile(file, 'utf8'))))
+  await until(() => pids.every(pid => !isRunning(pid)))
+})
