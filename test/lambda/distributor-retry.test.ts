@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 
 import { VirtualClock } from '../../src/core/index.ts'
+import type { BatchGuard } from '../../src/lambda/idempotency/batch-guard.ts'
 import {
   createDistributor,
   type DistributorOptions,
@@ -161,6 +162,35 @@ test('the limits of a target hold, and the distributor’s own make them smaller
     failures: [{ offset: 102, action: 'deadLetter', reason: 'the record has 62 bytes; target sink takes 60' }]
   })
   assert.deepEqual(offsetsOf(sink.requests), [[100, 101], [103]])
+})
+
+// AWS waits for nothing: answered at once, all attempts of a mapping would be used up before the lease of an invocation
+// that was killed has ended, and its records given up although nobody ever tried them again.
+test('AWS is answered when records that another holds are nearly free; the dispatcher waits by itself', async () => {
+  const claimed = (heldMs: number): BatchGuard => ({
+    begin: () =>
+      Promise.resolve({
+        state: (_, index) => (index === 0 ? 'claimed' : 'held'),
+        heldForMs: () => heldMs,
+        targetsDone: () => new Set(),
+        finish: () => Promise.resolve()
+      }),
+    close: () => Promise.resolve()
+  })
+  const optionsOf = (heldMs: number): DistributorOptions => {
+    return { sinks: { s: scripted() }, otherwise: ['s'], guard: claimed(heldMs) }
+  }
+  const records = [5, 6].map(offset => ({ topic: 't', partition: 0, offset, value: 'MQ==' }))
+  const event = { records: { 't-0': records } }
+  const tookMs: number[] = []
+  for (const [heldMs, timeMs] of [[1_000], [60_000], [1_000, 650]] as const) {
+    const { response, ...rest } = await run(optionsOf(heldMs), event, timeMs)
+    assert.deepEqual(response, { batchItemFailures: [{ itemIdentifier: { partition: 't-0', offset: 6 } }] })
+    tookMs.push(rest.tookMs)
+  }
+  // No longer than two seconds, and the answer is there in the time of the invocation less the reserve.
+  assert.deepEqual(tookMs, [1_000, 2_000, 400])
+  assert.equal((await run(optionsOf(1_000), batchOf([1, 2]))).tookMs, 0)
 })
 
 test('a sink that breaks its promise and rejects does not end the function', async () => {

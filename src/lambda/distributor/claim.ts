@@ -6,16 +6,19 @@
  * comes later goes on by itself, and changes nothing that another has taken meanwhile.
  */
 
-import { within } from '../../core/index.ts'
+import { sleep, within } from '../../core/index.ts'
 import type { DistributorEvent, EventPartition } from '../event/read-event.ts'
 import type { BatchGuard, GuardedBatch, GuardedPartition, GuardedResult } from '../idempotency/batch-guard.ts'
 import { storeError } from '../idempotency/store.ts'
 import type { DistributorContext } from './context.ts'
 import type { DistributorSettings } from './options.ts'
+import type { Plan } from './plan.ts'
 import { fieldOf, type FieldPath } from './routes.ts'
 
 /** Time for the answer itself, in milliseconds: marks are not waited for beyond it. */
 const ANSWER_MS = 50
+/** Longest rest behind records that another holds, in milliseconds: more than a lease outlives its invocation. */
+const REST_MS_MAX = 2_000
 
 /** An invocation as a claim sees it. */
 export interface ClaimingInvocation {
@@ -56,6 +59,22 @@ export async function finishBatch(
   // Whoever waited has told of it.
   finished.catch(() => undefined)
   throw storeError('unavailable', 'what was done could not be marked in the time of the invocation')
+}
+
+/**
+ * Waits a moment when all that AWS can resume at is held by another invocation, most likely one that was killed. AWS
+ * knows no pause: answered at once, a mapping's attempts would be used up before the lease ends, and the records given
+ * up untried.
+ */
+export async function restBehindHeld(plans: readonly Plan[], { settings, context }: ClaimingInvocation): Promise<void> {
+  let heldMs = 0
+  for (const { verdicts, memory } of plans) {
+    const index = verdicts.resumeIndex()
+    if (index !== undefined) heldMs = Math.max(heldMs, memory.heldForMs(index) ?? 0)
+  }
+  const leftMs = context.getRemainingTimeInMillis() - settings.reserveMs
+  const restMs = Math.min(heldMs, leftMs, REST_MS_MAX)
+  if (restMs > 0) await sleep(settings.clock, restMs)
 }
 
 function asBefore(claimed: GuardedBatch, partition: number, index: number): GuardedResult {

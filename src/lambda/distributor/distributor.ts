@@ -18,7 +18,7 @@ import type { EnrichedPartition, Enricher } from '../enrichment/enricher.ts'
 import { type DistributorEvent, type EventPartition, readEvent, textOf } from '../event/read-event.ts'
 import type { GuardedBatch, GuardedResult } from '../idempotency/batch-guard.ts'
 import { createObserver } from '../observability/create-observer.ts'
-import { claimBatch, finishBatch } from './claim.ts'
+import { claimBatch, finishBatch, restBehindHeld } from './claim.ts'
 import type { DistributorContext } from './context.ts'
 import type { Delivery } from './delivery.ts'
 import { Ledger } from './ledger.ts'
@@ -142,7 +142,10 @@ async function distribute(
     }
     if (claimed === undefined) remember(ledger, plan, event.format === 'esm')
   }
-  if (claimed !== undefined) await finish(state, claimed, { plans, context, isEsm: event.format === 'esm' })
+  if (claimed !== undefined) {
+    await finish(state, claimed, { plans, context, isEsm: event.format === 'esm' })
+    if (event.format === 'esm') await restBehindHeld(plans, { settings, context })
+  }
   return plans
 }
 
