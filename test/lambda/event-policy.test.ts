@@ -101,6 +101,25 @@ test('the record of an invocation is AWS’s example, member for member', () => 
   )
 })
 
+// Symptom: records that no consumer could read. Cause: the answer was spliced in as JSON, which a streamed one need not be.
+test('an answer that is no JSON is a text in the record', () => {
+  for (const payload of ['half of it', '"},"condition":"Success', '']) {
+    const text = destinationRecord({
+      timestampMs: 0,
+      requestId: 'id',
+      functionArn: 'arn',
+      condition: 'Success',
+      invokeCount: 1,
+      requestPayload: '{}',
+      response: { executedVersion: '1', isFailed: false, payload }
+    })
+    assert.partialDeepStrictEqual(JSON.parse(text), {
+      requestContext: { condition: 'Success' },
+      responsePayload: payload
+    })
+  }
+})
+
 test('a destination is what Lambda delivers to, and nothing else', () => {
   const good = ['lambda:us-east-1:000000000000:function:f', 'lambda:us-east-1:000000000000:function:f:live']
   good.push('sqs:us-east-1:000000000000:queue', 'sns:us-east-1:000000000000:topic')

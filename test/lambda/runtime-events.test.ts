@@ -3,6 +3,8 @@
 import assert from 'node:assert/strict'
 import { existsSync, readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import os from 'node:os'
 import path from 'node:path'
 import { test, type TestContext } from 'node:test'
@@ -149,6 +151,29 @@ test('a stop finishes what can run and says how many events that wait are lost',
 
   const lost = logger.lines.find(line => line.message === 'the runtime stops: events that waited are lost')
   assert.partialDeepStrictEqual(lost, { level: 'error', fields: { function: 'flaky', events: 1 } })
+})
+
+// Symptom: memory grew with every event while a destination did not answer. Cause: an event stopped to count when its
+// function was done, not when its outcome had arrived. Reach: any destination in AWS that hangs.
+test('events whose outcome cannot be delivered fill the queue, and a stop says that they are lost', async t => {
+  const hanging = createServer(() => undefined)
+  await new Promise<void>(resolve => hanging.listen(0, '127.0.0.1', resolve))
+  t.after(() => hanging.close().closeAllConnections())
+  const destinationEndpoint = `http://127.0.0.1:${(hanging.address() as AddressInfo).port}`
+  const functions = { told: basic('nothing', { events: { onSuccess: 'arn:aws:sqs:us-east-1:000000000000:told' } }) }
+  const logger = memoryLogger()
+  const runtime = await startRuntime(t, { functions, logger, destinationEndpoint, eventQueueMax: 3 })
+  const client = sdkFor(t, runtime)
+  for (let count = 1; count <= 3; count += 1) {
+    await send(client, 'told', {})
+    await until(() => statusOf(runtime, 'told').invocations === count && statusOf(runtime, 'told').busyCount === 0)
+  }
+
+  await assert.rejects(send(client, 'told', {}), { name: 'TooManyRequestsException' })
+  await runtime.close()
+  await until(() => logger.lines.length >= 3)
+  const lost = logger.lines.filter(each => each.message === 'the outcome of an event could not be delivered')
+  assert.equal(lost.length, 3)
 })
 
 test('how events are retried can be set and read through the API', async t => {

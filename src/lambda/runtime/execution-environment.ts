@@ -168,7 +168,7 @@ export class ExecutionEnvironment {
         // The worker is about to exit: nothing more may be sent to it.
         if (message.isFatal) this.#abandon()
         if (message.requestId === undefined || message.requestId === running?.invocation.requestId) {
-          this.#settle(message)
+          this.#settle(message.payload.byteLength <= RESPONSE_BYTES_MAX ? message : TOO_LARGE)
         }
         return
       case 'chunk':

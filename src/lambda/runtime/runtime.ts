@@ -32,6 +32,9 @@ const KEEP_ALIVE_MS = 65_000
 /** Most connections. */
 const CONNECTIONS_MAX = 2_048
 
+/** How long a stop waits for threads to end. */
+const ENVIRONMENTS_END_MS = 5_000
+
 /** A running runtime. */
 export interface LambdaRuntime {
   /** Base address for clients, for example `http://127.0.0.1:9001`. */
@@ -234,7 +237,8 @@ class Runtime implements LambdaRuntime {
   async #close(): Promise<void> {
     this.#backend.isStopping = true
     const closed = new Promise<void>(resolve => this.#server.close(() => resolve()))
-    await this.#backend.close()
+    // A thread that waits in a system call (execSync) ends when the call does, and that may be never.
+    await within(this.#backend.settings.clock, ENVIRONMENTS_END_MS, this.#backend.close())
     // The last answers are on their way; only connections without a request are cut now.
     this.#server.closeIdleConnections()
     await within(this.#backend.settings.clock, 1_000, closed)

@@ -47,6 +47,8 @@ interface Client {
 export class AwsDestinations {
   readonly #options: DestinationOptions
   readonly #clients = new Map<string, Client>()
+  /** A client that is destroyed still waits for what it has sent. */
+  readonly #closing = new AbortController()
 
   constructor(options: DestinationOptions) {
     this.#options = options
@@ -66,7 +68,9 @@ export class AwsDestinations {
     }
   }
 
+  /** Ends what is under way: it rejects. */
   close(): void {
+    this.#closing.abort()
     for (const client of this.#clients.values()) client.destroy()
     this.#clients.clear()
   }
@@ -77,9 +81,10 @@ export class AwsDestinations {
     invariant(destination.kind === 'queue', 'a queue')
     const { name, account, region } = destination
     const client = this.#client(`sqs ${region}`, () => new SQSClient(this.#config(region)))
-    const { QueueUrl } = await client.send(new GetQueueUrlCommand({ QueueName: name, QueueOwnerAWSAccountId: account }))
+    const place = new GetQueueUrlCommand({ QueueName: name, QueueOwnerAWSAccountId: account })
+    const { QueueUrl } = await client.send(place, this.#how)
     const MessageAttributes = attributesOf(delivery)
-    await client.send(new SendMessageCommand({ QueueUrl, MessageBody: body, MessageAttributes }))
+    await client.send(new SendMessageCommand({ QueueUrl, MessageBody: body, MessageAttributes }), this.#how)
   }
 
   async #toTopic(delivery: Delivery): Promise<void> {
@@ -88,7 +93,7 @@ export class AwsDestinations {
     invariant(destination.kind === 'topic', 'a topic')
     const client = this.#client(`sns ${destination.region}`, () => new SNSClient(this.#config(destination.region)))
     const MessageAttributes = attributesOf(delivery)
-    await client.send(new PublishCommand({ TopicArn: destination.arn, Message: body, MessageAttributes }))
+    await client.send(new PublishCommand({ TopicArn: destination.arn, Message: body, MessageAttributes }), this.#how)
   }
 
   async #toBus(delivery: Delivery): Promise<void> {
@@ -107,7 +112,7 @@ export class AwsDestinations {
         Time: new Date(nowMs)
       }
     ]
-    const answer = await client.send(new PutEventsCommand({ Entries }))
+    const answer = await client.send(new PutEventsCommand({ Entries }), this.#how)
     const [entry] = answer.Entries ?? []
     if ((answer.FailedEntryCount ?? 0) > 0) throw new Error(`${entry?.ErrorCode}: ${entry?.ErrorMessage}`)
   }
@@ -119,8 +124,13 @@ export class AwsDestinations {
     const client = this.#client('s3', () => new S3Client(config))
     const Key = recordKey(functionName, nowMs, randomUUID())
     await client.send(
-      new PutObjectCommand({ Bucket: destination.name, Key, Body: body, ContentType: 'application/json' })
+      new PutObjectCommand({ Bucket: destination.name, Key, Body: body, ContentType: 'application/json' }),
+      this.#how
     )
+  }
+
+  get #how(): { readonly abortSignal: AbortSignal } {
+    return { abortSignal: this.#closing.signal }
   }
 
   /** An endpoint of this machine gets credentials that mean nothing, as everywhere in this package. */

@@ -27,7 +27,7 @@ export interface InvocationRecord {
 export interface InvocationResponse {
   readonly executedVersion: string
   readonly isFailed: boolean
-  /** JSON text. */
+  /** JSON text; a streamed answer may be any text. */
   readonly payload: string
 }
 
@@ -51,7 +51,17 @@ export function destinationRecord(record: InvocationRecord): string {
     executedVersion: response.executedVersion,
     ...(response.isFailed ? { functionError: 'Unhandled' } : {})
   }
-  return `${request},"responseContext":${JSON.stringify(context)},"responsePayload":${response.payload}}`
+  return `${request},"responseContext":${JSON.stringify(context)},"responsePayload":${jsonOf(response.payload)}}`
+}
+
+/** The text if it is JSON, so that no digit is lost, else a JSON string of it. */
+function jsonOf(text: string): string {
+  try {
+    JSON.parse(text)
+    return text
+  } catch {
+    return JSON.stringify(text)
+  }
 }
 
 /** Key of a record in an S3 bucket: `aws/lambda/async/<name>/YYYY/MM/DD/YYYY-MM-DDTHH.MM.SS-<uuid>`. */

@@ -4,7 +4,8 @@
  * to a destination.
  *
  * In memory: what still waits when the runtime stops is lost, counted and logged
- * by its number. Bounded by count and bytes; an event that is refused is the
+ * by its number. Bounded by count and bytes, those included whose outcome is on
+ * its way to a destination, with the answers; an event that is refused is the
  * sender's to repeat.
  */
 
@@ -17,7 +18,7 @@ import { type Destination, parseDestination } from './destination-arn.ts'
 import { destinationRecord, type InvocationResponse } from './destination-record.ts'
 import { afterAttempt, afterThrottle, type EventCondition, type EventStep, isTooOld } from './event-policy.ts'
 
-/** Most bytes of waiting events of one function, on top of the limit on their count. */
+/** Most bytes of events of one function that are not done with, on top of the limit on their count. */
 export const EVENT_QUEUE_BYTES_MAX = 67_108_864
 /** Most functions that call each other through destinations. Source: Lambda, recursive loop detection. */
 const HOPS_MAX = 16
@@ -86,7 +87,9 @@ export class EventQueue {
   tryPut(event: EventRequest): boolean {
     const { runtime } = this.#dependencies
     const bytes = event.payload.byteLength
-    const isFull = this.#waitingCount >= runtime.eventQueueMax || this.#heldBytes + bytes > EVENT_QUEUE_BYTES_MAX
+    // A destination that does not answer must hold up the senders, or what goes to it would pile up without end.
+    const count = this.#waitingCount + this.#deliveringCount
+    const isFull = count >= runtime.eventQueueMax || this.#heldBytes + bytes > EVENT_QUEUE_BYTES_MAX
     if (this.#isClosed || isFull) return false
     this.#heldBytes += bytes
     this.#ready.push({ ...event, arrivedMs: runtime.clock.now(), attempts: 0, throttles: 0, response: undefined })
@@ -162,8 +165,9 @@ export class EventQueue {
     this.#runningCount -= 1
     if (outcome.kind === 'result' || outcome.kind === 'functionError') {
       const isFailed = outcome.kind === 'functionError'
-      const payload = Buffer.from(outcome.payload).toString('utf8')
-      event.response = { executedVersion: outcome.version, isFailed, payload: payload === '' ? 'null' : payload }
+      const payload = Buffer.from(outcome.payload).toString('utf8') || 'null'
+      this.#heldBytes += payload.length - (event.response?.payload.length ?? 0)
+      event.response = { executedVersion: outcome.version, isFailed, payload }
       const settings = this.settingsOf(event.qualifier ?? '$LATEST')
       const nowMs = this.#dependencies.runtime.clock.now()
       this.#step(event, afterAttempt(event, isFailed, { settings, nowMs }))
@@ -183,12 +187,16 @@ export class EventQueue {
   #step(event: QueuedEvent, step: EventStep): void {
     const { func, runtime, metrics } = this.#dependencies
     if (step.kind === 'finish') return this.#finish(event, step.condition)
+    const { requestId, attempts } = event
     if (this.#isClosed) {
       metrics.event(func.settings.name, 'dropped', 1)
+      runtime.logger.error(
+        { function: func.settings.name, requestId, attempts },
+        'the runtime stops: an event that failed is lost'
+      )
       return
     }
     metrics.event(func.settings.name, 'retried', 1)
-    const { requestId, attempts } = event
     const fields = { function: func.settings.name, requestId, attempts, waitMs: step.waitMs }
     runtime.logger.info(fields, 'an event is tried again')
     const timer = runtime.clock.after(step.waitMs, () => {
@@ -201,7 +209,6 @@ export class EventQueue {
 
   #finish(event: QueuedEvent, condition: EventCondition): void {
     const { func, runtime, metrics } = this.#dependencies
-    this.#heldBytes -= event.payload.byteLength
     const isSuccess = condition === 'Success'
     metrics.event(func.settings.name, isSuccess ? 'succeeded' : 'failed', 1)
     const { onSuccess, onFailure, deadLetterTarget } = this.settingsOf(event.qualifier ?? '$LATEST')
@@ -212,10 +219,13 @@ export class EventQueue {
       runtime.logger.warn(fields, isKept ? 'an event failed for good' : 'an event failed for good and is dropped')
     }
     const arn = isSuccess ? onSuccess : onFailure
-    if (arn !== undefined) void this.#deliver(arn, event, { condition, isDeadLetter: false })
-    if (!isSuccess && deadLetterTarget !== undefined) {
-      void this.#deliver(deadLetterTarget, event, { condition, isDeadLetter: true })
-    }
+    const letter = isSuccess ? undefined : deadLetterTarget
+    void Promise.all([
+      arn === undefined ? undefined : this.#deliver(arn, event, { condition, isDeadLetter: false }),
+      letter === undefined ? undefined : this.#deliver(letter, event, { condition, isDeadLetter: true })
+    ]).then(() => {
+      this.#heldBytes -= event.payload.byteLength + (event.response?.payload.length ?? 0)
+    })
   }
 
   async #deliver(
@@ -242,6 +252,7 @@ export class EventQueue {
     const { aws, func, runtime, toFunction } = this.#dependencies
     const destination = parseDestination(arn)
     if (destination === undefined) throw new Error('not the ARN of a destination')
+    if (this.#isClosed) throw new Error('the runtime has stopped')
     if (destination.kind === 'function') {
       if (event.hops >= HOPS_MAX) throw new Error(`functions have called each other ${HOPS_MAX} times`)
       const payload = Uint8Array.from(Buffer.from(body)).buffer
