@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { PipelineError } from '../../src/core/index.ts'
+import { PipelineError, VirtualClock } from '../../src/core/index.ts'
 import type {
   DistributorObserver,
   DistributorOptions,
@@ -13,6 +13,7 @@ import type {
 import type { BatchGuard, GuardedBatch } from '../../src/lambda/idempotency/batch-guard.ts'
 import { createBatchGuard } from '../../src/lambda/idempotency/create-guard.ts'
 import { MemoryStore } from '../../src/lambda/idempotency/memory-store.ts'
+import type { RecordSink, SinkOutcome } from '../../src/targets/sinks/index.ts'
 import { startLookupService } from './enrichment/support.ts'
 import { batchOf, contextWith, distributorFor, startService, until } from './support.ts'
 
@@ -61,6 +62,39 @@ test('what was done in one environment is not done again in another; only the fa
       [101, 102, 101]
     ]
   )
+})
+
+// Remembered for as long as it comes again, a refusal would last for ever: a mapping without a limit of attempts stands
+// at the record, and correcting the service would not help.
+test('in AWS a refusal is forgotten after a while, so that a service that was corrected gets the record', async t => {
+  const store = new MemoryStore({})
+  const clock = new VirtualClock()
+  const answers: SinkOutcome[] = [{ kind: 'rejected', reason: 'a bug' }]
+  let requestCount = 0
+  const sink: RecordSink = {
+    name: 's',
+    limits: { recordsMax: 500, bytesMax: 1_000_000 },
+    deliver: () => {
+      requestCount += 1
+      return Promise.resolve(answers.shift() ?? { kind: 'ok' })
+    },
+    close: () => Promise.resolve()
+  }
+  const records = { 't-0': [{ topic: 't', partition: 0, offset: 5, value: 'MQ==' }] }
+  const resumes = { batchItemFailures: [{ itemIdentifier: { partition: 't-0', offset: 5 } }] }
+  const seen: unknown[] = []
+  for (let minute = 0; minute <= 6; minute += 1) {
+    const guard = createBatchGuard({ store: { type: 'memory' } }, { store, clock })
+    const distribute = distributorFor(t, { sinks: { s: sink }, otherwise: ['s'], guard, clock })
+    seen.push(await distribute({ records }, PLENTY))
+    await clock.advance(60_000)
+  }
+
+  assert.deepEqual(
+    seen.slice(0, 5),
+    Array.from({ length: 5 }, () => resumes)
+  )
+  assert.deepEqual([seen.at(-1), requestCount], [{ batchItemFailures: [] }, 2])
 })
 
 test('a store that fails delivers nothing, and every record comes again', async t => {

@@ -132,7 +132,10 @@ async function distribute(
   }
   const enriched = await enrich(parts.enricher, event, { claimed, timeLeftMs: runtime.timeLeftMs() })
   const plans = event.partitions.map((partition, number) => {
-    const memory = claimed === undefined ? new LedgerMemory(ledger, partition) : new GuardMemory(claimed, number)
+    const memory =
+      claimed === undefined
+        ? new LedgerMemory(ledger, partition)
+        : new GuardMemory(claimed, number, settings.clock.now())
     return new Plan({ partition, memory, enriched: enriched?.[number] }, runtime)
   })
   await runAll(plans.flatMap(plan => plan.deliveries))
@@ -194,7 +197,8 @@ async function finish(
 ): Promise<void> {
   const { plans, context, isEsm } = given
   try {
-    const results = plans.map(plan => guardedResults(plan, isEsm))
+    const refusedUntilMs = settings.clock.now() + settings.ledgerTtlMs
+    const results = plans.map(plan => guardedResults(plan, { isEsm, refusedUntilMs }))
     const resultOf = (partition: number, index: number): GuardedResult =>
       results[partition]?.(index) ?? { isDone: false, targetsDone: [] }
     await finishBatch(claimed, resultOf, { settings, context })

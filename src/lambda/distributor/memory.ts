@@ -52,18 +52,28 @@ export class LedgerMemory implements Memory {
 /**
  * Before the name of a target that has refused a record which comes again because of another target. Not asked again,
  * it cannot change its mind, and take the record behind later ones. Names of targets have no spaces.
+ *
+ * In AWS, where the refusal itself makes the record come again, the time until which it holds stands behind the name:
+ * a mapping without a limit of attempts would stand at the record for ever, whatever becomes of the target.
  */
 const REFUSED = 'deadLetter '
+/** Such times are rounded up to this, so that few records differ in them. */
+const REFUSED_STEP_MS = 60_000
 
 /** The memory of a store. */
 export class GuardMemory implements Memory {
   readonly #batch: GuardedBatch
   readonly #number: number
+  readonly #nowMs: number
 
-  /** @param number - The partition's place in the event. */
-  constructor(batch: GuardedBatch, number: number) {
+  /**
+   * @param number - The partition's place in the event.
+   * @param nowMs - Epoch milliseconds.
+   */
+  constructor(batch: GuardedBatch, number: number, nowMs: number) {
     this.#batch = batch
     this.#number = number
+    this.#nowMs = nowMs
   }
 
   isDone(index: number): boolean {
@@ -79,14 +89,22 @@ export class GuardMemory implements Memory {
     const words = this.#batch.targetsDone(this.#number, index)
     if (words.size === 0) return undefined
     if (words.has(target)) return 'ok'
-    if (!words.has(REFUSED + target)) return undefined
+    if (!this.targetsDone(index).some(word => refusedBy(word)?.target === target)) return undefined
     return { action: 'deadLetter', reason: `target ${target} has refused it in an earlier invocation` }
   }
 
-  /** Targets that took the record in earlier invocations. */
+  /** Targets that took the record in earlier invocations, or refused it not long ago. */
   targetsDone(index: number): readonly string[] {
-    return [...this.#batch.targetsDone(this.#number, index)]
+    const words = [...this.#batch.targetsDone(this.#number, index)]
+    return words.filter(word => (refusedBy(word)?.untilMs ?? Number.POSITIVE_INFINITY) > this.#nowMs)
   }
+}
+
+/** The target that a word says has refused the record, and until when that holds. */
+function refusedBy(word: string): { readonly target: string | undefined; readonly untilMs: number } | undefined {
+  if (!word.startsWith(REFUSED)) return undefined
+  const [target, until] = word.slice(REFUSED.length).split(' ')
+  return { target, untilMs: until === undefined ? Number.POSITIVE_INFINITY : Number(until) }
 }
 
 /** What was said of a partition in this invocation. */
@@ -117,16 +135,35 @@ export function remember(ledger: Ledger, { partition, verdicts, deliveries }: Co
 
 const DONE: GuardedResult = { isDone: true, targetsDone: [] }
 
-/** What a guard is told of the records of a partition, by index. */
-export function guardedResults(concluded: Concluded, isEsm: boolean): (index: number) => GuardedResult {
+/**
+ * What a guard is told of the records of a partition, by index.
+ *
+ * @param refusedUntilMs - Until when a refusal holds in AWS, in epoch milliseconds.
+ */
+export function guardedResults(
+  concluded: Concluded,
+  { isEsm, refusedUntilMs }: { readonly isEsm: boolean; readonly refusedUntilMs: number }
+): (index: number) => GuardedResult {
   const resumeIndex = isEsm ? concluded.verdicts.resumeIndex() : undefined
-  return index => guardedResult(concluded, index, concluded.verdicts.isComingAgain(index, resumeIndex))
+  const time = isEsm ? ` ${Math.ceil(refusedUntilMs / REFUSED_STEP_MS) * REFUSED_STEP_MS}` : ''
+  return index => {
+    return guardedResult(concluded, index, {
+      isComingAgain: concluded.verdicts.isComingAgain(index, resumeIndex),
+      refused: target => `${REFUSED}${target}${time}`
+    })
+  }
+}
+
+interface Telling {
+  readonly isComingAgain: boolean
+  /** The word for a target that has refused a record. */
+  readonly refused: (target: string) => string
 }
 
 function guardedResult(
   { verdicts, deliveries, memory }: Concluded,
   index: number,
-  isComingAgain: boolean
+  { isComingAgain, refused }: Telling
 ): GuardedResult {
   const verdict = verdicts.get(index)
   if (verdict === undefined || verdict.action === 'skip') return DONE
@@ -135,7 +172,7 @@ function guardedResult(
     const word = delivery.has(index) ? delivery.finalWord(index) : undefined
     if (word === undefined) continue
     const isRefused = word !== 'ok' && word.action === 'deadLetter'
-    words.push(isRefused ? REFUSED + delivery.target.name : delivery.target.name)
+    words.push(isRefused ? refused(delivery.target.name) : delivery.target.name)
   }
   words.push(...earlier(memory, index))
   // A record that is a dead letter now is asked for anew, should it be replayed.
