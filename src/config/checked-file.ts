@@ -140,6 +140,8 @@ function problemAt(path: readonly PropertyKey[], message: string, from: Origin):
 
 function wordingOf(issue: Issue): string {
   if (issue.code === 'invalid_type' && issue.input === undefined) return `is missing (${issue.expected})`
+  // A name that is wrong, of which the check of names says more than that.
+  if (issue.code === 'invalid_key') return issue.issues[0]?.message ?? issue.message
   return issue.message
 }
 

@@ -24,8 +24,8 @@ lambda: { port: ${runtime.port}, functions: { count: { handler: count.handler } 
   const [sample, absent, nowhere, bad] = await Promise.all([
     lambda('invoke', 'count', '--event', 'kafka', '--log'),
     lambda('invoke', 'absent', '--json'),
-    lambda('status', '--endpoint', 'http://127.0.0.1:1', '--json'),
-    lambda('fault', 'count', '--for', 'soon')
+    lambda('status', '--port', '1', '--json'),
+    lambda('fault', 'count', '--latency', 'slow')
   ])
   assert.deepEqual(JSON.parse(sample.stdout), ['eventSource', 'eventSourceArn', 'bootstrapServers', 'records'])
   assert.match(sample.stderr, /^START RequestId: [\s\S]*REPORT RequestId: /)
@@ -34,7 +34,9 @@ lambda: { port: ${runtime.port}, functions: { count: { handler: count.handler } 
   assert.match(absent.stderr, /Function not found: arn:aws:lambda:/)
   assert.equal(nowhere.exitCode, 69)
   assert.equal(codeOf(nowhere.stderr), 'ERR_CLI_LAMBDA_UNREACHABLE')
+  assert.match(nowhere.stderr, /http:\/\/127\.0\.0\.1:1:/)
   assert.equal(bad.exitCode, 64)
+  assert.match(bad.stderr, /'slow' is invalid\. It is milliseconds: 830, or 120\/950\./)
 
   const fault = await lambda('fault', 'count', '--latency', '1/2', '--failures', '1', '--for', '5m')
   assert.match(fault.stdout, /^count: failureRatio 1, latency p50 1 ms, p99 2 ms until \d{4}-/)

@@ -85,3 +85,15 @@ test('what a target of HTTP may have is taken as it is', () => {
     timeoutMs: 5000
   })
 })
+
+test('variables that Lambda sets itself, or would not take, are refused with what to do', () => {
+  const problems = refusal(`
+        targets: { a: "http://127.0.0.1:1" }
+        otherwise: [a]
+      environment: { AWS_REGION: eu-west-1, 1X: y, AWS_ACCESS_KEY_ID: { env: KEY } }
+`).map(line => line.trim().replace('lambda.functions.f.environment.', ''))
+  assert.deepEqual(problems, [
+    'p.yaml:10:22 AWS_REGION: is set by Lambda itself and cannot be another; for the region: lambda.region',
+    'p.yaml:10:45 1X: not a name that Lambda allows for a variable'
+  ])
+})

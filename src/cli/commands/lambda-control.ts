@@ -3,7 +3,7 @@
 import { readFile } from 'node:fs/promises'
 import { text as textOf } from 'node:stream/consumers'
 
-import { type Command, InvalidArgumentError } from 'commander'
+import { type Command, InvalidArgumentError, Option } from 'commander'
 
 import { messageOf, PipelineError } from '../../core/index.ts'
 import type { FaultsInput, FaultsStatus, FunctionStatus } from '../../lambda/index.ts'
@@ -14,6 +14,8 @@ import type { CommandAction } from './action.ts'
 
 interface ControlOptions extends CommonOptions {
   readonly endpoint?: string
+  /** Of `comporta lambda`: where the runtime was told to listen. */
+  readonly port?: number
 }
 
 interface InvokeOptions extends ControlOptions {
@@ -26,7 +28,7 @@ interface InvokeOptions extends ControlOptions {
 }
 
 interface FaultOptions extends ControlOptions {
-  readonly latency?: string
+  readonly latency?: FaultsInput
   readonly failures?: number
   readonly timeouts?: number
   readonly throttles?: number
@@ -36,7 +38,13 @@ interface FaultOptions extends ControlOptions {
   readonly clear?: boolean
 }
 
-const endpointOption = ['--endpoint <url>', 'address of the runtime (default: lambda.host and lambda.port)'] as const
+const endpointOption = [
+  '--endpoint <url>',
+  'address of the runtime (default: lambda.host, and --port or lambda.port)',
+  parseEndpoint
+] as const
+
+const INVOCATION_TYPES = ['RequestResponse', 'Event', 'DryRun'] as const
 
 /** Adds the three commands below `lambda`. */
 export function addLambdaControl(lambda: Command, action: CommandAction): void {
@@ -56,16 +64,21 @@ function addInvoke(lambda: Command, action: CommandAction): void {
     .summary('invoke a function of a running runtime')
     .description('Prints what the function answers. The payload is JSON, @ and the name of a file, or - for the input.')
     .option('--payload <json>', 'the event (default: {})')
-    .option('--event <kind>', 'a sample as event: comporta (the dispatcher’s payload) or kafka (AWS’s own)')
+    .addOption(
+      new Option(
+        '--event <kind>',
+        'a sample as event: comporta (the dispatcher’s payload) or kafka (AWS’s own)'
+      ).conflicts('payload')
+    )
     .option('--records <number>', 'records of the sample', parseCount, 3)
     .option('--qualifier <name>', 'a version or an alias')
-    .option('--type <type>', 'RequestResponse, Event or DryRun', 'RequestResponse')
+    .addOption(new Option('--type <type>', 'how to invoke').choices(INVOCATION_TYPES).default('RequestResponse'))
     .option('--log', 'the end of the function’s log, on standard error')
     .option(...endpointOption)
     .addHelpText(
       'after',
       '\nExit codes: 0 answered, 1 the function failed, 69 the runtime cannot be reached, or refuses.\n\nExamples:\n' +
-        '  comporta lambda invoke distributor --event kafka --records 10 --log\n' +
+        '  comporta lambda invoke distributor --event comporta --records 10 --log\n' +
         '  comporta lambda invoke orders --payload @event.json --qualifier live'
     )
     .action(action(invoke))
@@ -77,7 +90,11 @@ function addFault(lambda: Command, action: CommandAction): void {
     .argument('<function>', 'name of the function')
     .summary('rehearse trouble: slow a function down, or make it fail')
     .description('Without options it shows what is injected. Options that are left out stay as they are.')
-    .option('--latency <ms>', 'waiting time before the handler; 120/950: half below 120 ms, one in 100 above 950 ms')
+    .option(
+      '--latency <ms>',
+      'waiting time before the handler; 120/950: half below 120 ms, one in 100 above 950 ms',
+      parseLatency
+    )
     .option('--failures <ratio>', 'share of invocations that fail, 0 to 1', parseRatio)
     .option('--timeouts <ratio>', 'share that runs into its timeout, 0 to 1', parseRatio)
     .option('--throttles <ratio>', 'share that is refused with 429, 0 to 1', parseRatio)
@@ -95,8 +112,9 @@ function addFault(lambda: Command, action: CommandAction): void {
 }
 
 async function endpointOf(options: ControlOptions): Promise<string> {
-  if (options.endpoint !== undefined) return options.endpoint.replace(/\/$/, '')
-  const { host, port } = needSection(await loadPipeline(options), 'lambda', options)
+  if (options.endpoint !== undefined) return options.endpoint
+  const section = needSection(await loadPipeline(options), 'lambda', options)
+  const { host, port } = { ...section, port: options.port ?? section.port }
   if (port !== 0) return `http://${host}:${port}`
   throw new PipelineError('ERR_CLI_USAGE', 'lambda.port is 0, any free one: name the address with --endpoint')
 }
@@ -144,13 +162,18 @@ async function invoke(options: InvokeOptions, name = ''): Promise<number> {
 }
 
 async function payloadOf(payload = '{}'): Promise<string> {
-  if (payload === '-') return await textOf(process.stdin)
-  if (!payload.startsWith('@')) return payload
   try {
-    return await readFile(payload.slice(1), 'utf8')
+    const text = await payloadText(payload)
+    JSON.parse(text)
+    return text
   } catch (error) {
     throw new PipelineError('ERR_CLI_INPUT', `--payload: ${messageOf(error)}`)
   }
+}
+
+async function payloadText(payload: string): Promise<string> {
+  if (payload === '-') return await textOf(process.stdin)
+  return payload.startsWith('@') ? await readFile(payload.slice(1), 'utf8') : payload
 }
 
 async function status(options: ControlOptions): Promise<number> {
@@ -200,15 +223,20 @@ async function fault(options: FaultOptions, name = ''): Promise<number> {
 function faultsOf(options: FaultOptions): FaultsInput {
   const { latency, failures, timeouts, throttles, crashes, initLatency, for: forMs } = options
   const shares = { failureRatio: failures, timeoutRatio: timeouts, throttleRatio: throttles, crashRatio: crashes }
-  const given = { ...latencyOf(latency), ...shares, initLatencyMs: initLatency, forMs }
+  const given = { ...latency, ...shares, initLatencyMs: initLatency, forMs }
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
 }
 
-function latencyOf(text: string | undefined): FaultsInput {
-  if (text === undefined) return {}
-  const [first, second] = text.split('/').map(Number)
-  if (second === undefined) return { extraLatencyMs: first ?? Number.NaN, latency: null }
-  return { extraLatencyMs: 0, latency: { p50Ms: first ?? Number.NaN, p99Ms: second } }
+function parseLatency(text: string): FaultsInput {
+  const [, first, second] = /^(\d+)(?:\/(\d+))?$/.exec(text) ?? []
+  if (first === undefined) throw new InvalidArgumentError('It is milliseconds: 830, or 120/950.')
+  if (second === undefined) return { extraLatencyMs: Number(first), latency: null }
+  return { extraLatencyMs: 0, latency: { p50Ms: Number(first), p99Ms: Number(second) } }
+}
+
+function parseEndpoint(text: string): string {
+  if (/^https?:$/.test(URL.parse(text)?.protocol ?? '')) return text.replace(/\/$/, '')
+  throw new InvalidArgumentError('It is an address with http:// or https://.')
 }
 
 function faultText({ untilMs, latency, ...faults }: FaultsStatus): string {

@@ -67,8 +67,8 @@ function distributorOf({ lambda }: PipelineConfig, name: string): object {
     throw new PipelineError('ERR_CLI_USAGE', message)
   }
   const names = Object.entries(functions).flatMap(([each, { distributor }]) => (distributor === undefined ? [] : each))
-  const remedy = names.length === 0 ? 'the pipeline file has none with handler: builtin:distributor' : names.join(', ')
-  throw new PipelineError('ERR_CLI_USAGE', `there is no function ${name} to pack; there is: ${remedy}`)
+  const remedy = names.length === 0 ? 'none has handler: builtin:distributor' : `there is: ${names.join(', ')}`
+  throw new PipelineError('ERR_CLI_USAGE', `the pipeline file has no function ${name} to pack; ${remedy}`)
 }
 
 async function bundle(file: string): Promise<Buffer> {

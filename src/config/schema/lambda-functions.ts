@@ -19,10 +19,20 @@ const layers = z
   .describe('Folders like `/opt` in Lambda: CommonJS finds packages in their `nodejs/node_modules`.')
 const provisioned = integer(0, 1000).describe('Environments that are started with the runtime and kept.')
 
+/**
+ * What Lambda sets itself, and refuses as a configured variable. Its credentials are not among them: here a function gets
+ * none but these. Source: Lambda developer guide, "Defined runtime environment variables".
+ */
+const reserved =
+  /^(AWS_(DEFAULT_)?REGION|AWS_EXECUTION_ENV|AWS_LAMBDA_(FUNCTION_NAME|FUNCTION_MEMORY_SIZE|FUNCTION_VERSION|INITIALIZATION_TYPE|LOG_GROUP_NAME|LOG_STREAM_NAME|RUNTIME_API)|LAMBDA_(TASK_ROOT|RUNTIME_DIR))$/
+
 /** Values may be references: secrets stay out of the file. */
 const environment = z
   .record(
-    z.string().regex(/^[a-zA-Z][a-zA-Z0-9_]+$/, 'not a name that Lambda allows for a variable'),
+    z
+      .string()
+      .regex(/^[a-zA-Z][a-zA-Z0-9_]+$/, 'not a name that Lambda allows for a variable')
+      .refine(name => !reserved.test(name), 'is set by Lambda itself and cannot be another; for the region: lambda.region'),
     z.union([
       z.string(),
       z.strictObject({ env: z.string().min(1) }).describe('A variable of the process that runs the function.')
