@@ -87,7 +87,7 @@ export async function startEsmRole(options: EsmRoleOptions, logger: Logger): Pro
     },
     status: () => totalsOf(describe()),
     drain: async deadlineMs => {
-      const ended = await Promise.all(mappings.map(each => each.drain(deadlineMs)))
+      const ended = await Promise.all([...mappings, ...made].map(each => each.drain(deadlineMs)))
       const isComplete = ended.every(Boolean)
       if (!isComplete) logger.warn({ deadlineMs }, 'not all was finished in time: what the function had comes again')
       await closeAll()
@@ -130,11 +130,14 @@ const LOOK_EVERY_MS = 20
 async function untilCaughtUp(cluster: Cluster, describe: () => MappingStatus[]): Promise<void> {
   const { Admin } = await import('../../client/index.ts')
   const admin = new Admin(cluster)
-  for (const { topic } of describe()) {
+  // By group: two may read the same topic, each as far as it has come.
+  for (const { groupId, topic } of describe()) {
     const { partitions } = await cluster.topic(topic)
     const ends = await admin.listOffsets(partitions.map(({ partition }) => ({ topic, partition, at: 'latest' })))
     const isDone = (): boolean => {
-      const mine = describe().find(each => each.topic === topic)?.partitions ?? []
+      const mine = describe().flatMap(each => {
+        return each.topic === topic && each.groupId === groupId ? each.partitions : []
+      })
       const committed = new Map(mine.map(each => [each.partition, each.committed ?? -1]))
       return ends.every(({ partition, offset }) => (committed.get(partition) ?? -1) >= Number(offset))
     }

@@ -8,8 +8,8 @@
 
 import { randomUUID } from 'node:crypto'
 
-import { Appender, type Cluster } from '../../client/index.ts'
-import type { Clock } from '../../core/index.ts'
+import { Appender, type AppendRecord, type Cluster, type DeliveryListener } from '../../client/index.ts'
+import { type Clock, PipelineError } from '../../core/index.ts'
 import { awsClientOptions } from '../../targets/index.ts'
 import {
   type FailureContext,
@@ -19,6 +19,7 @@ import {
   keyOf,
   objectKey
 } from './failure-record.ts'
+import type { EsmRecord } from './event-text.ts'
 import type { Action } from './machine.ts'
 import type { Destination } from './settings.ts'
 
@@ -110,27 +111,75 @@ async function s3Sender(options: SenderOptions, { bucket }: Of<'s3'>): Promise<F
   }
 }
 
+/**
+ * Records that are in the topic are not written again when others of the batch are refused. One whose copy is larger
+ * than the topic takes goes without its payload, as to SQS: it would hold up its partition for good.
+ */
 function kafkaSender(options: SenderOptions, { topic }: Of<'kafka'>): FailureSender {
   const appender = new Appender({ cluster: options.cluster, clock: options.clock })
+  const written = new WeakSet<EsmRecord>()
+  const tooLarge = new WeakSet<EsmRecord>()
   return {
     send: async action => {
       const notice = noticeOf(action, options.clock)
-      const done = Promise.withResolvers<void>()
-      let open = action.records.length
-      const listener = {
-        delivered: ({ recordCount }: { readonly recordCount: number }): void => {
-          open -= recordCount
-          if (open === 0) done.resolve()
-        },
-        failed: (error: Error): void => done.reject(error)
-      }
+      const verdicts = new Verdicts()
       for (const record of action.records) {
-        const value = Buffer.from(failureTextForKafka(options.context, notice, record))
-        const copy = { topic, key: keyOf(record), value }
-        while (!appender.append(copy, listener)) await appender.room()
+        if (written.has(record)) continue
+        const text = failureTextForKafka(options.context, notice, record, !tooLarge.has(record))
+        const copy = { topic, key: keyOf(record), value: Buffer.from(text) }
+        while (!appender.append(copy, verdicts)) await appender.room()
+        verdicts.expect(copy, record)
       }
-      await done.promise
+      for (const { record, error } of await verdicts.all()) {
+        if (error === undefined) written.add(record)
+        else if (PipelineError.is(error, 'ERR_CLIENT_RECORD_TOO_LARGE')) tooLarge.add(record)
+      }
+      verdicts.throwFirst()
     },
     close: () => appender.close()
+  }
+}
+
+interface Verdict {
+  readonly record: EsmRecord
+  readonly error: PipelineError | undefined
+}
+
+/** What became of the records of one call. */
+class Verdicts implements DeliveryListener {
+  readonly #records = new Map<AppendRecord, EsmRecord>()
+  readonly #errors = new Map<AppendRecord, PipelineError>()
+  #count = 0
+  #whenSettled: (() => void) | undefined
+
+  expect(copy: AppendRecord, record: EsmRecord): void {
+    this.#records.set(copy, record)
+  }
+
+  delivered({ recordCount }: { readonly recordCount: number }): void {
+    this.#settled(recordCount)
+  }
+
+  failed(error: PipelineError, copies: AppendRecord[]): void {
+    for (const copy of copies) this.#errors.set(copy, error)
+    this.#settled(copies.length)
+  }
+
+  /** Waits until each record has a verdict. */
+  async all(): Promise<Verdict[]> {
+    await new Promise<void>(resolve => {
+      this.#whenSettled = resolve
+      this.#settled(0)
+    })
+    return [...this.#records].map(([copy, record]) => ({ record, error: this.#errors.get(copy) }))
+  }
+
+  throwFirst(): void {
+    for (const error of this.#errors.values()) throw error
+  }
+
+  #settled(count: number): void {
+    this.#count += count
+    if (this.#count >= this.#records.size) this.#whenSettled?.()
   }
 }

@@ -324,10 +324,12 @@ export class EventSourceMapping {
     if (willRetry) return
     if (error.code !== 'ERR_CLIENT_OFFSET_OUT_OF_RANGE') return this.#fail(error)
     const { cluster, startingPosition = 'trimHorizon' } = this.#options
+    const held = this.#held.get(partition)
     this.#logger.warn({ partition, reason: error.message }, 'an offset is gone; going on where the mapping would start')
     offsetAfterLoss(cluster, { topic, partition }, startingPosition).then(
       offset => {
-        if (!this.#held.has(partition) || this.#closing !== undefined) return
+        // It may have been given back, and come again with an offset of its own, meanwhile.
+        if (held === undefined || this.#held.get(partition) !== held || this.#closing !== undefined) return
         this.#forget([partition])
         const reader = new PartitionReader({ topic, partition, filter: this.#filter }, Number(offset))
         this.#held.set(partition, { reader, end: undefined, isPaused: false })

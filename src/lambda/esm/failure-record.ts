@@ -68,13 +68,25 @@ export function failureText(context: FailureContext, notice: FailureNotice, hasP
   })
 }
 
-/** The JSON for one record in a Kafka topic. */
-export function failureTextForKafka(context: FailureContext, notice: FailureNotice, record: EsmRecord): string {
+/** The JSON for one record in a Kafka topic; without `hasPayload` only where it is. */
+// oxlint-disable-next-line max-params -- as failureText, and which record of it
+export function failureTextForKafka(
+  context: FailureContext,
+  notice: FailureNotice,
+  record: EsmRecord,
+  hasPayload = true
+): string {
   const { origin, writer, functionArn, qualifier } = context
   const { action, requestId, nowMs } = notice
   const { invocations, response } = action
   const { bootstrapServers, eventSourceArn, topic } = origin
   const source = eventSourceArn === undefined ? {} : { eventSourceArn }
+  const payload = {
+    bootstrapServers,
+    eventSource: eventSourceArn === undefined ? 'SelfManagedKafka' : 'aws:kafka',
+    ...source,
+    records: { [`${topic}-${record.partition}`]: [sorted(record)] }
+  }
   return JSON.stringify({
     requestContext: {
       requestId,
@@ -92,12 +104,7 @@ export function failureTextForKafka(context: FailureContext, notice: FailureNoti
       payloadSize: writer.bytesOf([record]),
       recordInfo: { offset: String(record.offset), timestamp: iso(record.timestampMs) }
     },
-    payload: {
-      bootstrapServers,
-      eventSource: eventSourceArn === undefined ? 'SelfManagedKafka' : 'aws:kafka',
-      ...source,
-      records: { [`${topic}-${record.partition}`]: [sorted(record)] }
-    }
+    ...(hasPayload ? { payload } : {})
   })
 }
 

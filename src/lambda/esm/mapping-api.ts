@@ -58,6 +58,8 @@ interface Entry {
   isEnabled: boolean
   changedMs: number
   running: StartedMapping | undefined
+  /** The change under way: the next one waits for it, or one of the two would run on without an owner. */
+  changing: Promise<unknown>
 }
 
 /** What may be changed; the rest is fixed when a mapping is made. */
@@ -87,6 +89,7 @@ export class MappingApi {
   readonly #options: MappingApiOptions
   readonly #clock: Clock
   readonly #entries = new Map<string, Entry>()
+  #isClosed = false
 
   constructor(options: MappingApiOptions) {
     this.#options = options
@@ -112,8 +115,29 @@ export class MappingApi {
 
   /** Ends every mapping in good order. */
   async close(): Promise<void> {
-    await Promise.all([...this.#entries.values()].map(async each => await each.running?.stop()))
+    this.#isClosed = true
+    const all = [...this.#entries.values()]
     this.#entries.clear()
+    await Promise.all(all.map(each => this.#inTurn(each, () => this.#stop(each))))
+  }
+
+  async #inTurn(entry: Entry, change: () => Promise<void>): Promise<void> {
+    const turn = entry.changing.then(change)
+    // The next one does not fail with this one.
+    entry.changing = turn.catch(() => undefined)
+    await turn
+  }
+
+  async #start(entry: Entry): Promise<void> {
+    if (!entry.isEnabled) return
+    if (this.#isClosed || !this.#entries.has(entry.uuid)) throw gone()
+    entry.running = await this.#options.start(entry.options)
+  }
+
+  async #stop(entry: Entry): Promise<void> {
+    const { running } = entry
+    entry.running = undefined
+    await running?.stop()
   }
 
   async #route({ method, query, body }: MappingApiRequest, uuid: string): Promise<MappingApiAnswer> {
@@ -138,10 +162,17 @@ export class MappingApi {
       options: { ...options, uuid },
       isEnabled,
       changedMs: this.#clock.now(),
-      running: undefined
+      running: undefined,
+      changing: Promise.resolve()
     }
-    if (isEnabled) entry.running = await this.#options.start(entry.options)
+    // Known before it runs: a twin that is asked for meanwhile is refused.
     this.#entries.set(uuid, entry)
+    try {
+      await this.#inTurn(entry, () => this.#start(entry))
+    } catch (error) {
+      this.#entries.delete(uuid)
+      throw error
+    }
     return { status: 202, body: this.#describe(entry) }
   }
 
@@ -163,19 +194,20 @@ export class MappingApi {
       throw new Refusal(refusal(400, 'InvalidParameterValueException', `${name} cannot be changed: make a new mapping`))
     }
     const { UUID: _, ...rest } = changes
-    const request = { ...entry.request, ...rest }
-    const { options, isEnabled } = mappingOptionsOf(request, 'the request')
-    await entry.running?.stop()
-    entry.running = undefined
-    Object.assign(entry, { request, isEnabled, changedMs: this.#clock.now() })
-    entry.options = { ...options, uuid: entry.uuid }
-    if (isEnabled) entry.running = await this.#options.start(entry.options)
+    await this.#inTurn(entry, async () => {
+      const request = { ...entry.request, ...rest }
+      const { options, isEnabled } = mappingOptionsOf(request, 'the request')
+      await this.#stop(entry)
+      Object.assign(entry, { request, isEnabled, changedMs: this.#clock.now() })
+      entry.options = { ...options, uuid: entry.uuid }
+      await this.#start(entry)
+    })
     return { status: 202, body: this.#describe(entry) }
   }
 
   async #delete(entry: Entry): Promise<MappingApiAnswer> {
     this.#entries.delete(entry.uuid)
-    await entry.running?.stop()
+    await this.#inTurn(entry, () => this.#stop(entry))
     return { status: 202, body: { ...this.#describe(entry), State: 'Deleting' } }
   }
 
@@ -197,7 +229,7 @@ export class MappingApi {
   #find(uuid: string): Entry {
     const entry = this.#entries.get(uuid)
     if (entry !== undefined) return entry
-    throw new Refusal(refusal(404, 'ResourceNotFoundException', 'The resource you requested does not exist.'))
+    throw gone()
   }
 
   /** A mapping with AWS's defaults filled in. */
@@ -242,6 +274,10 @@ class Refusal extends Error {
     super(String(answer.body['Message']))
     this.answer = answer
   }
+}
+
+function gone(): Refusal {
+  return new Refusal(refusal(404, 'ResourceNotFoundException', 'The resource you requested does not exist.'))
 }
 
 function refusal(status: number, errorType: string, message: string): MappingApiAnswer {

@@ -19,6 +19,8 @@ export interface PartitionCommitsOptions {
 }
 
 const RETRY_MS = 200
+/** Requests of one `flush`. */
+const ATTEMPTS_MAX = 6
 
 /** Commits of one mapping. */
 export class PartitionCommits {
@@ -51,8 +53,12 @@ export class PartitionCommits {
 
   /** Commits what there is now; gives up after some failures. */
   async flush(): Promise<void> {
-    await this.#running
-    for (let attempt = 0; attempt < 5 && this.#moved().length > 0; attempt += 1) await this.#run()
+    for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
+      // Through the one that may run: two at once could arrive the wrong way round, and the older offset would stay.
+      this.changed()
+      if (this.#running === undefined) return
+      await this.#running
+    }
   }
 
   #moved(): { partition: number; offset: number }[] {
