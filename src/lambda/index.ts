@@ -21,7 +21,7 @@ export type {
   EnrichmentCounts,
   EnrichmentFailure
 } from './enrichment/enricher.ts'
-export { enrichmentPolicy, type EnrichmentPlace, type EnrichmentStatement } from './enrichment/policy.ts'
+export { enrichmentPolicy } from './enrichment/policy.ts'
 export { type EnrichmentCacheSettings, enrichmentProblems, type EnrichmentSettings } from './enrichment/settings.ts'
 export type {
   AwsPlace,

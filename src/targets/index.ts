@@ -13,7 +13,14 @@ export {
   type AwsPlace,
   isAwsSetupKind
 } from './aws/aws-client.ts'
-export { type IamStatement, type PolicyPlace, sinkPolicy } from './aws/policy.ts'
+export { sinkPolicy } from './aws/policy.ts'
+export {
+  arnOfNamed,
+  type IamStatement,
+  type NamedResource,
+  partitionOf,
+  type PolicyPlace
+} from './aws/policy-statement.ts'
 export { createTarget, type TargetDependencies, type TargetSettings } from './create.ts'
 export { isRetriableError } from './failures.ts'
 export { httpStatusOutcome, HttpTarget, type HttpTargetOptions } from './http-target.ts'

@@ -5,21 +5,9 @@
  * conditions for fine-grained access control".
  */
 
+import { arnOfNamed, type IamStatement, partitionOf, type PolicyPlace } from '../../targets/index.ts'
 import type { EnrichmentSettings } from './settings.ts'
 import { type AwsPlace, type DynamoDbSourceSettings, KEY_PLACE, type S3SourceSettings } from './source-settings.ts'
-
-/** One statement; its effect is `Allow`. */
-export interface EnrichmentStatement {
-  readonly Action: readonly string[]
-  readonly Resource: readonly string[]
-  readonly Condition?: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>>
-}
-
-/** Where the function runs, for settings that do not say it. */
-export interface EnrichmentPlace {
-  readonly region?: string | undefined
-  readonly accountId?: string | undefined
-}
 
 /**
  * What the look-ups need in AWS: `dynamodb:BatchGetItem` on the tables (and on the attributes that are asked for),
@@ -29,8 +17,8 @@ export interface EnrichmentPlace {
  */
 export function enrichmentPolicy(
   settings: readonly EnrichmentSettings[],
-  place: EnrichmentPlace = {}
-): readonly EnrichmentStatement[] {
+  place: PolicyPlace = {}
+): readonly IamStatement[] {
   return settings.flatMap(({ from }) => {
     switch (from.type) {
       case 'dynamoDb':
@@ -43,13 +31,11 @@ export function enrichmentPolicy(
   })
 }
 
-function tableStatement(source: DynamoDbSourceSettings, place: EnrichmentPlace): EnrichmentStatement {
+function tableStatement(source: DynamoDbSourceSettings, place: PolicyPlace): IamStatement {
   const { table, attributes, partitionKey, sortKey } = source
-  const region = source.region ?? place.region ?? '*'
-  const arn = table.startsWith('arn:')
-    ? table
-    : `arn:${partitionOf(region)}:dynamodb:${region}:${place.accountId ?? '*'}:table/${table}`
-  const statement: EnrichmentStatement = { Action: ['dynamodb:BatchGetItem'], Resource: [arn] }
+  const region = source.region ?? place.region
+  const arn = arnOfNamed(table, { service: 'dynamodb', prefix: 'table/', region, accountId: place.accountId })
+  const statement: IamStatement = { Action: ['dynamodb:BatchGetItem'], Resource: [arn] }
   if (attributes === undefined) return statement
   const keys = [typeof partitionKey === 'string' ? partitionKey : partitionKey.name, sortKey?.name]
   const names = [...attributes, ...keys].filter(name => name !== undefined)
@@ -62,7 +48,7 @@ function tableStatement(source: DynamoDbSourceSettings, place: EnrichmentPlace):
   }
 }
 
-function bucketStatements(source: S3SourceSettings & AwsPlace, place: EnrichmentPlace): EnrichmentStatement[] {
+function bucketStatements(source: S3SourceSettings & AwsPlace, place: PolicyPlace): IamStatement[] {
   const { bucket, key } = source
   const isArn = bucket.startsWith('arn:')
   const arn = isArn ? bucket : `arn:${partitionOf(source.region ?? place.region ?? '')}:s3:::${bucket}`
@@ -76,9 +62,4 @@ function bucketStatements(source: S3SourceSettings & AwsPlace, place: Enrichment
 /** Source: IAM user guide, "IAM policy elements: Variables and tags", special characters. */
 function escaped(text: string): string {
   return text.replaceAll(/[*?$]/g, character => `\${${character}}`)
-}
-
-function partitionOf(region: string): string {
-  if (region.startsWith('cn-')) return 'aws-cn'
-  return region.startsWith('us-gov-') ? 'aws-us-gov' : 'aws'
 }

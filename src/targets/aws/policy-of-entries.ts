@@ -1,7 +1,7 @@
 /** Rights for SQS, SNS, EventBridge and Kinesis. */
 
 import { regionOfQueueUrl } from './aws-settings.ts'
-import { arnOf, type IamStatement, type PolicyPlace, textOf } from './policy-statement.ts'
+import { arnOf, arnOfNamed, type IamStatement, placeOf, type PolicyPlace, textOf } from './policy-statement.ts'
 
 type Settings = Readonly<Record<string, unknown>>
 
@@ -22,26 +22,19 @@ export function snsStatements(settings: Settings): readonly IamStatement[] {
 /** Source: EventBridge user guide, "IAM policies for event buses". */
 export function eventBridgeStatements(settings: Settings, place: PolicyPlace): readonly IamStatement[] {
   const bus = textOf(settings, 'eventBus') ?? 'default'
-  return allow('events:PutEvents', namedOrArn(bus, { settings, place, service: 'events', prefix: 'event-bus/' }))
+  return allow(
+    'events:PutEvents',
+    arnOfNamed(bus, { ...placeOf(settings, place), service: 'events', prefix: 'event-bus/' })
+  )
 }
 
 /** Source: Kinesis developer guide, "Controlling access using IAM". */
 export function kinesisStatements(settings: Settings, place: PolicyPlace): readonly IamStatement[] {
   const stream = textOf(settings, 'stream') ?? '*'
-  return allow('kinesis:PutRecords', namedOrArn(stream, { settings, place, service: 'kinesis', prefix: 'stream/' }))
-}
-
-interface Naming {
-  readonly settings: Settings
-  readonly place: PolicyPlace
-  readonly service: string
-  readonly prefix: string
-}
-
-function namedOrArn(name: string, { settings, place, service, prefix }: Naming): string {
-  if (name.startsWith('arn:')) return name
-  const region = textOf(settings, 'region') ?? place.region
-  return arnOf({ service, region, accountId: place.accountId, resource: `${prefix}${name}` })
+  return allow(
+    'kinesis:PutRecords',
+    arnOfNamed(stream, { ...placeOf(settings, place), service: 'kinesis', prefix: 'stream/' })
+  )
 }
 
 function allow(action: string, resource: string): readonly IamStatement[] {

@@ -1,7 +1,15 @@
 /** Rights for Step Functions, DynamoDB, S3, Lambda and Amazon MSK. */
 
 import { regionOfArn } from './aws-settings.ts'
-import { arnOf, type IamStatement, partitionOf, type PolicyPlace, textOf } from './policy-statement.ts'
+import {
+  arnOf,
+  arnOfNamed,
+  type IamStatement,
+  partitionOf,
+  placeOf,
+  type PolicyPlace,
+  textOf
+} from './policy-statement.ts'
 
 type Settings = Readonly<Record<string, unknown>>
 
@@ -17,7 +25,7 @@ export function stepFunctionsStatements(settings: Settings): readonly IamStateme
 export function dynamoDbStatements(settings: Settings, place: PolicyPlace): readonly IamStatement[] {
   const table = textOf(settings, 'table') ?? '*'
   const action = settings['condition'] === 'newer' ? 'dynamodb:PutItem' : 'dynamodb:BatchWriteItem'
-  return allow(action, [namedOrArn(table, { settings, place, service: 'dynamodb', prefix: 'table/' })])
+  return allow(action, [arnOfNamed(table, { ...placeOf(settings, place), service: 'dynamodb', prefix: 'table/' })])
 }
 
 /** Objects of the bucket, or of an access point; and the KMS key where the settings name it by its ARN. */
@@ -72,19 +80,6 @@ export function kafkaStatements(settings: Settings, place: PolicyPlace): readonl
     { Action: ['kafka-cluster:Connect', 'kafka-cluster:WriteDataIdempotently'], Resource: [cluster] },
     { Action: WRITING, Resource: [arnOf({ service: 'kafka', region, accountId, resource: `topic/*/*/${name}` })] }
   ]
-}
-
-interface Naming {
-  readonly settings: Settings
-  readonly place: PolicyPlace
-  readonly service: string
-  readonly prefix: string
-}
-
-function namedOrArn(name: string, { settings, place, service, prefix }: Naming): string {
-  if (name.startsWith('arn:')) return name
-  const region = textOf(settings, 'region') ?? place.region
-  return arnOf({ service, region, accountId: place.accountId, resource: `${prefix}${name}` })
 }
 
 function allow(action: string, resources: readonly string[]): readonly IamStatement[] {

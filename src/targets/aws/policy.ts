@@ -18,8 +18,6 @@ import {
 } from './policy-of-stores.ts'
 import type { IamStatement, PolicyPlace } from './policy-statement.ts'
 
-export type { IamStatement, PolicyPlace } from './policy-statement.ts'
-
 /** Makes a target's statements from settings that were checked. */
 type Statements = (settings: Readonly<Record<string, unknown>>, place: PolicyPlace) => readonly IamStatement[]
 

@@ -122,7 +122,10 @@ test('what cannot be packed is refused with what to do', async t => {
     return 'packed'
   }
   assert.match(await codeOf({ name: 'own' }), /^ERR_CLI_USAGE: own is a function of your own: bundle it .*esbuild/)
-  assert.match(await codeOf({ name: 'other' }), /^ERR_CLI_USAGE: the pipeline file has no function other to pack; there is: distributor$/)
+  assert.match(
+    await codeOf({ name: 'other' }),
+    /^ERR_CLI_USAGE: the pipeline file has no function other to pack; there is: distributor$/
+  )
   assert.match(await codeOf({ bundleFile: join(place.outDir, 'none') }), /^ERR_CLI_INPUT: .*npm run build makes it$/)
   assert.match(await codeOf({ outDir: join(place.bundleFile, 'below') }), /^ERR_CLI_OUTPUT: cannot write /)
 })
