@@ -301,6 +301,15 @@ test('with condition: newer, neither a retry nor a replay goes back in time', { 
   assert.deepEqual(await sink.deliver(elsewhere, never), { kind: 'ok' })
   assert.deepEqual(await state(), { A: '2', B: '6', C: '9' })
 
+  // A topic that was made anew begins at 0: its records are older by their offsets, and would never be written.
+  const anew = { table: 'latest', key: ['truck'], condition: 'newer' } as const
+  assert.deepEqual(await dynamoDb(t, anew).deliver(requestOf([at(1, 'B')]), never), { kind: 'ok' })
+  assert.deepEqual(await state(), { A: '2', B: '6', C: '9' })
+  const second = dynamoDb(t, { ...anew, originPrefix: 'second-' })
+  assert.deepEqual(await second.deliver(requestOf([at(1, 'B')]), never), { kind: 'ok' })
+  assert.deepEqual(await second.deliver(requestOf([at(0, 'B')]), never), { kind: 'ok' })
+  assert.deepEqual(await state(), { A: '2', B: '1', C: '9' })
+
   await makeTable('versions', { truck: 'S' })
   const byTime = dynamoDb(t, { table: 'versions', key: ['truck'], condition: 'newer', version: 'at' })
   const mixed = [at(100, 'A'), at(30, 'A'), at(200, 'A'), at(150, 'A')]
@@ -308,6 +317,15 @@ test('with condition: newer, neither a retry nor a replay goes back in time', { 
   assert.deepEqual(
     (await itemsOf('versions')).map(item => item['at']?.N),
     ['200']
+  )
+  // Numbers and texts cannot be compared: the last of another type counts as newer.
+  const dated = (date: string, n: number): { text: string } => ({ text: JSON.stringify({ truck: 'A', at: n, date }) })
+  const byDate = dynamoDb(t, { table: 'versions', key: ['truck'], condition: 'newer', version: 'date' })
+  const dates = [dated('2026-11-20', 1), dated('2026-11-21', 2), dated('2026-11-19', 3)]
+  assert.deepEqual(await byDate.deliver(requestOf(dates), never), { kind: 'ok' })
+  assert.deepEqual(
+    (await itemsOf('versions')).map(item => item['at']?.N),
+    ['2']
   )
 })
 

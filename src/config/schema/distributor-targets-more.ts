@@ -97,6 +97,14 @@ const dynamoDbShape = z.strictObject({
       'With `condition`: what is compared, number or text. Default `{offset}`, within one partition: an item from ' +
         'another partition counts as older.'
     ),
+  originPrefix: z
+    .string()
+    .regex(/^[\x21-\x7e]{1,128}$/, 'not 1 to 128 signs of ASCII')
+    .optional()
+    .describe(
+      'With `condition` by offset: text before topic and partition in `comporta_origin`. Give another one when a topic ' +
+        'is made anew, whose offsets begin at 0 again, and for topics of one name in two clusters. Default none.'
+    ),
   ...awsPlace,
   concurrency: requestsAtOnce,
   ...commonTargetSettings
@@ -104,7 +112,11 @@ const dynamoDbShape = z.strictObject({
 
 /** A target of type `dynamoDb`. */
 export const dynamoDbTargetSchema = dynamoDbShape
-  .superRefine(({ version, condition }, context) => {
+  .superRefine(({ version, condition, originPrefix }, context) => {
+    if (originPrefix !== undefined && (condition === undefined || version !== undefined)) {
+      const message = 'belongs to condition: newer without version, which compares offsets'
+      context.addIssue({ code: 'custom', path: ['originPrefix'], message })
+    }
     if (version !== undefined && condition === undefined) {
       const message = 'belongs to condition: newer; give it, or leave this out'
       context.addIssue({ code: 'custom', path: ['version'], message })

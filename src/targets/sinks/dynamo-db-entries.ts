@@ -36,6 +36,8 @@ export interface ItemSettings {
   readonly isWhole: boolean
   /** What `condition: newer` compares; `offset`: the offset, within one partition. */
   readonly version: 'offset' | RecordTemplate | undefined
+  /** What stands before the partition that an offset counts in. */
+  readonly originPrefix: string
 }
 
 /** Makes the items of one request. */
@@ -80,7 +82,7 @@ function itemOf(request: SinkRequest, index: number, settings: ItemSettings): { 
     const value = sourceValue(source, request, { index, root, text })
     if (value !== undefined) item[name] = value
   }
-  if (settings.version !== undefined) setVersion(item, request, { index, root, text, version: settings.version })
+  setVersion(item, request, { index, root, text, settings })
   checkItem(item)
   return { item, key: itemKey(item, settings.key) }
 }
@@ -95,11 +97,13 @@ interface Source {
 function setVersion(
   item: Item,
   request: SinkRequest,
-  { version, ...source }: Source & { readonly version: 'offset' | RecordTemplate }
+  { settings, ...source }: Source & { readonly settings: ItemSettings }
 ): void {
+  const { version, originPrefix } = settings
+  if (version === undefined) return
   if (version === 'offset') {
     item[VERSION_ATTRIBUTE] = { N: String(request.offsets[source.index]) }
-    item[ORIGIN_ATTRIBUTE] = { S: `${request.topic}-${request.partition}` }
+    item[ORIGIN_ATTRIBUTE] = { S: `${originPrefix}${request.topic}-${request.partition}` }
     return
   }
   const value = sourceValue(version, request, source)

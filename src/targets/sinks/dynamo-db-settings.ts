@@ -31,6 +31,12 @@ export interface DynamoDbSinkSettings {
    * written from another partition counts as older.
    */
   readonly version?: AttributeSource
+  /**
+   * With `condition` by offset: text before topic and partition in `comporta_origin`. Offsets of a topic that is made
+   * anew begin at 0 again, below those of all stored items: another prefix makes these older. So with topics of one
+   * name in two clusters. Default none.
+   */
+  readonly originPrefix?: string
   /** AWS region. Default: the one in the ARN, else AWS's own chain. */
   readonly region?: string
   /** Address of DynamoDB. Default: `AWS_ENDPOINT_URL_DYNAMODB`, `AWS_ENDPOINT_URL`, AWS's. */
@@ -61,6 +67,10 @@ export function dynamoDbSinkProblems(given: unknown): string[] {
     if (condition === undefined) check.report('version', 'belongs to condition: newer; give it, or leave this out')
     const source = readAttributeSource(version)
     if (typeof source === 'string') check.report('version', source)
+  }
+  const originPrefix = check.text('originPrefix', { pattern: /^[\x21-\x7e]{1,128}$/, hint: '1 to 128 signs of ASCII' })
+  if (originPrefix !== undefined && (condition === undefined || version !== undefined)) {
+    check.report('originPrefix', 'belongs to condition: newer without version, which compares offsets')
   }
   check.awsPlace()
   check.integer('concurrency', 1, 50)

@@ -81,7 +81,7 @@ export class DynamoDbSink extends AwsSink<ItemEntry, DynamoDBClient> {
   }
 }
 
-function itemSettings({ key, attributes, condition, version }: DynamoDbSinkOptions): ItemSettings {
+function itemSettings({ key, attributes, condition, version, originPrefix = '' }: DynamoDbSinkOptions): ItemSettings {
   const sources = new Map<string, RecordTemplate>()
   for (const [name, source] of Object.entries(attributes ?? {})) sources.set(name, templateOf(source))
   const isList = Array.isArray(key)
@@ -92,7 +92,8 @@ function itemSettings({ key, attributes, condition, version }: DynamoDbSinkOptio
     key: isList ? key : Object.keys(key),
     sources,
     isWhole: attributes === undefined,
-    version: condition === undefined ? undefined : version === undefined ? 'offset' : templateOf(version)
+    version: condition === undefined ? undefined : version === undefined ? 'offset' : templateOf(version),
+    originPrefix
   }
 }
 
@@ -194,6 +195,9 @@ function keyOf(item: unknown, settings: ItemSettings): string | undefined {
   }
 }
 
+/** Versions of two types cannot be compared: without this, nothing would be written once a text follows a number. */
+const OTHER_TYPE = 'NOT attribute_type(#version, :type)'
+
 function putNewer(sdk: Promise<Sdk>, table: string, { version }: ItemSettings): Send {
   const isByOffset = version === 'offset'
   const otherOrigin = isByOffset ? ' OR #origin <> :origin' : ''
@@ -202,12 +206,17 @@ function putNewer(sdk: Promise<Sdk>, table: string, { version }: ItemSettings): 
     if (entry === undefined) return NONE
     const { PutItemCommand } = await sdk
     const { item } = entry
-    const values = { ':version': item[VERSION_ATTRIBUTE], ...(isByOffset ? { ':origin': item[ORIGIN_ATTRIBUTE] } : {}) }
+    const version = item[VERSION_ATTRIBUTE]
+    const values = {
+      ':version': version,
+      ':type': { S: version !== undefined && 'N' in version ? 'N' : 'S' },
+      ...(isByOffset ? { ':origin': item[ORIGIN_ATTRIBUTE] } : {})
+    }
     // Boundary: as above.
     const input = { TableName: table, Item: item, ExpressionAttributeValues: values } as unknown as PutInput
     const command = new PutItemCommand({
       ...input,
-      ConditionExpression: `attribute_not_exists(#version) OR #version < :version${otherOrigin}`,
+      ConditionExpression: `attribute_not_exists(#version) OR ${OTHER_TYPE} OR #version < :version${otherOrigin}`,
       ExpressionAttributeNames: names
     })
     try {

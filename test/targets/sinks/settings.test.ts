@@ -26,6 +26,7 @@ const GOOD: readonly Record<string, unknown>[] = [
   { ...table, table: 'arn:aws:dynamodb:eu-west-1:123456789012:table/trucks', key: ['truck', 'at'] },
   { ...table, key: { pk: '{topic}#{value.truck.id}', sk: '{offset}' }, attributes: { all: '{value}', total: 'a.b' } },
   { ...table, condition: 'newer', version: 'updated_at', timeoutMs: 1000 },
+  { ...table, condition: 'newer', originPrefix: 'eu/2/' },
   bucket,
   {
     ...bucket,
@@ -67,6 +68,9 @@ const BAD: readonly (readonly [Record<string, unknown>, string])[] = [
   [{ ...table, attributes: { comporta_version: 'a' } }, 'attributes.comporta_version'],
   [{ ...table, condition: 'older' }, 'condition'],
   [{ ...table, version: 'a' }, 'version'],
+  [{ ...table, originPrefix: 'two-' }, 'originPrefix'],
+  [{ ...table, condition: 'newer', version: 'a', originPrefix: 'two-' }, 'originPrefix'],
+  [{ ...table, condition: 'newer', originPrefix: 'ä' }, 'originPrefix'],
   [{ ...bucket, bucket: 'Archive' }, 'bucket'],
   [{ ...bucket, key: '{topic}/{offsets}' }, 'key'],
   // Partition 2 of t1 and partition 12 of t would have the same keys.
