@@ -198,7 +198,7 @@ test('what may be the id of several records is none: they are told apart by thei
 })
 
 // Lambda would end the invocation, the answer with all that was delivered would be lost, and all of it come again.
-test('a store that hangs holds no answer up: before delivery nothing is delivered, afterwards the answer stays', async t => {
+test('a store that hangs holds no answer up: nothing is delivered, or the answer stays', async t => {
   const service = await startService(t)
   const seen: unknown[] = []
   const observer = { storeFailed: (error: unknown) => void seen.push(error) }

@@ -102,8 +102,8 @@ const dynamoDbShape = z.strictObject({
     .regex(/^[\x21-\x7e]{1,128}$/, 'not 1 to 128 signs of ASCII')
     .optional()
     .describe(
-      'With `condition` by offset: text before topic and partition in `comporta_origin`. Give another one when a topic ' +
-        'is made anew, whose offsets begin at 0 again, and for topics of one name in two clusters. Default none.'
+      'With `condition` by offset: text before topic and partition in `comporta_origin`. Give another one when a ' +
+        'topic is made anew, whose offsets begin at 0 again, and for topics of one name in two clusters. Default none.'
     ),
   ...awsPlace,
   concurrency: requestsAtOnce,

@@ -76,7 +76,7 @@ function makeEvent(
   return { indexes: [record.index], bytes, group: undefined, source, detailType, detail, resources, timeMs }
 }
 
-/** A time as EventBridge takes it. Without one, or with one that no calendar has, the event gets that of its arrival. */
+/** A time as EventBridge takes it. Without one, or with one of no calendar, the event gets that of its arrival. */
 function timeOf(timestamp = -1): number | undefined {
   return timestamp >= 0 && timestamp <= TIME_MS_MAX ? timestamp : undefined
 }
