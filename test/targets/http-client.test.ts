@@ -82,6 +82,30 @@ test('a connection is used again, for as long as the other side may be trusted t
   assert.equal(sockets.size, 3)
 })
 
+// The monotonic clock may rest with a frozen function; meanwhile the other side, or what lies between, forgets.
+test('a connection that was idle while the process was frozen is not used again', async t => {
+  const sockets = new Set<Socket>()
+  const port = await scripted(t, socket => {
+    sockets.add(socket)
+    socket.write(OK)
+  })
+  const clock = new VirtualClock()
+  let frozenMs = 0
+  const client = clientOf(t, port, {
+    clock: {
+      now: () => clock.now() + frozenMs,
+      monotonicMs: () => clock.monotonicMs(),
+      after: (delayMs, callback) => clock.after(delayMs, callback),
+      every: (periodMs, callback) => clock.every(periodMs, callback)
+    }
+  })
+  for (const ms of [0, 3_999, 4_001]) {
+    frozenMs += ms
+    await post(client)
+  }
+  assert.equal(sockets.size, 2)
+})
+
 test('requests beyond the most connections wait for their turn, and one that is given up leaves the line', async t => {
   const waiting: Socket[] = []
   const port = await scripted(t, socket => void waiting.push(socket))

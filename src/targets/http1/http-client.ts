@@ -62,7 +62,7 @@ export class HttpClient {
     if (this.#isClosed) throw new Error('the client is closed')
     for (let idle = this.#idle.pop(); idle !== undefined; idle = this.#idle.pop()) {
       const keptMs = Math.min(IDLE_MS_MAX, (idle.keepAliveMs ?? Number.POSITIVE_INFINITY) - CLOSING_MS)
-      if (idle.isUsable && clock.monotonicMs() - idle.idleSinceMs < keptMs) return idle
+      if (idle.isUsable && this.#idleMs(idle) < keptMs) return idle
       idle.close()
     }
     if (this.#all.size >= connectionsMax) return undefined
@@ -96,9 +96,16 @@ export class HttpClient {
     }
   }
 
+  /** By either clock: the monotonic one may rest in a process that is frozen, as a function of Lambda is. */
+  #idleMs({ idleSinceMs, idleSinceEpochMs }: HttpConnection): number {
+    const { clock } = this.#options
+    return Math.max(clock.monotonicMs() - idleSinceMs, clock.now() - idleSinceEpochMs)
+  }
+
   #giveBack(connection: HttpConnection): void {
     if (connection.isUsable) {
       connection.idleSinceMs = this.#options.clock.monotonicMs()
+      connection.idleSinceEpochMs = this.#options.clock.now()
       this.#idle.push(connection)
     }
     this.#waiting.shift()?.()

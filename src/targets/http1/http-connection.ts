@@ -50,8 +50,10 @@ const READ_BYTES = 16_384
 
 /** A connection that is being made, is in use, or waits for a request. */
 export class HttpConnection {
-  /** When it was last in use, in milliseconds. */
+  /** When it was last in use, in milliseconds of the monotonic clock. */
   idleSinceMs = 0
+  /** The same in epoch milliseconds. */
+  idleSinceEpochMs = 0
   /** Time that the other side keeps it open without a request, as far as it says. */
   keepAliveMs: number | undefined
   readonly #socket: Socket
