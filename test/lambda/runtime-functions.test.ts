@@ -15,7 +15,7 @@ import {
   ResourceNotFoundException
 } from '@aws-sdk/client-lambda'
 
-import { SeededRandom } from '../../src/core/index.ts'
+import { SeededRandom, sleep, systemClock } from '../../src/core/index.ts'
 import { basic, memoryLogger, type Sdk, sdkFor, startRuntime, until } from './support.ts'
 
 const ARN = 'arn:aws:lambda:us-east-1:000000000000:function'
@@ -286,4 +286,31 @@ test('changed code runs in new environments, a busy one finishes, and broken cod
   await writeFile(main, code('new'))
   await until(() => reloads() >= 3)
   assert.equal((await client.invoke('f', {})).payload, 'two new')
+})
+
+// Symptom: saved code ran no more until the runtime was started anew. Cause: a watcher stays with the folder that was
+// removed. Reach: every build that clears its output folder, every folder that is swapped by renames.
+test('code in a folder that is removed, made anew or swapped is reloaded all the same', async t => {
+  const root = await folderFor(t)
+  const write = async (folder: string, answer: number): Promise<void> => {
+    await mkdir(path.join(root, folder), { recursive: true })
+    await writeFile(path.join(root, folder, 'f.mjs'), `export const handler = async () => ${answer}`)
+  }
+  await write('dist', 1)
+  const functions = { f: { handler: 'dist/f.handler' } }
+  const client = sdkFor(t, await startRuntime(t, { functions, taskRoot: root, watch: true }))
+  const answers = async (expected: number): Promise<void> => {
+    while ((await client.invoke('f', {})).payload !== expected) await sleep(systemClock, 20)
+  }
+  await answers(1)
+
+  await rm(path.join(root, 'dist'), { recursive: true })
+  await write('dist', 2)
+  await answers(2)
+  await write('next', 3)
+  await rename(path.join(root, 'dist'), path.join(root, 'old'))
+  await rename(path.join(root, 'next'), path.join(root, 'dist'))
+  await answers(3)
+  await write('dist', 4)
+  await answers(4)
 })

@@ -5,9 +5,12 @@
  * it over the old one would leave a watcher on the old one. What changes is
  * compared by the files that the function is known to consist of. Changes that
  * come together count once, `DEBOUNCE_MS` after the last.
+ *
+ * A folder that is removed and made anew, as build tools do, is another folder:
+ * its watcher hears no more. So folders are looked at every `LOOK_EVERY_MS`.
  */
 
-import { type FSWatcher, watch } from 'node:fs'
+import { type FSWatcher, statSync, watch } from 'node:fs'
 import path from 'node:path'
 
 import { type Clock, messageOf, type Timer } from '../../core/index.ts'
@@ -15,6 +18,8 @@ import type { Logger } from '../../telemetry/index.ts'
 
 /** An editor's save is several changes: a new file, a rename, an attribute. */
 const DEBOUNCE_MS = 100
+/** How often it is looked whether folders are still the ones that are watched. */
+const LOOK_EVERY_MS = 500
 /** Most folders that are watched: past it, changes in further ones go unseen, and the log says so. */
 const FOLDERS_MAX = 1_000
 
@@ -26,7 +31,11 @@ export interface CodeWatcherOptions {
 }
 
 interface Folder {
-  readonly watcher: FSWatcher
+  /** `undefined` while the folder is not there, or is another. */
+  watcher: FSWatcher | undefined
+  inode: number | undefined
+  /** Whether the log has said that it cannot be watched. */
+  isTold: boolean
   /** Functions by the name of each file in this folder. */
   readonly files: Map<string, Set<string>>
 }
@@ -36,14 +45,16 @@ export class CodeWatcher {
   readonly #options: CodeWatcherOptions
   readonly #folders = new Map<string, Folder>()
   readonly #timers = new Map<string, Timer>()
+  readonly #looking: Timer
   #isFull = false
   #isClosed = false
 
   constructor(options: CodeWatcherOptions) {
     this.#options = options
+    this.#looking = options.clock.every(LOOK_EVERY_MS, () => this.#look()).unref()
   }
 
-  /** Watches one file for a function, whether it exists or not; its folder must. */
+  /** Watches one file for a function, whether it and its folder exist or not. */
   add(functionName: string, file: string): void {
     const folder = this.#folder(path.dirname(file))
     if (folder === undefined) return
@@ -56,7 +67,8 @@ export class CodeWatcher {
   /** Ends watching. Idempotent. */
   close(): void {
     this.#isClosed = true
-    for (const { watcher } of this.#folders.values()) watcher.close()
+    this.#looking.cancel()
+    for (const { watcher } of this.#folders.values()) watcher?.close()
     this.#folders.clear()
     for (const timer of this.#timers.values()) timer.cancel()
     this.#timers.clear()
@@ -70,15 +82,46 @@ export class CodeWatcher {
       this.#isFull = true
       return undefined
     }
+    const folder = { watcher: undefined, inode: undefined, isTold: false, files: new Map<string, Set<string>>() }
+    this.#folders.set(place, folder)
+    this.#watch(place, folder)
+    return folder
+  }
+
+  #watch(place: string, folder: Folder): boolean {
     try {
-      const watcher = watch(place, { persistent: false }, (_event, name) => this.#changed(place, name))
-      watcher.on('error', error => this.#lost(place, error))
-      const folder = { watcher, files: new Map<string, Set<string>>() }
-      this.#folders.set(place, folder)
-      return folder
+      folder.inode = inodeOf(place)
+      const watcher = watch(place, { persistent: false }, (_event, name) => {
+        // So it says that the folder itself has gone or moved.
+        if (name === path.basename(place)) this.#leave(folder)
+        this.#changed(place, name)
+      })
+      watcher.on('error', error => {
+        this.#options.logger.warn({ folder: place, error: messageOf(error) }, 'a folder is not watched for the moment')
+        this.#leave(folder)
+      })
+      folder.watcher = watcher
+      return true
     } catch (error) {
-      this.#options.logger.warn({ folder: place, error: messageOf(error) }, 'changes in a folder cannot be watched')
-      return undefined
+      const fields = { folder: place, error: messageOf(error) }
+      if (!folder.isTold) this.#options.logger.warn(fields, 'changes in a folder cannot be watched')
+      folder.isTold = true
+      return false
+    }
+  }
+
+  #leave(folder: Folder): void {
+    folder.watcher?.close()
+    folder.watcher = undefined
+  }
+
+  #look(): void {
+    for (const [place, folder] of this.#folders) {
+      const inode = inodeOf(place)
+      if (inode !== undefined && folder.watcher !== undefined && inode === folder.inode) continue
+      this.#leave(folder)
+      // What was written before it was watched again was not heard.
+      if (inode !== undefined && this.#watch(place, folder)) this.#changed(place, null)
     }
   }
 
@@ -96,10 +139,13 @@ export class CodeWatcher {
       this.#timers.set(functionName, timer.unref())
     }
   }
+}
 
-  #lost(place: string, error: Error): void {
-    this.#folders.get(place)?.watcher.close()
-    this.#folders.delete(place)
-    this.#options.logger.warn({ folder: place, error: messageOf(error) }, 'a folder is watched no longer')
+function inodeOf(folder: string): number | undefined {
+  try {
+    return statSync(folder, { throwIfNoEntry: false })?.ino
+  } catch {
+    // Not to be looked into, or no folder above it any more: as good as gone.
+    return undefined
   }
 }
