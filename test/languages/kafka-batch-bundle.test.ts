@@ -13,10 +13,10 @@ import { pathToFileURL } from 'node:url'
 
 import { build } from 'esbuild'
 
-import { contextWith, sdkFor, startRuntime } from './support.ts'
+import { contextWith, sdkFor, startRuntime } from '../lambda/support.ts'
 
 const BUNDLE_BYTES_MAX = 30_000
-const source = path.join(import.meta.dirname, 'functions/kafka-batch.ts')
+const source = path.join(import.meta.dirname, '../lambda/functions/kafka-batch.ts')
 const PLENTY = contextWith(60_000)
 
 const ours = {
