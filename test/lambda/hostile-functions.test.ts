@@ -7,7 +7,7 @@ import path from 'node:path'
 import { test, type TestContext } from 'node:test'
 
 import type { FunctionOptions } from '../../src/lambda/index.ts'
-import { sdkFor, startRuntime, until } from './support.ts'
+import { isRunning, sdkFor, startRuntime, until } from './support.ts'
 
 async function folderFor(t: TestContext): Promise<string> {
   const folder = await mkdtemp(path.join(os.tmpdir(), 'comporta-lambda-'))
@@ -17,15 +17,6 @@ async function folderFor(t: TestContext): Promise<string> {
 
 function hostile(name: string, options: Partial<FunctionOptions> = {}): FunctionOptions {
   return { handler: `hostile.${name}`, timeoutMs: 60_000, ...options }
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch {
-    return false
-  }
 }
 
 // Symptom: the runtime ended with a TypeError. Cause: the level of a log message was taken for a name of the logger's

@@ -1,5 +1,6 @@
 /** Runtimes, SDK clients and downstream services for the tests of the room `lambda`. */
 
+import { readFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import path from 'node:path'
@@ -68,6 +69,16 @@ export function sdkFor(t: TestContext, runtime: LambdaRuntime): Sdk {
 /** Waits for a condition of the outside world, turn by turn. */
 export async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await nextTurn()
+}
+
+/** Whether a process runs; one that has ended and waits to be asked how does not. */
+export function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return process.platform !== 'linux' || !/^\d+ \(.*\) Z/.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))
+  } catch {
+    return false
+  }
 }
 
 export interface LogLine {

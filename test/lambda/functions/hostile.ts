@@ -24,3 +24,9 @@ export async function leavesChild(event: { readonly file: string; readonly ends:
   if (event.ends) process.exit(3)
   return 'left'
 }
+
+/** Says who it is, and never yields. */
+export function spins(event: { readonly file: string }): never {
+  writeFileSync(event.file, String(process.pid))
+  for (;;) Math.random()
+}

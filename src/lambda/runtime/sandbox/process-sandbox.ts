@@ -13,6 +13,7 @@ import { fileURLToPath } from 'node:url'
 
 import { type Clock, systemClock, type Timer } from '../../../core/index.ts'
 import type { RuntimeMessage } from '../../worker/messages.ts'
+import { orphans } from './orphans.ts'
 import { type Sandbox, type SandboxOptions, workerUrl } from './sandbox.ts'
 
 /** How often the memory is looked at. Real time: memory does not wait for a virtual clock. */
@@ -25,6 +26,8 @@ const BASE_MB = 64
 const LAST_OUTPUT_MS = 500
 /** Of what Node prints when V8 gives up. */
 const STDERR_KEPT = 8_192
+
+const hasGroups = process.platform !== 'win32'
 
 /** Names that Go gives to the signals that end a process. */
 const SIGNAL_NAMES: Readonly<Record<string, string>> = {
@@ -61,6 +64,7 @@ export class ProcessSandbox implements Sandbox {
       serialization: 'advanced',
       detached: true
     })
+    if (this.#child.pid !== undefined && hasGroups) orphans.add(this.#child.pid)
     this.#child.once('exit', () => this.#sweep())
     this.#exited = new Promise(resolve => {
       this.#child.once('close', (code, signal) => {
@@ -105,13 +109,16 @@ export class ProcessSandbox implements Sandbox {
     const { pid, exitCode, signalCode } = this.#child
     // A number that was given back may be somebody else's by now.
     if (pid === undefined || exitCode !== null || signalCode !== null) return
-    if (process.platform === 'win32' || !killGroup(pid)) this.#child.kill('SIGKILL')
+    if (!hasGroups || !killGroup(pid)) this.#child.kill('SIGKILL')
   }
 
   /** It has ended: so do the others of its group, and the output that they may still hold is not waited for. */
   #sweep(): void {
     const { pid } = this.#child
-    if (pid !== undefined && process.platform !== 'win32') killGroup(pid)
+    if (pid !== undefined && hasGroups) {
+      killGroup(pid)
+      orphans.remove(pid)
+    }
     const timer = this.#clock.after(LAST_OUTPUT_MS, () => {
       this.#child.stdout?.destroy()
       this.#child.stderr?.destroy()
