@@ -291,6 +291,14 @@ test('an enricher that rejects although it must not makes all records come again
   assert.deepEqual(service.offsets(), [100])
 })
 
+test('an observer that never ends costs no answer', async t => {
+  const service = await startService(t)
+  const observer: DistributorObserver = { invocationEnded: () => new Promise(() => {}) }
+  const distribute = distributorFor(t, { targets: { s: service.url }, otherwise: ['s'], observer })
+  assert.deepEqual(await distribute(batchOf([1]), contextWith(350)), {})
+  assert.deepEqual(service.offsets(), [100])
+})
+
 test('an observer hears of the batch, of requests, failures and the result, and cannot break anything', async t => {
   const service = await startService(t, () => ({ body: { failures: [{ offset: 101, action: 'skip' }] } }))
   const seen: [string, unknown][] = []

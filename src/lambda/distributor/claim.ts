@@ -15,7 +15,7 @@ import type { DistributorSettings } from './options.ts'
 import type { Plan } from './plan.ts'
 import { fieldOf, type FieldPath } from './routes.ts'
 
-/** Time for the answer itself, in milliseconds: marks are not waited for beyond it. */
+/** Time for the answer itself, in milliseconds: nothing is waited for beyond it. */
 const ANSWER_MS = 50
 /** Longest rest behind records that another holds, in milliseconds: more than a lease outlives its invocation. */
 const REST_MS_MAX = 2_000
@@ -24,6 +24,11 @@ const REST_MS_MAX = 2_000
 export interface ClaimingInvocation {
   readonly settings: DistributorSettings
   readonly context: DistributorContext
+}
+
+/** Milliseconds until the answer must be given. */
+export function timeToAnswer(context: DistributorContext): number {
+  return Math.max(0, context.getRemainingTimeInMillis() - ANSWER_MS)
 }
 
 /** @throws Whatever the store failed with, or that it has not answered in time. */
@@ -54,8 +59,7 @@ export async function finishBatch(
   { settings, context }: ClaimingInvocation
 ): Promise<void> {
   const finished = claimed.finish(resultOf).then(() => true)
-  const waitMs = Math.max(0, context.getRemainingTimeInMillis() - ANSWER_MS)
-  if ((await within(settings.clock, waitMs, finished)) === true) return
+  if ((await within(settings.clock, timeToAnswer(context), finished)) === true) return
   // Whoever waited has told of it.
   finished.catch(() => undefined)
   throw storeError('unavailable', 'what was done could not be marked in the time of the invocation')

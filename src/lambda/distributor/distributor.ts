@@ -13,12 +13,12 @@
  * cold start. Every request and every record carries a name that stays the same.
  */
 
-import { messageOf } from '../../core/index.ts'
+import { messageOf, within } from '../../core/index.ts'
 import type { EnrichedPartition, Enricher } from '../enrichment/enricher.ts'
 import { type DistributorEvent, type EventPartition, readEvent, textOf } from '../event/read-event.ts'
 import type { GuardedBatch, GuardedResult } from '../idempotency/batch-guard.ts'
 import { createObserver } from '../observability/create-observer.ts'
-import { claimBatch, finishBatch, restBehindHeld } from './claim.ts'
+import { claimBatch, finishBatch, restBehindHeld, timeToAnswer } from './claim.ts'
 import type { DistributorContext } from './context.ts'
 import type { Delivery } from './delivery.ts'
 import { Ledger } from './ledger.ts'
@@ -99,7 +99,9 @@ async function invoke(state: State, given: unknown, context: DistributorContext)
     const settled = await distribute(state, event, context)
     if (observer.invocationEnded !== undefined || observer.recordsFailed !== undefined) {
       const result = observeResult(observer, settled, settings.clock.monotonicMs() - startMs)
-      await observer.invocationEnded?.(result, context)
+      const told = observer.invocationEnded?.(result, context)
+      // What was delivered must be answered, whatever becomes of a metric.
+      if (told !== undefined) await within(settings.clock, timeToAnswer(context), told)
     }
     return answer(event, settled)
   } catch (error) {

@@ -76,7 +76,7 @@ export interface DistributorObserver {
   recordsFailed?(failures: ObservedFailures): void
   /** A store or a watcher failed; the batch was answered all the same. */
   storeFailed?(error: unknown): void
-  /** The answer is ready; it is given when this has settled. */
+  /** The answer is ready; it is given when this has settled, or when the invocation has no time left for it. */
   invocationEnded?(result: ObservedResult, context: DistributorContext): void | Promise<void>
   /** The invocation fails as a whole, for example because the event has a wrong shape. */
   invocationFailed?(error: unknown, context: DistributorContext): void | Promise<void>
