@@ -69,8 +69,10 @@ export class HttpSource implements LookupSource {
   }
 
   isPossible(key: string): boolean {
+    if (this.#isBatch || !/^\.{1,2}$/.test(key)) return true
     // Dots alone are steps between folders, also when they are percent-encoded. Source: RFC 3986 §5.2.4.
-    return this.#isBatch || (key !== '.' && key !== '..')
+    const path = this.#path.join(key).split('?', 1)[0] ?? ''
+    return !path.split('/').some(each => /^(?:\.|%2e){1,2}$/i.test(each))
   }
 
   async ask(keys: readonly string[], signal: AbortSignal): Promise<SourceAnswer> {

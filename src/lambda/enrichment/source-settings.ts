@@ -154,6 +154,8 @@ function httpProblems(given: Given, environment?: Environment): string[] {
     const { origin, username } = new URL(url)
     if (!url.startsWith(origin) || origin.includes('{') || username !== '') {
       problems.push('url: has a user name, {key} or capitals before its path; credentials belong into headers')
+    } else if (/#.*\{key\}/.test(url)) {
+      problems.push('url: has {key} behind #, which is not sent')
     } else if (batch === true && hasPlace) problems.push('url: has {key}, but with batch the keys are in the body')
     else if (batch !== true && !hasPlace) problems.push('url: has no {key}; with batch: true the keys are in the body')
   }

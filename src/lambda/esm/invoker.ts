@@ -12,6 +12,9 @@ import type { InvokeCommandOutput, LambdaClient } from '@aws-sdk/client-lambda'
 import { type Clock, messageOf } from '../../core/index.ts'
 import type { ResponseContext } from './machine.ts'
 
+/** Longest wait that a service may ask for: as long as the longest of our own. */
+const RETRY_AFTER_MS_MAX = 60_000
+
 type AwsSdk = typeof import('@aws-sdk/client-lambda')
 
 const require = createRequire(import.meta.url)
@@ -115,7 +118,7 @@ function failureOf(error: unknown): Invoked {
     reason,
     isThrottled: status === 429,
     isSetup: status >= 400 && status < 500 && status !== 429,
-    ...(Number.isFinite(seconds) && seconds > 0 ? { retryAfterMs: seconds * 1000 } : {})
+    ...(seconds > 0 ? { retryAfterMs: Math.min(seconds * 1000, RETRY_AFTER_MS_MAX) } : {})
   }
 }
 

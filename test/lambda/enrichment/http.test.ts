@@ -122,6 +122,22 @@ test('the path and headers hold keys and secrets as they must', async t => {
   assert.equal(request.headers.host, new URL(service.url).host)
 })
 
+// Symptom: a key of one dot led a request out of its folder. Cause: only keys that are all of a step were looked at.
+test('no key makes a step between folders, also together with what stands beside it', async t => {
+  const service = await startLookupService(t, () => ({ status: 404 }))
+  const texts = ['.', '..', 'a'].map(key => `{"driver_id":"${key}"}`)
+  for (const path of ['/a/.{key}/b', '/a/{key}', '/a/%2e{key}']) {
+    await enrichOne(enricherFor(t, [byHttp(`${service.url}${path}`)]), texts)
+  }
+  await enrichOne(enricherFor(t, [byHttp(`${service.url}/q?of={key}`)]), texts)
+
+  const paths = service.requests.map(each => each.path).toSorted()
+  assert.deepEqual(
+    paths,
+    ['/a/%2ea', '/a/%2e..', '/a/.../b', '/a/.a/b', '/a/a', '/q?of=.', '/q?of=..', '/q?of=a'].toSorted()
+  )
+})
+
 test('a header whose variable is not set keeps the function from starting', () => {
   const settings = byHttp('http://127.0.0.1:1/{key}', { from: { headers: { authorization: { env: 'TOKEN' } } } })
 

@@ -72,6 +72,7 @@ test('every problem is named with its place', () => {
     [{ ...GOOD, from: { ...HTTP, url: 'https://{key}.example/' } }, '0.from.url: '],
     [{ ...GOOD, from: { ...HTTP, url: 'https://me:secret@a/{key}' } }, '0.from.url: has a user name'],
     [{ ...GOOD, from: { ...HTTP, url: 'https://a/b' } }, '0.from.url: has no {key}'],
+    [{ ...GOOD, from: { ...HTTP, url: 'https://a/b#{key}' } }, '0.from.url: has {key} behind #'],
     [{ ...GOOD, from: { ...HTTP, batch: true } }, '0.from.url: has {key}'],
     [{ ...GOOD, from: { ...HTTP, headers: { 'a b': 'x' } } }, '0.from.headers.a b: is not the name of a header'],
     [{ ...GOOD, from: { ...HTTP, headers: { a: 'x\ny' } } }, '0.from.headers.a: has a value'],
