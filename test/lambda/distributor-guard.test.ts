@@ -15,7 +15,7 @@ import { createBatchGuard } from '../../src/lambda/idempotency/create-guard.ts'
 import { MemoryStore } from '../../src/lambda/idempotency/memory-store.ts'
 import type { RecordSink, SinkOutcome } from '../../src/targets/sinks/index.ts'
 import { startLookupService } from './enrichment/support.ts'
-import { batchOf, contextWith, distributorFor, startService, until } from './support.ts'
+import { batchOf, contextWith, distributorFor, memoryLogger, startService, until } from './support.ts'
 
 const PLENTY = contextWith(60_000)
 
@@ -289,6 +289,26 @@ test('an enricher that rejects although it must not makes all records come again
   // Another environment need not wait for the end of the lease.
   assert.deepEqual(await distributorFor(t, { ...options, guard: guard() })(batchOf([1]), PLENTY), {})
   assert.deepEqual(service.offsets(), [100])
+})
+
+// In AWS the answer has no reasons: without a word in the log nobody would know why a mapping stands still.
+test('what only a change of set-up helps against is in the log, with nobody watching', async t => {
+  const logger = memoryLogger()
+  const timeoutMs = 200
+  const kafka = { type: 'kafka', bootstrapServers: ['127.0.0.1:1'], topic: 'a', timeoutMs } as const
+  await distributorFor(t, { targets: { kafka }, otherwise: ['kafka'], logger })(batchOf([1]), PLENTY)
+  const guard: BatchGuard = {
+    begin: () => Promise.reject(new PipelineError('ERR_LAMBDA_IDEMPOTENCY_STORE', 'there is no table')),
+    close: () => Promise.resolve()
+  }
+  const options = { targets: { s: 'http://127.0.0.1:1' }, otherwise: ['s'], logger, guard }
+  const distribute = distributorFor(t, options)
+  for (let batch = 0; batch < 3; batch += 1) await distribute(batchOf([1]), PLENTY)
+
+  const errors = logger.lines.filter(({ level }) => level === 'error').map(({ message }) => message)
+  assert.match(errors[0] ?? '', /^target kafka: /)
+  assert.deepEqual(errors.slice(1), ['there is no table'])
+  assert.throws(() => distributorFor(t, { ...options, logger: 'console' as never }), /logger: is none/)
 })
 
 test('an observer that never ends costs no answer', async t => {

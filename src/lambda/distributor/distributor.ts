@@ -17,6 +17,7 @@ import { messageOf, within } from '../../core/index.ts'
 import type { EnrichedPartition, Enricher } from '../enrichment/enricher.ts'
 import { type DistributorEvent, type EventPartition, readEvent, textOf } from '../event/read-event.ts'
 import type { GuardedBatch, GuardedResult } from '../idempotency/batch-guard.ts'
+import { LoudLog } from '../../targets/sinks/index.ts'
 import { createObserver } from '../observability/create-observer.ts'
 import { claimBatch, finishBatch, restBehindHeld, timeToAnswer } from './claim.ts'
 import type { DistributorContext } from './context.ts'
@@ -54,7 +55,8 @@ export interface Distributor {
 export function createDistributor(options: DistributorOptions): Distributor {
   const settings = distributorSettings(options)
   const observing = observingOf(options)
-  const observer = safeObserver(observing.observer)
+  const loud = new LoudLog(settings.logger, settings.clock)
+  const observer = safeObserver(observing.observer, error => loud.error({}, messageOf(error)))
   const parts = openParts(options, settings, observer).then(async opened => {
     await observing.ready
     return opened

@@ -41,6 +41,7 @@ const CODE_MEMBERS: readonly string[] = [
   'guard',
   'enricher',
   'observer',
+  'logger',
   'ledgerMax',
   'ledgerTtlMs',
   'clock',
@@ -65,6 +66,9 @@ export function distributorOptionProblems(given: unknown, environment?: Environm
   }
   checkRoutes(problems, given['routes'], names)
   if (given['route'] !== undefined && typeof given['route'] !== 'function') problems.push('route: is not a function')
+  if (given['logger'] !== undefined && !(isRecord(given['logger']) && typeof given['logger']['error'] === 'function')) {
+    problems.push('logger: is none')
+  }
   const { otherwise, order } = given
   if (Array.isArray(otherwise)) checkNames(problems, { path: 'otherwise', given: otherwise, names })
   else if (otherwise !== undefined && otherwise !== 'deadLetter' && otherwise !== 'skip') {

@@ -4,12 +4,14 @@
 
 import { type Clock, PipelineError, type Random, systemClock, systemRandom } from '../../core/index.ts'
 import type { RecordSink, SinkRetrySettings, SinkSettings } from '../../targets/sinks/index.ts'
+import type { Logger } from '../../telemetry/index.ts'
 import type { Enricher } from '../enrichment/enricher.ts'
 import type { EnrichmentSettings } from '../enrichment/settings.ts'
 import type { ObservabilitySettings } from '../observability/settings.ts'
 import type { BatchGuard } from '../idempotency/batch-guard.ts'
 import type { IdempotencySettings } from '../idempotency/settings.ts'
 import type { DistributorObserver } from './observer.ts'
+import { consoleLogger } from './console-logger.ts'
 import { distributorOptionProblems } from './option-problems.ts'
 import { type CompiledRoute, type FieldPath, fieldPath, RouteTable } from './routes.ts'
 
@@ -111,6 +113,11 @@ export interface DistributorOptions extends DistributorRouting {
   readonly guard?: BatchGuard
   /** An enricher of the program's own instead of the one that `enrich` describes. It is not closed. */
   readonly enricher?: Enricher
+  /**
+   * Gets the errors that nobody must miss: what AWS or Kafka refuse for a reason of the set-up, at most every 30
+   * seconds, and a store that fails, unless an observer hears of it. Default: the console, which is the function's log.
+   */
+  readonly logger?: Logger
   /** Watches, instead of what `observability` describes. Default: nobody does. */
   readonly observer?: DistributorObserver
   /** Most outcomes remembered for records that will come again. Default 50_000. */
@@ -146,6 +153,7 @@ export interface DistributorSettings {
   readonly idPath: FieldPath | undefined
   readonly ledgerMax: number
   readonly ledgerTtlMs: number
+  readonly logger: Logger
   readonly clock: Clock
   readonly random: Random
 }
@@ -181,6 +189,7 @@ export function distributorSettings(options: DistributorOptions): DistributorSet
     idPath: idPathOf(options),
     ledgerMax: options.ledgerMax ?? 50_000,
     ledgerTtlMs: options.ledgerTtlMs ?? 300_000,
+    logger: options.logger ?? consoleLogger(console),
     clock: options.clock ?? systemClock,
     random: options.random ?? systemRandom
   }

@@ -63,9 +63,9 @@ async function openTarget(name: string, options: DistributorOptions, settings: D
 
 async function openSink(name: string, options: DistributorOptions, settings: DistributorSettings): Promise<RecordSink> {
   const given = options.targets?.[name] ?? ''
-  const { clock, random } = settings
+  const { clock, random, logger } = settings
   const sink = typeof given === 'string' ? { type: 'http' as const, url: given } : given
-  return createSink(name, sink, { clock, random, environment: options.environment ?? {} })
+  return createSink(name, sink, { clock, random, logger, environment: options.environment ?? {} })
 }
 
 async function openGuard(

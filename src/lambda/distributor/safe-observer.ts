@@ -4,11 +4,16 @@ import type { DistributorEvent, EventPartition } from '../event/read-event.ts'
 import type { DistributorObserver, ObservedBatch, ObservedFailures, ObservedResult } from './observer.ts'
 import type { PartitionVerdicts } from './verdict.ts'
 
-const NOBODY: DistributorObserver = {}
-
-/** An observer that never throws; without the methods that the given one does not have. */
-export function safeObserver(given: DistributorObserver | undefined): DistributorObserver {
-  if (given === undefined) return NOBODY
+/**
+ * An observer that never throws; without the methods that the given one does not have.
+ *
+ * @param storeFailed - Told of a store that failed, if the observer does not want to hear of it.
+ */
+export function safeObserver(
+  given: DistributorObserver | undefined,
+  storeFailed: (error: unknown) => void
+): DistributorObserver {
+  if (given === undefined) return { storeFailed }
   const safe: { -readonly [Name in keyof DistributorObserver]: DistributorObserver[Name] } = {}
   if (given.invocationStarted !== undefined) {
     safe.invocationStarted = (batch, context) => quietly(() => given.invocationStarted?.(batch, context))
@@ -16,7 +21,7 @@ export function safeObserver(given: DistributorObserver | undefined): Distributo
   if (given.enriched !== undefined) safe.enriched = counts => quietly(() => given.enriched?.(counts))
   if (given.requestDone !== undefined) safe.requestDone = request => quietly(() => given.requestDone?.(request))
   if (given.recordsFailed !== undefined) safe.recordsFailed = failures => quietly(() => given.recordsFailed?.(failures))
-  if (given.storeFailed !== undefined) safe.storeFailed = error => quietly(() => given.storeFailed?.(error))
+  safe.storeFailed = given.storeFailed === undefined ? storeFailed : error => quietly(() => given.storeFailed?.(error))
   if (given.invocationEnded !== undefined) {
     safe.invocationEnded = (result, context) => settled(() => given.invocationEnded?.(result, context))
   }

@@ -9,6 +9,7 @@ export {
   isLoopback
 } from '../aws/aws-client.ts'
 export { networkOutcome, retryAfterMs } from '../failures.ts'
+export { LoudLog } from '../loud-log.ts'
 export { HttpClient } from '../http1/http-client.ts'
 export type { HttpReply } from '../http1/reply-parser.ts'
 export type { CommonSinkSettings, SinkRetrySettings } from './common-settings.ts'
