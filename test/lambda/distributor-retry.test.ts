@@ -193,6 +193,21 @@ test('AWS is answered when records that another holds are nearly free; the dispa
   assert.equal((await run(optionsOf(1_000), batchOf([1, 2]))).tookMs, 0)
 })
 
+// Beyond 6,291,456 bytes Lambda drops the answer, and all that was delivered comes again.
+test('reasons are cut where all of them together would be too large for an answer', async () => {
+  const sink = scripted([{ kind: 'unavailable', reason: 'é'.repeat(1_000) }], { recordsMax: 20_000 })
+  const options = { sinks: { s: sink }, otherwise: ['s'], retry: { attemptsMax: 1 } }
+  const few = await run(
+    { ...options, sinks: { s: scripted([{ kind: 'unavailable', reason: 'x'.repeat(1_000) }]) } },
+    batchOf([1])
+  )
+  assert.ok(JSON.stringify(few.response).includes('x'.repeat(1_000)))
+  const { response } = await run(options, batchOf(Array.from({ length: 15_000 }, () => 1)))
+  const text = JSON.stringify(response)
+  assert.ok(Buffer.byteLength(text) < 6_000_000, `${Buffer.byteLength(text)} bytes`)
+  assert.equal('failures' in response && response.failures?.length, 15_000)
+})
+
 test('a sink that breaks its promise and rejects does not end the function', async () => {
   const broken: RecordSink = { ...scripted(), deliver: () => Promise.reject(new Error('bug')) }
   const { response } = await run({ sinks: { broken }, otherwise: ['broken'] }, batchOf([1]))

@@ -33,12 +33,16 @@ export interface BatchItemFailure {
 export type DistributorResponse =
   { readonly failures?: readonly RecordFailure[] } | { readonly batchItemFailures: readonly BatchItemFailure[] }
 
-function failureOf(offset: number, verdict: Verdict): RecordFailure {
+/** Most bytes of all reasons of an answer, and characters of one. Lambda drops an answer above 6,291,456 bytes. */
+const REASONS_BYTES_MAX = 2_500_000
+const REASON_MAX = 1_000
+
+function failureOf(offset: number, verdict: Verdict, reasonMax: number): RecordFailure {
   const { action, reason, retryAfterMs, isUnavailable, isSuspect } = verdict
   return {
     offset,
     action,
-    reason,
+    reason: reason.length > reasonMax ? reason.slice(0, reasonMax) : reason,
     ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
     ...(isUnavailable === true ? { unavailable: true } : {}),
     ...(isSuspect === true ? { suspect: true } : {})
@@ -90,7 +94,9 @@ export class PartitionVerdicts {
       const known = byOffset.get(offset)
       if (known === undefined || GRAVITY[verdict.action] > GRAVITY[known.action]) byOffset.set(offset, verdict)
     }
-    return [...byOffset].map(([offset, verdict]) => failureOf(offset, verdict))
+    // A character has three bytes at most, but for escapes.
+    const reasonMax = Math.min(REASON_MAX, Math.floor(REASONS_BYTES_MAX / 3 / byOffset.size))
+    return [...byOffset].map(([offset, verdict]) => failureOf(offset, verdict, reasonMax))
   }
 
   /**
