@@ -140,6 +140,32 @@ test('functions that call each other through destinations are stopped after 16 r
   assert.equal(statusOf(runtime, 'again').invocations, 17)
 })
 
+// Symptom: the process ended, out of stack. Cause: each event that was given up went to the other queue within the one
+// before it. Reach: two functions that may not run and are each other's destination, and some hundred events.
+test('two functions that may not run and send each other their failures come to an end', async t => {
+  const logger = memoryLogger()
+  const functions = {
+    first: basic('waitsForFile', { concurrency: 1, events: { onFailure: `${ARN}:second` } }),
+    second: basic('nothing', { concurrency: 0, events: { onFailure: `${ARN}:first` } })
+  }
+  const runtime = await startRuntime(t, { functions, logger, eventQueueMax: 5_000 })
+  const client = sdkFor(t, runtime)
+  await send(client, 'first', { path: '/nowhere' })
+  for (let count = 0; count < 600; count += 50) {
+    await Promise.all(Array.from({ length: 50 }, async () => await send(client, 'first', {})))
+  }
+  assert.equal(statusOf(runtime, 'first').eventsWaiting, 600)
+  await client.send(new PutFunctionConcurrencyCommand({ FunctionName: 'first', ReservedConcurrentExecutions: 0 }))
+
+  assert.deepEqual(
+    runtime.status().map(each => each.eventsWaiting),
+    [0, 0]
+  )
+  await until(() => logger.lines.filter(each => each.level === 'error').length >= 600)
+  const errors = new Set(logger.lines.filter(each => each.level === 'error').map(each => each.fields['error']))
+  assert.deepEqual([...errors], ['functions have called each other 16 times'])
+})
+
 test('a stop finishes what can run and says how many events that wait are lost', async t => {
   const folder = await folderFor(t)
   const logger = memoryLogger()

@@ -59,6 +59,7 @@ export class EventQueue {
   #heldBytes = 0
   #runningCount = 0
   #deliveringCount = 0
+  #isPumping = false
   #isClosed = false
   #whenQuiet: (() => void)[] = []
 
@@ -127,7 +128,19 @@ export class EventQueue {
     }
   }
 
+  /** Starts what can run. What comes while it works, from destinations that are functions, is its own to take up. */
   #pump(): void {
+    if (this.#isPumping) return
+    this.#isPumping = true
+    try {
+      this.#startAll()
+    } finally {
+      this.#isPumping = false
+    }
+    this.#tellQuiet()
+  }
+
+  #startAll(): void {
     const { func, runtime } = this.#dependencies
     for (let event = this.#ready[this.#readyHead]; event !== undefined; event = this.#ready[this.#readyHead]) {
       const settings = this.settingsOf(event.qualifier ?? '$LATEST')
@@ -154,7 +167,6 @@ export class EventQueue {
         return
       }
     }
-    this.#tellQuiet()
   }
 
   async #follow(event: QueuedEvent, running: Promise<InvokeResult>): Promise<void> {
@@ -234,7 +246,6 @@ export class EventQueue {
     { condition, isDeadLetter }: { readonly condition: EventCondition; readonly isDeadLetter: boolean }
   ): Promise<void> {
     const { func, runtime, metrics } = this.#dependencies
-    this.#deliveringCount += 1
     try {
       const body = isDeadLetter ? payloadText(event) : this.#record(event, condition)
       await this.#send(arn, event, { body, condition, isDeadLetter })
@@ -242,9 +253,6 @@ export class EventQueue {
       metrics.destinationFailed(func.settings.name)
       const fields = { function: func.settings.name, requestId: event.requestId, destination: arn }
       runtime.logger.error({ ...fields, error: messageOf(error) }, 'the outcome of an event could not be delivered')
-    } finally {
-      this.#deliveringCount -= 1
-      this.#tellQuiet()
     }
   }
 
@@ -267,15 +275,21 @@ export class EventQueue {
       return
     }
     const errorMessage = event.response?.payload ?? condition
-    await aws.deliver({
-      destination,
-      body,
-      functionName: func.settings.name,
-      functionArn: qualifiedArn(event, func),
-      isSuccess: condition === 'Success',
-      nowMs: runtime.clock.now(),
-      ...(isDeadLetter ? { deadLetter: { requestId: event.requestId, errorCode: 200, errorMessage } } : {})
-    })
+    this.#deliveringCount += 1
+    try {
+      await aws.deliver({
+        destination,
+        body,
+        functionName: func.settings.name,
+        functionArn: qualifiedArn(event, func),
+        isSuccess: condition === 'Success',
+        nowMs: runtime.clock.now(),
+        ...(isDeadLetter ? { deadLetter: { requestId: event.requestId, errorCode: 200, errorMessage } } : {})
+      })
+    } finally {
+      this.#deliveringCount -= 1
+      this.#tellQuiet()
+    }
   }
 
   #record(event: QueuedEvent, condition: EventCondition): string {
