@@ -46,8 +46,8 @@ export const idempotencySchema = z
       .union([z.literal('offset'), z.strictObject({ field: z.string().min(1) })])
       .default('offset')
       .describe(
-        'What makes two records the same: topic, partition and offset, or a field with the id of the event. Never the ' +
-          'id of what it is about (an order): its second event would count as delivered.'
+        'What makes two records the same: topic, partition and offset, or a field with the id of the event. Never ' +
+          'the id of what it is about (an order): its second event would count as delivered.'
       ),
     ttlMs: milliseconds(1_000, 31_536_000_000)
       .default(86_400_000)

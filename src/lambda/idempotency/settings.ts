@@ -17,8 +17,8 @@ export interface IdempotencySettings {
   readonly store: IdempotencyStoreSettings
   /**
    * What makes two records the same: `offset` (topic, partition and offset: redelivery), or a field with the id of the
-   * event (`event_id`): also a record that was produced twice. Never the id of what it is about (`order.id`): its second
-   * event would count as delivered. A record without the field is told apart by its offset. Default `offset`.
+   * event (`event_id`): also a record that was produced twice. Never the id of what it is about (`order.id`): its
+   * second event would count as delivered. A record without the field is told apart by its offset. Default `offset`.
    */
   readonly key?: 'offset' | { readonly field: string }
   /** How long a record that is done is remembered, in milliseconds. 1_000 to 31_536_000_000. Default 86_400_000. */
