@@ -72,6 +72,25 @@ test('changes of a mapping at the same time happen one after the other, and a de
   assert.equal(runningCount, 0)
 })
 
+// Symptom: a mapping that had ended was told to be Enabled. Reach: the API, and a mapping whose group or topic refuses it.
+test('a mapping that has ended by itself is not told to run', async () => {
+  const ended = Promise.withResolvers<Error | undefined>()
+  const stop = (): Promise<void> => Promise.resolve()
+  const api = new MappingApi({ start: () => Promise.resolve({ stop, ended: ended.promise }) })
+  const path = '/2015-03-31/event-source-mappings/'
+  const query = new URLSearchParams()
+  const SelfManagedEventSource = { Endpoints: { KAFKA_BOOTSTRAP_SERVERS: ['b:9092'] } }
+  const made = { FunctionName: 'f', Topics: ['t'], SelfManagedEventSource, StartingPosition: 'LATEST' }
+  const answer = await api.handle({ method: 'POST', path, query, body: JSON.stringify(made) })
+  assert.equal(answer?.body['State'], 'Enabled')
+  ended.resolve(new Error('the group refuses'))
+  await ended.promise
+
+  const uuid = String(answer?.body['UUID'])
+  const found = await api.handle({ method: 'GET', path: path + uuid, query, body: '' })
+  assert.partialDeepStrictEqual(found?.body, { State: 'Disabled', LastProcessingResult: 'PROBLEM: the group refuses' })
+})
+
 // Symptom: a planned rebalance could leave an older offset committed, so that the next owner got records twice. Cause:
 // the last commit of a partition did not wait for the one that followed the one under way.
 test('commits are one at a time, the last ones of a partition included', async () => {

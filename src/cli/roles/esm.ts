@@ -8,7 +8,8 @@ import {
   MappingApi,
   type MappingRunOptions,
   type MappingStatus,
-  startEventSourceMapping
+  startEventSourceMapping,
+  type StartedMapping
 } from '../../lambda/index.ts'
 import { sleep, systemClock } from '../../core/index.ts'
 import type { Logger } from '../../telemetry/index.ts'
@@ -103,10 +104,11 @@ async function startMade(
   options: EventSourceMappingOptions,
   settings: Omit<MappingRunOptions, keyof EventSourceMappingOptions>,
   made: Set<EventSourceMapping>
-): Promise<{ stop(): Promise<void> }> {
+): Promise<StartedMapping> {
   const mapping = await startEventSourceMapping({ ...options, ...settings })
   made.add(mapping)
   return {
+    ended: mapping.ended,
     stop: async () => {
       made.delete(mapping)
       await mapping.drain(DRAIN_MS)

@@ -37,6 +37,8 @@ export interface MappingApiAnswer {
 export interface StartedMapping {
   /** Ends it in good order. */
   stop(): Promise<void>
+  /** Resolves when it has ended: with what ended it, or `undefined` after `stop`. */
+  readonly ended?: Promise<Error | undefined>
 }
 
 /** What the API needs. */
@@ -58,6 +60,8 @@ interface Entry {
   isEnabled: boolean
   changedMs: number
   running: StartedMapping | undefined
+  /** What ended it. */
+  problem: string | undefined
   /** The change under way: the next one waits for it, or one of the two would run on without an owner. */
   changing: Promise<unknown>
 }
@@ -131,12 +135,17 @@ export class MappingApi {
   async #start(entry: Entry): Promise<void> {
     if (!entry.isEnabled) return
     if (this.#isClosed || !this.#entries.has(entry.uuid)) throw gone()
-    entry.running = await this.#options.start(entry.options)
+    const running = await this.#options.start(entry.options)
+    Object.assign(entry, { running, problem: undefined })
+    void running.ended?.then(error => {
+      if (error !== undefined && entry.running === running) entry.problem = error.message
+    })
   }
 
   async #stop(entry: Entry): Promise<void> {
     const { running } = entry
     entry.running = undefined
+    entry.problem = undefined
     await running?.stop()
   }
 
@@ -163,6 +172,7 @@ export class MappingApi {
       isEnabled,
       changedMs: this.#clock.now(),
       running: undefined,
+      problem: undefined,
       changing: Promise.resolve()
     }
     // Known before it runs: a twin that is asked for meanwhile is refused.
@@ -233,7 +243,7 @@ export class MappingApi {
   }
 
   /** A mapping with AWS's defaults filled in. */
-  #describe({ uuid, request, options, isEnabled, changedMs }: Entry): Record<string, unknown> {
+  #describe({ uuid, request, options, isEnabled, changedMs, problem }: Entry): Record<string, unknown> {
     const { region = 'us-east-1', accountId = '000000000000' } = this.#options
     const { FunctionName: _, Enabled: __, ...given } = request
     const group = { ConsumerGroupId: options.groupId ?? uuid }
@@ -259,8 +269,9 @@ export class MappingApi {
       FunctionArn: options.functionName.startsWith('arn:') ? options.functionName : arn,
       // Seconds: AWS's JSON has times so.
       LastModified: changedMs / 1000,
-      LastProcessingResult: 'No records processed',
-      State: isEnabled ? 'Enabled' : 'Disabled',
+      LastProcessingResult: problem === undefined ? 'No records processed' : `PROBLEM: ${problem}`,
+      // One that has ended by itself does nothing any more, until it is changed.
+      State: isEnabled && problem === undefined ? 'Enabled' : 'Disabled',
       StateTransitionReason: 'USER_INITIATED'
     }
   }
