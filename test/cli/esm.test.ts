@@ -1,4 +1,4 @@
-/** What AWS would refuse in the mappings of a pipeline file. */
+/** Mappings of a pipeline file: what AWS would refuse, and when all is done. */
 
 import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
@@ -7,7 +7,11 @@ import { test } from 'node:test'
 
 import { loadPipeline } from '../../src/cli/context.ts'
 import { exitCodeOf } from '../../src/cli/exit-codes.ts'
-import { PipelineError } from '../../src/core/index.ts'
+import { startEsmRole } from '../../src/cli/roles/esm.ts'
+import { parsePipeline } from '../../src/config/index.ts'
+import { PipelineError, sleep, systemClock } from '../../src/core/index.ts'
+import { silentLogger } from '../../src/telemetry/index.ts'
+import { esmWorld, startFunction, until } from '../lambda/esm-support.ts'
 import { temporaryFolder } from '../support/comporta.ts'
 
 test('what AWS would refuse is said with its line, and nothing starts', async t => {
@@ -36,4 +40,33 @@ eventSourceMappings:
   assert.match(message, /7.*batchingWindowMs.*whole seconds/)
   assert.match(message, /10.*onFailure.*is the topic that the mapping reads/)
   assert.match(message, /11.*filters.*by the field value only/)
+})
+
+// Symptom: `--once` ended, with exit code 0, before the second mapping of a topic had read it. Cause: how far a topic had
+// been read was asked of the first mapping alone. Reach: two functions that read the same topic.
+test('caught up is when every mapping of a topic is', async t => {
+  const world = await esmWorld(t)
+  await world.append({ text: 'one' }, { text: 'two' })
+  const held = Promise.withResolvers<object>()
+  const quick = await startFunction(t)
+  const slow = await startFunction(t, () => held.promise)
+  const text = JSON.stringify({ name: 'esm', kafka: { bootstrapServers: world.server.bootstrapServers.split(',') } })
+  const { kafka } = parsePipeline(text, { fileName: 'test', environment: {} })
+  const common = { topic: world.topic, batchingWindowMs: 0 }
+  const mappings = [
+    { ...common, functionName: 'quick', endpoint: quick.endpoint },
+    { ...common, functionName: 'slow', endpoint: slow.endpoint }
+  ]
+  const role = await startEsmRole({ kafka, mappings }, silentLogger)
+  world.ends.push(async () => await role.drain(1_000))
+  let isCaughtUp = false
+  const caughtUp = role.caughtUp().then(() => (isCaughtUp = true))
+  await until(() => role.describe()[0]?.partitions[0]?.committed === 2 && slow.texts.length === 1)
+  // Three looks of the one who waits.
+  await sleep(systemClock, 60)
+  assert.equal(isCaughtUp, false)
+
+  held.resolve({})
+  await caughtUp
+  assert.equal(role.describe()[1]?.partitions[0]?.committed, 2)
 })
