@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { PipelineError, VirtualClock } from '../../src/core/index.ts'
+import { PipelineError, systemClock, VirtualClock } from '../../src/core/index.ts'
 import { createDistributor, type DistributorResponse, type RecordFailure } from '../../src/lambda/index.ts'
 import { type Answer, batchOf, contextWith, distributorFor, startService } from './support.ts'
 
@@ -377,6 +377,19 @@ test('what services said is forgotten after its time and beyond its limit', asyn
   await small(batchOf([1, 2, 3]), PLENTY)
   await small(batchOf([1, 2, 3]), PLENTY)
   assert.deepEqual(well.offsets(), [100, 101, 102, 100])
+})
+
+test('what services said is forgotten although the monotonic clock has rested with a frozen environment', async t => {
+  const [well, ill] = [await startService(t), await startService(t, () => ({ status: 503 }))]
+  let frozenMs = 0
+  const clock = { ...systemClock, now: () => Date.now() + frozenMs, monotonicMs: () => 0 }
+  const options = { targets: { well: well.url, ill: ill.url }, otherwise: ['well', 'ill'], clock }
+  const distribute = distributorFor(t, options)
+  for (const ms of [0, 299_000, 2_000]) {
+    frozenMs += ms
+    await distribute(batchOf([1]), PLENTY)
+  }
+  assert.deepEqual(well.offsets(), [100, 100])
 })
 
 test('AWS resumes at the lowest offset that is undone, in whatever order the event has the records', async t => {

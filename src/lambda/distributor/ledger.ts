@@ -7,7 +7,8 @@
  * then only the idempotency keys protect A. It holds nothing while all is well.
  *
  * Limits: `entriesMax` records, the oldest go first; `ttlMs`, so that offsets
- * that are replayed on purpose later are delivered.
+ * that are replayed on purpose later are delivered. The time is over when either
+ * clock says so: the monotonic one may rest in an environment that is frozen.
  */
 
 import type { Clock } from '../../core/index.ts'
@@ -19,6 +20,7 @@ export type FinalWord = Verdict | 'ok'
 interface Entry {
   readonly words: Map<string, FinalWord>
   expiresMs: number
+  expiresEpochMs: number
 }
 
 /** Remembers final words by record and target. */
@@ -43,13 +45,19 @@ export class Ledger {
   get(recordId: string, target: string): FinalWord | undefined {
     const entry = this.#entries.get(recordId)
     if (entry === undefined || entry.expiresMs <= this.#clock.monotonicMs()) return undefined
+    if (entry.expiresEpochMs <= this.#clock.now()) return undefined
     return entry.words.get(target)
   }
 
   set(recordId: string, target: string, word: FinalWord): void {
-    const entry = this.#entries.get(recordId) ?? { words: new Map<string, FinalWord>(), expiresMs: 0 }
+    const entry = this.#entries.get(recordId) ?? {
+      words: new Map<string, FinalWord>(),
+      expiresMs: 0,
+      expiresEpochMs: 0
+    }
     entry.words.set(target, word)
     entry.expiresMs = this.#clock.monotonicMs() + this.#ttlMs
+    entry.expiresEpochMs = this.#clock.now() + this.#ttlMs
     // Put at the end: the map's order is the order of use.
     this.#entries.delete(recordId)
     this.#entries.set(recordId, entry)
