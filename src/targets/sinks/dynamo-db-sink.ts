@@ -31,6 +31,7 @@ import {
   readAttributeSource,
   VERSION_ATTRIBUTE
 } from './dynamo-db-settings.ts'
+import type { SinkFailure, SinkOutcome, SinkRequest } from './record-sink.ts'
 import type { RecordTemplate } from './record-template.ts'
 
 /** What a DynamoDB sink is made from. */
@@ -54,6 +55,8 @@ type Send = AwsSinkParts<ItemEntry, DynamoDBClient>['send']
 
 /** Puts records into a table. */
 export class DynamoDbSink extends AwsSink<ItemEntry, DynamoDBClient> {
+  readonly #settings: ItemSettings
+
   /** @throws PipelineError `ERR_DISPATCHER_TARGET_INVALID` if it cannot work as configured. */
   constructor(options: DynamoDbSinkOptions) {
     refuseProblems(options, dynamoDbSinkProblems)
@@ -78,6 +81,60 @@ export class DynamoDbSink extends AwsSink<ItemEntry, DynamoDBClient> {
       },
       options
     )
+    this.#settings = settings
+  }
+
+  /** Where DynamoDB refuses the last of several records for one item, those before it are delivered without it. */
+  override async deliver(request: SinkRequest, signal: AbortSignal): Promise<SinkOutcome> {
+    const outcome = await super.deliver(request, signal)
+    const before = outcome.kind === 'partial' ? this.#beforeRefused(request, outcome.failures) : []
+    if (outcome.kind !== 'partial' || before.length === 0) return outcome
+    const failures = new Map(outcome.failures)
+    for (const index of before) failures.delete(index)
+    const rest = await this.deliver(partOf(request, before), signal)
+    for (const [position, index] of before.entries()) {
+      const failure = failureIn(rest, position)
+      if (failure !== undefined) failures.set(index, failure)
+    }
+    return { kind: 'partial', failures }
+  }
+
+  /** Records that were refused because of a later one whose item took their place. */
+  #beforeRefused(request: SinkRequest, failures: ReadonlyMap<number, SinkFailure>): readonly number[] {
+    if (![...failures.values()].some(({ action }) => action === 'deadLetter')) return []
+    const { entries } = makeItems(request, this.#settings)
+    const refused = entries.filter(({ indexes }) => failures.get(indexes.at(-1) ?? -1)?.action === 'deadLetter')
+    return refused.flatMap(({ indexes }) => indexes.slice(0, -1)).toSorted((left, right) => left - right)
+  }
+}
+
+/** The request with the records of these indexes only. */
+function partOf(request: SinkRequest, indexes: readonly number[]): SinkRequest {
+  const pick = <T>(list: readonly T[]): T[] => list.filter((_, index) => indexes.includes(index))
+  const { source: _, ...rest } = request
+  return {
+    ...rest,
+    offsets: pick(request.offsets),
+    texts: pick(request.texts),
+    keys: request.keys === undefined ? undefined : pick(request.keys),
+    timestamps: request.timestamps === undefined ? undefined : pick(request.timestamps),
+    recordIds: pick(request.recordIds)
+  }
+}
+
+/** What an outcome says of one record that is not simply delivered. */
+function failureIn(outcome: SinkOutcome, position: number): SinkFailure | undefined {
+  switch (outcome.kind) {
+    case 'ok':
+      return undefined
+    case 'partial':
+      return outcome.failures.get(position)
+    case 'rejected':
+      return { action: 'deadLetter', reason: outcome.reason }
+    case 'unavailable': {
+      const { kind: _, ...rest } = outcome
+      return { action: 'retry', isUnavailable: true, ...rest }
+    }
   }
 }
 
