@@ -1,11 +1,13 @@
 /** Functions that mean no good: the runtime stays up, answers, and leaves nothing behind. */
 
 import assert from 'node:assert/strict'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
 import { test, type TestContext } from 'node:test'
 
+import { sleep, systemClock, VirtualClock } from '../../src/core/index.ts'
 import type { FunctionOptions } from '../../src/lambda/index.ts'
 import { isRunning, sdkFor, startRuntime, until } from './support.ts'
 
@@ -47,3 +49,37 @@ test('what an environment has started ends with it, and holds up neither the ans
   const pids = await Promise.all(files.map(async file => Number(await readFile(file, 'utf8'))))
   await until(() => pids.every(pid => !isRunning(pid)))
 })
+
+// Symptom: 60 threads and 1.4 GB after 6 s. Cause: a thread in a synchronous call outlives its environment, and each
+// invocation that ran into its timeout left one. Reach: `execSync` in a function that is slower than its timeout.
+test('threads that cannot be ended do not pile up', async t => {
+  const folder = await folderFor(t)
+  const event = { begun: path.join(folder, 'begun'), gate: path.join(folder, 'gate') }
+  const clock = new VirtualClock()
+  const functions = { stuck: hostile('isStuck', { timeoutMs: 1_000 }) }
+  const runtime = await startRuntime(t, { functions, clock })
+  const client = sdkFor(t, runtime)
+  const late = Array.from({ length: 8 }, async () => await client.invoke('stuck', event))
+  await until(() => existsSync(event.begun) && readFileSync(event.begun, 'utf8').length === 8)
+  await clock.advance(1_000)
+  for (const { payload } of await Promise.all(late)) {
+    assert.partialDeepStrictEqual(payload, { errorType: 'Sandbox.Timedout' })
+  }
+  await clock.advance(1_000)
+
+  await assert.rejects(client.invoke('stuck', event), { name: 'TooManyRequestsException' })
+  assert.partialDeepStrictEqual(runtime.status()[0], { busyCount: 0, timeouts: 8, throttles: 1 })
+  writeFileSync(event.gate, '')
+  await untilInvoked(() => client.invoke('stuck', event))
+})
+
+async function untilInvoked(invoke: () => Promise<unknown>): Promise<void> {
+  for (;;) {
+    try {
+      await invoke()
+      return
+    } catch {
+      await sleep(systemClock, 50)
+    }
+  }
+}

@@ -4,6 +4,9 @@
  *
  * The last used is used first, so that the others can retire. New code makes all
  * of them stale: idle ones end at once, busy ones when they are free.
+ *
+ * A thread in a synchronous system call cannot be ended before the call returns.
+ * With `STUCK_MAX` of those nothing more is started, or they would pile up.
  */
 
 import { randomUUID } from 'node:crypto'
@@ -12,6 +15,11 @@ import { messageOf, type Timer } from '../../core/index.ts'
 import type { InitializationType } from './environment-variables.ts'
 import { ExecutionEnvironment } from './execution-environment.ts'
 import type { RuntimeSettings, VersionSettings } from './settings.ts'
+
+/** How long an environment may take to end. */
+const STUCK_AFTER_MS = 1_000
+/** Most environments that were ended and have not. */
+const STUCK_MAX = 8
 
 /** What a pool tells its function. */
 export interface PoolHooks {
@@ -29,6 +37,7 @@ export class EnvironmentPool {
   readonly #busy = new Set<ExecutionEnvironment>()
   readonly #sweep: Timer
   #isClosed = false
+  #stuckCount = 0
   /** Environments that were started. */
   coldStarts = 0
 
@@ -61,10 +70,9 @@ export class EnvironmentPool {
   put(environment: ExecutionEnvironment): void {
     this.#busy.delete(environment)
     environment.idleSinceMs = this.#runtime.clock.monotonicMs()
-    if (!environment.isClosed) {
-      if (this.#isClosed || environment.isStale) void environment.close()
-      else this.#idle.push(environment)
-    }
+    if (environment.isClosed) this.#awaitEnd(environment)
+    else if (this.#isClosed || environment.isStale) void environment.close()
+    else this.#idle.push(environment)
     this.#keepProvisioned()
   }
 
@@ -95,9 +103,28 @@ export class EnvironmentPool {
     return undefined
   }
 
+  #awaitEnd(environment: ExecutionEnvironment): void {
+    let isStuck = false
+    const timer = this.#runtime.clock.after(STUCK_AFTER_MS, () => {
+      isStuck = true
+      this.#stuckCount += 1
+    })
+    timer.unref()
+    const ended = (): void => {
+      timer.cancel()
+      if (isStuck) this.#stuckCount -= 1
+    }
+    environment.close().then(ended, ended)
+  }
+
   #create(initializationType: InitializationType): ExecutionEnvironment | undefined {
-    this.coldStarts += 1
     const fields = { function: this.version.name, version: this.version.version }
+    if (this.#stuckCount >= STUCK_MAX) {
+      const text = 'environments that were ended still run (synchronous calls?): no more are started for the moment'
+      this.#runtime.logger.error({ ...fields, environments: this.#stuckCount }, text)
+      return undefined
+    }
+    this.coldStarts += 1
     try {
       return new ExecutionEnvironment({
         version: this.version,

@@ -1,7 +1,7 @@
 /** Functions that mean no good, by their export. */
 
-import { spawn } from 'node:child_process'
-import { writeFileSync } from 'node:fs'
+import { execFileSync, spawn } from 'node:child_process'
+import { appendFileSync, writeFileSync } from 'node:fs'
 import { isMainThread, parentPort } from 'node:worker_threads'
 
 function post(message: unknown): void {
@@ -29,4 +29,11 @@ export async function leavesChild(event: { readonly file: string; readonly ends:
 export function spins(event: { readonly file: string }): never {
   writeFileSync(event.file, String(process.pid))
   for (;;) Math.random()
+}
+
+/** Waits for a file in a call that nothing interrupts. */
+export function isStuck(event: { readonly begun: string; readonly gate: string }): string {
+  appendFileSync(event.begun, 'x')
+  execFileSync('/bin/sh', ['-c', 'while [ ! -e "$0" ]; do sleep 0.05; done', event.gate])
+  return 'done'
 }
