@@ -42,8 +42,8 @@ eventSourceMappings:
   assert.match(message, /11.*filters.*by the field value only/)
 })
 
-// Symptom: `--once` ended, with exit code 0, before the second mapping of a topic had read it. Cause: how far a topic had
-// been read was asked of the first mapping alone. Reach: two functions that read the same topic.
+// Symptom: `--once` ended, with exit code 0, before the second mapping of a topic had read it. Cause: how far a topic
+// had been read was asked of the first mapping alone. Reach: two functions that read the same topic.
 test('caught up is when every mapping of a topic is', async t => {
   const world = await esmWorld(t)
   await world.append({ text: 'one' }, { text: 'two' })

@@ -72,7 +72,8 @@ test('changes of a mapping at the same time happen one after the other, and a de
   assert.equal(runningCount, 0)
 })
 
-// Symptom: a mapping that had ended was told to be Enabled. Reach: the API, and a mapping whose group or topic refuses it.
+// Symptom: a mapping that had ended was told to be Enabled. Cause: nobody asked it. Reach: the API, and a mapping whose
+// group or topic refuses it.
 test('a mapping that has ended by itself is not told to run', async () => {
   const ended = Promise.withResolvers<Error | undefined>()
   const stop = (): Promise<void> => Promise.resolve()

@@ -101,7 +101,8 @@ test('the record of an invocation is AWS’s example, member for member', () => 
   )
 })
 
-// Symptom: records that no consumer could read. Cause: the answer was spliced in as JSON, which a streamed one need not be.
+// Symptom: records that no consumer could read. Cause: the answer was spliced in as JSON, which a streamed one need not
+// be.
 test('an answer that is no JSON is a text in the record', () => {
   for (const payload of ['half of it', '"},"condition":"Success', '']) {
     const text = destinationRecord({

@@ -10,8 +10,8 @@ import { test } from 'node:test'
 import { isRunning, until } from '../lambda/support.ts'
 import { temporaryFolder } from '../support/comporta.ts'
 
-// Symptom: a process that took a whole core, for good. Cause: a handler that does not yield cannot hear that its runtime
-// is gone. Reach: `isolation: process`, and a runtime that is killed (SIGKILL, out of memory, a crash).
+// Symptom: a process that took a whole core, for good. Cause: a handler that does not yield cannot hear that its
+// runtime is gone. Reach: `isolation: process`, and a runtime that is killed (SIGKILL, out of memory, a crash).
 test('a function that spins in a process ends with a runtime that is killed', async t => {
   const file = path.join(temporaryFolder(t), 'pid')
   const runtime = spawn(process.execPath, [path.join(import.meta.dirname, '../lambda/runtime-process.ts')], {
