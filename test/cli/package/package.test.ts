@@ -108,6 +108,9 @@ test('a variable that the file replaces is found, one that is only named is not'
   assert.deepEqual(variablesIn(TEXT, ['lambda', 'functions', 'distributor']), ['HOST'])
   assert.deepEqual(variablesIn(TEXT, ['lambda', 'functions', 'own']), [])
   assert.deepEqual(variablesIn('a: { b: "$${X} ${Y:-1} ${Y}" }', ['a']), ['Y'])
+  // Symptom: no word of a secret that went into the archive. Cause: aliases of YAML were not followed.
+  assert.deepEqual(variablesIn('a: { b: &b { c: "${X}" } }\nd: { e: *b }', ['d']), ['X'])
+  assert.deepEqual(variablesIn('a: { b: &b { c: "${X}" } }\nd: *b', ['d', 'c']), ['X'])
 })
 
 test('what cannot be packed is refused with what to do', async t => {
