@@ -70,3 +70,23 @@ test('caught up is when every mapping of a topic is', async t => {
   await caughtUp
   assert.equal(role.describe()[1]?.partitions[0]?.committed, 2)
 })
+
+// Symptom: `comporta esm --once` waited for ever beside another member of its group. Cause: only the partitions of this
+// member were looked at. Reach: `--once` with the group of a mapping that `comporta up` runs.
+test('caught up is what other members of the group have done, too', async t => {
+  const world = await esmWorld(t, { partitionCount: 2 })
+  const service = await startFunction(t)
+  const text = JSON.stringify({ name: 'esm', kafka: { bootstrapServers: world.server.bootstrapServers.split(',') } })
+  const { kafka } = parsePipeline(text, { fileName: 'test', environment: {} })
+  const mapping = { topic: world.topic, batchingWindowMs: 0, functionName: 'f', endpoint: service.endpoint }
+  const first = await startEsmRole({ kafka, mappings: [mapping] }, silentLogger)
+  world.ends.push(async () => await first.drain(1_000))
+  await world.append({ text: 'one', partition: 0 }, { text: 'two', partition: 1 })
+  await first.caughtUp()
+
+  const second = await startEsmRole({ kafka, mappings: [mapping] }, silentLogger)
+  world.ends.push(async () => await second.drain(1_000))
+  await second.caughtUp()
+  const records = service.events().flatMap(event => Object.values(event.records).flat())
+  assert.equal(records.length, 2)
+})

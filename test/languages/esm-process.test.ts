@@ -55,3 +55,29 @@ test('a mapping in AWS’s own JSON is killed and started again: nothing is lost
     assert.deepEqual([...new Set(offsets)], numbers.slice(0, 100))
   }
 })
+
+// Symptom: `comporta esm --once` was still there long after Ctrl-C and its own totals. Cause: it went on looking whether all
+// was done. Reach: any drain of `--once` with records left.
+test('with --once, too, a signal ends the process when it has drained', async t => {
+  const world = await esmWorld(t)
+  await world.append({ text: 'never done' })
+  const service = await startFunction(t, () => ({ error: true }))
+  const mapping = join(temporaryFolder(t), 'mapping.json')
+  const request = {
+    FunctionName: 'orders',
+    Topics: [world.topic],
+    SelfManagedEventSource: { Endpoints: { KAFKA_BOOTSTRAP_SERVERS: ['abc.xyz.com:9092'] } },
+    StartingPosition: 'TRIM_HORIZON',
+    MaximumBatchingWindowInSeconds: 0,
+    FunctionResponseTypes: ['ReportBatchItemFailures'],
+    ProvisionedPollerConfig: { MinimumPollers: 1 }
+  }
+  writeFileSync(mapping, JSON.stringify(request))
+  const where = ['--brokers', world.server.bootstrapServers, '--endpoint', service.endpoint]
+  const running = await startComporta(t, ['esm', '--once', '--mapping', mapping, ...where], {
+    until: /mapping .* → orders/
+  })
+  await until(() => service.texts.length > 0)
+
+  await running.stop('SIGTERM')
+})

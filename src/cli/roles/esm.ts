@@ -32,7 +32,7 @@ export interface EsmRoleOptions extends MetricsOptions {
 export interface RunningMappings extends RunningRole {
   /** What each mapping is doing. */
   describe(): MappingStatus[]
-  /** Resolves once all is done that the topics hold now; needs all their partitions to be here. */
+  /** Resolves once all is done that the topics hold now, here or by other members of the group; or at the drain. */
   caughtUp(): Promise<void>
 }
 
@@ -48,6 +48,7 @@ export async function startEsmRole(options: EsmRoleOptions, logger: Logger): Pro
   const mappings: EventSourceMapping[] = []
   const made = new Set<EventSourceMapping>()
   let served: ServedApi | undefined
+  let isStopped = false
   const around = { cluster, logger, meter: metrics.meter, environment: process.env }
   const closeAll = async (): Promise<void> => {
     await served?.close()
@@ -79,7 +80,7 @@ export async function startEsmRole(options: EsmRoleOptions, logger: Logger): Pro
     finished,
     isEndedByFailure: true,
     describe,
-    caughtUp: async () => await Promise.race([finished, untilCaughtUp(cluster, describe)]),
+    caughtUp: async () => await Promise.race([finished, untilCaughtUp(cluster, describe, () => isStopped)]),
     info: {
       mappings: options.mappings.map(each => `${each.topic} → ${each.functionName}`).join(', '),
       groups: mappings.map(each => each.groupId).join(', '),
@@ -88,6 +89,7 @@ export async function startEsmRole(options: EsmRoleOptions, logger: Logger): Pro
     },
     status: () => totalsOf(describe()),
     drain: async deadlineMs => {
+      isStopped = true
       const ended = await Promise.all([...mappings, ...made].map(each => each.drain(deadlineMs)))
       const isComplete = ended.every(Boolean)
       if (!isComplete) logger.warn({ deadlineMs }, 'not all was finished in time: what the function had comes again')
@@ -127,24 +129,49 @@ async function endOfAny(mappings: readonly EventSourceMapping[]): Promise<void> 
 }
 
 const LOOK_EVERY_MS = 20
+/** Other members' commits are asked of the cluster at every so manieth look. */
+const ASK_EVERY_LOOKS = 25
 
-/** Waits until every partition is committed up to where it ends now. */
-async function untilCaughtUp(cluster: Cluster, describe: () => MappingStatus[]): Promise<void> {
+/** Waits until every partition is committed up to where it ends now, or until the role is stopped. */
+async function untilCaughtUp(
+  cluster: Cluster,
+  describe: () => MappingStatus[],
+  isStopped: () => boolean
+): Promise<void> {
   const { Admin } = await import('../../client/index.ts')
   const admin = new Admin(cluster)
   // By group: two may read the same topic, each as far as it has come.
   for (const { groupId, topic } of describe()) {
     const { partitions } = await cluster.topic(topic)
     const ends = await admin.listOffsets(partitions.map(({ partition }) => ({ topic, partition, at: 'latest' })))
-    const isDone = (): boolean => {
-      const mine = describe().flatMap(each => {
-        return each.topic === topic && each.groupId === groupId ? each.partitions : []
-      })
-      const committed = new Map(mine.map(each => [each.partition, each.committed ?? -1]))
-      return ends.every(({ partition, offset }) => (committed.get(partition) ?? -1) >= Number(offset))
+    const openHere = (): OffsetOf[] => {
+      const mine = describe().filter(each => each.topic === topic && each.groupId === groupId)
+      const committed = mine.flatMap(each => each.partitions).map(each => ({ ...each, offset: each.committed ?? -1 }))
+      return openOf(ends, committed)
     }
-    while (!isDone()) await sleep(systemClock, LOOK_EVERY_MS)
+    const isDoneElsewhere = async (open: readonly OffsetOf[]): Promise<boolean> => {
+      const asked = open.map(({ partition }) => ({ topic, partition }))
+      // No answer: it is asked again, and a cluster that is away for long is the mapping's own affair.
+      const committed = await admin.fetchGroupOffsets(groupId, asked).catch(() => [])
+      return openOf(open, committed).length === 0
+    }
+    for (let look = 0; !isStopped(); look += 1) {
+      const open = openHere()
+      if (open.length === 0 || (look % ASK_EVERY_LOOKS === 0 && (await isDoneElsewhere(open)))) break
+      await sleep(systemClock, LOOK_EVERY_MS)
+    }
   }
+}
+
+interface OffsetOf {
+  readonly partition: number
+  readonly offset: bigint | number
+}
+
+/** The partitions that are not committed up to their end. */
+function openOf(ends: readonly OffsetOf[], committed: readonly OffsetOf[]): OffsetOf[] {
+  const known = new Map(committed.map(each => [each.partition, Number(each.offset)]))
+  return ends.filter(({ partition, offset }) => (known.get(partition) ?? -1) < Number(offset))
 }
 
 function totalsOf(mappings: readonly MappingStatus[]): RoleStatus {
