@@ -39,9 +39,7 @@ export const retrySchema = z
     order: z
       .enum(['key', 'none'])
       .default('key')
-      .describe(
-        '`key`: later records of a key that waits in a retry topic wait behind it. `none`: they overtake it.'
-      ),
+      .describe('`key`: later records of a key that waits in a retry topic wait behind it. `none`: they overtake it.'),
     parkedKeysMax: integer(1, 1_000_000)
       .default(10_000)
       .describe('Most keys of one partition that may wait in retry topics. More of them stop the partition.'),

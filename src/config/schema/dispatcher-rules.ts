@@ -7,11 +7,7 @@ import { checkTopicTarget } from './dispatcher-topic-rules.ts'
 import type { LambdaConfig } from './lambda.ts'
 
 /** Reports settings of the dispatcher that do not go together. */
-export function checkDispatcher(
-  dispatcher: DispatcherConfig,
-  lambda: LambdaConfig | undefined,
-  report: Report
-): void {
+export function checkDispatcher(dispatcher: DispatcherConfig, lambda: LambdaConfig | undefined, report: Report): void {
   if (dispatcher.topics.includes(dispatcher.deadLetterTopic)) {
     report(
       ['dispatcher', 'deadLetterTopic'],

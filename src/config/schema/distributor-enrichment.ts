@@ -30,10 +30,13 @@ function addressProblem(url: string, isBatch: boolean): string | undefined {
   return isBatch || hasPlace ? undefined : 'has no {key}; with batch: true the keys are in the body'
 }
 
-const key = z.string().min(1).superRefine((text, context) => {
-  const message = keyProblem(text)
-  if (message !== undefined) context.addIssue({ code: 'custom', message })
-})
+const key = z
+  .string()
+  .min(1)
+  .superRefine((text, context) => {
+    const message = keyProblem(text)
+    if (message !== undefined) context.addIssue({ code: 'custom', message })
+  })
 
 const attributeType = z.enum(['S', 'N']).default('S').describe('`S` text, `N` number.')
 
@@ -70,57 +73,61 @@ const dynamoDb = z.strictObject({
   ...awsPlace
 })
 
-const http = z.strictObject({
-  type: z.literal('http'),
-  url: z
-    .string()
-    .regex(/^https?:\/\//, 'not an http:// or https:// address')
-    .describe('With `{key}` in path or query: a GET for each key. With `batch`: a POST of `{"keys":[…]}`.'),
-  batch: z
-    .boolean()
-    .default(false)
-    .describe('Answers are `{"items":{"<key>":…}}`, or `{"items":[…]}` in the order of the keys.'),
-  headers: z
-    .record(z.string(), z.union([z.string(), z.strictObject({ env: z.string().min(1) })]))
-    .optional()
-    .describe('Headers of every request; `{ env: NAME }` is the value of an environment variable of the function.'),
-  answerBytesMax: integer(2, 67_108_864).default(4_194_304).describe('Largest answer that is read, in bytes.')
-}).superRefine(({ url, batch, headers = {} }, context) => {
-  const message = addressProblem(url, batch)
-  if (message !== undefined) context.addIssue({ code: 'custom', path: ['url'], message })
-  for (const [name, value] of Object.entries(headers)) {
-    const problem = headerProblem(name, typeof value === 'string' ? value : '')
-    if (problem !== undefined) context.addIssue({ code: 'custom', path: ['headers', name], message: problem })
-  }
-})
+const http = z
+  .strictObject({
+    type: z.literal('http'),
+    url: z
+      .string()
+      .regex(/^https?:\/\//, 'not an http:// or https:// address')
+      .describe('With `{key}` in path or query: a GET for each key. With `batch`: a POST of `{"keys":[…]}`.'),
+    batch: z
+      .boolean()
+      .default(false)
+      .describe('Answers are `{"items":{"<key>":…}}`, or `{"items":[…]}` in the order of the keys.'),
+    headers: z
+      .record(z.string(), z.union([z.string(), z.strictObject({ env: z.string().min(1) })]))
+      .optional()
+      .describe('Headers of every request; `{ env: NAME }` is the value of an environment variable of the function.'),
+    answerBytesMax: integer(2, 67_108_864).default(4_194_304).describe('Largest answer that is read, in bytes.')
+  })
+  .superRefine(({ url, batch, headers = {} }, context) => {
+    const message = addressProblem(url, batch)
+    if (message !== undefined) context.addIssue({ code: 'custom', path: ['url'], message })
+    for (const [name, value] of Object.entries(headers)) {
+      const problem = headerProblem(name, typeof value === 'string' ? value : '')
+      if (problem !== undefined) context.addIssue({ code: 'custom', path: ['headers', name], message: problem })
+    }
+  })
 
-const s3 = z.strictObject({
-  type: z.literal('s3'),
-  bucket: z
-    .string()
-    .regex(/^(?:[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]|arn:[\w:/-]+)$/, 'not the name of a bucket')
-    .describe('Name of the bucket.'),
-  key: z
-    .string()
-    .min(1)
-    .max(1024)
-    .describe('Name of the object for a key (`drivers/{key}.json`), or of one object that is the whole table.'),
-  format: z
-    .enum(['json', 'ndjson'])
-    .optional()
-    .describe('Form of a whole table: one JSON object by key, or an object in each line. Default: by the ending.'),
-  keyField: z.string().min(1).optional().describe('Member of each line that is its key, for `ndjson`. Default `id`.'),
-  tableBytesMax: integer(2, 268_435_456)
-    .optional()
-    .describe('Largest whole table that is read, in bytes. Default 33554432.'),
-  ...awsPlace
-}).superRefine(({ key: name, format, keyField, tableBytesMax }, context) => {
-  if (!name.includes('{key}')) return
-  for (const [member, value] of Object.entries({ format, keyField, tableBytesMax })) {
-    if (value === undefined) continue
-    context.addIssue({ code: 'custom', path: [member], message: 'is for one object that is the whole table' })
-  }
-})
+const s3 = z
+  .strictObject({
+    type: z.literal('s3'),
+    bucket: z
+      .string()
+      .regex(/^(?:[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]|arn:[\w:/-]+)$/, 'not the name of a bucket')
+      .describe('Name of the bucket.'),
+    key: z
+      .string()
+      .min(1)
+      .max(1024)
+      .describe('Name of the object for a key (`drivers/{key}.json`), or of one object that is the whole table.'),
+    format: z
+      .enum(['json', 'ndjson'])
+      .optional()
+      .describe('Form of a whole table: one JSON object by key, or an object in each line. Default: by the ending.'),
+    keyField: z.string().min(1).optional().describe('Member of each line that is its key, for `ndjson`. Default `id`.'),
+    tableBytesMax: integer(2, 268_435_456)
+      .optional()
+      .describe('Largest whole table that is read, in bytes. Default 33554432.'),
+    ...awsPlace
+  })
+  .superRefine(({ key: name, format, keyField, tableBytesMax }, context) => {
+    if (!name.includes('{key}')) return
+    for (const [member, value] of Object.entries({ format, keyField, tableBytesMax })) {
+      if (value === undefined) continue
+      context.addIssue({ code: 'custom', path: [member], message: 'is for one object that is the whole table' })
+    }
+  })
 
 const cache = z
   .strictObject({
@@ -142,8 +149,7 @@ const enrichment = z.strictObject({
     .refine(name => name.isWellFormed(), 'not well-formed Unicode')
     .refine(name => name !== '__proto__', '"__proto__" would change what objects are in most programs')
     .describe('Name of the member that is added to the event.'),
-  key: key
-    .describe('Field that names what to look up (`driver.id`), or a template (`DRIVER#{driver.id}`).'),
+  key: key.describe('Field that names what to look up (`driver.id`), or a template (`DRIVER#{driver.id}`).'),
   from: z.discriminatedUnion('type', [dynamoDb, http, s3]).describe('Where it is looked up.'),
   cache,
   missing: z

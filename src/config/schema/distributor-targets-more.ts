@@ -238,16 +238,10 @@ export const lambdaTargetSchema = z
   .describe('Another Lambda function, which gets the payload of the dispatcher.')
 
 const secret = z
-  .union([
-    z.string().min(1),
-    z.strictObject({ env: z.string().min(1) }),
-    z.strictObject({ file: z.string().min(1) })
-  ])
+  .union([z.string().min(1), z.strictObject({ env: z.string().min(1) }), z.strictObject({ file: z.string().min(1) })])
   .describe('Text, `{ env: NAME }` or `{ file: PATH }`. Secrets belong into the environment or a file.')
 
-const address = z
-  .string()
-  .regex(/^(\[[0-9a-fA-F:]+\]|[^\s:,[\]]+):\d{1,5}$/, 'not a broker address: write host:port')
+const address = z.string().regex(/^(\[[0-9a-fA-F:]+\]|[^\s:,[\]]+):\d{1,5}$/, 'not a broker address: write host:port')
 
 const kafkaTls = z
   .strictObject({

@@ -23,12 +23,7 @@ export const eventSourceMappingSchema = z
     functionName: z.string().min(1).describe('FunctionName: name or ARN, with or without a qualifier.'),
     topic: topicName.describe('Topics: AWS has one per mapping.'),
     uuid: z.uuid().optional().describe('UUID. Default: made from group, function and topic.'),
-    groupId: z
-      .string()
-      .min(1)
-      .max(200)
-      .optional()
-      .describe('ConsumerGroupId. Default: the UUID, as in AWS.'),
+    groupId: z.string().min(1).max(200).optional().describe('ConsumerGroupId. Default: the UUID, as in AWS.'),
     startingPosition,
     batchSize: integer(1, 10_000).default(100).describe('BatchSize: most records of one invocation.'),
     batchingWindowMs: milliseconds(0, 300_000)

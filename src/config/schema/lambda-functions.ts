@@ -20,11 +20,23 @@ const layers = z
 const provisioned = integer(0, 1000).describe('Environments that are started with the runtime and kept.')
 
 /**
- * What Lambda sets itself, and refuses as a configured variable. Its credentials are not among them: here a function gets
- * none but these. Source: Lambda developer guide, "Defined runtime environment variables".
+ * What Lambda sets itself, and refuses as a configured variable. Its credentials are not among them: here a function
+ * gets none but these. Source: Lambda developer guide, "Defined runtime environment variables".
  */
-const reserved =
-  /^(AWS_(DEFAULT_)?REGION|AWS_EXECUTION_ENV|AWS_LAMBDA_(FUNCTION_NAME|FUNCTION_MEMORY_SIZE|FUNCTION_VERSION|INITIALIZATION_TYPE|LOG_GROUP_NAME|LOG_STREAM_NAME|RUNTIME_API)|LAMBDA_(TASK_ROOT|RUNTIME_DIR))$/
+const reserved: ReadonlySet<string> = new Set([
+  'AWS_DEFAULT_REGION',
+  'AWS_EXECUTION_ENV',
+  'AWS_LAMBDA_FUNCTION_MEMORY_SIZE',
+  'AWS_LAMBDA_FUNCTION_NAME',
+  'AWS_LAMBDA_FUNCTION_VERSION',
+  'AWS_LAMBDA_INITIALIZATION_TYPE',
+  'AWS_LAMBDA_LOG_GROUP_NAME',
+  'AWS_LAMBDA_LOG_STREAM_NAME',
+  'AWS_LAMBDA_RUNTIME_API',
+  'AWS_REGION',
+  'LAMBDA_RUNTIME_DIR',
+  'LAMBDA_TASK_ROOT'
+])
 
 /** Values may be references: secrets stay out of the file. */
 const environment = z
@@ -32,7 +44,10 @@ const environment = z
     z
       .string()
       .regex(/^[a-zA-Z][a-zA-Z0-9_]+$/, 'not a name that Lambda allows for a variable')
-      .refine(name => !reserved.test(name), 'is set by Lambda itself and cannot be another; for the region: lambda.region'),
+      .refine(
+        name => !reserved.has(name),
+        'is set by Lambda itself and cannot be another; for the region: lambda.region'
+      ),
     z.union([
       z.string(),
       z.strictObject({ env: z.string().min(1) }).describe('A variable of the process that runs the function.')

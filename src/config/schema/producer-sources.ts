@@ -30,4 +30,3 @@ export const sourceSchema = z.discriminatedUnion('type', [
   kinesisSourceSchema,
   sqsSourceSchema
 ])
-
