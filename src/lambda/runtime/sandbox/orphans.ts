@@ -7,6 +7,7 @@
  */
 
 import { type ChildProcess, spawn } from 'node:child_process'
+import { Socket } from 'node:net'
 
 /** Keeps the list of groups, and ends them once its input does. */
 const SCRIPT = `
@@ -37,15 +38,21 @@ class Orphans {
 
   #start(): void {
     // In a group of its own, so that Ctrl-C does not end it first; and this process does not wait for it.
-    const shell = spawn('/bin/sh', ['-c', SCRIPT], { stdio: ['pipe', 'ignore', 'ignore'], env: {}, detached: true })
+    const shell: ChildProcess = spawn('/bin/sh', ['-c', SCRIPT], {
+      stdio: ['pipe', 'ignore', 'ignore'],
+      env: {},
+      detached: true
+    })
     const forget = (): void => {
       if (this.#shell === shell) this.#shell = undefined
     }
     // Without a shell, functions that are at work outlive a killed runtime: docs/limits.md says so.
     shell.once('error', forget).once('exit', forget).unref()
-    shell.stdin.on('error', forget)
-    // Boundary: the stream of a pipe is a socket, which its type does not tell.
-    if ('unref' in shell.stdin && typeof shell.stdin.unref === 'function') shell.stdin.unref()
+    // One for which the system has no descriptors left has no input either.
+    const { stdin } = shell
+    stdin?.on('error', forget)
+    // The stream of a pipe is a socket, which its type does not tell.
+    if (stdin instanceof Socket) stdin.unref()
     this.#shell = shell
     for (const group of this.#groups) this.#tell(`+ ${group}\n`)
   }
