@@ -18,6 +18,7 @@ import {
   RetryRecord,
   SkipRecord
 } from '../../src/lambda/function.ts'
+import type { GuardedPartition } from '../../src/lambda/idempotency/batch-guard.ts'
 import { readReply } from '../../src/targets/index.ts'
 import { contextWith } from './support.ts'
 
@@ -499,6 +500,38 @@ test('with a guard: a store that does not answer stops everything, one that fail
   isDown = false
   assert.deepEqual(await handle(ourEvent([{}]), PLENTY), {})
   assert.equal(handled, 1)
+})
+
+test('held by an invocation that is nearly over, AWS is answered when the record is free: it knows no pause', async () => {
+  const clock = new VirtualClock()
+  const held = { state: () => 'held' as const, heldForMs: () => 900, targetsDone: () => new Set<string>() }
+  const guard = { begin: async () => ({ ...held, finish: async () => undefined }), close: async () => undefined }
+  const handle = kafkaBatch(() => undefined, { guard, clock, logger: quiet })
+  const answeredAt = async (event: unknown): Promise<number> => {
+    const startMs = clock.monotonicMs()
+    const answer = handle(event, PLENTY).then(() => clock.monotonicMs() - startMs)
+    await clock.advance(1_000)
+    return await answer
+  }
+  assert.equal(await answeredAt(awsEvent([{}])), 900)
+  // Comporta's answer carries the time.
+  assert.equal(await answeredAt(ourEvent([{}])), 0)
+})
+
+test('an id that is no text, or an empty one, is none: nobody is taken for somebody else', async () => {
+  const given: (readonly (string | null)[] | undefined)[] = []
+  const guard = {
+    begin: (partitions: readonly GuardedPartition[]) => {
+      given.push(...partitions.map(({ ids }) => ids))
+      return Promise.reject(new Error('enough'))
+    },
+    close: async () => undefined
+  }
+  const ids: readonly unknown[] = ['a', '', undefined, 7]
+  const idempotencyKey = ({ offset }: { offset: number }): string => ids[offset - 10] as string
+  const handle = kafkaBatch(() => undefined, { guard, idempotencyKey, logger: quiet })
+  await handle(ourEvent([{}, {}, {}, {}]), PLENTY)
+  assert.deepEqual(given, [['a', null, null, null]])
 })
 
 test('failures are told to the logger, ten of an invocation and how many more', async () => {

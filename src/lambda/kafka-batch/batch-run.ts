@@ -122,6 +122,16 @@ export class BatchRun<Data> {
     }
   }
 
+  /** How long another invocation has what AWS would resume at, in milliseconds; 0 where none has. */
+  heldForMs(): number {
+    const waits = this.#progress.map((progress, at) => {
+      const index = progress.resumeIndex()
+      if (index === undefined || this.#guarded?.state(at, index) !== 'held') return 0
+      return this.#guarded.heldForMs(at, index)
+    })
+    return Math.max(0, ...waits)
+  }
+
   /** Leaves what is open for the next time, because time is up. */
   giveUp(): void {
     for (const each of this.#progress) each.giveUp(TIME_IS_UP)
@@ -331,7 +341,9 @@ function settledBy(error: RecordOutcome): Settled {
 function idsOf(partition: EventPartition, idempotencyKey: (record: KafkaRecord) => string | null): (string | null)[] {
   return partition.offsets.map((_, index) => {
     try {
-      return idempotencyKey(new EventRecord(partition, index))
+      // Whoever has no types may return anything; an empty text is what many records without an id have in common.
+      const id: unknown = idempotencyKey(new EventRecord(partition, index))
+      return typeof id === 'string' && id !== '' ? id : null
     } catch {
       // A record that cannot be read is told apart by its offset.
       return null

@@ -8,7 +8,7 @@
  * It is a plain function of an event and a context, so whatever wraps handlers (middy, Powertools, X-Ray) wraps it.
  */
 
-import { PipelineError, within } from '../../core/index.ts'
+import { PipelineError, sleep, within } from '../../core/index.ts'
 import type { ComportaResponse, KafkaBatchResponse } from '../event/event-types.ts'
 import { readEvent } from '../event/read-event.ts'
 import { BatchRun, type FailedRecord, type HandlerCall, type KafkaBatchRun } from './batch-run.ts'
@@ -51,6 +51,8 @@ export type KafkaBatchFunction<Context> = <Event>(event: Event, context: Context
 const INVOCATION_MS_MAX = 900_000
 /** The answer has to leave even if a store hangs. */
 const ANSWER_MS = 50
+/** Longest wait, in milliseconds, for a record that another invocation has. */
+const REST_MS_MAX = 2_000
 
 /**
  * Makes a function from a handler of single records, or of lists with `batch: true`.
@@ -115,7 +117,11 @@ async function invoke<Data>(
   }
   if (stop.signal.aborted) batch.giveUp()
   const answer = answerOf(event.format, batch.progress)
-  await within(clock, Math.min(INVOCATION_MS_MAX, Math.max(0, remainingMs() - ANSWER_MS)), batch.finish())
+  const answerMs = (): number => Math.min(INVOCATION_MS_MAX, Math.max(0, remainingMs() - ANSWER_MS))
+  await within(clock, answerMs(), batch.finish())
+  // AWS knows no pause: answered at once, a mapping's attempts would be used up before the other's claim ends.
+  const restMs = event.format === 'esm' ? Math.min(batch.heldForMs(), answerMs(), REST_MS_MAX) : 0
+  if (restMs > 0) await sleep(clock, restMs)
   if (!settings.partialResponses && event.format === 'esm') refuseRest(batch.progress)
   return answer
 }

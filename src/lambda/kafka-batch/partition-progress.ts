@@ -110,11 +110,19 @@ export class PartitionProgress {
 
   /** The answer to AWS's event: the lowest offset that must come again, and everything after it with it. */
   resumePoints(): KafkaBatchItemFailure[] {
+    const index = this.resumeIndex()
+    const offset = index === undefined ? undefined : this.partition.offsets[index]
+    return offset === undefined ? [] : [{ itemIdentifier: { partition: this.partition.name, offset } }]
+  }
+
+  /** The record with the lowest offset that is not done. */
+  resumeIndex(): number | undefined {
+    const { offsets } = this.partition
     let lowest: number | undefined
-    for (const [index, offset] of this.partition.offsets.entries()) {
-      if (!this.isFinal(index) && (lowest === undefined || offset < lowest)) lowest = offset
+    for (const [index, offset] of offsets.entries()) {
+      if (!this.isFinal(index) && (lowest === undefined || offset < (offsets[lowest] ?? 0))) lowest = index
     }
-    return lowest === undefined ? [] : [{ itemIdentifier: { partition: this.partition.name, offset: lowest } }]
+    return lowest
   }
 
   #block(index: number): void {
