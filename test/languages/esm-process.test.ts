@@ -56,8 +56,8 @@ test('a mapping in AWS’s own JSON is killed and started again: nothing is lost
   }
 })
 
-// Symptom: `comporta esm --once` was still there long after Ctrl-C and its own totals. Cause: it went on looking whether all
-// was done. Reach: any drain of `--once` with records left.
+// Symptom: `comporta esm --once` was still there long after Ctrl-C and its own totals. Cause: it went on looking
+// whether all was done. Reach: any drain of `--once` with records left.
 test('with --once, too, a signal ends the process when it has drained', async t => {
   const world = await esmWorld(t)
   await world.append({ text: 'never done' })

@@ -1,4 +1,4 @@
-/** Environments of the embedded runtime that start processes, or follow files: heavier than what `npm test` has time for. */
+/** Environments of the embedded runtime that start processes, or follow files: too heavy for `npm test`. */
 
 import assert from 'node:assert/strict'
 import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
