@@ -502,7 +502,7 @@ test('with a guard: a store that does not answer stops everything, one that fail
   assert.equal(handled, 1)
 })
 
-test('held by an invocation that is nearly over, AWS is answered when the record is free: it knows no pause', async () => {
+test('AWS, which knows no pause, is answered when the record that another holds is nearly free', async () => {
   const clock = new VirtualClock()
   const held = { state: () => 'held' as const, heldForMs: () => 900, targetsDone: () => new Set<string>() }
   const guard = { begin: async () => ({ ...held, finish: async () => undefined }), close: async () => undefined }
