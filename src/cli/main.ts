@@ -27,8 +27,8 @@ import { addReplay } from './commands/replay.ts'
 import { addUp } from './commands/up.ts'
 import { EXIT, exitCodeOf } from './exit-codes.ts'
 
-/** Builds the program; `--help` of every command comes from here. */
-function createProgram(onExitCode: (code: number) => void): Command {
+/** Builds the program; `--help` of every command comes from here. What a command ends with goes to `onExitCode`. */
+export function createProgram(onExitCode: (code: number) => void): Command {
   const action: CommandAction = run =>
     async function invoke(this: Command, ...given: unknown[]): Promise<void> {
       const names = given.filter(value => typeof value === 'string')

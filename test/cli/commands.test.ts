@@ -3,18 +3,20 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 
+import { cliReference } from '../../scripts/generate-cli-reference.ts'
 import { runComporta, temporaryFolder } from '../support/comporta.ts'
 
-const commands = ['demo', 'init', 'check', 'up', 'ingest', 'produce', 'dispatch', 'lambda', 'broker', 'replay']
-
 test('help lists every command, and every command has help with examples', async () => {
-  const { stdout, exitCode } = await runComporta(['--help'])
-  assert.equal(exitCode, 0)
-  for (const command of commands) assert.match(stdout, new RegExp(`^  ${command}\\b`, 'm'))
-  const helps = await Promise.all(commands.map(command => runComporta([command, '--help'])))
-  for (const help of helps) {
-    assert.equal(help.exitCode, 0)
-    assert.match(help.stdout, /Examples:\n {2}comporta/)
+  const [overview, fault] = await Promise.all([runComporta(['--help']), runComporta(['lambda', 'fault', '--help'])])
+  assert.equal(overview.exitCode, 0)
+  assert.equal(fault.exitCode, 0)
+  assert.match(fault.stdout, /Examples:\n {2}comporta lambda fault/)
+  const [, , ...sections] = cliReference().split(/^## (?=comporta)/m)
+  for (const section of sections) {
+    const [title = ''] = section.split('\n')
+    const [, command = ''] = title.split(' ')
+    assert.match(overview.stdout, new RegExp(`^  ${command}\\b`, 'm'))
+    assert.match(section, /Examples:\n {2}(?:comporta|echo|cat|COMPORTA)/, title)
   }
 })
 

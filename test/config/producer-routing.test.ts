@@ -48,7 +48,7 @@ const MISTAKES: readonly (readonly [string, string, RegExp])[] = [
   [
     'an operator',
     rules('{ topic: a, when: { fields: { c: [{ prefx: a }] } } }'),
-    /fields\.c\.0\.prefx: is no operator/
+    /fields\.c\.0\.prefx: is no operator; there are: prefix, [a-z-, ]+, exists, and from, to/
   ],
   ['numeric', rules('{ topic: a, when: { fields: { c: [{ numeric: [">", 1] }] } } }'), /here a range does it/],
   ['a pattern', rules('{ topic: a, when: { value: { c: 5 } } }'), /when\.value\.c: must be a list of allowed values/],

@@ -15,7 +15,7 @@ import { createTopic } from '../conformance/support.ts'
 import { uniqueName } from '../support/cluster.ts'
 import { KAFKA_TOOLS, runKafkaTool, startKafkaJvm } from '../support/kafka-jvm.ts'
 import { RawConnection } from '../support/raw-connection.ts'
-import { brokerWithTools, eventually, linesOf } from './tools.ts'
+import { brokerWithTools, eventually, linesOf, inShortRun } from './tools.ts'
 
 const CONSUMER = '--command-property group.protocol=consumer --command-property auto.offset.reset=earliest'
 
@@ -59,7 +59,7 @@ test('a consumer of the new protocol reads everything, and the tools describe it
   assert.doesNotMatch(await tool('kafka-consumer-groups', '--list'), /^g\b/m)
 })
 
-test('a group changes to the new protocol and back while it reads', async t => {
+test('a group changes to the new protocol and back while it reads', { skip: inShortRun }, async t => {
   const { tool, start } = await brokerWithTools(t)
   await tool('kafka-topics', '--create --topic orders --partitions 4')
   const old = '--command-property auto.offset.reset=earliest --command-property session.timeout.ms=6000'

@@ -105,24 +105,33 @@ test(
   }
 )
 
-test('a transactional load test is described by kafka-transactions, and none of it hangs', async t => {
-  const { broker, tool } = await brokerWithTools(t)
-  const topic = uniqueName('load')
-  await tool('kafka-topics', `--create --topic ${topic} --partitions 2`)
-  const load = `--topic ${topic} --num-records 20000 --record-size 100 --throughput -1 --transactional-id load`
-  const more = ['--transaction-duration-ms', '20', '--command-property', `bootstrap.servers=${broker.bootstrapServers}`]
-  await runKafkaTool(KAFKA_TOOLS['kafka-producer-perf-test'], [...load.split(' '), ...more])
+test(
+  'a transactional load test is described by kafka-transactions, and none of it hangs',
+  { skip: inShortRun },
+  async t => {
+    const { broker, tool } = await brokerWithTools(t)
+    const topic = uniqueName('load')
+    await tool('kafka-topics', `--create --topic ${topic} --partitions 2`)
+    const load = `--topic ${topic} --num-records 20000 --record-size 100 --throughput -1 --transactional-id load`
+    const more = [
+      '--transaction-duration-ms',
+      '20',
+      '--command-property',
+      `bootstrap.servers=${broker.bootstrapServers}`
+    ]
+    await runKafkaTool(KAFKA_TOOLS['kafka-producer-perf-test'], [...load.split(' '), ...more])
 
-  const listed = await tool('kafka-transactions', 'list')
-  const described = await tool('kafka-transactions', 'describe --transactional-id load')
-  const producers = await tool('kafka-transactions', `describe-producers --topic ${topic} --partition 0`)
-  const hanging = await tool('kafka-transactions', 'find-hanging --broker-id 1 --max-transaction-timeout 1')
-  const all = `--topic ${topic} --from-beginning --isolation-level read_committed --max-messages 20000`
-  const consumed = await tool('kafka-console-consumer', all)
+    const listed = await tool('kafka-transactions', 'list')
+    const described = await tool('kafka-transactions', 'describe --transactional-id load')
+    const producers = await tool('kafka-transactions', `describe-producers --topic ${topic} --partition 0`)
+    const hanging = await tool('kafka-transactions', 'find-hanging --broker-id 1 --max-transaction-timeout 1')
+    const all = `--topic ${topic} --from-beginning --isolation-level read_committed --max-messages 20000`
+    const consumed = await tool('kafka-console-consumer', all)
 
-  assert.match(listed, /load\s+1\s+\d+\s+CompleteCommit/)
-  assert.match(described, /load\s+\d+\s+\d+\s+CompleteCommit\s+60000/)
-  assert.match(producers, /\d+\s+\d+\s+0\s+-1\s+\d+\s+None/)
-  assert.equal(linesOf(hanging).length, 1, 'a heading and nothing else')
-  assert.equal(linesOf(consumed).length, 20_000)
-})
+    assert.match(listed, /load\s+1\s+\d+\s+CompleteCommit/)
+    assert.match(described, /load\s+\d+\s+\d+\s+CompleteCommit\s+60000/)
+    assert.match(producers, /\d+\s+\d+\s+0\s+-1\s+\d+\s+None/)
+    assert.equal(linesOf(hanging).length, 1, 'a heading and nothing else')
+    assert.equal(linesOf(consumed).length, 20_000)
+  }
+)

@@ -58,8 +58,11 @@ test('Go is installed where it has to be', { skip: !isRequired && 'REQUIRE_GO is
   assert.equal(goSkip, false)
 })
 
+const isLongRun = process.env['LANGUAGE_TESTS'] === 'long'
+
 test("franz-go's own tests pass: ETL chains of groups in every protocol, transactions, pauses", async t => {
   if (goSkip !== false) return t.skip(goSkip)
+  if (!isLongRun) return t.skip('long: npm run test:languages:long')
   const user = { name: 'franz', password: 'franz-secret', mechanisms: ['SCRAM-SHA-256'] as const }
   const broker = await startBroker({
     config: brokerConfig,

@@ -11,6 +11,7 @@ import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { mkdir, readdir, readFile, rename } from 'node:fs/promises'
 import { join } from 'node:path'
+import { builtOnce } from '../support/built-once.ts'
 import { runProcess } from '../support/child-process.ts'
 
 const cacheDir = join(import.meta.dirname, '../../.cache/languages')
@@ -72,13 +73,11 @@ export function pythonWithAwsCli(): Promise<string> {
 async function pythonEnvironment(requirements: string): Promise<string> {
   const folder = join(cacheDir, `python-${await hashOf(pythonDir, name => name === requirements)}`)
   const python = join(folder, 'bin/python')
-  const finished = join(folder, 'finished')
-  if (existsSync(finished)) return python
-  await runProcess('python3', ['-m', 'venv', '--clear', folder], { timeoutMs: buildTimeoutMs })
-  const install = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check']
-  await runProcess(python, [...install, '-r', join(pythonDir, requirements)], { timeoutMs: buildTimeoutMs })
-  // An install that was cut short is made again.
-  await mkdir(finished)
+  await builtOnce(folder, async () => {
+    await runProcess('python3', ['-m', 'venv', '--clear', folder], { timeoutMs: buildTimeoutMs })
+    const install = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check']
+    await runProcess(python, [...install, '-r', join(pythonDir, requirements)], { timeoutMs: buildTimeoutMs })
+  })
   return python
 }
 

@@ -54,6 +54,10 @@ export function addLambdaControl(lambda: Command, action: CommandAction): void {
     .command('status')
     .summary('what the functions of a running runtime have done, and do')
     .option(...endpointOption)
+    .addHelpText(
+      'after',
+      '\nExamples:\n  comporta lambda status\n  comporta lambda status --endpoint http://127.0.0.1:9001 --json'
+    )
     .action(action(status))
 }
 
