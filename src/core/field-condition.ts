@@ -26,6 +26,9 @@ export interface FieldCondition {
   readonly patterns: readonly EventPattern[]
 }
 
+/** Those of event patterns but `numeric`. */
+const OPERATORS: readonly string[] = ['prefix', 'suffix', 'equals-ignore-case', 'wildcard', 'anything-but', 'exists']
+
 /** At most 15 digits before and after the point: what a double holds exactly enough to compare. */
 const decimal = /^-?(0|[1-9]\d{0,14})(\.\d{1,15})?$/
 
@@ -50,7 +53,11 @@ export function readFieldCondition(list: unknown, report: PatternReport): FieldC
       const range = readRange(entry as Record<string, unknown>, wrong)
       if (range !== undefined) ranges.push(range)
     } else if ('numeric' in entry) wrong('numeric is for event patterns; here a range does it: { from: 1, to: 9 }')
-    else patterns.push(compileEventPattern([entry], (path, message) => report([index, ...path.slice(1)], message)))
+    else {
+      const unknown = Object.keys(entry).find(name => !OPERATORS.includes(name))
+      if (unknown !== undefined) report([index, unknown], `is no operator; there are: ${OPERATORS.join(', ')}, and from, to`)
+      else patterns.push(compileEventPattern([entry], (path, message) => report([index, ...path.slice(1)], message)))
+    }
   }
   return { texts, ranges, patterns }
 }

@@ -280,7 +280,8 @@ export class DynamoDbStore implements ClaimStore {
       case 'refused':
         return storeError(
           'denied',
-          `${text}; the function's role needs the rights that the guide to idempotency lists`,
+          `${text}; in AWS the function's role needs the rights that the guide to idempotency lists, elsewhere the ` +
+            'function needs credentials in its environment (AWS_ACCESS_KEY_ID: { env: AWS_ACCESS_KEY_ID }, …)',
           error
         )
       case 'outage':

@@ -88,7 +88,8 @@ export async function startLambdaRuntime(options: LambdaRuntimeOptions): Promise
     await listen(server, settings)
   } catch (error) {
     await backend.close()
-    const message = `cannot listen on ${settings.host}:${settings.port}: ${messageOf(error)}`
+    const place = `${settings.host}:${settings.port}`
+    const message = `cannot listen on ${place}: ${messageOf(error)}; choose another port (--port, lambda.port; 0: any)`
     throw new PipelineError('ERR_LAMBDA_LISTEN_FAILED', message, { cause: error })
   }
   return new Runtime(backend, server)
