@@ -55,7 +55,8 @@ export function readFieldCondition(list: unknown, report: PatternReport): FieldC
     } else if ('numeric' in entry) wrong('numeric is for event patterns; here a range does it: { from: 1, to: 9 }')
     else {
       const unknown = Object.keys(entry).find(name => !OPERATORS.includes(name))
-      if (unknown !== undefined) report([index, unknown], `is no operator; there are: ${OPERATORS.join(', ')}, and from, to`)
+      if (unknown !== undefined)
+        report([index, unknown], `is no operator; there are: ${OPERATORS.join(', ')}, and from, to`)
       else patterns.push(compileEventPattern([entry], (path, message) => report([index, ...path.slice(1)], message)))
     }
   }

@@ -30,7 +30,10 @@ test('a small run delivers every event once and its audit holds', async () => {
   assert.match(stderr, /produced \d/) // a line every two seconds: which numbers it catches is chance
 })
 
-test('the audit holds although a dispatcher is killed on the way', async () => {
+// CI runs the same as a step of its own, with more records.
+const inCi = process.env['CI'] === '1' && 'a step of its own in CI'
+
+test('the audit holds although a dispatcher is killed on the way', { skip: inCi }, async () => {
   const { exitCode, stdout, stderr } = await runComporta([
     'demo',
     '--records',
