@@ -11,7 +11,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 const pollMs = 200
 
 /**
- * Builds into a folder, unless that was done before; waits while another process does. What a process left unfinished is
+ * Builds into a folder, unless that was done before; waits while another process does. What one left unfinished is
  * built again.
  *
  * @param build - Makes the folder's contents; the folder may be there from an attempt that was cut short.
