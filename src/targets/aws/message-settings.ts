@@ -1,8 +1,18 @@
 /** How a queue's or a topic's settings become messages, and its answers failures. */
 
-import { type EntryAnswers, type EntryError, NO_ANSWER } from './aws-sink.ts'
+import {
+  type AwsSinkParts,
+  DELIVERY_BYTES_MAX,
+  DELIVERY_RECORDS_MAX,
+  type EntryAnswers,
+  type EntryError,
+  NO_ANSWER
+} from './aws-sink.ts'
 import { templateOf } from './aws-settings.ts'
-import type { MessageSettings } from './message-entries.ts'
+import type { MessageEntry, MessageSettings } from './message-entries.ts'
+
+/** Most messages of a request. Source: SQS API reference, SendMessageBatch; SNS API reference, PublishBatch. */
+const ENTRIES_MAX = 10
 
 /** Settings that queues and topics have in common. */
 interface GivenSettings {
@@ -31,6 +41,37 @@ export function messageSettings(
     deduplicationId: given.deduplicationId === undefined ? undefined : templateOf(given.deduplicationId),
     attributes: Object.entries(attributes).map(([name, text]) => ({ name, template: templateOf(text) })),
     messageRecordsMax: given.messageRecordsMax ?? 500
+  }
+}
+
+/** What a sink of messages takes in a delivery, and in a request. */
+export function messageLimits({
+  isFifo,
+  bytesMax,
+  order
+}: {
+  readonly isFifo: boolean
+  readonly bytesMax: number
+  readonly order: 'key' | 'loose'
+}): Pick<AwsSinkParts<MessageEntry, never>, 'limits' | 'entryLimits'> {
+  return {
+    limits: {
+      recordsMax: DELIVERY_RECORDS_MAX,
+      bytesMax: DELIVERY_BYTES_MAX,
+      recordBytesMax: bytesMax,
+      ...(isFifo ? {} : { isUnordered: true })
+    },
+    entryLimits: { entriesMax: ENTRIES_MAX, bytesMax, groupEntriesMax: order === 'key' ? 1 : ENTRIES_MAX }
+  }
+}
+
+/** What an entry has in requests of SQS and SNS alike; the body has another name in each. Its id is its position. */
+export function entryMembers({ attributes, groupId, deduplicationId }: MessageEntry, position: number) {
+  return {
+    Id: String(position),
+    ...(attributes === undefined ? {} : { MessageAttributes: attributes }),
+    ...(groupId === undefined ? {} : { MessageGroupId: groupId }),
+    ...(deduplicationId === undefined ? {} : { MessageDeduplicationId: deduplicationId })
   }
 }
 

@@ -8,9 +8,9 @@ import type { SNSClient } from '@aws-sdk/client-sns'
 
 import { awsClientOptions, type AwsDependencies, withoutRequestLog } from '../aws/aws-client.ts'
 import { refuseProblems, regionOfArn } from '../aws/aws-settings.ts'
-import { AwsSink, DELIVERY_BYTES_MAX, DELIVERY_RECORDS_MAX } from '../aws/aws-sink.ts'
+import { AwsSink } from '../aws/aws-sink.ts'
 import { makeMessages, type MessageEntry } from '../aws/message-entries.ts'
-import { batchAnswers, messageSettings } from '../aws/message-settings.ts'
+import { batchAnswers, entryMembers, messageLimits, messageSettings } from '../aws/message-settings.ts'
 import { snsSinkProblems, type SnsSinkSettings } from './sns-settings.ts'
 
 /** What an SNS sink is made from. */
@@ -18,9 +18,7 @@ export interface SnsSinkOptions extends Omit<SnsSinkSettings, 'type'>, AwsDepend
   readonly name: string
 }
 
-/** Most messages of a request. Source: SNS API reference, PublishBatch. */
-const ENTRIES_MAX = 10
-/** What a topic takes unless it is set to take more. Source: the same. */
+/** What a topic takes unless it is set to take more. Source: SNS API reference, PublishBatch. */
 const BYTES_MAX = 262_144
 
 /** Publishes records to a topic. */
@@ -36,13 +34,7 @@ export class SnsSink extends AwsSink<MessageEntry, SNSClient> {
     super(
       options.name,
       {
-        limits: {
-          recordsMax: DELIVERY_RECORDS_MAX,
-          bytesMax: DELIVERY_BYTES_MAX,
-          recordBytesMax: bytesMax,
-          ...(isFifo ? {} : { isUnordered: true })
-        },
-        entryLimits: { entriesMax: ENTRIES_MAX, bytesMax, groupEntriesMax: order === 'key' ? 1 : ENTRIES_MAX },
+        ...messageLimits({ isFifo, bytesMax, order }),
         concurrency: options.concurrency,
         load: async () => {
           const { SNSClient } = await sdk
@@ -54,11 +46,8 @@ export class SnsSink extends AwsSink<MessageEntry, SNSClient> {
           const command = new PublishBatchCommand({
             TopicArn: topicArn,
             PublishBatchRequestEntries: entries.map((entry, position) => ({
-              Id: String(position),
-              Message: entry.body,
-              ...(entry.attributes === undefined ? {} : { MessageAttributes: entry.attributes }),
-              ...(entry.groupId === undefined ? {} : { MessageGroupId: entry.groupId }),
-              ...(entry.deduplicationId === undefined ? {} : { MessageDeduplicationId: entry.deduplicationId })
+              ...entryMembers(entry, position),
+              Message: entry.body
             }))
           })
           return batchAnswers(await client.send(command, { abortSignal }), entries.length)

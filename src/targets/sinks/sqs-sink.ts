@@ -9,9 +9,9 @@ import type { SQSClient } from '@aws-sdk/client-sqs'
 
 import { awsClientOptions, type AwsDependencies, withoutRequestLog } from '../aws/aws-client.ts'
 import { refuseProblems } from '../aws/aws-settings.ts'
-import { AwsSink, DELIVERY_BYTES_MAX, DELIVERY_RECORDS_MAX } from '../aws/aws-sink.ts'
+import { AwsSink } from '../aws/aws-sink.ts'
 import { makeMessages, type MessageEntry } from '../aws/message-entries.ts'
-import { batchAnswers, messageSettings } from '../aws/message-settings.ts'
+import { batchAnswers, entryMembers, messageLimits, messageSettings } from '../aws/message-settings.ts'
 import {
   endpointOfSqs,
   isFifoQueue,
@@ -25,9 +25,6 @@ import {
 export interface SqsSinkOptions extends Omit<SqsSinkSettings, 'type'>, AwsDependencies {
   readonly name: string
 }
-
-/** Most messages of a request. Source: SQS API reference, SendMessageBatch. */
-const ENTRIES_MAX = 10
 
 /** Sends records to a queue. */
 export class SqsSink extends AwsSink<MessageEntry, SQSClient> {
@@ -43,13 +40,7 @@ export class SqsSink extends AwsSink<MessageEntry, SQSClient> {
     super(
       options.name,
       {
-        limits: {
-          recordsMax: DELIVERY_RECORDS_MAX,
-          bytesMax: DELIVERY_BYTES_MAX,
-          recordBytesMax: bytesMax,
-          ...(isFifo ? {} : { isUnordered: true })
-        },
-        entryLimits: { entriesMax: ENTRIES_MAX, bytesMax, groupEntriesMax: order === 'key' ? 1 : ENTRIES_MAX },
+        ...messageLimits({ isFifo, bytesMax, order }),
         concurrency: options.concurrency,
         load: async () => {
           const { SQSClient } = await sdk
@@ -61,11 +52,8 @@ export class SqsSink extends AwsSink<MessageEntry, SQSClient> {
           const command = new SendMessageBatchCommand({
             QueueUrl: queueUrl,
             Entries: entries.map((entry, position) => ({
-              Id: String(position),
-              MessageBody: entry.body,
-              ...(entry.attributes === undefined ? {} : { MessageAttributes: entry.attributes }),
-              ...(entry.groupId === undefined ? {} : { MessageGroupId: entry.groupId }),
-              ...(entry.deduplicationId === undefined ? {} : { MessageDeduplicationId: entry.deduplicationId })
+              ...entryMembers(entry, position),
+              MessageBody: entry.body
             }))
           })
           return batchAnswers(await client.send(command, { abortSignal }), entries.length)
