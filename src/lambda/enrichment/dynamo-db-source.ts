@@ -12,8 +12,8 @@ import type {
   KeysAndAttributes
 } from '@aws-sdk/client-dynamodb'
 
-import { messageOf } from '../../core/index.ts'
-import { awsClientOptions, awsErrorKind, awsErrorName } from '../../targets/sinks/index.ts'
+import { awsClientOptions } from '../../targets/sinks/index.ts'
+import { awsFailure } from './aws-failure.ts'
 import { isPlausibleNumber } from './json-text.ts'
 import { joinSortKey, splitSortKey } from './record-key.ts'
 import type { LookupSource, SourceAnswer, SourceSurroundings } from './source.ts'
@@ -68,7 +68,7 @@ export class DynamoDbSource implements LookupSource {
       const command = new sdk.BatchGetItemCommand({ RequestItems: { [this.#settings.table]: request } })
       output = await client.send(command, { abortSignal: signal })
     } catch (error) {
-      return this.#failure(error)
+      return awsFailure(this.name, error)
     }
     const texts = new Map<string, string>()
     // The names of the answer are those of the request, of which there is one.
@@ -88,24 +88,6 @@ export class DynamoDbSource implements LookupSource {
     const { environment } = surroundings
     const options = awsClientOptions({ region, endpoint, timeoutMs, service: 'DYNAMODB', environment })
     return { sdk, client: new sdk.DynamoDBClient(options) }
-  }
-
-  #failure(error: unknown): SourceAnswer {
-    const reason = `${this.name}: ${awsErrorName(error)}: ${messageOf(error)}`.slice(0, 500)
-    const kind = awsErrorKind(error)
-    switch (kind) {
-      case 'content':
-        return { kind: 'rejected', reason }
-      // ValidationException: a key that cannot be, or a table whose keys are not these.
-      case 'unclear':
-        return { kind: 'rejected', reason, isUnclear: true }
-      case 'refused':
-        return { kind: 'unavailable', reason, isFinal: true }
-      case 'throttled':
-      case 'outage':
-      case 'network':
-        return { kind: 'unavailable', reason }
-    }
   }
 
   #parts(key: string): readonly [string, string] {

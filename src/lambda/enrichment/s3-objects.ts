@@ -7,19 +7,18 @@
 
 import type { GetObjectCommandOutput, S3Client } from '@aws-sdk/client-s3'
 
-import { messageOf } from '../../core/index.ts'
-import { awsClientOptions, awsErrorKind, awsErrorName, isLoopback } from '../../targets/sinks/index.ts'
-import type { SourceAnswer, SourceSurroundings } from './source.ts'
+import { awsClientOptions, awsErrorName, isLoopback } from '../../targets/sinks/index.ts'
+import { awsFailure, type SourceFailure } from './aws-failure.ts'
+import type { SourceSurroundings } from './source.ts'
 import type { S3SourceSettings } from './source-settings.ts'
 
 type Sdk = typeof import('@aws-sdk/client-s3')
-type Failure = Exclude<SourceAnswer, { kind: 'answered' }>
 
 /** What became of a read. */
 export type S3Read =
   | { readonly kind: 'read'; readonly text: string; readonly etag: string | undefined }
   | { readonly kind: 'absent' | 'unchanged' }
-  | Failure
+  | SourceFailure
 
 /** Reads objects of one bucket. */
 export class S3Objects {
@@ -72,23 +71,9 @@ export class S3Objects {
   }
 
   #failure(error: unknown): S3Read {
-    const name = awsErrorName(error)
     if (statusOf(error) === 304) return { kind: 'unchanged' }
-    if (name === 'NoSuchKey') return { kind: 'absent' }
-    const reason = `${this.name}: ${name}: ${messageOf(error)}`.slice(0, 500)
-    const kind = awsErrorKind(error)
-    switch (kind) {
-      case 'content':
-        return { kind: 'rejected', reason }
-      case 'unclear':
-        return { kind: 'rejected', reason, isUnclear: true }
-      case 'refused':
-        return { kind: 'unavailable', reason, isFinal: true }
-      case 'throttled':
-      case 'outage':
-      case 'network':
-        return { kind: 'unavailable', reason }
-    }
+    if (awsErrorName(error) === 'NoSuchKey') return { kind: 'absent' }
+    return awsFailure(this.name, error)
   }
 }
 
