@@ -2,12 +2,10 @@
 
 import assert from 'node:assert/strict'
 import { existsSync, readFileSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import os from 'node:os'
 import path from 'node:path'
-import { test, type TestContext } from 'node:test'
+import { test } from 'node:test'
 
 import {
   DeleteFunctionConcurrencyCommand,
@@ -23,15 +21,10 @@ import {
 
 import { VirtualClock } from '../../src/core/index.ts'
 import type { LambdaRuntime } from '../../src/lambda/index.ts'
+import { temporaryFolder } from '../support/comporta.ts'
 import { basic, memoryLogger, type Sdk, sdkFor, startRuntime, until } from './support.ts'
 
 const ARN = 'arn:aws:lambda:us-east-1:000000000000:function'
-
-async function folderFor(t: TestContext): Promise<string> {
-  const folder = await mkdtemp(path.join(os.tmpdir(), 'comporta-lambda-'))
-  t.after(() => rm(folder, { recursive: true, force: true }))
-  return folder
-}
 
 async function send(client: Sdk, FunctionName: string, event: unknown): Promise<string | undefined> {
   const command = new InvokeCommand({ FunctionName, Payload: JSON.stringify(event), InvocationType: 'Event' })
@@ -53,7 +46,7 @@ function statusOf(runtime: LambdaRuntime, name: string): ReturnType<LambdaRuntim
 }
 
 test('a failed event is tried again after 1 and 2 minutes, and its end is told to another function', async t => {
-  const folder = await folderFor(t)
+  const folder = temporaryFolder(t)
   const clock = new VirtualClock()
   const file = path.join(folder, 'records')
   const destinations = { onSuccess: `${ARN}:records`, onFailure: `${ARN}:records` }
@@ -99,7 +92,7 @@ test('a failed event is tried again after 1 and 2 minutes, and its end is told t
 })
 
 test('events of a function that may not run go to the destination at once; a throttled one waits', async t => {
-  const file = path.join(await folderFor(t), 'records')
+  const file = path.join(temporaryFolder(t), 'records')
   const clock = new VirtualClock()
   const functions = {
     sync: basic('sync', { events: { onFailure: `${ARN}:records` } }),
@@ -167,7 +160,7 @@ test('two functions that may not run and send each other their failures come to 
 })
 
 test('a stop finishes what can run and says how many events that wait are lost', async t => {
-  const folder = await folderFor(t)
+  const folder = temporaryFolder(t)
   const logger = memoryLogger()
   const runtime = await startRuntime(t, { functions: { flaky: basic('failsAtFirst') }, logger })
   const client = sdkFor(t, runtime)

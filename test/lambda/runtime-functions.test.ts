@@ -1,10 +1,9 @@
 /** Versions, aliases, limits over functions, streamed answers, log formats, layers. */
 
 import assert from 'node:assert/strict'
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import os from 'node:os'
+import { mkdir, writeFile } from 'node:fs/promises'
 import path from 'node:path'
-import { test, type TestContext } from 'node:test'
+import { test } from 'node:test'
 
 import {
   GetAliasCommand,
@@ -16,15 +15,10 @@ import {
 } from '@aws-sdk/client-lambda'
 
 import { SeededRandom } from '../../src/core/index.ts'
+import { temporaryFolder } from '../support/comporta.ts'
 import { basic, type Sdk, sdkFor, startRuntime, until } from './support.ts'
 
 const ARN = 'arn:aws:lambda:us-east-1:000000000000:function'
-
-async function folderFor(t: TestContext): Promise<string> {
-  const folder = await mkdtemp(path.join(os.tmpdir(), 'comporta-lambda-'))
-  t.after(() => rm(folder, { recursive: true, force: true }))
-  return folder
-}
 
 test('versions and aliases run their own code and say who they are', async t => {
   const functions = {
@@ -82,7 +76,7 @@ test('versions and aliases are listed in pages', async t => {
 })
 
 test('all functions together run no more than the account allows', async t => {
-  const file = path.join(await folderFor(t), 'open')
+  const file = path.join(temporaryFolder(t), 'open')
   const functions = { one: basic('waitsForFile'), two: basic('waitsForFile') }
   const runtime = await startRuntime(t, { functions, accountConcurrency: 2 })
   const client = sdkFor(t, runtime)
@@ -206,7 +200,7 @@ test('provisioned environments are started ahead, and their first invocation rep
 })
 
 test('CommonJS finds packages in layers', async t => {
-  const folder = await folderFor(t)
+  const folder = temporaryFolder(t)
   await mkdir(path.join(folder, 'layer/nodejs/node_modules/shared'), { recursive: true })
   await writeFile(path.join(folder, 'layer/nodejs/node_modules/shared/index.js'), 'exports.word = "from a layer"')
   await writeFile(path.join(folder, 'uses.cjs'), 'exports.handler = async () => require("shared").word')
