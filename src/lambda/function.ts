@@ -9,7 +9,7 @@
 export { createDistributor, type Distributor, type DistributorContext } from './distributor/distributor.ts'
 export type { DistributorObserver } from './distributor/observer.ts'
 export type { DistributorOptions, RoutedRecord } from './distributor/options.ts'
-export type { BatchItemFailure, DistributorResponse, RecordFailure } from './distributor/verdict.ts'
+export type { DistributorResponse } from './distributor/verdict.ts'
 export { createEnricher, type EnricherDependencies } from './enrichment/create-enricher.ts'
 export type { Enricher } from './enrichment/enricher.ts'
 export type { EnrichmentSettings } from './enrichment/settings.ts'

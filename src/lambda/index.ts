@@ -11,7 +11,8 @@ export type {
   ObservedResult
 } from './distributor/observer.ts'
 export type { DistributorOptions, DistributorRouting, RoutedRecord, RouteOptions } from './distributor/options.ts'
-export type { BatchItemFailure, DistributorResponse, RecordFailure } from './distributor/verdict.ts'
+export type { DistributorResponse } from './distributor/verdict.ts'
+export type { ComportaFailure, KafkaBatchItemFailure } from './event/event-types.ts'
 export { idempotencyPolicy } from './idempotency/policy.ts'
 export { createEnricher, type EnricherDependencies } from './enrichment/create-enricher.ts'
 export type {

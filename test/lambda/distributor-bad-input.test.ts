@@ -10,7 +10,7 @@ import path from 'node:path'
 import { test, type TestContext } from 'node:test'
 
 import { PipelineError } from '../../src/core/index.ts'
-import type { DistributorOptions, DistributorResponse, RecordFailure } from '../../src/lambda/index.ts'
+import type { DistributorOptions, DistributorResponse, ComportaFailure } from '../../src/lambda/index.ts'
 import { startLookupService } from './enrichment/support.ts'
 import { type Answer, contextWith, distributorFor, type Received, startService } from './support.ts'
 
@@ -257,7 +257,7 @@ function eventOf(scenario: Scenario, format: Format): unknown {
 /** What an answer says of the bad record, in the words of the table. */
 function outcomeOf(response: DistributorResponse): string {
   if ('batchItemFailures' in response) return response.batchItemFailures.length === 0 ? 'done' : 'resume'
-  const failures: readonly RecordFailure[] = 'failures' in response ? (response.failures ?? []) : []
+  const failures: readonly ComportaFailure[] = 'failures' in response ? (response.failures ?? []) : []
   const own = failures.find(each => each.offset === 101)
   if (own === undefined) return 'ok'
   const flags = [own.unavailable === true ? 'unavailable' : '', own.suspect === true ? 'suspect' : '']

@@ -8,7 +8,7 @@ import type {
   DistributorObserver,
   DistributorOptions,
   DistributorResponse,
-  RecordFailure
+  ComportaFailure
 } from '../../src/lambda/index.ts'
 import type { BatchGuard, GuardedBatch } from '../../src/lambda/idempotency/batch-guard.ts'
 import { createBatchGuard } from '../../src/lambda/idempotency/create-guard.ts'
@@ -20,7 +20,7 @@ import { batchOf, contextWith, distributorFor, memoryLogger, startService, until
 const PLENTY = contextWith(60_000)
 
 function verdicts(response: DistributorResponse): string[] {
-  const failures: readonly RecordFailure[] = 'failures' in response ? (response.failures ?? []) : []
+  const failures: readonly ComportaFailure[] = 'failures' in response ? (response.failures ?? []) : []
   return failures.map(each => `${each.offset} ${each.action}: ${each.reason}`)
 }
 

@@ -10,7 +10,7 @@ import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 
 import { type Random, randomInt, SeededRandom } from '../../src/core/index.ts'
-import type { Distributor, RecordFailure } from '../../src/lambda/index.ts'
+import type { Distributor, ComportaFailure } from '../../src/lambda/index.ts'
 import { type Answer, contextWith, distributorFor, type Received, startService } from './support.ts'
 
 const SERVICES = ['red', 'green', 'blue']
@@ -94,7 +94,7 @@ async function settle(distribute: Distributor, batch: readonly Sent[], world: Wo
       keys: left.map(each => each.message.key)
     }
     const response = await distribute(event, contextWith(60_000))
-    const failures: readonly RecordFailure[] = 'failures' in response ? (response.failures ?? []) : []
+    const failures: readonly ComportaFailure[] = 'failures' in response ? (response.failures ?? []) : []
     const actions = new Map(failures.map(each => [each.offset, each.action]))
     for (const offset of actions.keys())
       assert.ok(

@@ -8,7 +8,7 @@ import path from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { promisify } from 'node:util'
 
-import { builtinDistributor, type DistributorOptions, type RecordFailure } from '../../src/lambda/index.ts'
+import { builtinDistributor, type DistributorOptions, type ComportaFailure } from '../../src/lambda/index.ts'
 import { batchOf, contextWith, distributorFor, type Service, startService } from './support.ts'
 
 const PLENTY = contextWith(60_000)
@@ -101,7 +101,7 @@ test('a function of the program routes by code', async t => {
   const keys = ['k', 'k', 'k', 'k', 'm', 'n', 'o', 'm']
 
   const response = await distribute(batchOf(messages, 100, { keys }), PLENTY)
-  const failures: readonly RecordFailure[] = 'failures' in response ? (response.failures ?? []) : []
+  const failures: readonly ComportaFailure[] = 'failures' in response ? (response.failures ?? []) : []
   assert.deepEqual(got('a'), [100, 106])
   assert.deepEqual(got('b'), [100, 101])
   assert.deepEqual(

@@ -10,7 +10,7 @@ import { test, type TestContext } from 'node:test'
 import { type Random, randomInt, SeededRandom, VirtualClock } from '../../src/core/index.ts'
 import { createBatchGuard } from '../../src/lambda/idempotency/create-guard.ts'
 import { MemoryStore } from '../../src/lambda/idempotency/memory-store.ts'
-import type { Distributor, DistributorOptions, DistributorResponse, RecordFailure } from '../../src/lambda/index.ts'
+import type { Distributor, DistributorOptions, DistributorResponse, ComportaFailure } from '../../src/lambda/index.ts'
 import type { RecordSink, SinkFailure, SinkLimits, SinkOutcome, SinkRequest } from '../../src/targets/sinks/index.ts'
 import { distributorFor } from './support.ts'
 
@@ -212,7 +212,7 @@ function readAnswer(response: DistributorResponse, batch: readonly Sent[]): Answ
     const again = batch.filter(each => each.offset >= resume)
     return { well: batch.filter(each => each.offset < resume), dead: [], again }
   }
-  const listed: readonly RecordFailure[] = 'failures' in response ? (response.failures ?? []) : []
+  const listed: readonly ComportaFailure[] = 'failures' in response ? (response.failures ?? []) : []
   const actions = new Map(listed.map(each => [each.offset, each.action]))
   for (const offset of actions.keys()) assert.ok(batch.some(each => each.offset === offset))
   return {

@@ -4,18 +4,18 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
 import { PipelineError, systemClock, VirtualClock } from '../../src/core/index.ts'
-import { createDistributor, type DistributorResponse, type RecordFailure } from '../../src/lambda/index.ts'
+import { createDistributor, type DistributorResponse, type ComportaFailure } from '../../src/lambda/index.ts'
 import { type Answer, batchOf, contextWith, distributorFor, startService } from './support.ts'
 
 const PLENTY = contextWith(60_000)
 
 /** Offsets and actions of an answer. */
 function verdicts(response: DistributorResponse): string[] {
-  const failures: readonly RecordFailure[] = 'failures' in response ? (response.failures ?? []) : []
+  const failures: readonly ComportaFailure[] = 'failures' in response ? (response.failures ?? []) : []
   return failures.map(each => `${each.offset} ${each.action}`)
 }
 
-function failuresOf(response: DistributorResponse): readonly RecordFailure[] {
+function failuresOf(response: DistributorResponse): readonly ComportaFailure[] {
   return 'failures' in response ? (response.failures ?? []) : []
 }
 

@@ -7,37 +7,21 @@
  */
 
 import type { SinkFailure } from '../../targets/sinks/index.ts'
+import type { ComportaFailure, KafkaBatchItemFailure } from '../event/event-types.ts'
 import type { EventPartition } from '../event/read-event.ts'
 
 /** What is wrong with a record; a record that is well has no verdict. */
 export type Verdict = SinkFailure
 
-/** One entry of the answer `{"failures":[…]}`. */
-export interface RecordFailure {
-  readonly offset: number
-  readonly action: 'retry' | 'deadLetter' | 'skip'
-  readonly reason: string
-  readonly retryAfterMs?: number
-  /** The target is at fault, or an earlier record: this one should not be charged with an attempt. */
-  readonly unavailable?: true
-  /** The target broke on a request that held this record or was to come before it; the records may be the cause. */
-  readonly suspect?: true
-}
-
-/** One entry of AWS's answer `{"batchItemFailures":[…]}`, in its form for Kafka. */
-export interface BatchItemFailure {
-  readonly itemIdentifier: { readonly partition: string; readonly offset: number }
-}
-
 /** What a distributor answers: empty when all is well. */
 export type DistributorResponse =
-  { readonly failures?: readonly RecordFailure[] } | { readonly batchItemFailures: readonly BatchItemFailure[] }
+  { readonly failures?: readonly ComportaFailure[] } | { readonly batchItemFailures: readonly KafkaBatchItemFailure[] }
 
 /** Most bytes of all reasons of an answer, and characters of one. Lambda drops an answer above 6,291,456 bytes. */
 const REASONS_BYTES_MAX = 2_500_000
 const REASON_MAX = 1_000
 
-function failureOf(offset: number, verdict: Verdict, reasonMax: number): RecordFailure {
+function failureOf(offset: number, verdict: Verdict, reasonMax: number): ComportaFailure {
   const { action, reason, retryAfterMs, isUnavailable, isSuspect } = verdict
   return {
     offset,
@@ -87,7 +71,7 @@ export class PartitionVerdicts {
   }
 
   /** One entry for each offset: should an event have one twice, the gravest verdict on it. */
-  failures(): RecordFailure[] {
+  failures(): ComportaFailure[] {
     const byOffset = new Map<number, Verdict>()
     for (const [index, verdict] of this.inOrder()) {
       const offset = this.partition.offsets[index] ?? 0
@@ -114,7 +98,7 @@ export class PartitionVerdicts {
     return first
   }
 
-  resumePoint(): BatchItemFailure[] {
+  resumePoint(): KafkaBatchItemFailure[] {
     const index = this.resumeIndex()
     const offset = index === undefined ? undefined : this.partition.offsets[index]
     if (offset === undefined) return []
