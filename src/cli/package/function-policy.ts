@@ -1,12 +1,9 @@
 /** The rights that a packed distributor needs in AWS, as one IAM policy: what its targets, look-ups and tables say. */
 
-import { mkdir, writeFile } from 'node:fs/promises'
-import { dirname } from 'node:path'
-
 import type { PipelineConfig } from '../../config/index.ts'
-import { messageOf, PipelineError } from '../../core/index.ts'
 import { type DistributorRouting, enrichmentPolicy, idempotencyPolicy } from '../../lambda/index.ts'
 import { sinkPolicy } from '../../targets/index.ts'
+import { writeOutput } from './write-output.ts'
 
 /** A policy document. Source: IAM JSON policy reference. */
 export interface PolicyDocument {
@@ -41,11 +38,6 @@ export function functionPolicy(pipeline: PipelineConfig, name: string): PolicyDo
  * @throws PipelineError `ERR_CLI_OUTPUT`.
  */
 export async function writePolicy(pipeline: PipelineConfig, name: string, path: string): Promise<string> {
-  try {
-    await mkdir(dirname(path), { recursive: true })
-    await writeFile(path, `${JSON.stringify(functionPolicy(pipeline, name), undefined, 2)}\n`)
-  } catch (error) {
-    throw new PipelineError('ERR_CLI_OUTPUT', `cannot write ${path}: ${messageOf(error)}`, { cause: error })
-  }
+  await writeOutput(path, `${JSON.stringify(functionPolicy(pipeline, name), undefined, 2)}\n`)
   return path
 }

@@ -4,12 +4,13 @@
  */
 
 import { createHash } from 'node:crypto'
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import type { PipelineConfig } from '../../config/index.ts'
 import { messageOf, PipelineError } from '../../core/index.ts'
 import { functionArchive } from './function-archive.ts'
+import { writeOutput } from './write-output.ts'
 
 /** What is packed, and where it goes. */
 export interface PackageOptions {
@@ -46,12 +47,7 @@ export async function packageDistributor(options: PackageOptions): Promise<Packa
   ])
   const archive = functionArchive(content)
   const path = join(outDir, `${name}.zip`)
-  try {
-    await mkdir(outDir, { recursive: true })
-    await writeFile(path, archive)
-  } catch (error) {
-    throw new PipelineError('ERR_CLI_OUTPUT', `cannot write ${path}: ${messageOf(error)}`, { cause: error })
-  }
+  await writeOutput(path, archive)
   const codeSha256 = createHash('sha256').update(archive).digest('base64')
   return { archive: path, bytes: archive.length, codeSha256, variables: variablesOf(settings) }
 }
