@@ -22,10 +22,9 @@ import { addInit } from './commands/init.ts'
 import { addInternalRole } from './commands/internal-role.ts'
 import { addLambda } from './commands/lambda.ts'
 import { addProduce } from './commands/produce.ts'
-import { addQuota } from './commands/quota.ts'
-import { addReplay } from './commands/replay.ts'
 import { addUp } from './commands/up.ts'
 import { EXIT, exitCodeOf } from './exit-codes.ts'
+import { addOperations } from './operations/index.ts'
 
 /** Builds the program; `--help` of every command comes from here. What a command ends with goes to `onExitCode`. */
 export function createProgram(onExitCode: (code: number) => void): Command {
@@ -45,8 +44,8 @@ export function createProgram(onExitCode: (code: number) => void): Command {
     .configureHelp({ showGlobalOptions: true })
     .exitOverride()
   const roles = [addUp, addBroker, addProduce, addDispatch, addLambda, addEsm]
-  for (const add of [addDemo, addInit, addCheck, ...roles, addIngest, addGenerate, addReplay, addQuota])
-    add(program, action)
+  for (const add of [addDemo, addInit, addCheck, ...roles, addIngest, addGenerate]) add(program, action)
+  addOperations(program, action)
   addInternalRole(program, action)
   for (const command of program.commands) {
     command.exitOverride().showHelpAfterError(`(see comporta ${command.name()} --help)`)

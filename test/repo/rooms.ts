@@ -15,7 +15,7 @@ export const ROOM_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   targets: ['core', 'telemetry', 'client'],
   dispatcher: ['core', 'config', 'telemetry', 'protocol', 'client', 'registry', 'targets'],
   lambda: ['core', 'telemetry', 'protocol', 'client', 'targets'],
-  ops: ['core', 'config', 'telemetry', 'client'],
+  ops: ['core', 'config', 'telemetry', 'protocol', 'client'],
   console: ['core', 'config', 'telemetry', 'registry', 'ops'],
   // The only place that wires rooms together.
   cli: 'core config telemetry protocol broker client registry producer targets dispatcher lambda ops console'.split(' ')

@@ -9,6 +9,7 @@ import { checkDistributor } from './distributor.ts'
 import { eventSourceMappingsSchema } from './event-source-mappings.ts'
 import { kafkaSchema, topicSchema } from './kafka.ts'
 import { lambdaSchema } from './lambda.ts'
+import { operationsSchema } from './operations.ts'
 import { producerSchema } from './producer.ts'
 import { checkProducer } from './producer-rules.ts'
 
@@ -30,7 +31,8 @@ export const pipelineSchema = z.strictObject({
   producer: producerSchema.optional(),
   dispatcher: dispatcherSchema.optional(),
   lambda: lambdaSchema.optional(),
-  eventSourceMappings: eventSourceMappingsSchema
+  eventSourceMappings: eventSourceMappingsSchema,
+  operations: operationsSchema
 })
 
 /** The pipeline file as read: defaults filled in. */

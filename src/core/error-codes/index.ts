@@ -8,6 +8,7 @@ import { coreErrorCodes } from './core.ts'
 import { dispatcherErrorCodes } from './dispatcher.ts'
 import type { ErrorCodeEntry } from './entry.ts'
 import { lambdaErrorCodes } from './lambda.ts'
+import { opsErrorCodes } from './ops.ts'
 import { producerErrorCodes } from './producer.ts'
 import { protocolErrorCodes } from './protocol.ts'
 
@@ -21,6 +22,7 @@ export const ERROR_CODES = /* @__PURE__ */ (() => ({
   ...producerErrorCodes,
   ...dispatcherErrorCodes,
   ...lambdaErrorCodes,
+  ...opsErrorCodes,
   ...cliErrorCodes
 }))()
 

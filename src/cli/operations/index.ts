@@ -1,0 +1,14 @@
+/** The operations: one line for each command that looks at a cluster, or changes it. */
+
+import type { Command } from 'commander'
+
+import type { CommandAction } from '../commands/action.ts'
+import { addQuota } from '../commands/quota.ts'
+import { addReplay } from '../commands/replay.ts'
+
+const commands: readonly ((program: Command, action: CommandAction) => void)[] = [addReplay, addQuota]
+
+/** Adds them all. */
+export function addOperations(program: Command, action: CommandAction): void {
+  for (const add of commands) add(program, action)
+}

@@ -1,0 +1,12 @@
+/** `operations:` — what those who run the pipeline have agreed on: objectives, alerts, fleets, costs. */
+
+import { z } from 'zod'
+
+/** Each part is a file of its own, `operations-….ts`, and can be left out. */
+export const operationsSchema = z
+  .strictObject({})
+  .prefault({})
+  .describe('What `lag`, `doctor`, `scale`, `rollout`, `cost` and `report` go by. Everything has a default.')
+
+/** The section as read. */
+export type OperationsConfig = z.infer<typeof operationsSchema>

@@ -1,0 +1,19 @@
+/**
+ * Error codes of the room `ops`. A code is never reused for another meaning.
+ * The page docs/reference/errors.md is generated from these tables.
+ */
+
+import type { ErrorCodeEntry } from './entry.ts'
+
+export const opsErrorCodes = {
+  ERR_OPS_NOT_FOUND: {
+    summary: 'A topic, partition, group, record or fleet that an operation names does not exist.',
+    remedy: 'Correct the name; the message says what is there.',
+    retriable: false
+  },
+  ERR_OPS_REFUSED: {
+    summary: 'Kafka, or a service beside it, refuses what an operation asks of it.',
+    remedy: 'The message has its reason: a right that is missing, a group at work, a limit.',
+    retriable: false
+  }
+} as const satisfies Record<`ERR_OPS_${string}`, ErrorCodeEntry>

@@ -1,0 +1,103 @@
+/** What is said of lag: the words that commands, scaling, alerts, reports and the console share. */
+
+import type { TopicPartition } from '../../client/index.ts'
+
+/**
+ * Burrow's words for a partition, and `NONE` where the group has no commit to judge. Source: Burrow
+ * `core/internal/evaluator/caching.go`.
+ */
+export type PartitionStatus = 'OK' | 'WARN' | 'STALL' | 'STOP' | 'REWIND' | 'NONE'
+
+/** Burrow's words for a group. */
+export type GroupStatus = 'OK' | 'WARN' | 'ERR' | 'NONE'
+
+/**
+ * How the seconds of a lag were found: `append` = the append time of the oldest unread record itself; `interpolated` =
+ * between two samples of the log's end; `extrapolated` = outside of the samples; `none` = nothing is unread; `unknown` =
+ * nothing to tell it by.
+ */
+export type LagTimeSource = 'append' | 'interpolated' | 'extrapolated' | 'none' | 'unknown'
+
+/** What is worth a remark beside the status. */
+export type LagFlag =
+  /** The committed offset lies below the start of the log: records were deleted before they were read. */
+  | 'dataLoss'
+  /** The committed offset lies above the end of the log: the topic was made anew, or a leader lost records. */
+  | 'aheadOfLog'
+  /** The group has committed nothing here. */
+  | 'noCommit'
+  /** What keeps a reader of committed records back is a transaction that stays open. */
+  | 'hangingTransaction'
+  /** Nobody in the group owns the partition. */
+  | 'unassigned'
+  /** Neither the offset nor the lag has changed since the last look, and it is above zero. */
+  | 'persistent'
+  /** The partition has no leader: what is said of it is old. */
+  | 'offline'
+
+/** One partition of a group. */
+export interface PartitionLag extends TopicPartition {
+  /** Next record to read; `undefined` = nothing committed. */
+  readonly committed: bigint | undefined
+  readonly logStartOffset: bigint
+  /** High watermark; for readers of committed records the last stable offset. */
+  readonly endOffset: bigint
+  /** Offsets between the two; never negative. Without a commit: what the group would read with `earliest`. */
+  readonly lagRecords: bigint
+  /** Age of the oldest unread record, in seconds; 0 when nothing is unread; `undefined` if unknown. */
+  readonly lagSeconds: number | undefined
+  readonly lagTimeSource: LagTimeSource
+  readonly status: PartitionStatus
+  /** Records appended per second over the window; `undefined` before the second look. */
+  readonly arrivalRate: number | undefined
+  /** Records committed per second over the window; `undefined` before the second look. */
+  readonly serviceRate: number | undefined
+  /** Records per second by which the lag grows (positive) or shrinks; `undefined` before the second look. */
+  readonly trend: number | undefined
+  /** Seconds until nothing is unread at these rates; 0 = already; `undefined` = never, or unknown. */
+  readonly drainSeconds: number | undefined
+  /** Seconds until retention deletes the oldest unread record; `undefined` = never, or nothing is unread. */
+  readonly headroomSeconds: number | undefined
+  /** Client id and host of the owner, for people; empty = none, or not asked. */
+  readonly owner: string
+  readonly flags: readonly LagFlag[]
+}
+
+/** One group. */
+export interface GroupLag {
+  readonly groupId: string
+  /** Kafka's word for its state. */
+  readonly state: string
+  readonly memberCount: number
+  readonly status: GroupStatus
+  /** Sum over partitions. */
+  readonly lagRecords: bigint
+  /** Largest of its partitions; `undefined` if none is known. */
+  readonly lagSeconds: number | undefined
+  readonly lagTimeSource: LagTimeSource
+  readonly arrivalRate: number | undefined
+  readonly serviceRate: number | undefined
+  readonly trend: number | undefined
+  /** Seconds until the last of its partitions is drained. */
+  readonly drainSeconds: number | undefined
+  /** Smallest of its partitions. */
+  readonly headroomSeconds: number | undefined
+  /** Share of partitions with enough samples to judge, 0 to 1. Source: Burrow `complete`. */
+  readonly complete: number
+  /** The partition with the largest lag, `undefined` without partitions. */
+  readonly worst: TopicPartition | undefined
+  /** Flags of its partitions, each once. */
+  readonly flags: readonly LagFlag[]
+  /** Ordered by topic and number. */
+  readonly partitions: readonly PartitionLag[]
+  /** Why the group could not be read. */
+  readonly problem?: string
+}
+
+/** All groups at one time. */
+export interface LagReport {
+  readonly clusterId: string
+  /** In milliseconds since 1970. */
+  readonly takenAtMs: number
+  readonly groups: readonly GroupLag[]
+}
