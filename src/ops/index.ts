@@ -3,3 +3,7 @@
 export { Audit, type AuditReport, type DeadLetter, type Violation } from './audit/audit.ts'
 export { LatencyHistogram } from './audit/latency.ts'
 export { EXPECTATION, LEDGER_KIND, type LedgerEntry, LedgerWriter, readLedger } from './audit/ledger.ts'
+
+// KEDA
+export { type KedaDecision, type KedaInput, type KedaLimit, type KedaPartition, kedaReplicas } from './keda/keda.ts'
+export { type KedaOptions, kedaProblems } from './keda/options.ts'

@@ -6,6 +6,11 @@
 import type { ErrorCodeEntry } from './entry.ts'
 
 export const opsErrorCodes = {
+  ERR_OPS_KEDA_INVALID: {
+    summary: 'Options of KEDA’s kafka trigger exclude each other, or are out of range.',
+    remedy: 'Correct what the message names; KEDA itself would refuse the same.',
+    retriable: false
+  },
   ERR_OPS_NOT_FOUND: {
     summary: 'A topic, partition, group, record or fleet that an operation names does not exist.',
     remedy: 'Correct the name; the message says what is there.',
