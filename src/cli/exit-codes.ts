@@ -42,6 +42,7 @@ const SETTINGS: ReadonlySet<string> = new Set([
 /** The input is not what it should be. */
 const REFUSED_DATA: ReadonlySet<string> = new Set([
   'ERR_CLI_INPUT',
+  'ERR_OPS_UNDO_DAMAGED',
   'ERR_PRODUCER_STATE_INVALID',
   'ERR_PRODUCER_STATE_MISMATCH'
 ])
@@ -55,7 +56,7 @@ export function exitCodeOf(error: unknown): number {
   if (error.code.startsWith('ERR_CONFIG_') || SETTINGS.has(error.code)) return EXIT.config
   if (REFUSED_DATA.has(error.code)) return EXIT.data
   if (error.code === 'ERR_PRODUCER_STATE_FAILED') return EXIT.io
-  if (error.code === 'ERR_CLI_OUTPUT') return EXIT.io
+  if (error.code === 'ERR_CLI_OUTPUT' || error.code === 'ERR_OPS_UNDO_STORE') return EXIT.io
   if (error.code === 'ERR_DISPATCHER_REPLAY_INVALID') return EXIT.usage
   const { exitCode } = error.fields
   if (typeof exitCode === 'number' && LASTING.has(exitCode)) return exitCode

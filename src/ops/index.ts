@@ -4,6 +4,19 @@ export { Audit, type AuditReport, type DeadLetter, type Violation } from './audi
 export { LatencyHistogram } from './audit/latency.ts'
 export { EXPECTATION, LEDGER_KIND, type LedgerEntry, LedgerWriter, readLedger } from './audit/ledger.ts'
 
+export { type AppliedChange, applyChange, type ApplyOptions } from './change/apply-change.ts'
+export type { ApplyContext, Change, ChangeEffect, ChangePlan, ChangeResult, Json, Undo } from './change/change.ts'
+export { type UndoHandler, undoHandlerOf, type UndoOpen } from './change/undo-handlers.ts'
+export {
+  type DamagedRecord,
+  type NewUndoRecord,
+  type UndoDisk,
+  type UndoRecord,
+  type UndoState,
+  UndoStore,
+  type UndoStoreOptions
+} from './change/undo-store.ts'
+
 // KEDA
 export { type KedaDecision, type KedaInput, type KedaLimit, type KedaPartition, kedaReplicas } from './keda/keda.ts'
 export { type KedaOptions, kedaProblems } from './keda/options.ts'

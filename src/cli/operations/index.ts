@@ -5,8 +5,9 @@ import type { Command } from 'commander'
 import type { CommandAction } from '../commands/action.ts'
 import { addQuota } from '../commands/quota.ts'
 import { addReplay } from '../commands/replay.ts'
+import { addUndo } from '../commands/undo.ts'
 
-const commands: readonly ((program: Command, action: CommandAction) => void)[] = [addReplay, addQuota]
+const commands: readonly ((program: Command, action: CommandAction) => void)[] = [addReplay, addQuota, addUndo]
 
 /** Adds them all. */
 export function addOperations(program: Command, action: CommandAction): void {

@@ -20,5 +20,15 @@ export const opsErrorCodes = {
     summary: 'Kafka, or a service beside it, refuses what an operation asks of it.',
     remedy: 'The message has its reason: a right that is missing, a group at work, a limit.',
     retriable: false
+  },
+  ERR_OPS_UNDO_STORE: {
+    summary: 'What an undo would need cannot be written to the disk, or cannot be read.',
+    remedy: 'Make the folder writable, or name another with --undo-dir; nothing was changed without it.',
+    retriable: false
+  },
+  ERR_OPS_UNDO_DAMAGED: {
+    summary: 'The record of a change cannot be used for its undo.',
+    remedy: 'Restore the file from a backup, or put the state back by hand; the message says what is wrong with it.',
+    retriable: false
   }
 } as const satisfies Record<`ERR_OPS_${string}`, ErrorCodeEntry>

@@ -41,6 +41,11 @@ export interface ChangePlan {
   readonly warnings: readonly string[]
   /** Why it cannot be applied as things are, each with its remedy. Empty = it can. */
   readonly blockers: readonly string[]
+  /**
+   * Only in the plan of an undo: what is neither as the change left it nor as it was before, one sentence each.
+   * `comporta undo` refuses unless it is told `--force`. Absent = nothing.
+   */
+  readonly conflicts?: readonly string[]
   readonly undo: Undo
 }
 
