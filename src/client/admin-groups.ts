@@ -1,20 +1,18 @@
 /** Administration of groups: list, describe, delete, their offsets. */
 
-import { backoffMs, isRetriable, PipelineError, sleep } from '../core/index.ts'
+import { backoffMs, isRetriable, sleep } from '../core/index.ts'
 import {
-  consumerGroupDescribeApi,
   deleteGroupsApi,
-  describeGroupsApi,
   listGroupsApi,
   offsetCommitApi,
   offsetFetchApi,
   type OffsetFetchResponse
 } from '../protocol/index.ts'
 import { ask, byTopic } from './admin-send.ts'
+import { listedOf } from './admin-many-groups.ts'
 import { resultOf } from './admin-topics.ts'
-import type { AdminResult, GroupDescription, GroupOffset, ListedGroup } from './admin-types.ts'
+import type { AdminResult, GroupOffset, ListedGroup } from './admin-types.ts'
 import type { Cluster } from './cluster.ts'
-import { decodeAssignment } from './group-protocol.ts'
 import type { TopicPartition } from './group-types.ts'
 import { throwKafkaError } from './kafka-error.ts'
 
@@ -22,8 +20,6 @@ import { throwKafkaError } from './kafka-error.ts'
 const offsetVersionMax = 9
 /** First version that can wait for open transactions (KIP-447). */
 const stableVersion = 7
-/** DescribeGroups reports a group that is not there as an error from version 6 on; version 5 says "Dead". */
-const describeVersionMax = 5
 
 /** All groups of all brokers. Each broker knows those that it coordinates: if one goes, all are asked again. */
 export async function listGroups(cluster: Cluster): Promise<ListedGroup[]> {
@@ -46,75 +42,7 @@ async function listGroupsOf(cluster: Cluster, nodeId: number): Promise<ListedGro
     isReachRetried: false
   })
   throwKafkaError(answer.errorCode, 'ListGroups')
-  return answer.groups.map(({ groupId, protocolType, groupState }) => ({ groupId, protocolType, state: groupState }))
-}
-
-/** Groups with their members, in the order they were named. */
-export async function describeGroups(cluster: Cluster, groupIds: readonly string[]): Promise<GroupDescription[]> {
-  return await Promise.all(groupIds.map(groupId => describeGroup(cluster, groupId)))
-}
-
-async function describeGroup(cluster: Cluster, groupId: string): Promise<GroupDescription> {
-  const to = { coordinator: 'group', key: groupId } as const
-  const send = { to, versionMax: describeVersionMax }
-  const answer = await ask(cluster, () => cluster.send(describeGroupsApi, { groups: [groupId] }, send), {
-    codesOf: each => each.groups.map(group => group.errorCode),
-    groupId
-  })
-  const [group] = answer.groups
-  // A group of the consumer protocol (KIP-848) is "Dead" to this question.
-  const isThere = group !== undefined && (group.groupState !== 'Dead' || group.errorCode !== 0)
-  const consumers = isThere ? undefined : await describeConsumerGroup(cluster, groupId)
-  if (consumers !== undefined) return consumers
-  return {
-    groupId,
-    state: group?.groupState ?? '',
-    protocolType: group?.protocolType ?? '',
-    protocol: group?.protocolData ?? '',
-    coordinatorId: await cluster.coordinatorOf('group', groupId),
-    errorCode: group?.errorCode ?? 0,
-    members: (group?.members ?? []).map(member => ({
-      memberId: member.memberId,
-      groupInstanceId: member.groupInstanceId,
-      clientId: member.clientId,
-      clientHost: member.clientHost,
-      // Connect and schema registries put their own bytes here.
-      assignment: group?.protocolType === 'consumer' ? decodeAssignment(member.memberAssignment) : []
-    }))
-  }
-}
-
-/** A group of the consumer protocol; `undefined` if there is none of this name, or the cluster does not know it. */
-async function describeConsumerGroup(cluster: Cluster, groupId: string): Promise<GroupDescription | undefined> {
-  const to = { coordinator: 'group', key: groupId } as const
-  try {
-    const answer = await ask(cluster, () => cluster.send(consumerGroupDescribeApi, { groupIds: [groupId] }, { to }), {
-      codesOf: each => each.groups.map(group => group.errorCode),
-      groupId
-    })
-    const [group] = answer.groups
-    if (group === undefined || group.errorCode !== 0) return undefined
-    return {
-      groupId,
-      state: group.groupState,
-      protocolType: 'consumer',
-      protocol: group.assignorName,
-      coordinatorId: await cluster.coordinatorOf('group', groupId),
-      errorCode: 0,
-      members: group.members.map(member => ({
-        memberId: member.memberId,
-        groupInstanceId: member.instanceId,
-        clientId: member.clientId,
-        clientHost: member.clientHost,
-        assignment: member.assignment.topicPartitions.flatMap(({ topicName, partitions }) =>
-          partitions.map(partition => ({ topic: topicName, partition }))
-        )
-      }))
-    }
-  } catch (error) {
-    if (PipelineError.is(error, 'ERR_CLIENT_VERSION_UNSUPPORTED')) return undefined
-    throw error
-  }
+  return answer.groups.map(listedOf)
 }
 
 /** Deletes groups without members, and their offsets. */

@@ -40,6 +40,8 @@ export interface ListedGroup {
   readonly groupId: string
   readonly protocolType: string
   readonly state: string
+  /** `classic`, `consumer`, `share`, `streams`; absent where the broker is too old to say (KIP-848). */
+  readonly groupType?: string
 }
 
 /** A member of a group. */
@@ -62,6 +64,8 @@ export interface GroupDescription {
   readonly coordinatorId: number
   readonly members: readonly GroupMemberDescription[]
   readonly errorCode: number
+  /** Why it could not be described, for people. */
+  readonly problem?: string
 }
 
 /** A committed offset of a group. */

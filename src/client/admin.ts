@@ -10,11 +10,19 @@ import {
   type AlteredOffset,
   alterGroupOffsets,
   deleteGroups,
-  describeGroups,
   fetchGroupOffsets,
   listGroups,
   type NewGroupOffset
 } from './admin-groups.ts'
+import {
+  type BrokerGroups,
+  describeGroups,
+  type DescribeGroupsOptions,
+  fetchOffsetsOfGroups,
+  type GroupOffsets,
+  type GroupOffsetsOptions,
+  listGroupsByBroker
+} from './admin-many-groups.ts'
 import { alterQuotas, describeQuotas, type QuotaEntity } from './admin-quotas.ts'
 import {
   createPartitions,
@@ -37,7 +45,8 @@ import type {
 import type { Cluster } from './cluster.ts'
 import type { ClusterMetadata } from './cluster-options.ts'
 import type { TopicPartition } from './group-types.ts'
-import { listOffsets, type OffsetQuestion } from './list-offsets.ts'
+import { listOffsets, listOffsetsAt, type ListOffsetsAtOptions, type OffsetQuestion } from './list-offsets.ts'
+import type { ManyGroupsOptions } from './many-groups.ts'
 
 /**
  * Administration through a cluster client. Every method throws the PipelineError of
@@ -85,14 +94,36 @@ export class Admin {
     return listOffsets(this.#cluster, questions, options)
   }
 
+  /**
+   * Asks one broker for offsets, once, without waiting for leaders: errors of partitions are in the answers, which are
+   * in the order of the questions; `undefined` where the broker left one out.
+   */
+  listOffsetsAt(
+    leaderId: number,
+    questions: readonly OffsetQuestion[],
+    options?: ListOffsetsAtOptions
+  ): Promise<(ListedOffset | undefined)[]> {
+    return listOffsetsAt(this.#cluster, { leaderId, group: questions }, options)
+  }
+
   /** All groups of all brokers. */
   listGroups(): Promise<ListedGroup[]> {
     return listGroups(this.#cluster)
   }
 
-  /** Groups with their members. One that does not exist has the state `Dead`. */
-  describeGroups(groupIds: readonly string[]): Promise<GroupDescription[]> {
-    return describeGroups(this.#cluster, groupIds)
+  /** The groups of each broker, asked once; one that does not answer has a `problem` instead. */
+  listGroupsByBroker(options?: ManyGroupsOptions): Promise<BrokerGroups[]> {
+    return listGroupsByBroker(this.#cluster, options)
+  }
+
+  /** Groups with their members, many in a request. One that does not exist has the state `Dead`. */
+  describeGroups(groupIds: readonly string[], options?: DescribeGroupsOptions): Promise<GroupDescription[]> {
+    return describeGroups(this.#cluster, groupIds, options)
+  }
+
+  /** The committed offsets of many groups, many in a request. Groups fail one by one: look at their `errorCode`. */
+  fetchOffsetsOfGroups(groupIds: readonly string[], options?: GroupOffsetsOptions): Promise<GroupOffsets[]> {
+    return fetchOffsetsOfGroups(this.#cluster, groupIds, options)
   }
 
   /** Deletes groups without members, and their offsets. */

@@ -260,6 +260,16 @@ export class Cluster {
     this.#coordinators.delete(`${type}:${key}`)
   }
 
+  /** Who coordinates a group or transaction as far as is known, without asking. */
+  knownCoordinator(type: 'group' | 'transaction', key: string): number | undefined {
+    return this.#coordinators.get(`${type}:${key}`)
+  }
+
+  /** Takes note of a coordinator that was looked up together with others. */
+  rememberCoordinator(type: 'group' | 'transaction', key: string, nodeId: number): void {
+    this.#coordinators.set(`${type}:${key}`, nodeId)
+  }
+
   /**
    * Node id of the coordinator, from the cache or a broker; waits up to `requestTimeoutMs` for there to be one.
    *

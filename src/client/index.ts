@@ -15,8 +15,10 @@ export type {
   NewTopic,
   OffsetSpec
 } from './admin-types.ts'
+export type { BrokerGroups, DescribeGroupsOptions, GroupOffsets, GroupOffsetsOptions } from './admin-many-groups.ts'
+export type { ManyGroupsOptions } from './many-groups.ts'
 export type { QuotaEntity } from './admin-quotas.ts'
-export type { OffsetQuestion } from './list-offsets.ts'
+export type { ListOffsetsAtOptions, OffsetQuestion } from './list-offsets.ts'
 export type { LingerSetting } from './append-linger.ts'
 export { Appender } from './appender.ts'
 export type {

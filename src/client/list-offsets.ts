@@ -1,10 +1,9 @@
 /** Asks the leaders of partitions for offsets, by end or by time, and follows leaders that move. */
 
 import { backoffMs, PipelineError, sleep } from '../core/index.ts'
-import { listOffsetsApi, type ListOffsetsResponsePartitionResponse } from '../protocol/index.ts'
+import { listOffsetsApi } from '../protocol/index.ts'
 import type { ListedOffset, OffsetSpec } from './admin-types.ts'
 import type { Cluster } from './cluster.ts'
-import { groupPartitions } from './group-protocol.ts'
 import type { TopicPartition } from './group-types.ts'
 import { asPipelineError, KAFKA, kafkaError } from './kafka-error.ts'
 
@@ -19,6 +18,12 @@ export interface ListOffsetsOptions {
   readonly isReadCommitted?: boolean
   /** Ends the retries. */
   readonly signal?: AbortSignal
+}
+
+/** How one broker is asked for offsets. */
+export interface ListOffsetsAtOptions extends ListOffsetsOptions {
+  /** Longest wait for its answer, in milliseconds. Default `requestTimeoutMs`. */
+  readonly timeoutMs?: number
 }
 
 /** What clients put where replicas put their node id. */
@@ -65,7 +70,10 @@ export async function listOffsetsOnce(
   const byLeader = new Map<number, OffsetQuestion[]>()
   for (const question of questions) {
     const leaderId = cluster.cachedTopic(question.topic)?.partitions[question.partition]?.leaderId ?? -1
-    if (leaderId >= 0) byLeader.set(leaderId, [...(byLeader.get(leaderId) ?? []), question])
+    if (leaderId < 0) continue
+    const group = byLeader.get(leaderId)
+    if (group === undefined) byLeader.set(leaderId, [question])
+    else group.push(question)
   }
   await Promise.all([...byLeader].map(([leaderId, group]) => askLeader(cluster, { leaderId, group }, round)))
   return { found: [...round.answers.values()], isComplete: round.answers.size === questions.length }
@@ -95,27 +103,8 @@ async function askLeader(
   round: Round
 ): Promise<void> {
   try {
-    const answer = await cluster.send(
-      listOffsetsApi,
-      {
-        // Without it the request is node 0's, as a follower: Kafka then answers the end of the log, whatever is open.
-        replicaId: CONSUMER_REPLICA_ID,
-        isolationLevel: round.isReadCommitted === true ? 1 : 0,
-        topics: groupPartitions(ask.group).map(({ topic, partitions }) => ({
-          name: topic,
-          partitions: partitions.map(partition => ({
-            partitionIndex: partition,
-            timestamp: specTimestamp(ask.group.find(item => item.topic === topic && item.partition === partition)?.at)
-          }))
-        }))
-      },
-      { to: { nodeId: ask.leaderId }, ...(round.signal === undefined ? {} : { signal: round.signal }) }
-    )
-    const found = new Map<string, ListOffsetsResponsePartitionResponse>()
-    for (const topic of answer.topics) {
-      for (const partition of topic.partitions) found.set(`${topic.name}/${partition.partitionIndex}`, partition)
-    }
-    for (const question of ask.group) take(question, found.get(`${question.topic}/${question.partition}`), round)
+    const found = await listOffsetsAt(cluster, ask, round)
+    for (const [index, question] of ask.group.entries()) take(question, found[index], round)
   } catch (cause) {
     const error = asPipelineError(cause, 'ListOffsets')
     if (!error.retriable || round.isLast) throw error
@@ -123,18 +112,86 @@ async function askLeader(
   }
 }
 
-function take(question: OffsetQuestion, found: ListOffsetsResponsePartitionResponse | undefined, round: Round): void {
+/** Most partitions that one request asks about. */
+const questionsPerRequestMax = 10_000
+
+/**
+ * Asks one broker, once: nothing is waited for, and errors of partitions are in the answers.
+ *
+ * @returns One answer per question, in the order of the questions; `undefined` where the broker left one out.
+ * @throws PipelineError of the connection.
+ */
+export async function listOffsetsAt(
+  cluster: Cluster,
+  { leaderId, group }: { readonly leaderId: number; readonly group: readonly OffsetQuestion[] },
+  { isReadCommitted = false, signal, timeoutMs }: ListOffsetsAtOptions = {}
+): Promise<(ListedOffset | undefined)[]> {
+  const found: (ListedOffset | undefined)[] = Array.from({ length: group.length })
+  await Promise.all(
+    requestsOf(group).map(async topics => {
+      const answer = await cluster.send(
+        listOffsetsApi,
+        {
+          // Without it the request is node 0's, as a follower: Kafka then answers the end of the log, whatever is open.
+          replicaId: CONSUMER_REPLICA_ID,
+          isolationLevel: isReadCommitted ? 1 : 0,
+          topics: [...topics].map(([name, partitions]) => ({
+            name,
+            partitions: Array.from(partitions, ([partitionIndex, { timestamp }]) => ({ partitionIndex, timestamp }))
+          }))
+        },
+        {
+          to: { nodeId: leaderId },
+          ...(signal === undefined ? {} : { signal }),
+          ...(timeoutMs === undefined ? {} : { timeoutMs })
+        }
+      )
+      for (const topic of answer.topics) {
+        const asked = topics.get(topic.name)
+        for (const { partitionIndex: partition, offset, timestamp, leaderEpoch, errorCode } of topic.partitions) {
+          const question = asked?.get(partition)
+          if (question === undefined) continue
+          found[question.index] = { topic: topic.name, partition, offset, timestamp, leaderEpoch, errorCode }
+        }
+      }
+    })
+  )
+  return found
+}
+
+type Asked = Map<string, Map<number, { readonly index: number; readonly timestamp: bigint }>>
+
+/** Divides questions into requests: a broker refuses a partition that is named twice in one. */
+function requestsOf(questions: readonly OffsetQuestion[]): Asked[] {
+  const requests: { readonly topics: Asked; size: number }[] = []
+  for (const [index, { topic, partition, at }] of questions.entries()) {
+    let request = requests.find(
+      ({ topics, size }) => size < questionsPerRequestMax && topics.get(topic)?.has(partition) !== true
+    )
+    if (request === undefined) {
+      request = { topics: new Map(), size: 0 }
+      requests.push(request)
+    }
+    const partitions = request.topics.get(topic)
+    const asked = { index, timestamp: specTimestamp(at) }
+    if (partitions === undefined) request.topics.set(topic, new Map([[partition, asked]]))
+    else partitions.set(partition, asked)
+    request.size += 1
+  }
+  return requests.map(({ topics }) => topics)
+}
+
+function take(question: OffsetQuestion, found: ListedOffset | undefined, round: Round): void {
   const { topic, partition } = question
   if (found === undefined) {
     throw new PipelineError('ERR_CLIENT_RESPONSE_INVALID', `ListOffsets: no answer for ${topic}-${partition}`)
   }
-  const { offset, timestamp, leaderEpoch, errorCode } = found
+  const { errorCode } = found
   if (errorCode !== KAFKA.NONE && !round.isLast && kafkaError(errorCode, 'ListOffsets').retriable)
     round.retry.push(question)
-  else round.answers.set(question, { topic, partition, offset, timestamp, leaderEpoch, errorCode })
+  else round.answers.set(question, found)
 }
 
-function specTimestamp(spec: OffsetSpec | undefined): bigint {
-  if (spec === undefined) return timestampOf.latest
+function specTimestamp(spec: OffsetSpec): bigint {
   return typeof spec === 'string' ? timestampOf[spec] : spec.timestampMs
 }

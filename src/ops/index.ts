@@ -20,3 +20,14 @@ export {
 // KEDA
 export { type KedaDecision, type KedaInput, type KedaLimit, type KedaPartition, kedaReplicas } from './keda/keda.ts'
 export { type KedaOptions, kedaProblems } from './keda/options.ts'
+
+// Scan
+export { scanCluster } from './scan/scan-cluster.ts'
+export type {
+  ClusterScan,
+  ScannedGroup,
+  ScannedOffset,
+  ScannedPartition,
+  ScannedTopic,
+  ScanRequest
+} from './scan/scan-types.ts'

@@ -15,13 +15,21 @@ export interface ScannedPartition extends TopicPartition {
   readonly highWatermark: bigint
   /** Below the high watermark while a transaction is open. Equal to it if it was not asked for. */
   readonly lastStableOffset: bigint
+  /** Leader epoch, -1 when the broker is too old to say. */
+  readonly leaderEpoch: number
+  /** Why its offsets are not known (no leader, no right, leader away): they are then -1n. */
+  readonly problem?: string
 }
 
 /** A topic, partitions ordered by number. */
 export interface ScannedTopic {
   readonly topic: string
+  /** Topic id in Kafka's form: another one under the same name means that the topic was made anew. */
+  readonly topicId: string
   readonly isInternal: boolean
   readonly partitions: readonly ScannedPartition[]
+  /** Why nothing is known of it (no such topic, no right): it then has no partitions. */
+  readonly problem?: string
 }
 
 /** What a group has committed for a partition. */
@@ -61,17 +69,24 @@ export interface ClusterScan {
   readonly durationMs: number
   readonly topics: ReadonlyMap<string, ScannedTopic>
   readonly groups: readonly ScannedGroup[]
+  /** What could not be looked at as a whole, one sentence each: brokers whose groups are not known. */
+  readonly problems: readonly string[]
 }
 
 /** What to look at. */
 export interface ScanRequest {
   /** Only these groups. Default: all that are consumer groups, or have committed offsets. */
   readonly groups?: readonly string[]
-  /** Only these topics. Default: those of the groups, and all others that are not internal. */
+  /** Only these topics. Default: those of the groups and, unless `groups` are named, all others that are not internal. */
   readonly topics?: readonly string[]
   /** Whether members are asked for, which costs a request for each coordinator. Default `true`. */
   readonly withMembers?: boolean
   /** Whether the last stable offset is asked for, which doubles the questions to leaders. Default `false`. */
   readonly isReadCommitted?: boolean
+  /**
+   * How long what may pass (a coordinator that loads, a leader that moves) is asked again, in milliseconds, before it is
+   * marked as a problem. Default 5_000.
+   */
+  readonly patienceMs?: number
   readonly signal?: AbortSignal
 }
