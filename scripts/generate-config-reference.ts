@@ -7,7 +7,7 @@
 
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 
-import { pipelineJsonSchema, scenarioJsonSchema } from '../src/config/index.ts'
+import { pipelineJsonSchema, scenarioJsonSchema, simulationJsonSchema } from '../src/config/index.ts'
 
 interface Node {
   readonly type?: string
@@ -102,6 +102,10 @@ const schema = pipelineJsonSchema()
 const outputs: readonly (readonly [URL, string])[] = [
   [new URL('../schema/comporta.schema.json', import.meta.url), `${JSON.stringify(schema, null, 2)}\n`],
   [new URL('../schema/scenario.schema.json', import.meta.url), `${JSON.stringify(scenarioJsonSchema(), null, 2)}\n`],
+  [
+    new URL('../schema/simulation.schema.json', import.meta.url),
+    `${JSON.stringify(simulationJsonSchema(), null, 2)}\n`
+  ],
   // The schema is a JSON Schema: `Node` names the keywords of it that are read here.
   [new URL('../docs/reference/config.md', import.meta.url), `${intro}${rows(schema as Node, '').join('\n')}\n`]
 ]

@@ -6,6 +6,13 @@ export { dispatcherConfig, type DispatcherInput } from './dispatcher-config.ts'
 export { kafkaConfig, type KafkaInput } from './kafka-config.ts'
 export { producerConfig, type ProducerInput } from './producer-config.ts'
 export { loadScenarioFile, parseScenario, scenarioConfig, type ScenarioInput, scenarioJsonSchema } from './scenario.ts'
+export {
+  loadSimulationFile,
+  parseSimulation,
+  simulationConfig,
+  type SimulationInput,
+  simulationJsonSchema
+} from './simulation.ts'
 export type { Place, Problem } from './problems.ts'
 export type { DispatcherConfig, TargetConfig } from './schema/dispatcher.ts'
 export type { RecordFilterConfig } from './schema/dispatcher-filter.ts'
@@ -24,4 +31,7 @@ export type { ProducerConfig, SourceConfig } from './schema/producer.ts'
 export type { EventCheckConfig } from './schema/producer-validation.ts'
 export { transactionDefaults } from './schema/producer-transaction.ts'
 export type { ScenarioConfig } from './schema/scenario.ts'
+export type { SimulationConfig, SimulationEvent } from './schema/simulation.ts'
+export type { SimulationAutoscale } from './schema/simulation-autoscale.ts'
+export { simulationSeconds, type SimulationTime } from './schema/simulation-time.ts'
 export type { Environment } from './source.ts'

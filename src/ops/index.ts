@@ -31,3 +31,15 @@ export type {
   ScannedTopic,
   ScanRequest
 } from './scan/scan-types.ts'
+
+// The simulator.
+export type {
+  ScaleDecider,
+  ScaleView,
+  SimulationHooks,
+  SimulationMoment,
+  SimulationResult,
+  SimulationScenario,
+  SimulationSeries,
+  SimulationSummary
+} from './simulate/simulation-types.ts'
