@@ -6,6 +6,15 @@ export { type Clock, sleep, systemClock, type Timer, turn, within } from './cloc
 export { Doorbell } from './doorbell.ts'
 export type { ErrorCodeEntry } from './error-codes/entry.ts'
 export { ERROR_CODES, type ErrorCode, errorCodeEntry } from './error-codes/index.ts'
+export {
+  BODY_BYTES_MAX,
+  bodyBytes,
+  decodeFinished,
+  encodeFinished,
+  METADATA_LENGTH_MAX,
+  type OffsetRanges,
+  varintSize
+} from './finished-ranges.ts'
 export { compileEventPattern, type EventPattern, type PatternReport } from './event-pattern.ts'
 export { decimalOf, type FieldCondition, type NumberRange, readFieldCondition } from './field-condition.ts'
 export { headerProblem } from './http-headers.ts'

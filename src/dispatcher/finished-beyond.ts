@@ -4,13 +4,13 @@
  * A lane that keeps the order of its partition has one batch under way. When a
  * target takes a part of it and the rest is tried again, records in the middle
  * are finished that the committed offset cannot tell of; so they go with it as
- * text (`finished-ranges.ts`), and the next owner does not send them again.
+ * text (`finished-ranges.ts` of `core`), and the next owner does not send them again.
  *
  * Invariant: only offsets that have left are named. What does not fit into the
  * text is left out: that costs duplicates and loses nothing.
  */
 
-import { decodeFinished, encodeFinished } from './finished-ranges.ts'
+import { decodeFinished, encodeFinished } from '../core/index.ts'
 import type { RowSift } from './lane-surroundings.ts'
 import type { RecordTable } from './record-table.ts'
 

@@ -23,8 +23,7 @@
  * where the assignment began. Columns of numbers: no object per record.
  */
 
-import { invariant } from '../core/index.ts'
-import { BODY_BYTES_MAX, type OffsetRanges, varintSize } from './finished-ranges.ts'
+import { BODY_BYTES_MAX, invariant, type OffsetRanges, varintSize } from '../core/index.ts'
 import { KeyTable } from './key-table.ts'
 
 /** A row without a key. */

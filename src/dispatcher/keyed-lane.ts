@@ -22,10 +22,9 @@
  */
 
 import type { FetchedChunk } from '../client/index.ts'
-import { Doorbell, invariant } from '../core/index.ts'
+import { decodeFinished, Doorbell, encodeFinished, invariant } from '../core/index.ts'
 import { ChunkScanner } from './chunk-scanner.ts'
 import { BatchDelivery, type DeliveryOwner } from './delivery.ts'
-import { decodeFinished, encodeFinished } from './finished-ranges.ts'
 import { hashOf } from './key-table.ts'
 import { KeyWindow } from './key-window.ts'
 import { type LaneOptions, laneStateOf } from './lane.ts'

@@ -10,7 +10,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
 import { FinishedBeyond } from '../../src/dispatcher/finished-beyond.ts'
-import { decodeFinished } from '../../src/dispatcher/finished-ranges.ts'
+import { decodeFinished } from '../../src/core/index.ts'
 import { tableOf } from './support.ts'
 
 const table = tableOf(

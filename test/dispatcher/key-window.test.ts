@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { type Random, randomInt, SeededRandom } from '../../src/core/index.ts'
-import { bodyBytes } from '../../src/dispatcher/finished-ranges.ts'
+import { bodyBytes, type Random, randomInt, SeededRandom } from '../../src/core/index.ts'
 import { KeyWindow } from '../../src/dispatcher/key-window.ts'
 import { seedOf } from './support.ts'
 

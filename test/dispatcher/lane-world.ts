@@ -6,9 +6,15 @@
 import assert from 'node:assert/strict'
 
 import type { FetchedChunk } from '../../src/client/index.ts'
-import { type Random, randomInt, SeededRandom, VirtualClock } from '../../src/core/index.ts'
+import {
+  decodeFinished,
+  METADATA_LENGTH_MAX,
+  type Random,
+  randomInt,
+  SeededRandom,
+  VirtualClock
+} from '../../src/core/index.ts'
 import { DeadLetterAside, type DeadLetterWriter } from '../../src/dispatcher/dead-letters.ts'
-import { decodeFinished, METADATA_LENGTH_MAX } from '../../src/dispatcher/finished-ranges.ts'
 import { KeyedLane } from '../../src/dispatcher/keyed-lane.ts'
 import type { AnyLane, LaneSurroundings, LaneView } from '../../src/dispatcher/lane-surroundings.ts'
 import { Lane } from '../../src/dispatcher/lane.ts'

@@ -10,7 +10,7 @@
  *   could not commit it. What is repeated because of one member is bounded.
  */
 
-import { decodeFinished } from '../../src/dispatcher/finished-ranges.ts'
+import { decodeFinished } from '../../src/core/index.ts'
 import type { Committed } from './coordinator.ts'
 import type { PartitionLog, RecordKind } from './logs.ts'
 import type { TenureEnd } from './member.ts'

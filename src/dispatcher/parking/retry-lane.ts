@@ -20,10 +20,9 @@
  */
 
 import type { FetchedChunk, PartitionStart } from '../../client/index.ts'
-import { Doorbell } from '../../core/index.ts'
+import { decodeFinished, Doorbell, encodeFinished } from '../../core/index.ts'
 import { BatchDelivery, type DeliveryOwner } from '../delivery.ts'
 import type { AnyLane, LaneDescription, LaneState, LaneSurroundings } from '../lane-surroundings.ts'
-import { decodeFinished, encodeFinished } from '../finished-ranges.ts'
 import { laneStateOf } from '../lane.ts'
 import type { FilledBatch, UndeliverableRow } from '../partition-buffer.ts'
 import { layOut } from '../record-place.ts'

@@ -9,8 +9,8 @@ import {
   encodeFinished,
   METADATA_LENGTH_MAX,
   varintSize
-} from '../../src/dispatcher/finished-ranges.ts'
-import { seedOf } from './support.ts'
+} from '../../src/core/finished-ranges.ts'
+import { seedOf } from '../dispatcher/support.ts'
 
 test('the text is what its grammar says', () => {
   assert.equal(encodeFinished(7n, []), '')
