@@ -103,7 +103,12 @@ function codesOfOffsets(answer: OffsetFetchResponse): number[] {
 }
 
 /** An offset that an empty group shall go on from. */
-export type NewGroupOffset = TopicPartition & { readonly offset: bigint; readonly metadata?: string }
+export type NewGroupOffset = TopicPartition & {
+  readonly offset: bigint
+  readonly metadata?: string
+  /** Of the last record that was read, -1 = unknown. Default -1. Source: KIP-320. */
+  readonly leaderEpoch?: number
+}
 /** Whether it was taken. */
 export type AlteredOffset = TopicPartition & { readonly errorCode: number }
 
@@ -115,9 +120,10 @@ export async function alterGroupOffsets(
 ): Promise<AlteredOffset[]> {
   const topics = [...byTopic(offsets)].map(([name, items]) => ({
     name,
-    partitions: items.map(({ partition, offset, metadata }) => ({
+    partitions: items.map(({ partition, offset, metadata, leaderEpoch }) => ({
       partitionIndex: partition,
       committedOffset: offset,
+      committedLeaderEpoch: leaderEpoch ?? -1,
       committedMetadata: metadata ?? ''
     }))
   }))

@@ -24,6 +24,7 @@ import {
   listGroupsByBroker
 } from './admin-many-groups.ts'
 import { alterQuotas, describeQuotas, type QuotaEntity } from './admin-quotas.ts'
+import { deleteGroupOffsets, type MemberToRemove, type RemovedMember, removeMembers } from './admin-members.ts'
 import {
   createPartitions,
   createTopics,
@@ -146,6 +147,22 @@ export class Admin {
   /** Sets the offsets of a group without members. */
   alterGroupOffsets(groupId: string, offsets: readonly NewGroupOffset[]): Promise<AlteredOffset[]> {
     return alterGroupOffsets(this.#cluster, groupId, offsets)
+  }
+
+  /** Deletes committed offsets of a group (KIP-496): of one at work only those of topics that it has left. */
+  deleteGroupOffsets(groupId: string, partitions: readonly TopicPartition[]): Promise<AlteredOffset[]> {
+    return deleteGroupOffsets(this.#cluster, groupId, partitions)
+  }
+
+  /**
+   * Removes members of a classic group by their ids, static ones by their instance ids; the group rebalances.
+   * Members of groups of the consumer protocol cannot be removed by others (KIP-848).
+   */
+  removeMembers(
+    groupId: string,
+    removal: { readonly members: readonly MemberToRemove[]; readonly reason: string }
+  ): Promise<RemovedMember[]> {
+    return removeMembers(this.#cluster, groupId, removal)
   }
 
   /** All settings of topics, brokers or groups, defaults included. */

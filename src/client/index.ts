@@ -17,6 +17,8 @@ export type {
 } from './admin-types.ts'
 export type { BrokerGroups, DescribeGroupsOptions, GroupOffsets, GroupOffsetsOptions } from './admin-many-groups.ts'
 export type { ManyGroupsOptions } from './many-groups.ts'
+export type { AlteredOffset, NewGroupOffset } from './admin-groups.ts'
+export type { MemberToRemove, RemovedMember } from './admin-members.ts'
 export type { QuotaEntity } from './admin-quotas.ts'
 export type { ListOffsetsAtOptions, OffsetQuestion } from './list-offsets.ts'
 export type { LingerSetting } from './append-linger.ts'
