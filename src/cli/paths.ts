@@ -7,6 +7,7 @@ import type {
   EventCheckConfig,
   FunctionConfig,
   KafkaConfig,
+  OperationsConfig,
   PipelineConfig,
   ProducerConfig,
   SourceConfig,
@@ -15,10 +16,11 @@ import type {
 
 /** The same pipeline with every path absolute. */
 export function withAbsolutePaths(pipeline: PipelineConfig, folder: string): PipelineConfig {
-  const { kafka, producer, dispatcher, lambda } = pipeline
+  const { kafka, producer, dispatcher, lambda, operations } = pipeline
   return {
     ...pipeline,
     kafka: kafkaPaths(kafka, folder),
+    operations: operationsPaths(operations, folder),
     producer: producer && producerPaths(producer, folder),
     dispatcher: dispatcher && dispatcherPaths(dispatcher, folder),
     lambda: lambda && {
@@ -49,6 +51,11 @@ function producerPaths(producer: ProducerConfig, folder: string): ProducerConfig
     partitioner: partitioner && { ...partitioner, file: resolve(folder, partitioner.file) },
     spill: spill && { ...spill, dir: resolve(folder, spill.dir) }
   }
+}
+
+function operationsPaths(operations: OperationsConfig, folder: string): OperationsConfig {
+  const { cost } = operations
+  return { ...operations, cost: { ...cost, prices: cost.prices && resolve(folder, cost.prices) } }
 }
 
 function kafkaPaths(kafka: KafkaConfig, folder: string): KafkaConfig {

@@ -43,3 +43,18 @@ export type {
   SimulationSeries,
   SimulationSummary
 } from './simulate/simulation-types.ts'
+
+// Cost
+export { adviseBatch, type BatchAdvice, type BatchOption, batchOption, type FunctionCost } from './cost/batch.ts'
+export { compareCosts, type CostAlternative } from './cost/compare.ts'
+export {
+  type ClusterKind,
+  type CostLine,
+  type CostReport,
+  type CostWorkload,
+  type Invoker,
+  priceWorkload
+} from './cost/model.ts'
+export { type Architecture, type PriceList, PRICES, type PriceTier, readPriceList } from './cost/prices.ts'
+export { type OfferName, offerPath, OFFERS, readOffer, type RefreshedPrices, refreshPrices } from './cost/refresh.ts'
+export { workloadOf, type WorkloadOverrides } from './cost/workload.ts'

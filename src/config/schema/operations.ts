@@ -2,9 +2,13 @@
 
 import { z } from 'zod'
 
+import { costSchema } from './operations-cost.ts'
+
 /** Each part is a file of its own, `operations-….ts`, and can be left out. */
 export const operationsSchema = z
-  .strictObject({})
+  .strictObject({
+    cost: costSchema
+  })
   .prefault({})
   .describe('What `lag`, `doctor`, `scale`, `rollout`, `cost` and `report` go by. Everything has a default.')
 

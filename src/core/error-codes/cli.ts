@@ -55,5 +55,10 @@ export const cliErrorCodes = {
     summary: 'The embedded Lambda runtime refuses what was asked of it; the message has its words.',
     remedy: 'Correct the name, the qualifier or the setting that the message names; a throttle passes by itself.',
     retriable: false
+  },
+  ERR_CLI_PRICES: {
+    summary: 'The price list of AWS cannot be read.',
+    remedy: 'Check the region and the way to the internet; without a new list the one of the package is used.',
+    retriable: true
   }
 } as const satisfies Record<`ERR_CLI_${string}`, ErrorCodeEntry>

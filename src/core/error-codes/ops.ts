@@ -16,10 +16,25 @@ export const opsErrorCodes = {
     remedy: 'Correct the name; the message says what is there.',
     retriable: false
   },
+  ERR_OPS_PRICES_INVALID: {
+    summary: 'A price file is not in the form that `comporta cost` reads, or AWS’s price list lacks a price.',
+    remedy: 'Write it anew with `comporta cost refresh`; the message names the place.',
+    retriable: false
+  },
+  ERR_OPS_QUERY_INVALID: {
+    summary: 'What is asked of records cannot be: a pattern, a condition, a format, or a place in a topic.',
+    remedy: 'Correct what the message names.',
+    retriable: false
+  },
   ERR_OPS_REFUSED: {
     summary: 'Kafka, or a service beside it, refuses what an operation asks of it.',
     remedy: 'The message has its reason: a right that is missing, a group at work, a limit.',
     retriable: false
+  },
+  ERR_OPS_SILENCE: {
+    summary: 'Kafka sent no records for a long time although there are some.',
+    remedy: 'Look at the brokers that lead the partition, or at its topic: it may have been deleted meanwhile.',
+    retriable: true
   },
   ERR_OPS_UNDO_STORE: {
     summary: 'What an undo would need cannot be written to the disk, or cannot be read.',
