@@ -10,9 +10,9 @@ import {
   type OffsetFetchResponseTopics
 } from '../protocol/index.ts'
 import { messageOf, PipelineError } from '../core/index.ts'
-import type { GroupDescription, GroupOffset, ListedGroup } from './admin-types.ts'
+import type { GroupDescription, GroupMemberDescription, GroupOffset, ListedGroup } from './admin-types.ts'
 import type { Cluster } from './cluster.ts'
-import { CONSUMER_PROTOCOL, decodeAssignment, groupPartitions } from './group-protocol.ts'
+import { CONSUMER_PROTOCOL, decodeAssignment, decodeSubscribedTopics, groupPartitions } from './group-protocol.ts'
 import type { TopicPartition } from './group-types.ts'
 import { kafkaError, KAFKA, throwKafkaError } from './kafka-error.ts'
 import { askManyGroups, type GroupAnswer, type ManyGroupsOptions } from './many-groups.ts'
@@ -177,7 +177,9 @@ function classicOf(group: DescribeGroupsResponseDescribedGroup, coordinatorId: n
       clientId: member.clientId,
       clientHost: member.clientHost,
       // Connect and schema registries put their own bytes here.
-      assignment: group.protocolType === CONSUMER_PROTOCOL ? assignmentOf(member.memberAssignment) : []
+      ...(group.protocolType === CONSUMER_PROTOCOL
+        ? { assignment: assignmentOf(member.memberAssignment), ...subscriptionOf(member.memberMetadata) }
+        : { assignment: [] })
     }))
   }
 }
@@ -188,6 +190,15 @@ function assignmentOf(bytes: Buffer): TopicPartition[] {
     return decodeAssignment(bytes)
   } catch {
     return []
+  }
+}
+
+/** As `assignmentOf`. A group between two generations has no subscriptions either. */
+function subscriptionOf(bytes: Buffer): Pick<GroupMemberDescription, 'subscription'> {
+  try {
+    return bytes.length === 0 ? {} : { subscription: decodeSubscribedTopics(bytes) }
+  } catch {
+    return {}
   }
 }
 
@@ -233,7 +244,8 @@ function consumerOf(group: ConsumerGroupDescribeResponseDescribedGroup, coordina
       clientHost: member.clientHost,
       assignment: member.assignment.topicPartitions.flatMap(({ topicName, partitions }) =>
         partitions.map(partition => ({ topic: topicName, partition }))
-      )
+      ),
+      subscription: member.subscribedTopicNames
     }))
   }
 }

@@ -52,6 +52,8 @@ export interface GroupMemberDescription {
   readonly clientHost: string
   /** Decoded from the consumer protocol; empty for other kinds of groups. */
   readonly assignment: readonly TopicPartition[]
+  /** Topics that it wants to read, whether they exist or not; absent for other kinds of groups. */
+  readonly subscription?: readonly string[]
 }
 
 /** A group with its members. */

@@ -113,6 +113,19 @@ export function decodeSubscription(
   return { ...base, generation, previous: { partitions: owned, generation } }
 }
 
+/**
+ * The topics of a subscription alone: what the member owns, which may be thousands of partitions, is not looked at.
+ *
+ * @throws PipelineError of the protocol if the bytes are no subscription.
+ */
+export function decodeSubscribedTopics(bytes: Buffer): string[] {
+  const reader = new ByteReader(bytes)
+  reader.int16() // the version: topics come first in all of them
+  const topics: string[] = []
+  for (let count = reader.arrayLength(false, 2); count > 0; count--) topics.push(reader.string(false))
+  return topics
+}
+
 /** Encodes what a member is assigned. */
 export function encodeAssignment(partitions: readonly TopicPartition[]): Buffer {
   return encodeVersioned(consumerProtocolAssignmentCodec, protocolVersion, {
