@@ -1,6 +1,10 @@
 /** Administration of configurations. */
 
-import { describeConfigsApi, incrementalAlterConfigsApi } from '../protocol/index.ts'
+import {
+  describeConfigsApi,
+  type DescribeConfigsResponseResult,
+  incrementalAlterConfigsApi
+} from '../protocol/index.ts'
 import { ask } from './admin-send.ts'
 import { resultOf } from './admin-topics.ts'
 import type { AdminResult, ConfigChange, ConfigResource, DescribedConfig } from './admin-types.ts'
@@ -19,38 +23,82 @@ function targetOf(resource: ConfigResource): SendTarget {
   return resource.type === 'broker' && resource.name !== '' ? { nodeId: Number(resource.name) } : 'any'
 }
 
-/** All settings of some resources, defaults included. */
+/** Most resources in one request. */
+const resourcesMax = 500
+
+/** How settings are asked for. */
+export interface DescribeConfigsOptions {
+  /** Only these settings. Default: all. */
+  readonly names?: readonly string[]
+}
+
+/** Settings of some resources, defaults included: many in a request, in the order of the resources. */
 export async function describeConfigs(
   cluster: Cluster,
-  resources: readonly ConfigResource[]
+  resources: readonly ConfigResource[],
+  { names }: DescribeConfigsOptions = {}
 ): Promise<DescribedConfig[]> {
-  return await Promise.all(
-    resources.map(async resource => {
-      const wanted = {
-        resourceType: resourceTypes[resource.type],
-        resourceName: resource.name,
-        configurationKeys: null
+  const found = new Map<string, DescribedConfig>()
+  await Promise.all(
+    requestsOf(resources).map(async wanted => {
+      const request = {
+        resources: wanted.map(({ type, name }) => ({
+          resourceType: resourceTypes[type],
+          resourceName: name,
+          configurationKeys: names ?? null
+        }))
       }
-      const to = targetOf(resource)
-      const answer = await ask(cluster, () => cluster.send(describeConfigsApi, { resources: [wanted] }, { to }), {
+      const to = wanted[0] === undefined ? 'any' : targetOf(wanted[0])
+      const answer = await ask(cluster, () => cluster.send(describeConfigsApi, request, { to }), {
         codesOf: each => each.results.map(result => result.errorCode)
       })
-      const [result] = answer.results
-      return {
-        ...resource,
-        errorCode: result?.errorCode ?? 0,
-        errorMessage: result?.errorMessage ?? null,
-        entries: (result?.configs ?? []).map(config => ({
-          name: config.name,
-          value: config.value,
-          isReadOnly: config.readOnly,
-          isDefault: config.configSource === defaultSource,
-          isSensitive: config.isSensitive,
-          source: config.configSource
-        }))
+      for (const result of answer.results) {
+        const resource = wanted.find(({ type }) => resourceTypes[type] === result.resourceType)
+        if (resource !== undefined) {
+          const described = describedOf({ type: resource.type, name: result.resourceName }, result)
+          found.set(keyOf(described), described)
+        }
       }
     })
   )
+  return resources.map(each => found.get(keyOf(each)) ?? { ...each, errorCode: 0, errorMessage: null, entries: [] })
+}
+
+function keyOf({ type, name }: ConfigResource): string {
+  return `${type}/${name}`
+}
+
+/** Those for the same broker together. */
+function requestsOf(resources: readonly ConfigResource[]): ConfigResource[][] {
+  const byTarget = new Map<string, ConfigResource[][]>()
+  for (const resource of resources) {
+    const target = JSON.stringify(targetOf(resource))
+    const requests = byTarget.get(target) ?? [[]]
+    byTarget.set(target, requests)
+    const last = requests.at(-1)
+    if (last !== undefined && last.length < resourcesMax) last.push(resource)
+    else requests.push([resource])
+  }
+  return [...byTarget.values()].flat()
+}
+
+function describedOf(
+  resource: ConfigResource,
+  { errorCode, errorMessage, configs }: DescribeConfigsResponseResult
+): DescribedConfig {
+  return {
+    ...resource,
+    errorCode,
+    errorMessage,
+    entries: configs.map(config => ({
+      name: config.name,
+      value: config.value,
+      isReadOnly: config.readOnly,
+      isDefault: config.configSource === defaultSource,
+      isSensitive: config.isSensitive,
+      source: config.configSource
+    }))
+  }
 }
 
 /** Changes to one resource. */

@@ -5,7 +5,7 @@
  * "not here" are asked again until `requestTimeoutMs` has passed.
  */
 
-import { alterConfigs, describeConfigs, type ResourceChanges } from './admin-configs.ts'
+import { alterConfigs, describeConfigs, type DescribeConfigsOptions, type ResourceChanges } from './admin-configs.ts'
 import {
   type AlteredOffset,
   alterGroupOffsets,
@@ -14,6 +14,7 @@ import {
   listGroups,
   type NewGroupOffset
 } from './admin-groups.ts'
+import { describeLogDirs, type LogDir } from './admin-log-dirs.ts'
 import {
   type BrokerGroups,
   describeGroups,
@@ -48,6 +49,7 @@ import type { ClusterMetadata } from './cluster-options.ts'
 import type { TopicPartition } from './group-types.ts'
 import { listOffsets, listOffsetsAt, type ListOffsetsAtOptions, type OffsetQuestion } from './list-offsets.ts'
 import type { ManyGroupsOptions } from './many-groups.ts'
+import { type PeekAnswer, peekBatches, type PeekOptions, type PeekQuestion } from './peek-batches.ts'
 
 /**
  * Administration through a cluster client. Every method throws the PipelineError of
@@ -165,9 +167,19 @@ export class Admin {
     return removeMembers(this.#cluster, groupId, removal)
   }
 
-  /** All settings of topics, brokers or groups, defaults included. */
-  describeConfigs(resources: readonly ConfigResource[]): Promise<DescribedConfig[]> {
-    return describeConfigs(this.#cluster, resources)
+  /** Settings of topics, brokers or groups, defaults included, many in a request. Resources fail one by one. */
+  describeConfigs(resources: readonly ConfigResource[], options?: DescribeConfigsOptions): Promise<DescribedConfig[]> {
+    return describeConfigs(this.#cluster, resources, options)
+  }
+
+  /** The log directories of a broker, and how large partitions are there. Needs the right DESCRIBE on the cluster. */
+  describeLogDirs(nodeId: number, partitions?: readonly TopicPartition[]): Promise<LogDir[]> {
+    return describeLogDirs(this.#cluster, nodeId, partitions)
+  }
+
+  /** Looks at the record batches at some offsets of one leader, once: to tell the age of a record. */
+  peekBatches(leaderId: number, questions: readonly PeekQuestion[], options?: PeekOptions): Promise<PeekAnswer[]> {
+    return peekBatches(this.#cluster, { leaderId, questions }, options)
   }
 
   /** Changes single settings and leaves the others as they are (KIP-339). */

@@ -16,6 +16,9 @@ export type {
   OffsetSpec
 } from './admin-types.ts'
 export type { BrokerGroups, DescribeGroupsOptions, GroupOffsets, GroupOffsetsOptions } from './admin-many-groups.ts'
+export type { DescribeConfigsOptions } from './admin-configs.ts'
+export type { LogDir, LogDirPartition } from './admin-log-dirs.ts'
+export type { PeekAnswer, PeekOptions, PeekQuestion } from './peek-batches.ts'
 export type { ManyGroupsOptions } from './many-groups.ts'
 export type { AlteredOffset, NewGroupOffset } from './admin-groups.ts'
 export type { MemberToRemove, RemovedMember } from './admin-members.ts'

@@ -32,8 +32,20 @@ export type LagFlag =
   | 'unassigned'
   /** Neither the offset nor the lag has changed since the last look, and it is above zero. */
   | 'persistent'
-  /** The partition has no leader: what is said of it is old. */
+  /** The partition has no leader: what is said of it is old, or unknown (`isKnown`). */
   | 'offline'
+  /** The topic does not exist any more; what was committed for it expires. */
+  | 'noTopic'
+  /** All that is unread are markers of transactions: there is nothing to read, and the lag is 0. */
+  | 'markersOnly'
+  /** The topic is compacted: offsets between the two may have no record any more, so that the lag is an upper bound. */
+  | 'compacted'
+
+/**
+ * What deletes the oldest unread record first: retention by time or by size; `none` = nothing does, or nothing is
+ * unread; `unknown` = the settings or the sizes cannot be read.
+ */
+export type HeadroomLimit = 'time' | 'size' | 'none' | 'unknown'
 
 /** One partition of a group. */
 export interface PartitionLag extends TopicPartition {
@@ -42,8 +54,12 @@ export interface PartitionLag extends TopicPartition {
   readonly logStartOffset: bigint
   /** High watermark; for readers of committed records the last stable offset. */
   readonly endOffset: bigint
+  /** `false` = the ends of the partition are not known, and never were: `lagRecords` is 0n then and says nothing. */
+  readonly isKnown: boolean
   /** Offsets between the two; never negative. Without a commit: what the group would read with `earliest`. */
   readonly lagRecords: bigint
+  /** Offsets that an open transaction holds back from readers of committed records; not part of the lag. */
+  readonly heldBackRecords: bigint
   /** Age of the oldest unread record, in seconds; 0 when nothing is unread; `undefined` if unknown. */
   readonly lagSeconds: number | undefined
   readonly lagTimeSource: LagTimeSource
@@ -56,8 +72,13 @@ export interface PartitionLag extends TopicPartition {
   readonly trend: number | undefined
   /** Seconds until nothing is unread at these rates; 0 = already; `undefined` = never, or unknown. */
   readonly drainSeconds: number | undefined
-  /** Seconds until retention deletes the oldest unread record; `undefined` = never, or nothing is unread. */
+  /** Seconds until retention deletes the oldest unread record, at the earliest; `undefined` = see `headroomLimit`. */
   readonly headroomSeconds: number | undefined
+  readonly headroomLimit: HeadroomLimit
+  /** Whether sizes were estimated from a record batch, because log directories may not be read. */
+  readonly isHeadroomEstimated: boolean
+  /** Share of the retention that the backlog takes up, by time or by size, the larger; 1 = it is being deleted. */
+  readonly retentionUsed: number | undefined
   /** Client id and host of the owner, for people; empty = none, or not asked. */
   readonly owner: string
   readonly flags: readonly LagFlag[]
@@ -72,8 +93,11 @@ export interface GroupLag {
   readonly status: GroupStatus
   /** Sum over partitions. */
   readonly lagRecords: bigint
+  /** How many of its partitions are unknown (`isKnown`): the sum is then a lower bound. */
+  readonly unknownCount: number
   /** Largest of its partitions; `undefined` if none is known. */
   readonly lagSeconds: number | undefined
+  /** Of the partition with the largest. */
   readonly lagTimeSource: LagTimeSource
   readonly arrivalRate: number | undefined
   readonly serviceRate: number | undefined
@@ -82,6 +106,10 @@ export interface GroupLag {
   readonly drainSeconds: number | undefined
   /** Smallest of its partitions. */
   readonly headroomSeconds: number | undefined
+  /** Of the partition with the smallest; `unknown` if any is. */
+  readonly headroomLimit: HeadroomLimit
+  /** Largest of its partitions. */
+  readonly retentionUsed: number | undefined
   /** Share of partitions with enough samples to judge, 0 to 1. Source: Burrow `complete`. */
   readonly complete: number
   /** The partition with the largest lag, `undefined` without partitions. */
@@ -99,5 +127,9 @@ export interface LagReport {
   readonly clusterId: string
   /** In milliseconds since 1970. */
   readonly takenAtMs: number
+  /** How long the look took, in milliseconds. */
+  readonly durationMs: number
   readonly groups: readonly GroupLag[]
+  /** What could not be looked at, one sentence each. */
+  readonly problems: readonly string[]
 }
