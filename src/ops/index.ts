@@ -1,6 +1,6 @@
 /** `ops`: what whoever runs a pipeline needs. So far the audit of a verified run. */
 
-export { Audit, type AuditReport, type DeadLetter, type Violation } from './audit/audit.ts'
+export { Audit, type AuditOptions, type AuditReport, type DeadLetter, type Violation } from './audit/audit.ts'
 export { LatencyHistogram } from './audit/latency.ts'
 export { EXPECTATION, LEDGER_KIND, type LedgerEntry, LedgerWriter, readLedger } from './audit/ledger.ts'
 
@@ -58,3 +58,99 @@ export {
 export { type Architecture, type PriceList, PRICES, type PriceTier, readPriceList } from './cost/prices.ts'
 export { type OfferName, offerPath, OFFERS, readOffer, type RefreshedPrices, refreshPrices } from './cost/refresh.ts'
 export { workloadOf, type WorkloadOverrides } from './cost/workload.ts'
+
+// Records
+export { countRecords, type Counting, type RecordCount } from './records/count-records.ts'
+export { getRecord, type GetRecordRequest } from './records/get-record.ts'
+export { type LastRecords, type LastRecordsRequest, readLastRecords } from './records/last-records.ts'
+export { printableBytes, printableText } from './records/printable.ts'
+export { keptRecord, type ReadRecord, recordAt, timeText } from './records/read-record.ts'
+export {
+  type JsonRecord,
+  jsonRecordOf,
+  RECORD_FORMATS,
+  type RecordFormat,
+  recordFormat,
+  type RecordFormatOptions
+} from './records/record-format.ts'
+export {
+  compileQuery,
+  type RecordMatcher,
+  type RecordPart,
+  type RecordQuery,
+  type TextCondition
+} from './records/record-query.ts'
+export {
+  offsetCountOf,
+  type RangeAdmin,
+  type RangeRequest,
+  type RecordBound,
+  type RecordRange,
+  resolveRanges
+} from './records/record-range.ts'
+export { type ReadEnd, RecordReader, type RecordReaderOptions } from './records/record-reader.ts'
+
+// Fleets, scale, rollout
+export type {
+  FleetActuator,
+  FleetInstance,
+  FleetSize,
+  InstanceState,
+  KeeperRollout,
+  KeeperRolloutStatus
+} from './fleet/fleet.ts'
+export { decide, type ScaleAnswer, type ScaleRequest, stepTaken } from './scale/decide.ts'
+export {
+  DEFAULT_SCALE_POLICY,
+  EMPTY_SCALE_STATE,
+  type ScaleAlternative,
+  type ScaleDecision,
+  type ScaleHold,
+  type ScaleObservation,
+  type ScalePartition,
+  type ScalePolicy,
+  type ScaleState,
+  type ScaleStep,
+  type StepVerdict,
+  type TargetHealth
+} from './scale/scale-types.ts'
+
+// Objectives and alerts
+export type { Alert, AlertCondition } from './alerts/alert.ts'
+export { AlertBook, type AlertBookOptions } from './alerts/alert-book.ts'
+export { type AlertMessage, headlineOf, messageOfAlert, textOfAlert } from './alerts/message.ts'
+export { type AlertCounts, AlertOutbox, type AlertOutboxOptions } from './alerts/outbox.ts'
+export type { AlertSender } from './alerts/sender.ts'
+export { lineSender, slackSender, snsSender, webhookSender } from './alerts/senders.ts'
+export { BURN_RULES, burnRate, type BurnRule, type BurnVerdict, type Severity } from './slo/burn-rates.ts'
+export type { TimeShare } from './slo/bucket-ring.ts'
+export { type ConditionInput, conditionsOf, HEALTH, type HealthThresholds } from './slo/conditions.ts'
+export { objectiveName, type SloObjective, type SloSample } from './slo/objective.ts'
+export { readSloState, writeSloState } from './slo/state-file.ts'
+export { type SloState, type SloStatus, SloTracker, type SloTrackerOptions } from './slo/tracker.ts'
+
+// Chaos
+export { CHAOS_EXPERIMENTS, experimentsNamed } from './chaos/catalogue.ts'
+export {
+  type AbortConditions,
+  CHAOS_BATCH_RECORDS,
+  type ChaosAction,
+  type ChaosExperiment,
+  type ChaosFaults,
+  type ChaosNeeds,
+  type ChaosPart,
+  harmMs,
+  type NetworkTreatment
+} from './chaos/experiment.ts'
+export { auditReasons, type ChaosReport, type ChaosVerdict, type LagPoint, skippedReport } from './chaos/judge.ts'
+export type {
+  ChaosLedgers,
+  ChaosObservation,
+  ChaosSample,
+  PartitionOffsets,
+  PartitionPause,
+  SteadyState,
+  TimelineEntry
+} from './chaos/observation.ts'
+export { type ChaosRunOptions, type ChaosWorld, runExperiment } from './chaos/run-experiment.ts'
+export { describeAbort, STEADY_TEXT } from './chaos/steady.ts'
