@@ -88,6 +88,8 @@ export class RecordCursor {
   /** Index of the next byte that is read. */
   #at = 0
   #left = 0
+  /** Where a batch begins that was not opened yet; -1 once it is. */
+  #opening = -1
   #baseTimestampMs = 0
   #fixedTimestampMs = -1
   #isTimeFixed = false
@@ -116,6 +118,7 @@ export class RecordCursor {
   nextBatch(): boolean {
     const start = this.batchEnd
     this.#left = 0
+    this.#opening = start
     if (batchSizeAt(this.#input, start) === undefined) return false
     const header = readBatchHeader(this.#input, start)
     const end = start + header.sizeBytes
@@ -132,7 +135,26 @@ export class RecordCursor {
     this.#isTimeFixed = isLogAppendTime(header.attributes)
     this.#fixedTimestampMs = Number(header.maxTimestamp)
     this.#left = header.recordCount
+    this.#opening = -1
     return true
+  }
+
+  /**
+   * Goes past the batch that `nextBatch` or `nextRecord` found corrupt: the next call is `nextBatch`.
+   *
+   * @returns False if it is not even clear where the next one begins.
+   */
+  skipBatch(): boolean {
+    this.#left = 0
+    this.recordBuffer = NO_RECORDS
+    if (this.#opening < 0) return true
+    try {
+      this.batchEnd = this.#opening + (batchSizeAt(this.#input, this.#opening) ?? 0)
+      return this.batchEnd > this.#opening
+    } catch {
+      // A length that cannot be: whatever follows has no beginning.
+      return false
+    }
   }
 
   #openRecords(header: RecordBatchHeader): void {

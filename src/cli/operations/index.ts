@@ -5,10 +5,17 @@ import type { Command } from 'commander'
 import type { CommandAction } from '../commands/action.ts'
 import { addCost } from '../commands/cost.ts'
 import { addQuota } from '../commands/quota.ts'
+import { addRecords } from '../commands/records.ts'
 import { addReplay } from '../commands/replay.ts'
 import { addUndo } from '../commands/undo.ts'
 
-const commands: readonly ((program: Command, action: CommandAction) => void)[] = [addReplay, addQuota, addUndo, addCost]
+const commands: readonly ((program: Command, action: CommandAction) => void)[] = [
+  addRecords,
+  addReplay,
+  addQuota,
+  addUndo,
+  addCost
+]
 
 /** Adds them all. */
 export function addOperations(program: Command, action: CommandAction): void {

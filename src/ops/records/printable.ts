@@ -1,0 +1,73 @@
+/**
+ * Bytes of records as text that no terminal takes for a command.
+ *
+ * Records are written by anybody. Escape sequences, control characters of both
+ * ranges, marks that turn the direction of text, and line ends are shown as
+ * escapes (`\e[31m`, `\u202e`, `\n`), bytes that are not UTF-8 as `\xff`. What
+ * is printed is always one line.
+ */
+
+import { isUtf8 } from 'node:buffer'
+
+// C0, DEL, C1; soft hyphen, zero-width and direction marks, line and paragraph separators, tags, byte order mark;
+// halves of surrogate pairs.
+const hostile =
+  // oxlint-disable-next-line no-control-regex -- to find them is what this is for
+  /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]|[\u{e0000}-\u{e007f}]|\p{Cs}/gu
+
+const names: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t', '\u001b': '\\e' }
+
+/** Text with everything escaped that is not seen, or that a terminal would obey. */
+export function printableText(text: string): string {
+  return text.replace(hostile, char => names[char] ?? `\\u${hexOf(char.codePointAt(0) ?? 0)}`)
+}
+
+function hexOf(code: number): string {
+  const hex = code.toString(16).padStart(4, '0')
+  return hex.length > 4 ? `{${hex}}` : hex
+}
+
+/**
+ * Bytes as printable text.
+ *
+ * @param charsMax - Most characters of it; what is left out is said: `…(+1234 bytes)`. 0 = all.
+ */
+export function printableBytes(bytes: Buffer, charsMax: number): string {
+  // A character has at most four bytes; cut between two of them.
+  const isLong = charsMax > 0 && bytes.length > charsMax
+  const kept = isLong ? wholeCharacters(bytes, charsMax) : bytes
+  const text = isUtf8(kept) ? printableText(kept.toString('utf8')) : mixedText(kept)
+  return isLong ? `${text}…(+${bytes.length - kept.length} bytes)` : text
+}
+
+/** The first bytes, without a character that would be cut in half. */
+function wholeCharacters(bytes: Buffer, length: number): Buffer {
+  let end = length
+  // At most three bytes of a character follow its first one.
+  for (let back = 0; back < 3 && ((bytes[end] ?? 0) & 0xc0) === 0x80; back += 1) end -= 1
+  return bytes.subarray(0, ((bytes[end] ?? 0) & 0xc0) === 0x80 ? length : end)
+}
+
+/** Well-formed stretches as text, all other bytes as `\xff`. */
+function mixedText(bytes: Buffer): string {
+  const parts: string[] = []
+  let at = 0
+  while (at < bytes.length) {
+    const size = characterBytes(bytes, at)
+    parts.push(
+      size === 0
+        ? `\\x${(bytes[at] ?? 0).toString(16).padStart(2, '0')}`
+        : printableText(bytes.toString('utf8', at, at + size))
+    )
+    at += Math.max(1, size)
+  }
+  return parts.join('')
+}
+
+/** How many bytes the character at a place has; 0 if there is none. */
+function characterBytes(bytes: Buffer, at: number): number {
+  for (let size = 1; size <= 4 && at + size <= bytes.length; size += 1) {
+    if (isUtf8(bytes.subarray(at, at + size))) return size
+  }
+  return 0
+}
