@@ -2,11 +2,17 @@
 
 import { z } from 'zod'
 
+import { alertingSchema, alertsSchema } from './operations-alerts.ts'
 import { costSchema } from './operations-cost.ts'
+import { healthSchema, sloSchema } from './operations-slo.ts'
 
 /** Each part is a file of its own, `operations-….ts`, and can be left out. */
 export const operationsSchema = z
   .strictObject({
+    slo: sloSchema,
+    health: healthSchema,
+    alerts: alertsSchema,
+    alerting: alertingSchema,
     cost: costSchema
   })
   .prefault({})

@@ -6,6 +6,16 @@
 import type { ErrorCodeEntry } from './entry.ts'
 
 export const opsErrorCodes = {
+  ERR_OPS_ALERT_FAILED: {
+    summary: 'An alert could not be delivered.',
+    remedy: 'Check what the message names: the address, the secret, the right to publish, the network.',
+    retriable: true
+  },
+  ERR_OPS_SLO_STATE: {
+    summary: 'The state file of objectives cannot be read, written, or is damaged.',
+    remedy: 'Correct the rights of the file, or move it away: budgets then begin anew.',
+    retriable: false
+  },
   ERR_OPS_KEDA_INVALID: {
     summary: 'Options of KEDA’s kafka trigger exclude each other, or are out of range.',
     remedy: 'Correct what the message names; KEDA itself would refuse the same.',
