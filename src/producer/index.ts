@@ -40,4 +40,5 @@ export { StateFile, type StateFileOptions, type StateFileParts } from './sources
 export { fileSource, type LineSourceOptions, StreamSource, streamSource } from './sources/stream-source.ts'
 export { type SyslogAddress, SyslogSource, type SyslogSourceOptions } from './sources/syslog/syslog-source.ts'
 export { TRUCK_CODES, TRUCK_EVENT_KIND, type TruckBatch, TruckEvents, truckPopulation } from './sources/truck-events.ts'
+export { fnv1a64Hex } from './fnv1a64.ts'
 export { TruckSource, type TruckSourceOptions } from './sources/truck-source.ts'

@@ -44,6 +44,10 @@ export interface DemoPipelineOptions {
   /** Address of each service, in the order of `DEMO_SERVICES`. */
   readonly serviceUrls: readonly string[]
   readonly lambdaEndpoint: string
+  /** PEM file of the authority that the brokers' certificates come from. Default: no TLS. */
+  readonly authorityFile?: string
+  /** Records of a batch, and its age in milliseconds. Default 500 of each. */
+  readonly batch?: { readonly recordsMax: number; readonly ageMs: number }
 }
 
 /** The pipeline of a run, read by the same code as a user's file. */
@@ -53,9 +57,11 @@ export function demoPipeline(options: DemoPipelineOptions): PipelineConfig {
 
 /** The pipeline file of a run, as a user would write it. */
 export function demoPipelineText({ topics, ...options }: DemoPipelineOptions): string {
+  const tls = options.authorityFile === undefined ? '' : `, tls: { ca: "${options.authorityFile}" }`
+  const { recordsMax, ageMs } = options.batch ?? { recordsMax: 500, ageMs: 500 }
   const services = DEMO_SERVICES.map((name, index) => `          ${name}: ${options.serviceUrls[index] ?? ''}`)
   return `name: trucks
-kafka: { bootstrapServers: "${options.bootstrapServers}", connectTimeoutMs: 5000 }
+kafka: { bootstrapServers: "${options.bootstrapServers}", connectTimeoutMs: 5000${tls} }
 topics:
   ${topics.heavy}: { partitions: ${DEMO_PARTITIONS.heavy} }
   ${topics.light}: { partitions: ${DEMO_PARTITIONS.light} }
@@ -73,7 +79,7 @@ dispatcher:
   groupProtocol: classic # Members decide how soon a dead one is missed; by KIP-848 the broker does (45 s).
   sessionTimeoutMs: 6000
   heartbeatIntervalMs: 1000
-  batch: { recordsMax: 500, ageMs: 500 }
+  batch: { recordsMax: ${recordsMax}, ageMs: ${ageMs} }
   concurrency: 2
   target: { type: lambda, functionName: distributor, endpoint: "${options.lambdaEndpoint}" }
   deadLetterTopic: ${topics.deadLetters}

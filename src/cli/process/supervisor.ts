@@ -21,6 +21,10 @@ export interface RoleSpec {
   /** Name of this instance: of its log file and in messages. */
   readonly name: string
   readonly options: unknown
+  /** Module that its process loads before everything else, as a URL. */
+  readonly preload?: string
+  /** Variables of its environment, besides those of this process. */
+  readonly environment?: Readonly<Record<string, string>>
 }
 
 /** A child process and what it last said. */
@@ -120,7 +124,7 @@ class Child implements RoleProcess {
     this.name = spec.name
     this.role = spec.role
     this.#logPath = options.logDir === undefined ? undefined : join(options.logDir, `${spec.name}.log`)
-    this.#process = forkRole(this.#logPath)
+    this.#process = forkRole(spec, this.#logPath)
     const ready = Promise.withResolvers<void>()
     const finished = Promise.withResolvers<void>()
     const exited = Promise.withResolvers<void>()
@@ -212,10 +216,14 @@ class Child implements RoleProcess {
   }
 }
 
-function forkRole(logPath: string | undefined): ChildProcess {
+function forkRole({ preload, environment }: RoleSpec, logPath: string | undefined): ChildProcess {
   const log = logPath === undefined ? 2 : openSync(logPath, 'a')
   try {
-    return fork(command, ['internal-role'], { stdio: ['ignore', log, log, 'ipc'] })
+    return fork(command, ['internal-role'], {
+      stdio: ['ignore', log, log, 'ipc'],
+      ...(environment === undefined ? {} : { env: { ...process.env, ...environment } }),
+      ...(preload === undefined ? {} : { execArgv: [...process.execArgv, '--import', preload] })
+    })
   } finally {
     if (logPath !== undefined) closeSync(log)
   }

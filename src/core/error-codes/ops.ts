@@ -6,6 +6,11 @@
 import type { ErrorCodeEntry } from './entry.ts'
 
 export const opsErrorCodes = {
+  ERR_OPS_CHAOS_TIMEOUT: {
+    summary: 'A step of an experiment did not come to its end in time.',
+    remedy: 'The message names the step. Look at the logs of the run; a busy machine needs a lower `--rate`.',
+    retriable: false
+  },
   ERR_OPS_ALERT_FAILED: {
     summary: 'An alert could not be delivered.',
     remedy: 'Check what the message names: the address, the secret, the right to publish, the network.',
@@ -21,9 +26,19 @@ export const opsErrorCodes = {
     remedy: 'Correct what the message names; KEDA itself would refuse the same.',
     retriable: false
   },
+  ERR_OPS_INVALID: {
+    summary: 'What an operation is told to do cannot be: a scope, a position or a time that is no such thing.',
+    remedy: 'Correct what the message names.',
+    retriable: false
+  },
   ERR_OPS_NOT_FOUND: {
     summary: 'A topic, partition, group, record or fleet that an operation names does not exist.',
     remedy: 'Correct the name; the message says what is there.',
+    retriable: false
+  },
+  ERR_OPS_OFFSETS_FILE: {
+    summary: 'A file of offsets is in no form that is known.',
+    remedy: 'Correct the line that the message names; `comporta offsets export` writes such files.',
     retriable: false
   },
   ERR_OPS_PRICES_INVALID: {

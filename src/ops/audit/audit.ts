@@ -86,8 +86,18 @@ function grown<T extends Uint8Array | Uint16Array>(larger: T, from: T): T {
   return larger
 }
 
+/** How an audit judges. */
+export interface AuditOptions {
+  /**
+   * Whether an event may come behind a later one of its key: where the key changed its partition, because a topic grew.
+   * Default: never.
+   */
+  readonly mayBeLate?: (entry: LedgerEntry) => boolean
+}
+
 /** Gathers what happened and judges it. Feed all produced events before deliveries and dead letters. */
 export class Audit {
+  readonly #options: AuditOptions
   readonly #producers = new Map<number, Events>()
   /** Per service and key: the highest sequence seen. */
   readonly #lastSequence = new Map<string, number>()
@@ -99,6 +109,16 @@ export class Audit {
   readonly #outOfOrder = new Tally()
   readonly #unexpected = new Tally()
   readonly #wrongDeadLetters = new Tally()
+  #allowedLate = 0
+
+  constructor(options: AuditOptions = {}) {
+    this.#options = options
+  }
+
+  /** First deliveries behind a later event of their key that were allowed. */
+  get allowedLateCount(): number {
+    return this.#allowedLate
+  }
 
   /** An event was made. */
   produced(entry: LedgerEntry): void {
@@ -177,8 +197,9 @@ export class Audit {
   #checkOrder(entry: LedgerEntry): void {
     const key = `${entry.detail}/${entry.producer}/${entry.key}`
     const last = this.#lastSequence.get(key) ?? -1
-    if (entry.keySequence <= last) this.#outOfOrder.add(entry.producer, entry.event)
-    else this.#lastSequence.set(key, entry.keySequence)
+    if (entry.keySequence > last) this.#lastSequence.set(key, entry.keySequence)
+    else if (this.#options.mayBeLate?.(entry) === true) this.#allowedLate += 1
+    else this.#outOfOrder.add(entry.producer, entry.event)
   }
 }
 

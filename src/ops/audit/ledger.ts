@@ -18,8 +18,11 @@ import { appendFileSync, closeSync, openSync, readFileSync } from 'node:fs'
 /** Size of one entry. */
 export const LEDGER_ENTRY_BYTES = 24
 
-/** What an entry says. `acknowledged` repeats the `produced` entry of an event that Kafka has said it holds. */
-export const LEDGER_KIND = { produced: 1, delivered: 2, acknowledged: 3 } as const
+/**
+ * What an entry says. `acknowledged` repeats the `produced` entry of an event that Kafka has said it holds.
+ * `deadLettered`: the event is in a dead letter topic; `detail` is 1 if a reason stands there, 0 if not.
+ */
+export const LEDGER_KIND = { produced: 1, delivered: 2, acknowledged: 3, deadLettered: 4 } as const
 
 /** `detail` of a produced entry: bits 0 to 11 are the services it must reach; these say it must not reach any. */
 export const EXPECTATION = { malformed: 0x8000, poison: 0x4000 } as const

@@ -1,0 +1,28 @@
+/** Processes whose clocks are wrong, or jump. */
+
+import { type ChaosExperiment, USUAL_ABORT } from '../experiment.ts'
+
+const hourMs = 3_600_000
+
+export const clockSkew: ChaosExperiment = {
+  name: 'clock-skew',
+  summary:
+    'A dispatcher joins whose clock is 12 h ahead, one whose clock jumps back by 12 h while it works, and a producer ' +
+    'whose clock is 12 h behind.',
+  hypothesis:
+    'Nothing but timestamps depends on the time of day: no loss, no repeats, order holds, nobody is expelled.',
+  needs: {},
+  harm: [
+    { do: 'join', skewMs: 12 * hourMs },
+    { do: 'join', skewMs: -12 * hourMs, afterMs: 4000 },
+    { do: 'skewProducer', skewMs: -12 * hourMs },
+    { do: 'untilAssigned', maxMs: 30_000 },
+    { do: 'wait', ms: 8000 },
+    { do: 'leave' },
+    { do: 'leave' },
+    { do: 'untilAssigned', maxMs: 30_000 }
+  ],
+  abort: USUAL_ABORT,
+  recoverWithinMs: 20_000,
+  duplicatesMax: 0
+}
