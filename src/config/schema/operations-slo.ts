@@ -40,7 +40,7 @@ export const healthSchema = z
       .gt(0)
       .max(1)
       .default(0.9)
-      .describe('Alert if a partition uses this share of its topic’s `retention.bytes`.'),
+      .describe('Alert if what is unread takes up this share of the topic’s retention, by time or by size.'),
     growthForSeconds: integer(1, 604_800).default(600).describe('Alert if the lag grows for so many seconds.'),
     headroomHours: z
       .number()

@@ -17,7 +17,7 @@ export interface HealthThresholds {
   readonly isSilenceBad: boolean
   /** Seconds for which nothing has to come in. Default 300. */
   readonly silenceForSeconds: number
-  /** Ill from this share of the retention on, 0 to 1. Default 0.9; healthy is 0.7. */
+  /** Ill if what is unread takes up this share of the retention, 0 to 1. Default 0.9; healthy is 0.7. */
   readonly retentionRatio: number
   /** Ill if the lag grows for so many seconds. Default 600. */
   readonly growthForSeconds: number
@@ -46,18 +46,16 @@ export interface ConditionInput {
   /** Objectives that are kept; groups that have one are not held against the health table. */
   readonly slo?: readonly SloStatus[]
   readonly health?: Partial<HealthThresholds>
-  /** Share of `retention.bytes` that the fullest partition of a topic uses; a topic that is not in it is not judged. */
-  readonly retentionUsed?: ReadonlyMap<string, number>
 }
 
 /** Everything that holds. */
-export function conditionsOf({ report, slo = [], health, retentionUsed }: ConditionInput): AlertCondition[] {
+export function conditionsOf({ report, slo = [], health }: ConditionInput): AlertCondition[] {
   const thresholds = { ...HEALTH, ...health }
   const withObjective = new Set(slo.map(({ objective }) => objective.group))
   const found: AlertCondition[] = slo.flatMap(objectiveConditions)
   for (const group of report.groups) {
     found.push(...alwaysConditions(group, thresholds))
-    if (!withObjective.has(group.groupId)) found.push(...healthConditions(group, thresholds, retentionUsed))
+    if (!withObjective.has(group.groupId)) found.push(...healthConditions(group, thresholds))
   }
   return found
 }
@@ -113,7 +111,7 @@ function alwaysConditions(group: GroupLag, { headroomHours }: HealthThresholds):
       value: `${records(gone)} in ${lost.length === 1 ? '1 partition' : `${lost.length} partitions`}`,
       threshold: 'none',
       reason: `deleted before they were read, first in ${first.topic}-${first.partition}: retention is shorter than the lag`,
-      next: `${next}; comporta doctor --only retention`,
+      next: `${next}; comporta doctor --only retention-headroom`,
       forMs: 0
     })
   }
@@ -133,11 +131,7 @@ function alwaysConditions(group: GroupLag, { headroomHours }: HealthThresholds):
   return found
 }
 
-function healthConditions(
-  group: GroupLag,
-  thresholds: HealthThresholds,
-  retentionUsed: ReadonlyMap<string, number> | undefined
-): AlertCondition[] {
+function healthConditions(group: GroupLag, thresholds: HealthThresholds): AlertCondition[] {
   const about = { group: group.groupId, next: nextOf(group.groupId) } as const
   if (group.problem !== undefined) {
     const title = `${group.groupId} cannot be read`
@@ -153,7 +147,7 @@ function healthConditions(
       }
     ]
   }
-  return [...lagConditions(group, thresholds), ...retentionConditions(group, thresholds, retentionUsed)]
+  return [...lagConditions(group, thresholds), ...retentionConditions(group, thresholds)]
 }
 
 function lagConditions(group: GroupLag, thresholds: HealthThresholds): AlertCondition[] {
@@ -219,27 +213,21 @@ function lagConditions(group: GroupLag, thresholds: HealthThresholds): AlertCond
   return found
 }
 
-function retentionConditions(
-  group: GroupLag,
-  { retentionRatio }: HealthThresholds,
-  retentionUsed: ReadonlyMap<string, number> = new Map()
-): AlertCondition[] {
-  const topics = [...new Set(group.partitions.map(({ topic }) => topic))]
-  return topics.flatMap(topic => {
-    const used = retentionUsed.get(topic) ?? 0
-    if (used < retentionRatio) return []
-    return {
-      // Of the topic, not of the group: however many groups read it, it is one alert.
-      key: `retention:${topic}`,
-      severity: 'page',
-      title: `${topic} is almost full`,
-      group: group.groupId,
-      value: `${perCent(used)} of retention.bytes`,
-      threshold: `${perCent(retentionRatio)} or more`,
-      reason: 'the oldest records are about to be deleted, read or not',
-      next: `comporta doctor --only retention; ${nextOf(group.groupId)}`
-    }
-  })
+function retentionConditions(group: GroupLag, { retentionRatio }: HealthThresholds): AlertCondition[] {
+  const used = new Map<string, number>()
+  for (const { topic, retentionUsed = 0 } of group.partitions) {
+    if (retentionUsed >= retentionRatio) used.set(topic, Math.max(retentionUsed, used.get(topic) ?? 0))
+  }
+  return [...used].map(([topic, share]) => ({
+    key: `retention:${group.groupId}:${topic}`,
+    severity: 'page',
+    title: `what ${group.groupId} has not read of ${topic} fills its retention`,
+    group: group.groupId,
+    value: `${perCent(share)} of the retention`,
+    threshold: `${perCent(retentionRatio)} or more`,
+    reason: 'the oldest unread records are about to be deleted',
+    next: `${nextOf(group.groupId)}; comporta doctor --only retention-headroom`
+  }))
 }
 
 /** The likeliest reason for a lag, from what is known of the group. */

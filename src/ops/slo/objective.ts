@@ -69,7 +69,7 @@ function sampleOfPartitions(partitions: readonly PartitionLag[], lagSecondsMax: 
       reason: `lag of ${Math.round(lagSeconds)} s is above ${lagSecondsMax} s`
     }
   }
-  const missing = partitions.find(each => each.lagSeconds === undefined && each.lagRecords > 0n)
+  const missing = partitions.find(each => !each.isKnown || (each.lagSeconds === undefined && each.lagRecords > 0n))
   if (missing !== undefined) {
     return {
       ...unknown(`the lag of ${missing.topic}-${missing.partition} in seconds is not known`),

@@ -25,10 +25,9 @@ test('before the second look nothing is said of rates', () => {
   assert.deepEqual(keys({ arrivalRate: undefined, trend: undefined, lagRecords: 500n }), [])
 })
 
-test('retention used up to 90 % is an alert of the topic, below it is not', () => {
-  assert.deepEqual(keys({}, { retentionUsed: new Map([['orders', 0.89]]) }), [])
-  assert.deepEqual(keys({}, { retentionUsed: new Map([['orders', 0.9]]) }), ['retention:orders'])
-  assert.deepEqual(keys({}, { retentionUsed: new Map([['others', 1]]) }), [])
+test('an unread share of 90 % of the retention is an alert for each topic, below it is none', () => {
+  const partitions = [partitionLag({ retentionUsed: 0.9 }), partitionLag({ topic: 'invoices', retentionUsed: 0.89 })]
+  assert.deepEqual(keys({ partitions }), ['retention:billing:orders'])
 })
 
 test('a group that cannot be read is said so', () => {

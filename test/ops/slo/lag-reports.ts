@@ -10,7 +10,9 @@ export function partitionLag(change: Partial<PartitionLag> = {}): PartitionLag {
     committed: 1000n,
     logStartOffset: 0n,
     endOffset: 1000n,
+    isKnown: true,
     lagRecords: 0n,
+    heldBackRecords: 0n,
     lagSeconds: 0,
     lagTimeSource: 'none',
     status: 'OK',
@@ -19,6 +21,9 @@ export function partitionLag(change: Partial<PartitionLag> = {}): PartitionLag {
     trend: 0,
     drainSeconds: 0,
     headroomSeconds: undefined,
+    headroomLimit: 'none',
+    isHeadroomEstimated: false,
+    retentionUsed: 0,
     owner: '',
     flags: [],
     ...change
@@ -33,6 +38,7 @@ export function groupLag(change: Partial<GroupLag> = {}): GroupLag {
     memberCount: 1,
     status: 'OK',
     lagRecords: 0n,
+    unknownCount: 0,
     lagSeconds: 0,
     lagTimeSource: 'none',
     arrivalRate: 10,
@@ -40,6 +46,8 @@ export function groupLag(change: Partial<GroupLag> = {}): GroupLag {
     trend: 0,
     drainSeconds: 0,
     headroomSeconds: undefined,
+    headroomLimit: 'none',
+    retentionUsed: 0,
     complete: 1,
     worst: { topic: 'orders', partition: 0 },
     flags: [],
@@ -50,7 +58,7 @@ export function groupLag(change: Partial<GroupLag> = {}): GroupLag {
 
 /** One look with these groups. */
 export function lagReport(takenAtMs: number, ...groups: GroupLag[]): LagReport {
-  return { clusterId: 'test', takenAtMs, groups }
+  return { clusterId: 'test', takenAtMs, durationMs: 1, groups, problems: [] }
 }
 
 /** A group whose oldest unread record is so old. */
