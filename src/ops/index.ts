@@ -143,6 +143,7 @@ export {
   type NetworkTreatment
 } from './chaos/experiment.ts'
 export { auditReasons, type ChaosReport, type ChaosVerdict, type LagPoint, skippedReport } from './chaos/judge.ts'
+export { type ChaosContext, chaosMarkdown, sparkline } from './chaos/markdown.ts'
 export type {
   ChaosLedgers,
   ChaosObservation,

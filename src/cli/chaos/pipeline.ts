@@ -99,6 +99,7 @@ export class ChaosPipeline {
   #pipeline: PipelineConfig | undefined
   #cluster: Cluster | undefined
   #proxy: KafkaProxy | undefined
+  #proxied: RoleProcess | undefined
   #firstCertificateEndsMs = 0
 
   constructor(options: ChaosPipelineOptions) {
@@ -155,6 +156,11 @@ export class ChaosPipeline {
 
   get hasProxy(): boolean {
     return this.#proxy !== undefined
+  }
+
+  /** The dispatcher behind the proxy. */
+  get proxied(): RoleProcess | undefined {
+    return this.#proxied
   }
 
   get proxy(): KafkaProxy {
@@ -255,6 +261,7 @@ export class ChaosPipeline {
     const spec = { role: 'dispatcher', options, ...skewed(join.skewMs, join.afterMs) }
     const process = await this.#start('dispatcher', spec)
     this.dispatchers.push(process)
+    if (join.isProxied === true) this.#proxied = process
     return process
   }
 

@@ -149,7 +149,7 @@ export class PipelineWorld implements ChaosWorld {
       await this.#pipeline.setFaults(faults)
     },
     network: ({ treatment }) => {
-      this.#victim = this.#pipeline.dispatchers[0]
+      this.#victim = this.#pipeline.proxied
       this.#pipeline.proxy.treat(treatment)
       return Promise.resolve()
     },

@@ -3,6 +3,7 @@
 import type { Command } from 'commander'
 
 import type { CommandAction } from '../commands/action.ts'
+import { addChaos } from '../commands/chaos.ts'
 import { addCost } from '../commands/cost.ts'
 import { addQuota } from '../commands/quota.ts'
 import { addRecords } from '../commands/records.ts'
@@ -10,6 +11,7 @@ import { addReplay } from '../commands/replay.ts'
 import { addUndo } from '../commands/undo.ts'
 
 const commands: readonly ((program: Command, action: CommandAction) => void)[] = [
+  addChaos,
   addRecords,
   addReplay,
   addQuota,

@@ -148,9 +148,10 @@ class ExperimentRun {
 
   async #untilSteady(): Promise<boolean> {
     const { steadyMs, steadyWithinMs, clock, ratePerSecond } = this.#options
-    const giveUpMs = clock.monotonicMs() + steadyWithinMs
+    const fromMs = clock.monotonicMs()
+    const giveUpMs = fromMs + steadyWithinMs
     for (;;) {
-      const reason = this.#unsteadyFor(steadyMs)
+      const reason = this.#unsteadyFor(steadyMs, fromMs)
       if (reason === undefined) {
         this.#before = steadyOf(this.#samplesOfLast(steadyMs))
         this.#note(`steady: ${Math.round(this.#before?.deliveredPerSecond ?? 0)} deliveries/s`)
@@ -272,7 +273,7 @@ class ExperimentRun {
     return this.#samples.filter(sample => sample.atMs >= fromMs)
   }
 
-  #unsteadyFor(ms: number, sinceMs = this.#startMs): string | undefined {
+  #unsteadyFor(ms: number, sinceMs: number): string | undefined {
     const nowMs = this.#nowMs()
     const window = this.#samplesOfLast(ms).filter(sample => sample.atMs >= sinceMs - this.#startMs)
     const first = window[0]
