@@ -42,6 +42,8 @@ const SETTINGS: ReadonlySet<string> = new Set([
 /** The input is not what it should be. */
 const REFUSED_DATA: ReadonlySet<string> = new Set([
   'ERR_CLI_INPUT',
+  'ERR_OPS_LEDGER_INVALID',
+  'ERR_OPS_OFFSETS_FILE',
   'ERR_OPS_UNDO_DAMAGED',
   'ERR_PRODUCER_STATE_INVALID',
   'ERR_PRODUCER_STATE_MISMATCH'

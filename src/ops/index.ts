@@ -1,6 +1,13 @@
 /** `ops`: what whoever runs a pipeline needs. So far the audit of a verified run. */
 
 export { Audit, type AuditOptions, type AuditReport, type DeadLetter, type Violation } from './audit/audit.ts'
+export {
+  auditLedgers,
+  type LedgerAudit,
+  type LedgerAuditOptions,
+  ledgerFiles,
+  REASON_IN_TOPIC
+} from './audit/audit-ledgers.ts'
 export { LatencyHistogram } from './audit/latency.ts'
 export { EXPECTATION, LEDGER_KIND, type LedgerEntry, LedgerWriter, readLedger } from './audit/ledger.ts'
 

@@ -12,7 +12,7 @@ import { join } from 'node:path'
 import { Admin, type Cluster } from '../../client/index.ts'
 import type { PipelineConfig } from '../../config/index.ts'
 import { backoffMs, messageOf, PipelineError, sleep, systemClock, systemRandom } from '../../core/index.ts'
-import type { ChaosFaults } from '../../ops/index.ts'
+import type { ChaosFaults, LedgerAudit } from '../../ops/index.ts'
 import type { Logger } from '../../telemetry/index.ts'
 import { DEMO_SERVICES, demoPipeline, type DemoTopics, demoTopics } from '../demo/scenario.ts'
 import type { DemoServiceOptions } from '../demo/service.ts'
@@ -24,7 +24,7 @@ import type { DispatcherRoleOptions } from '../roles/dispatcher.ts'
 import { connectCluster, ensureTopics } from '../wiring.ts'
 import { Authority } from './certificates.ts'
 import { KafkaProxy } from './kafka-proxy.ts'
-import { judgeLedgers, type LedgerVerdict } from './verdict.ts'
+import { judgeLedgers } from './verdict.ts'
 
 const tickMs = 50
 const drainMs = 30_000
@@ -326,7 +326,7 @@ export class ChaosPipeline {
   }
 
   /** Waits until the running producers have ended and the group has committed everything, then judges. */
-  async settle(isMoved?: (key: number) => boolean, signal?: AbortSignal): Promise<LedgerVerdict> {
+  async settle(isMoved?: (key: number) => boolean, signal?: AbortSignal): Promise<LedgerAudit> {
     const running = this.producers.filter(each => each.isRunning)
     let hasFinished = false
     void Promise.all(running.map(each => each.finished)).then(
@@ -340,7 +340,8 @@ export class ChaosPipeline {
     const services = this.#services.flatMap(each => each.at(-1) ?? [])
     await Promise.all([...services, ...running].map(each => each.flush()))
     const { dir } = this.#options
-    return await judgeLedgers({ cluster: this.cluster, deadLetters: this.topics.deadLetters, dir, isMoved })
+    const run = { cluster: this.cluster, deadLetters: this.topics.deadLetters, dir }
+    return await judgeLedgers(isMoved === undefined ? run : { ...run, mayBeLate: entry => isMoved(entry.key) })
   }
 
   /** Ends every process, and removes topics and group where the cluster is not ours. May be called again. */

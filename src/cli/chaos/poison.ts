@@ -54,13 +54,7 @@ export async function writePoison(options: {
 }): Promise<void> {
   const { cluster, topic, deadLetters, count, ledgerPath } = options
   await allowLarge(cluster, [topic, deadLetters])
-  const ledger = new LedgerWriter(ledgerPath)
-  for (let event = 0; event < count; event += 1) {
-    const detail = kindOf(event) === REFUSED ? EXPECTATION.poison | 1 : EXPECTATION.malformed
-    const entry = { kind: LEDGER_KIND.produced, producer: PRODUCER, event, detail, key: 0, keySequence: event }
-    ledger.append({ ...entry, timeMs: systemClock.now() })
-  }
-  ledger.close()
+  writeLedger(ledgerPath, LEDGER_KIND.produced, count)
   const appender = new Appender({ cluster, requestBytesMax: TOPIC_BYTES, bufferBytes: 2 * TOPIC_BYTES })
   let failure: PipelineError | undefined
   const listener = { delivered: () => undefined, failed: (error: PipelineError) => (failure ??= error) }
@@ -70,6 +64,17 @@ export async function writePoison(options: {
   }
   await appender.close()
   if (failure !== undefined) throw failure
+  writeLedger(ledgerPath, LEDGER_KIND.acknowledged, count)
+}
+
+function writeLedger(path: string, kind: number, count: number): void {
+  const ledger = new LedgerWriter(path)
+  const timeMs = systemClock.now()
+  for (let event = 0; event < count; event += 1) {
+    const detail = kindOf(event) === REFUSED ? EXPECTATION.poison | 1 : EXPECTATION.malformed
+    ledger.append({ kind, producer: PRODUCER, event, detail, key: 0, keySequence: event, timeMs })
+  }
+  ledger.close()
 }
 
 function kindOf(event: number): number {

@@ -10,6 +10,7 @@ import { join } from 'node:path'
 import { Admin, type Cluster } from '../../client/index.ts'
 import { PipelineError, sleep, systemClock } from '../../core/index.ts'
 import type { Logger } from '../../telemetry/index.ts'
+import { writeDeadLetters } from '../chaos/verdict.ts'
 import { type RoleProcess, Supervisor } from '../process/supervisor.ts'
 import { connectCluster } from '../wiring.ts'
 import { judge } from './collect.ts'
@@ -129,6 +130,7 @@ export class DemoRun {
     const pacedFromMs = Math.min(...this.#producers.map(producer => producer.status['pacedFromMs'] ?? startMs))
     const flatOutFromMs = Math.max(...this.#producers.map(producer => producer.status['flatOutFromMs'] ?? endMs))
     const deadLetters = await readDeadLetters(cluster, this.#topics.deadLetters)
+    writeDeadLetters(this.dir, deadLetters)
     await Promise.all(this.#producers.map(producer => producer.drain(5000)))
     const { audit, latencies } = judge(stack.ledgers, deadLetters, flatOutFromMs)
     const producedMs = Math.max(...this.#producers.map(producer => producer.status['producedAtMs'] ?? endMs))

@@ -3,6 +3,7 @@
 import type { Command } from 'commander'
 
 import type { CommandAction } from '../commands/action.ts'
+import { addAudit } from '../commands/audit.ts'
 import { addChaos } from '../commands/chaos.ts'
 import { addCost } from '../commands/cost.ts'
 import { addQuota } from '../commands/quota.ts'
@@ -11,6 +12,7 @@ import { addReplay } from '../commands/replay.ts'
 import { addUndo } from '../commands/undo.ts'
 
 const commands: readonly ((program: Command, action: CommandAction) => void)[] = [
+  addAudit,
   addChaos,
   addRecords,
   addReplay,

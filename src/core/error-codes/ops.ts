@@ -31,6 +31,11 @@ export const opsErrorCodes = {
     remedy: 'Correct what the message names.',
     retriable: false
   },
+  ERR_OPS_LEDGER_INVALID: {
+    summary: 'A file is no ledger, is damaged, or cannot be found.',
+    remedy: 'Name files that `comporta demo --keep`, `comporta chaos` or a `LedgerWriter` has written.',
+    retriable: false
+  },
   ERR_OPS_NOT_FOUND: {
     summary: 'A topic, partition, group, record or fleet that an operation names does not exist.',
     remedy: 'Correct the name; the message says what is there.',

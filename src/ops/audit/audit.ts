@@ -29,6 +29,10 @@ export interface Violation {
 export interface AuditReport {
   /** Whether the run holds: nothing lost, nothing out of order, no dead letter that should not be one. */
   readonly holds: boolean
+  /**
+   * Events that were made. Where acknowledgements are known, only those that Kafka has acknowledged or that somebody has
+   * seen: whether Kafka has the others, nobody can know.
+   */
   readonly produced: number
   /** Deliveries due: an event that fans out to two services counts twice. */
   readonly deliveriesDue: number
@@ -69,6 +73,8 @@ class Events {
   arrived = new Uint16Array(1 << 16)
   /** Dead letters of each event, saturating. */
   dead = new Uint8Array(1 << 16)
+  /** 1 = Kafka has acknowledged it. */
+  acknowledged = new Uint8Array(1 << 16)
   length = 0
 
   reach(event: number): void {
@@ -78,6 +84,7 @@ class Events {
     this.due = grown(new Uint16Array(capacity), this.due)
     this.arrived = grown(new Uint16Array(capacity), this.arrived)
     this.dead = grown(new Uint8Array(capacity), this.dead)
+    this.acknowledged = grown(new Uint8Array(capacity), this.acknowledged)
   }
 }
 
@@ -110,6 +117,7 @@ export class Audit {
   readonly #unexpected = new Tally()
   readonly #wrongDeadLetters = new Tally()
   #allowedLate = 0
+  #hasAcknowledgements = false
 
   constructor(options: AuditOptions = {}) {
     this.#options = options
@@ -128,23 +136,41 @@ export class Audit {
     this.#produced += 1
   }
 
-  /** A service got an event; `entry.detail` is the index of the service. */
-  delivered(entry: LedgerEntry): void {
+  /** Kafka has said that it has an event. One such entry, and only acknowledged or seen events are due. */
+  acknowledged(entry: LedgerEntry): void {
+    const events = this.#eventsOf(entry.producer)
+    events.reach(entry.event)
+    events.acknowledged[entry.event] = 1
+    this.#hasAcknowledgements = true
+  }
+
+  /** Events that were made, acknowledged or not. */
+  get handedOver(): number {
+    return this.#produced
+  }
+
+  /**
+   * A service got an event; `entry.detail` is the index of the service.
+   *
+   * @returns Whether it was the first time, a repetition, or should not have been.
+   */
+  delivered(entry: LedgerEntry): 'first' | 'repeated' | 'unexpected' {
     const events = this.#eventsOf(entry.producer)
     const bit = 1 << entry.detail
     const due = events.due[entry.event] ?? 0
     if (isRefusable(due) || (due & bit) === 0) {
       this.#unexpected.add(entry.producer, entry.event)
-      return
+      return 'unexpected'
     }
     const arrived = events.arrived[entry.event] ?? 0
     if ((arrived & bit) !== 0) {
       this.#duplicates += 1
-      return
+      return 'repeated'
     }
     events.arrived[entry.event] = arrived | bit
     this.#delivered += 1
     this.#checkOrder(entry)
+    return 'first'
   }
 
   /** An event was found in a dead letter topic. */
@@ -163,9 +189,12 @@ export class Audit {
   report(): AuditReport {
     const lost = new Tally()
     let deliveriesDue = 0
+    let produced = 0
     for (const [producer, events] of this.#producers) {
       for (let event = 0; event < events.length; event += 1) {
         const due = events.due[event] ?? 0
+        if (due === 0 || !this.#isDue(events, event)) continue
+        produced += 1
         const services = isRefusable(due) ? 0 : due
         deliveriesDue += bitCount(services)
         const isMissing = (services & ~(events.arrived[event] ?? 0)) !== 0 || isRefusable(due)
@@ -175,7 +204,7 @@ export class Audit {
     const violations = [lost, this.#outOfOrder, this.#unexpected, this.#wrongDeadLetters]
     return {
       holds: violations.every(violation => violation.count === 0),
-      produced: this.#produced,
+      produced,
       deliveriesDue,
       delivered: this.#delivered,
       duplicates: this.#duplicates,
@@ -186,6 +215,11 @@ export class Audit {
       unexpected: this.#unexpected.violation,
       wrongDeadLetters: this.#wrongDeadLetters.violation
     }
+  }
+
+  #isDue(events: Events, event: number): boolean {
+    if (!this.#hasAcknowledgements || events.acknowledged[event] === 1) return true
+    return (events.arrived[event] ?? 0) !== 0 || (events.dead[event] ?? 0) !== 0
   }
 
   #eventsOf(producer: number): Events {
