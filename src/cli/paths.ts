@@ -5,6 +5,7 @@ import { resolve } from 'node:path'
 import type {
   DispatcherConfig,
   EventCheckConfig,
+  FleetConfig,
   FunctionConfig,
   KafkaConfig,
   OperationsConfig,
@@ -54,8 +55,19 @@ function producerPaths(producer: ProducerConfig, folder: string): ProducerConfig
 }
 
 function operationsPaths(operations: OperationsConfig, folder: string): OperationsConfig {
-  const { cost } = operations
-  return { ...operations, cost: { ...cost, prices: cost.prices && resolve(folder, cost.prices) } }
+  const { cost, fleet, scale } = operations
+  return {
+    ...operations,
+    cost: { ...cost, prices: cost.prices && resolve(folder, cost.prices) },
+    scale: { ...scale, stateFile: resolve(folder, scale.stateFile) },
+    fleet: fleet && fleetPaths(fleet, folder)
+  }
+}
+
+function fleetPaths(fleet: FleetConfig, folder: string): FleetConfig {
+  if (fleet.type === 'local') return { ...fleet, socket: resolve(folder, fleet.socket) }
+  if (fleet.type !== 'kubernetes' || fleet.kubeconfig === undefined) return fleet
+  return { ...fleet, kubeconfig: resolve(folder, fleet.kubeconfig) }
 }
 
 function kafkaPaths(kafka: KafkaConfig, folder: string): KafkaConfig {

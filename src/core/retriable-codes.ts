@@ -44,6 +44,8 @@ const RETRIABLE = {
   ERR_CLI_PRICES: true,
   ERR_OPS_SILENCE: true,
   ERR_OPS_ALERT_FAILED: true,
+  ERR_OPS_FLEET_UNREACHABLE: true,
+  ERR_OPS_FLEET_LOCKED: true,
   ERR_LAMBDA_IDEMPOTENCY_STORE: true,
   ERR_LAMBDA_KAFKA_BATCH_INCOMPLETE: true
 } as const satisfies Record<RetriableCode, true>

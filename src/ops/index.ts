@@ -40,6 +40,7 @@ export type {
 } from './scan/scan-types.ts'
 
 // The simulator.
+export { simulate } from './simulate/simulate.ts'
 export type {
   ScaleDecider,
   ScaleView,
@@ -106,6 +107,19 @@ export type {
   KeeperRollout,
   KeeperRolloutStatus
 } from './fleet/fleet.ts'
+export { AutoScalingGroupFleet, type AutoScalingGroupOptions } from './fleet/auto-scaling-group.ts'
+export { EcsServiceFleet, type EcsServiceOptions } from './fleet/ecs-service.ts'
+export {
+  type KubeAccess,
+  type KubeAccessOptions,
+  type KubeCredentials,
+  openKubeAccess,
+  type Variables
+} from './fleet/kube-access.ts'
+export { KubernetesFleet, type KubernetesOptions } from './fleet/kubernetes.ts'
+export { type FleetSurroundings, openFleet } from './fleet/open-fleet.ts'
+export { SocketFleet } from './fleet/socket-fleet.ts'
+export { WebhookFleet, type WebhookFleetOptions, webhookSignature } from './fleet/webhook.ts'
 export { decide, type ScaleAnswer, type ScaleRequest, stepTaken } from './scale/decide.ts'
 export {
   DEFAULT_SCALE_POLICY,
@@ -162,3 +176,77 @@ export type {
 } from './chaos/observation.ts'
 export { type ChaosRunOptions, type ChaosWorld, runExperiment } from './chaos/run-experiment.ts'
 export { describeAbort, STEADY_TEXT } from './chaos/steady.ts'
+
+// Redrive
+export { type RedriveAudit, redriveAuditFile, type RedriveAuditLine } from './redrive/audit-file.ts'
+export { type DeadLetterFacts, type LetterOrigin, readDeadLetter, REDRIVE_HEADER } from './redrive/dead-letter.ts'
+export {
+  planRedrive,
+  type RedriveChange,
+  redriveGroup,
+  type RedriveOpen,
+  type RedriveRequest
+} from './redrive/plan-redrive.ts'
+export { judgeLetter, type LetterVerdict, type RedriveRules, type StayReason } from './redrive/redrive-rules.ts'
+export type { RedriveSample } from './redrive/redrive-survey.ts'
+
+// Lag
+export {
+  BURROW_DEFAULTS,
+  type BurrowQuestion,
+  type BurrowRules,
+  type BurrowVerdict,
+  type CommitSample,
+  judgeGroup,
+  judgePartition
+} from './lag/burrow.ts'
+export { LagMonitor, type LagMonitorOptions } from './lag/lag-monitor.ts'
+export type {
+  GroupLag,
+  GroupStatus,
+  HeadroomLimit,
+  LagFlag,
+  LagReport,
+  LagTimeSource,
+  PartitionLag,
+  PartitionStatus
+} from './lag/lag-types.ts'
+
+export {
+  type CopyRequest,
+  type DeleteOffsetsRequest,
+  planCopy,
+  planDeleteGroups,
+  planDeleteOffsets
+} from './offsets/plan-copy.ts'
+export { filedOf, type ShownOffset, showOffsets } from './offsets/export-offsets.ts'
+export {
+  allConsumerGroups,
+  type CommittedOffset,
+  type GroupLook,
+  isGroupThere,
+  lookAtGroups,
+  memberName,
+  type OffsetsOpen,
+  untilIdle
+} from './offsets/group-look.ts'
+export {
+  isSameOffset,
+  type LogEnds,
+  type OffsetMove,
+  type ReadDifference,
+  readDifference,
+  type StoredOffset
+} from './offsets/offset-move.ts'
+export { csvOf, type FiledOffset, jsonOf, readOffsets } from './offsets/offsets-file.ts'
+export { readPosition, readTopicScope, type TopicScope } from './offsets/partition-names.ts'
+export {
+  type OffsetsScope,
+  planPlace,
+  type PlaceRequest,
+  planReset,
+  type ResetRequest
+} from './offsets/plan-reset.ts'
+export { planSkip, type SkipRequest } from './offsets/plan-skip.ts'
+export { type ResetFacts, type ResetOutcome, type ResetTo, resolveReset } from './offsets/reset-rules.ts'
+export { type Read, readDuration, readTime } from './offsets/times.ts'

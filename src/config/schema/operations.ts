@@ -4,6 +4,8 @@ import { z } from 'zod'
 
 import { alertingSchema, alertsSchema } from './operations-alerts.ts'
 import { costSchema } from './operations-cost.ts'
+import { fleetSchema, rolloutSchema } from './operations-fleet.ts'
+import { scaleSchema } from './operations-scale.ts'
 import { healthSchema, sloSchema } from './operations-slo.ts'
 
 /** Each part is a file of its own, `operations-….ts`, and can be left out. */
@@ -13,6 +15,9 @@ export const operationsSchema = z
     health: healthSchema,
     alerts: alertsSchema,
     alerting: alertingSchema,
+    fleet: fleetSchema,
+    scale: scaleSchema,
+    rollout: rolloutSchema,
     cost: costSchema
   })
   .prefault({})

@@ -6,6 +6,11 @@
 import type { ErrorCodeEntry } from './entry.ts'
 
 export const opsErrorCodes = {
+  ERR_OPS_AUDIT_FAILED: {
+    summary: 'The audit of a redrive cannot be written.',
+    remedy: 'Make room or rights where it is written, or name another file; the redrive goes on where it stopped.',
+    retriable: false
+  },
   ERR_OPS_CHAOS_TIMEOUT: {
     summary: 'A step of an experiment did not come to its end in time.',
     remedy: 'The message names the step. Look at the logs of the run; a busy machine needs a lower `--rate`.',
@@ -74,6 +79,27 @@ export const opsErrorCodes = {
   ERR_OPS_UNDO_DAMAGED: {
     summary: 'The record of a change cannot be used for its undo.',
     remedy: 'Restore the file from a backup, or put the state back by hand; the message says what is wrong with it.',
+    retriable: false
+  },
+  ERR_OPS_FLEET_UNREACHABLE: {
+    summary: 'Whoever keeps the instances (AWS, Kubernetes, a webhook, local processes) does not answer.',
+    remedy:
+      'Check the address, the network and the credentials; the message has the reason. Nothing is scaled meanwhile.',
+    retriable: true
+  },
+  ERR_OPS_FLEET_INVALID: {
+    summary: 'The settings by which a fleet is reached cannot be: a kubeconfig, a variable for a secret, a file.',
+    remedy: 'Correct what the message names.',
+    retriable: false
+  },
+  ERR_OPS_FLEET_LOCKED: {
+    summary: 'Another `comporta scale` or `comporta rollout` works on the same fleet.',
+    remedy: 'Stop the process that the message names, or let it finish: two of them would fight.',
+    retriable: true
+  },
+  ERR_OPS_SCALE_STATE: {
+    summary: 'What `comporta scale` or `comporta rollout` remembers between two runs cannot be read or written.',
+    remedy: 'Make the file writable; delete it if it is damaged: pauses and measured rates are then forgotten.',
     retriable: false
   }
 } as const satisfies Record<`ERR_OPS_${string}`, ErrorCodeEntry>
