@@ -47,6 +47,11 @@ export interface BurrowQuestion {
   /** Lag at this moment, in records. */
   readonly currentLag: number
   readonly nowMs: number
+  /**
+   * Share of a full window that was watched, 0 to 1. Default: the commits that there are. Whoever polls offsets sees no
+   * commits of a group that has stopped, however long it looks.
+   */
+  readonly complete?: number
 }
 
 /** A partition's verdict. */
@@ -59,7 +64,7 @@ export interface BurrowVerdict {
 /** Judges a partition. `NONE` where nothing was ever committed: Burrow does not know such partitions. */
 export function judgePartition(question: BurrowQuestion, rules: BurrowRules = BURROW_DEFAULTS): BurrowVerdict {
   const { commits } = question
-  const complete = Math.min(1, commits.length / rules.intervals)
+  const complete = question.complete ?? Math.min(1, commits.length / rules.intervals)
   if (commits.length === 0) return { status: 'NONE', complete }
   if (complete < rules.minimumComplete) return { status: 'OK', complete }
   return { status: statusOf(question, rules), complete }

@@ -58,12 +58,16 @@ export interface PartitionLag extends TopicPartition {
   readonly isKnown: boolean
   /** Offsets between the two; never negative. Without a commit: what the group would read with `earliest`. */
   readonly lagRecords: bigint
+  /** Offsets that were deleted before the group read them (`dataLoss`); not part of the lag. */
+  readonly lostRecords: bigint
   /** Offsets that an open transaction holds back from readers of committed records; not part of the lag. */
   readonly heldBackRecords: bigint
   /** Age of the oldest unread record, in seconds; 0 when nothing is unread; `undefined` if unknown. */
   readonly lagSeconds: number | undefined
   readonly lagTimeSource: LagTimeSource
   readonly status: PartitionStatus
+  /** Share of a full window that the verdict rests on, 0 to 1: few looks make no good judge. */
+  readonly complete: number
   /** Records appended per second over the window; `undefined` before the second look. */
   readonly arrivalRate: number | undefined
   /** Records committed per second over the window; `undefined` before the second look. */
@@ -82,6 +86,8 @@ export interface PartitionLag extends TopicPartition {
   /** Client id and host of the owner, for people; empty = none, or not asked. */
   readonly owner: string
   readonly flags: readonly LagFlag[]
+  /** When its ends were looked at, in milliseconds since 1970. */
+  readonly lookedAtMs: number
 }
 
 /** One group. */

@@ -26,6 +26,10 @@ export function lookOf(second: number, group: Partial<GroupLag> = {}): LagReport
   return {
     clusterId: 'c',
     takenAtMs: startMs + second * 1000,
+    durationMs: 5,
+    problems: [],
+    durationMs: 5,
+    problems: [],
     groups: [
       {
         groupId: 'mt-dispatcher',
@@ -41,6 +45,9 @@ export function lookOf(second: number, group: Partial<GroupLag> = {}): LagReport
         drainSeconds: undefined,
         headroomSeconds: 10_800,
         complete: 1,
+        unknownCount: 0,
+        headroomLimit: 'time',
+        retentionUsed: undefined,
         worst: { topic: 'mt-c400', partition: 3 },
         flags: [],
         partitions: [],

@@ -12,10 +12,12 @@ export function partitionLag(change: Partial<PartitionLag> = {}): PartitionLag {
     endOffset: 1000n,
     isKnown: true,
     lagRecords: 0n,
+    lostRecords: 0n,
     heldBackRecords: 0n,
     lagSeconds: 0,
     lagTimeSource: 'none',
     status: 'OK',
+    complete: 1,
     arrivalRate: 10,
     serviceRate: 10,
     trend: 0,
@@ -26,6 +28,7 @@ export function partitionLag(change: Partial<PartitionLag> = {}): PartitionLag {
     retentionUsed: 0,
     owner: '',
     flags: [],
+    lookedAtMs: 0,
     ...change
   }
 }
