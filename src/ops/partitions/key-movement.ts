@@ -61,6 +61,7 @@ export interface KeyMovement {
   readonly examples: readonly MovedKey[]
 }
 
+/** Moved keys that are shown. */
 const EXAMPLES_MAX = 10
 
 /** Greatest common divisor of two whole numbers from 1 on. */

@@ -1,0 +1,268 @@
+/**
+ * Partitions are grown, and a topic is migrated, while producers write and the audit watches; on whatever cluster.
+ *
+ * One load for all cases: two producers share the keys, and each event of a key is sent after the one before it was
+ * acknowledged, by the other producer: as a device does that talks to an ingest behind a load balancer.
+ */
+
+import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test, type TestContext } from 'node:test'
+import { setTimeout as tick } from 'node:timers/promises'
+
+import { Appender, type AppendRecord, Cluster } from '../../src/client/index.ts'
+import { Audit, type AuditReport, LEDGER_KIND, type LedgerEntry } from '../../src/ops/index.ts'
+import { planMigration } from '../../src/ops/partitions/migrate.ts'
+import { MigrationFile } from '../../src/ops/partitions/migration-file.ts'
+import { undoMigration } from '../../src/ops/partitions/undo-migration.ts'
+import { ModuleTarget } from '../../src/targets/index.ts'
+import { Bench, until } from './dispatch-support.ts'
+
+const KEYS = 24
+const PRODUCERS = 2
+const SERVICE = { index: 0, bit: 1 }
+
+/** Keys that are written in turn by two producers, and what is known of each event. */
+class KeyedLoad {
+  readonly #clusters: Cluster[] = []
+  readonly #appenders: Appender[] = []
+  /** Topic that each producer writes to: changed by a restart. */
+  readonly #topics: string[] = []
+  readonly #entries: LedgerEntry[] = []
+  readonly #delivered: LedgerEntry[] = []
+  #isOver = false
+  #restarting: Promise<void>[] = []
+  #loops: Promise<void>[] = []
+  #events = 0
+
+  static async start(t: TestContext, bench: Bench): Promise<KeyedLoad> {
+    const load = new KeyedLoad()
+    for (let producer = 0; producer < PRODUCERS; producer += 1) {
+      const bootstrapServers = bench.given.bootstrapServers.split(',')
+      const cluster = await Cluster.connect({ bootstrapServers, metadataMaxAgeMs: 200 })
+      t.after(() => cluster.close())
+      load.#clusters.push(cluster)
+      load.#topics.push(bench.topic)
+      load.#appenders.push(new Appender({ cluster, lingerMs: 1 }))
+      load.#restarting.push(Promise.resolve())
+    }
+    load.#loops = Array.from({ length: KEYS }, (_, key) => load.#writeKey(key))
+    t.after(() => load.stop())
+    return load
+  }
+
+  get eventCount(): number {
+    return this.#events
+  }
+
+  /** Restarts one producer with another topic, as a rolling restart does: it drains first. */
+  async switchTo(topic: string, producer: number): Promise<void> {
+    const before = this.#appenders[producer]
+    const cluster = this.#clusters[producer]
+    if (before === undefined || cluster === undefined) throw new Error('no such producer')
+    const restarted = before.close().then(() => {
+      this.#topics[producer] = topic
+      this.#appenders[producer] = new Appender({ cluster, lingerMs: 1 })
+    })
+    this.#restarting[producer] = restarted
+    await restarted
+  }
+
+  /** What a service got. */
+  take(values: readonly { readonly key: number; readonly n: number; readonly event: number }[]): void {
+    for (const { key, n, event } of values)
+      this.#delivered.push(entryOf(LEDGER_KIND.delivered, { key, n, event, detail: SERVICE.index }))
+  }
+
+  get deliveredCount(): number {
+    return this.#delivered.length
+  }
+
+  async stop(): Promise<void> {
+    this.#isOver = true
+    await Promise.all(this.#loops)
+    await Promise.all(this.#appenders.map(appender => appender.close(1000)))
+  }
+
+  /** The verdict. All events are of one producer for the audit: a key has one order, whoever wrote it. */
+  audit(): AuditReport {
+    const audit = new Audit()
+    for (const entry of this.#entries) audit.produced(entry)
+    for (const entry of this.#delivered) audit.delivered(entry)
+    return audit.report()
+  }
+
+  async #writeKey(key: number): Promise<void> {
+    for (let n = 0; !this.#isOver; n += 1) {
+      const event = this.#events
+      this.#events += 1
+      const producer = n % PRODUCERS
+      const isWritten = await this.#write(producer, { key, n, event })
+      if (!isWritten) return
+      this.#entries.push(entryOf(LEDGER_KIND.produced, { key, n, event, detail: SERVICE.bit }))
+      await tick(2)
+    }
+  }
+
+  /** Resolves with the acknowledgement. */
+  async #write(producer: number, body: { key: number; n: number; event: number }): Promise<boolean> {
+    const value = Buffer.from(JSON.stringify(body))
+    for (;;) {
+      await this.#restarting[producer]
+      const record: AppendRecord = { topic: this.#topics[producer] ?? '', key: Buffer.from(`k${body.key}`), value }
+      const verdict = Promise.withResolvers<boolean>()
+      const listener = { delivered: () => verdict.resolve(true), failed: () => verdict.resolve(false) }
+      try {
+        if (this.#appenders[producer]?.append(record, listener) === true) return await verdict.promise
+        await this.#appenders[producer]?.room()
+      } catch {
+        // Closed for its restart: the next one takes it.
+        await tick(1)
+      }
+    }
+  }
+}
+
+function entryOf(
+  kind: number,
+  { key, n, event, detail }: Record<'key' | 'n' | 'event' | 'detail', number>
+): LedgerEntry {
+  return { kind, producer: 0, detail, event, key, keySequence: n, timeMs: 0 }
+}
+
+/** A target that takes a while, so that something is always unread. */
+function slowTarget(load: () => KeyedLoad, delayMs: number): ModuleTarget {
+  return new ModuleTarget({
+    name: 'audited',
+    timeoutMs: 10_000,
+    handler: async given => {
+      // The payload is the dispatcher's own format, with the values that the load wrote.
+      const { messages } = given as { messages: { key: number; n: number; event: number }[] }
+      await tick(delayMs)
+      load().take(messages)
+    }
+  })
+}
+
+async function stateFile(t: TestContext): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'comporta-migrate-'))
+  t.after(() => rm(folder, { recursive: true, force: true }))
+  return join(folder, 'state.json')
+}
+
+test('a migration under load keeps the order of every key, killed and resumed at each of its steps', async t => {
+  const bench = await Bench.open(t, 2)
+  const target = `${bench.topic}-v2`
+  const load = await KeyedLoad.start(t, bench)
+  const config = { topics: [bench.topic, target], topicCheckIntervalMs: 100, concurrency: 8 }
+  await bench.dispatch(
+    slowTarget(() => load, 15),
+    config
+  )
+  await bench.dispatch(
+    slowTarget(() => load, 15),
+    config
+  )
+  await until(() => load.deliveredCount > 100, 'records flow')
+
+  const file = await stateFile(t)
+  const request = {
+    cluster: bench.cluster,
+    topic: bench.topic,
+    target,
+    partitions: 6,
+    stateFile: file,
+    quietMs: 300,
+    intervalMs: 30
+  }
+  const phases: string[] = []
+  let isSwitched = false
+  // Ends at every new word that it says, and begins anew: as a process that is killed between any two steps.
+  for (let runs = 0; runs < 60; runs += 1) {
+    const kill = new AbortController()
+    const change = await planMigration(request)
+    assert.deepEqual(change.plan.blockers, [])
+    const result = await change.apply({
+      signal: kill.signal,
+      onProgress: text => {
+        const phase = text.split(':')[0] ?? ''
+        if (phases.at(-1) !== phase) phases.push(phase)
+        if (phase !== 'switching' || isSwitched) {
+          if (runs % 2 === 1) kill.abort()
+          return
+        }
+        isSwitched = true
+        // One after the other, with traffic in between.
+        void load
+          .switchTo(target, 0)
+          .then(() => tick(100))
+          .then(() => load.switchTo(target, 1))
+      }
+    })
+    if (!result.isComplete) continue
+    assert.deepEqual(result.failures, [])
+    assert.equal((result.details as { isOrderProven: boolean }).isOrderProven, true)
+    break
+  }
+  assert.deepEqual(phases, ['switching', 'draining', 'creating', 'settling', 'done'])
+  const { topics } = await bench.admin.describeTopics([target])
+  assert.equal(topics[0]?.partitions.length, 6)
+  const before = load.deliveredCount
+  await until(() => load.deliveredCount > before + 200, 'the new topic is read')
+  await load.stop()
+  await until(() => load.audit().lost.count === 0, 'all is delivered')
+  const report = load.audit()
+  assert.deepEqual(report.outOfOrder, { count: 0, examples: [] })
+  assert.equal(report.duplicates, 0)
+  assert.equal(report.holds, true)
+})
+
+test('the same load on a topic that simply grows loses its order: the audit can fail', async t => {
+  const bench = await Bench.open(t, 2)
+  const load = await KeyedLoad.start(t, bench)
+  // Slow enough for records to wait in their old partition.
+  const hold = new ModuleTarget({
+    name: 'audited',
+    timeoutMs: 10_000,
+    handler: async given => {
+      const payload = given as { partition: number; messages: { key: number; n: number; event: number }[] }
+      await tick(payload.partition < 2 ? 400 : 1)
+      load.take(payload.messages)
+    }
+  })
+  await bench.dispatch(hold, { topicCheckIntervalMs: 100, concurrency: 8 })
+  await until(() => load.deliveredCount > 20, 'records flow')
+  const [grown] = await bench.admin.createPartitions([{ topic: bench.topic, partitionCount: 6 }])
+  assert.equal(grown?.errorName, 'NONE')
+  await until(() => load.audit().outOfOrder.count > 0, 'a key arrives out of order')
+})
+
+test('an undo before the new topic holds records deletes it, and refuses afterwards', async t => {
+  const bench = await Bench.open(t, 1)
+  const target = `${bench.topic}-v2`
+  const snapshot = { topic: bench.topic, target, partitions: 2, stateFile: await stateFile(t) }
+  await bench.append([{ key: 'a', value: '{}' }])
+  const change = await planMigration({
+    cluster: bench.cluster,
+    ...snapshot,
+    quietMs: 50,
+    intervalMs: 20,
+    timeoutMs: 800,
+    areProducersSwitched: true
+  })
+  assert.deepEqual(change.snapshot, snapshot)
+  // Nothing is ever written to it: it waits in the phase "settling".
+  const result = await change.apply({})
+  assert.equal(result.isComplete, false)
+  assert.equal((await new MigrationFile(snapshot.stateFile).read())?.phase, 'settling')
+  const undo = await undoMigration(snapshot, { cluster: bench.cluster }, 50)
+  assert.deepEqual(undo.plan.blockers, [])
+  await bench.append([{ key: 'a', value: '{}' }], target)
+  const refused = await undoMigration(snapshot, { cluster: bench.cluster })
+  assert.match(refused.plan.blockers[0] ?? '', /holds 1 records/)
+  const [failure] = (await undo.apply({})).failures
+  assert.match(failure ?? '', /1 records came/)
+  await assert.rejects(undoMigration({ topic: 1 }, { cluster: bench.cluster }), { code: 'ERR_OPS_UNDO_DAMAGED' })
+})
