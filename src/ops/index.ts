@@ -240,74 +240,7 @@ export {
 } from './offsets/offset-move.ts'
 export { csvOf, type FiledOffset, jsonOf, readOffsets } from './offsets/offsets-file.ts'
 export { readPosition, readTopicScope, type TopicScope } from './offsets/partition-names.ts'
-export {
-  type OffsetsScope,
-  planPlace,
-  type PlaceRequest,
-  planReset,
-  type ResetRequest
-} from './offsets/plan-reset.ts'
-export { planSkip, type SkipRequest } from './offsets/plan-skip.ts'
-export { type ResetFacts, type ResetOutcome, type ResetTo, resolveReset } from './offsets/reset-rules.ts'
-export { type Read, readDuration, readTime } from './offsets/times.ts'
-
-// Lag
-export {
-  BURROW_DEFAULTS,
-  type BurrowQuestion,
-  type BurrowRules,
-  type BurrowVerdict,
-  type CommitSample,
-  judgeGroup,
-  judgePartition
-} from './lag/burrow.ts'
-export { LagMonitor, type LagMonitorOptions } from './lag/lag-monitor.ts'
-export type {
-  GroupLag,
-  GroupStatus,
-  HeadroomLimit,
-  LagFlag,
-  LagReport,
-  LagTimeSource,
-  PartitionLag,
-  PartitionStatus
-} from './lag/lag-types.ts'
-
-export {
-  type CopyRequest,
-  type DeleteOffsetsRequest,
-  planCopy,
-  planDeleteGroups,
-  planDeleteOffsets
-} from './offsets/plan-copy.ts'
-export { filedOf, type ShownOffset, showOffsets } from './offsets/export-offsets.ts'
-export {
-  allConsumerGroups,
-  type CommittedOffset,
-  type GroupLook,
-  isGroupThere,
-  lookAtGroups,
-  memberName,
-  type OffsetsOpen,
-  untilIdle
-} from './offsets/group-look.ts'
-export {
-  isSameOffset,
-  type LogEnds,
-  type OffsetMove,
-  type ReadDifference,
-  readDifference,
-  type StoredOffset
-} from './offsets/offset-move.ts'
-export { csvOf, type FiledOffset, jsonOf, readOffsets } from './offsets/offsets-file.ts'
-export { readPosition, readTopicScope, type TopicScope } from './offsets/partition-names.ts'
-export {
-  type OffsetsScope,
-  planPlace,
-  type PlaceRequest,
-  planReset,
-  type ResetRequest
-} from './offsets/plan-reset.ts'
+export { type OffsetsScope, planPlace, type PlaceRequest, planReset, type ResetRequest } from './offsets/plan-reset.ts'
 export { planSkip, type SkipRequest } from './offsets/plan-skip.ts'
 export { type ResetFacts, type ResetOutcome, type ResetTo, resolveReset } from './offsets/reset-rules.ts'
 export { type Read, readDuration, readTime } from './offsets/times.ts'

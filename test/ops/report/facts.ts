@@ -28,8 +28,6 @@ export function lookOf(second: number, group: Partial<GroupLag> = {}): LagReport
     takenAtMs: startMs + second * 1000,
     durationMs: 5,
     problems: [],
-    durationMs: 5,
-    problems: [],
     groups: [
       {
         groupId: 'mt-dispatcher',
