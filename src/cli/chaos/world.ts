@@ -212,6 +212,7 @@ export class PipelineWorld implements ChaosWorld {
 
   async #drain(part: ChaosPart): Promise<string> {
     if (part === 'broker') await this.#pipeline.drainBroker()
+    else if (part === 'producer') await this.#pipeline.endLoad()
     else if (part === 'dispatcher') {
       const oldest = this.#oneRunning()
       await oldest.drain(30_000)
