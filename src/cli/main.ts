@@ -30,7 +30,8 @@ import { addOperations } from './operations/index.ts'
 export function createProgram(onExitCode: (code: number) => void): Command {
   const action: CommandAction = run =>
     async function invoke(this: Command, ...given: unknown[]): Promise<void> {
-      const names = given.filter(value => typeof value === 'string')
+      // An argument that takes many values comes as a list.
+      const names = given.flat().filter(value => typeof value === 'string')
       // Commander has parsed the options that the command itself declared.
       onExitCode(await run(this.optsWithGlobals() as never, ...names))
     }

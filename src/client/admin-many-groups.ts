@@ -45,13 +45,15 @@ export interface GroupOffsets {
 export interface GroupOffsetsOptions extends ManyGroupsOptions {
   /** Only these. Default: all that are committed. */
   readonly partitions?: readonly TopicPartition[]
+  /** Whether an offset that an open transaction may change has the error UNSTABLE_OFFSET_COMMIT (88). Default `false`. */
+  readonly isStable?: boolean
 }
 
 /** The committed offsets of many groups. A group that does not exist has none. */
 export async function fetchOffsetsOfGroups(
   cluster: Cluster,
   groupIds: readonly string[],
-  { partitions, ...patience }: GroupOffsetsOptions = {}
+  { partitions, isStable = false, ...patience }: GroupOffsetsOptions = {}
 ): Promise<GroupOffsets[]> {
   const topics =
     partitions === undefined
@@ -67,7 +69,7 @@ export async function fetchOffsetsOfGroups(
       const version = connection.versionOf(offsetFetchApi, offsetVersionMax)
       const send = { version, timeoutMs, ...signalOf(patience) }
       if (version >= offsetBatchVersion) {
-        const request = { groups: ids.map(groupId => ({ groupId, topics })) }
+        const request = { groups: ids.map(groupId => ({ groupId, topics })), requireStable: isStable }
         const { groups } = await connection.send(offsetFetchApi, request, send)
         return new Map(groups.map(each => [each.groupId, { errorCode: each.errorCode, value: offsetsOf(each.topics) }]))
       }

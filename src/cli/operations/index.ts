@@ -6,6 +6,7 @@ import type { CommandAction } from '../commands/action.ts'
 import { addAudit } from '../commands/audit.ts'
 import { addChaos } from '../commands/chaos.ts'
 import { addCost } from '../commands/cost.ts'
+import { addOffsets } from '../commands/offsets.ts'
 import { addQuota } from '../commands/quota.ts'
 import { addRecords } from '../commands/records.ts'
 import { addReplay } from '../commands/replay.ts'
@@ -16,6 +17,7 @@ const commands: readonly ((program: Command, action: CommandAction) => void)[] =
   addChaos,
   addRecords,
   addReplay,
+  addOffsets,
   addQuota,
   addUndo,
   addCost

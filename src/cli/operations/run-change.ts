@@ -18,7 +18,7 @@ import { confirmByTyping } from '../confirm.ts'
 import { type CommonOptions, pipelinePath } from '../context.ts'
 import { EXIT } from '../exit-codes.ts'
 import { onFirstSignal } from '../process/signals.ts'
-import { count } from './format.ts'
+import { count, duration } from './format.ts'
 import { type Column, jsonLine, tableOf } from './table.ts'
 
 /** Options of every command that changes something. */
@@ -114,14 +114,23 @@ async function applyAndTell(change: Change, options: RunChangeOptions): Promise<
   const stop = new AbortController()
   const ignoreSignals = onFirstSignal(logger, () => stop.abort())
   let applied: AppliedChange
+  let saved: UndoRecord | undefined
   try {
     applied = await applyChange(change, {
       store: await openUndoStore(options),
       clusterId,
       signal: stop.signal,
       onProgress: text => process.stderr.write(`${text}\n`),
+      onSaved: record => {
+        saved = record
+      },
       ...(undoes === undefined ? {} : { undoes })
     })
+  } catch (error) {
+    if (saved?.undo.kind === 'possible') {
+      process.stderr.write(`It ended before it was done. To take back what was: comporta undo ${saved.id}\n`)
+    }
+    throw error
   } finally {
     ignoreSignals()
   }
@@ -170,6 +179,9 @@ function columnsFor(effects: readonly ChangeEffect[]): Column<ChangeEffect>[] {
   ]
   if (effects.some(each => each.records !== undefined)) {
     columns.push({ title: 'records', text: each => recordsText(each.records), align: 'right' })
+  }
+  if (effects.some(each => each.seconds !== undefined)) {
+    columns.push({ title: 'time', text: each => duration(each.seconds), align: 'right' })
   }
   if (effects.some(each => each.note !== undefined)) columns.push({ title: '', text: each => each.note ?? '' })
   return columns

@@ -14,6 +14,8 @@ export interface ApplyOptions extends ApplyContext {
   readonly clusterId: string | null
   /** The change that this one takes back. */
   readonly undoes?: UndoRecord
+  /** Hears of the record as soon as it is safe: from then on the change can be taken back, whatever happens. */
+  readonly onSaved?: (record: UndoRecord) => void
 }
 
 /** What came of it. */
@@ -43,6 +45,7 @@ export async function applyChange(change: Change, options: ApplyOptions): Promis
     snapshot: snapshot ?? null,
     ...(undoes === undefined ? {} : { undoes: undoes.id })
   })
+  options.onSaved?.(planned)
   const context = { ...(onProgress === undefined ? {} : { onProgress }), ...(signal === undefined ? {} : { signal }) }
   let result: ChangeResult
   try {

@@ -20,6 +20,8 @@ export interface ChangeEffect {
   readonly after: string
   /** How many records are read again (positive) or never (negative) because of it. Absent where that has no meaning. */
   readonly records?: bigint
+  /** How long a time of appends these records span, in seconds. Absent where it is not known. */
+  readonly seconds?: number
   /** Remarks on this line: clamped, no commit before, and so on. */
   readonly note?: string
 }

@@ -34,7 +34,9 @@ export interface UndoOpen {
 export type UndoHandler = (snapshot: Json, open: UndoOpen) => Promise<Change>
 
 /** Handlers by kind, imported when one is needed. */
-const undoHandlers: Readonly<Record<string, () => Promise<UndoHandler>>> = {}
+const undoHandlers: Readonly<Record<string, () => Promise<UndoHandler>>> = {
+  offsets: async () => (await import('../offsets/undo-offsets.ts')).undoOffsets
+}
 
 /** The handler of a kind; `undefined` if this version has none. */
 export async function undoHandlerOf(kind: string): Promise<UndoHandler | undefined> {

@@ -1,0 +1,318 @@
+/**
+ * A change of committed offsets: plan, snapshot and application of any set of
+ * moves. Every operation on offsets, and every undo of one, ends here.
+ *
+ * It is applied group by group, in commits that one record of Kafka's own topic
+ * can hold. Each group is read once more right before: what has moved since the
+ * plan is left alone and told, so that the snapshot stays right.
+ */
+
+import { partitionKeyOf, type TopicPartition } from '../../client/index.ts'
+import { kafkaErrorName } from '../../protocol/index.ts'
+import type { ApplyContext, Change, ChangeEffect, ChangeResult } from '../change/change.ts'
+import { blockersOf, type EndsByPartition, type GroupLook, isGroupThere, type OffsetsOpen } from './group-look.ts'
+import {
+  finishedCountOf,
+  isSameOffset,
+  type LogEnds,
+  type OffsetMove,
+  type ReadDifference,
+  readDifference,
+  snapshotOf,
+  type StoredOffset
+} from './offset-move.ts'
+import { timeSpans } from './time-spans.ts'
+
+/** What a change of offsets is made of. */
+export interface OffsetsChangeParts {
+  readonly open: OffsetsOpen
+  /** The groups that are changed, as they were found. */
+  readonly groups: readonly GroupLook[]
+  /** Moves that move nothing are left out of the plan. */
+  readonly moves: readonly OffsetMove[]
+  readonly ends: EndsByPartition
+  /** What is done, as the beginning of a sentence: `Reset to the earliest offset`. */
+  readonly title: string
+  readonly warnings?: readonly string[]
+  readonly blockers?: readonly string[]
+  readonly conflicts?: readonly string[]
+  /** Groups that go with all they have. */
+  readonly deletedGroups?: readonly string[]
+  /** Groups that go once they have no offsets left: those that a change that is taken back had made. */
+  readonly emptiedGroups?: readonly string[]
+  /** Default: nobody may be in a group whose offsets change. */
+  readonly blockersOfGroup?: (group: GroupLook) => readonly string[]
+}
+
+/** Offsets of one commit: its record has to fit into a batch of `__consumer_offsets`, 1 MB by default. */
+const COMMIT_PARTITIONS_MAX = 1_000
+/** Characters of metadata of one commit. */
+const COMMIT_TEXT_MAX = 262_144
+/** Failures that are told one by one. */
+const FAILURES_NAMED = 20
+
+interface GroupPart {
+  readonly group: GroupLook
+  readonly moves: readonly OffsetMove[]
+}
+
+/** Plans the change. Looks at times of records, besides what it is given. */
+export async function offsetsChange(parts: OffsetsChangeParts): Promise<Change> {
+  const { open, groups, ends, deletedGroups = [], emptiedGroups = [], blockersOfGroup = blockersOf } = parts
+  const moves = parts.moves.filter(({ before, after }) => !isSameOffset(before, after))
+  const work = groups
+    .map((group): GroupPart => ({ group, moves: moves.filter(({ groupId }) => groupId === group.groupId) }))
+    .filter(part => part.moves.length > 0 || deletedGroups.includes(part.group.groupId))
+  const differences = moves.map(move => differenceOf(move, ends))
+  const spans = await timeSpans(open, moves, ends)
+  const effects = [
+    ...moves.map((move, index) =>
+      effectOf(move, { isNamed: groups.length > 1, difference: differences[index], span: spans.get(move) })
+    ),
+    ...work
+      .filter(({ group }) => deletedGroups.includes(group.groupId))
+      .map(({ group }) => ({ what: `group ${group.groupId}`, before: group.state, after: 'deleted' }))
+  ]
+  const blockers = [...(parts.blockers ?? []), ...new Set(work.flatMap(({ group }) => blockersOfGroup(group)))]
+  const snapshot = snapshotOf(
+    work.map(({ group, moves: moved }) => ({ groupId: group.groupId, existed: isGroupThere(group), moves: moved }))
+  )
+  return {
+    plan: {
+      kind: 'offsets',
+      confirmWord: work.length === 1 ? (work[0]?.group.groupId ?? '') : `${work.length} groups`,
+      summary: summaryOf(parts.title, { effects, work, differences, seconds: longest(spans.values()) }),
+      effects,
+      warnings: parts.warnings ?? [],
+      blockers,
+      ...(parts.conflicts === undefined ? {} : { conflicts: parts.conflicts }),
+      undo: { kind: 'possible' }
+    },
+    snapshot,
+    apply: context => new Application(open, { work, deletedGroups, emptiedGroups, context }).run()
+  }
+}
+
+function differenceOf(move: OffsetMove, ends: EndsByPartition): ReadDifference | undefined {
+  const found = ends.get(partitionKeyOf(move))
+  return found === undefined ? undefined : readDifference(move, found)
+}
+
+function effectOf(
+  move: OffsetMove,
+  found: {
+    readonly isNamed: boolean
+    readonly difference: ReadDifference | undefined
+    readonly span: number | undefined
+  }
+): ChangeEffect {
+  const { groupId, topic, partition, before, after } = move
+  const { isNamed, difference, span } = found
+  const notes = [move.note, ...finishedNotes(move, difference)].filter(text => text !== undefined)
+  return {
+    what: `${isNamed ? `${groupId} ` : ''}${topic}-${partition}`,
+    before: before === undefined ? '–' : `${before.offset}`,
+    after: after === undefined ? '–' : `${after.offset}`,
+    ...(difference === undefined ? {} : { records: difference.again - difference.never }),
+    ...(span === undefined ? {} : { seconds: span }),
+    ...(notes.length === 0 ? {} : { note: notes.join('; ') })
+  }
+}
+
+function finishedNotes({ before, after }: OffsetMove, difference: ReadDifference | undefined): string[] {
+  const notes: string[] = []
+  if (before === undefined) notes.push('no commit before')
+  if (difference !== undefined && difference.again > 0n && difference.never > 0n) {
+    notes.push(`${difference.again} again and ${difference.never} never`)
+  }
+  const finished = after === undefined ? 0 : finishedCountOf(after)
+  if (finished > 0) notes.push(`${finished} later records are kept as finished`)
+  return notes
+}
+
+function longest(spans: Iterable<number>): number | undefined {
+  let found: number | undefined
+  for (const span of spans) if (found === undefined || span > found) found = span
+  return found
+}
+
+interface Totals {
+  readonly effects: readonly ChangeEffect[]
+  readonly work: readonly GroupPart[]
+  readonly differences: readonly (ReadDifference | undefined)[]
+  readonly seconds: number | undefined
+}
+
+function summaryOf(title: string, { effects, work, differences, seconds }: Totals): string {
+  if (effects.length === 0) return `${title}: nothing changes.`
+  const known = differences.filter(difference => difference !== undefined)
+  const again = known.reduce((sum, each) => sum + each.again, 0n)
+  const never = known.reduce((sum, each) => sum + each.never, 0n)
+  const who = work.length === 1 ? `group ${work[0]?.group.groupId}` : `${work.length} groups`
+  const moveCount = differences.length
+  const long = seconds === undefined ? '' : `, up to ${Math.round(seconds)} s of appends in a partition`
+  const read = known.length === 0 ? '' : `: ${again} records are read again, ${never} are never read${long}`
+  return `${title}: ${moveCount} offset${moveCount === 1 ? '' : 's'} of ${who}${read}.`
+}
+
+interface ApplicationParts {
+  readonly work: readonly GroupPart[]
+  readonly deletedGroups: readonly string[]
+  readonly emptiedGroups: readonly string[]
+  readonly context: ApplyContext
+}
+
+/** One application of a plan. */
+class Application {
+  readonly #open: OffsetsOpen
+  readonly #parts: ApplicationParts
+  readonly #failures: string[] = []
+  #failureCount = 0
+  #doneCount = 0
+
+  constructor(open: OffsetsOpen, parts: ApplicationParts) {
+    this.#open = open
+    this.#parts = parts
+  }
+
+  async run(): Promise<ChangeResult> {
+    const { work, context } = this.#parts
+    const moveCount = work.reduce((sum, { moves }) => sum + moves.length, 0)
+    let isWhole = true
+    for (const part of work) {
+      if (this.#isStopped) isWhole = false
+      else await this.#applyGroup(part)
+      context.onProgress?.(`${this.#doneCount} of ${moveCount} offsets`)
+    }
+    if (this.#doneCount < moveCount && this.#failureCount === 0) isWhole = false
+    const named = this.#failures
+    const more = this.#failureCount - named.length
+    const stopped = isWhole ? '' : '; stopped before the rest'
+    return {
+      isComplete: isWhole && this.#failureCount === 0,
+      summary: `${this.#doneCount} of ${moveCount} offsets were changed${stopped}.`,
+      failures: more > 0 ? [...named, `… and ${more} more`] : named,
+      details: { changed: this.#doneCount, planned: moveCount, failed: this.#failureCount }
+    }
+  }
+
+  get #isStopped(): boolean {
+    return this.#parts.context.signal?.aborted === true
+  }
+
+  #fail(text: string): void {
+    this.#failureCount += 1
+    if (this.#failures.length < FAILURES_NAMED) this.#failures.push(text)
+  }
+
+  async #applyGroup({ group, moves }: GroupPart): Promise<void> {
+    const { groupId } = group
+    const isDeleted = this.#parts.deletedGroups.includes(groupId)
+    const unmoved = await this.#unmoved(groupId, moves)
+    if (isDeleted) {
+      if (unmoved.length < moves.length) return
+      await this.#deleteGroup(groupId, unmoved.length)
+      return
+    }
+    for (const chunk of chunksOf(unmoved.filter(isSetting))) {
+      if (this.#isStopped) return
+      await this.#set(groupId, chunk)
+    }
+    for (const chunk of chunksOf(unmoved.filter(({ after }) => after === undefined))) {
+      if (this.#isStopped) return
+      await this.#remove(groupId, chunk)
+    }
+    if (this.#parts.emptiedGroups.includes(groupId)) await this.#deleteIfEmpty(groupId)
+  }
+
+  /** Moves whose offsets are still those of the plan. */
+  async #unmoved(groupId: string, moves: readonly OffsetMove[]): Promise<readonly OffsetMove[]> {
+    const present = new Map<string, StoredOffset>()
+    for (const found of await this.#open.admin.fetchGroupOffsets(groupId)) {
+      if (found.offset >= 0n) present.set(partitionKeyOf(found), found)
+    }
+    return moves.filter(move => {
+      const found = present.get(partitionKeyOf(move))
+      const isUnmoved = isSameOffset(found, move.before)
+      if (!isUnmoved)
+        this.#fail(`${nameOf(move)} has moved since the plan, to ${found?.offset ?? 'none'}: left as it is`)
+      return isUnmoved
+    })
+  }
+
+  async #set(groupId: string, moves: readonly SettingMove[]): Promise<void> {
+    const offsets = moves.map(({ topic, partition, after }) => ({ topic, partition, ...after }))
+    const answers = await this.#open.admin.alterGroupOffsets(groupId, offsets)
+    this.#take(groupId, moves, answers)
+  }
+
+  async #remove(groupId: string, moves: readonly OffsetMove[]): Promise<void> {
+    const answers = await this.#open.admin.deleteGroupOffsets(groupId, moves)
+    this.#take(groupId, moves, answers)
+  }
+
+  #take(
+    groupId: string,
+    moves: readonly OffsetMove[],
+    answers: readonly (TopicPartition & { readonly errorCode: number })[]
+  ): void {
+    const codes = new Map(answers.map(answer => [partitionKeyOf(answer), answer.errorCode]))
+    for (const move of moves) {
+      const code = codes.get(partitionKeyOf(move)) ?? 0
+      if (code === 0) this.#doneCount += 1
+      else this.#fail(`${nameOf(move)} of ${groupId}: ${reasonOf(code)}`)
+    }
+  }
+
+  async #deleteGroup(groupId: string, offsetCount: number): Promise<void> {
+    const [result] = await this.#open.admin.deleteGroups([groupId])
+    if (result === undefined || result.errorCode === 0) this.#doneCount += offsetCount
+    else this.#fail(`group ${groupId} is not deleted: ${reasonOf(result.errorCode)}`)
+  }
+
+  /** Kafka forgets an empty group by itself in time: that it is left for now is no failure. */
+  async #deleteIfEmpty(groupId: string): Promise<void> {
+    const left = await this.#open.admin.fetchGroupOffsets(groupId)
+    if (left.every(({ offset }) => offset < 0n)) await this.#open.admin.deleteGroups([groupId])
+  }
+}
+
+type SettingMove = OffsetMove & { readonly after: StoredOffset }
+
+function isSetting(move: OffsetMove): move is SettingMove {
+  return move.after !== undefined
+}
+
+function nameOf({ topic, partition }: TopicPartition): string {
+  return `${topic}-${partition}`
+}
+
+function reasonOf(code: number): string {
+  const name = kafkaErrorName(code)
+  if (name === 'UNKNOWN_MEMBER_ID' || name === 'NON_EMPTY_GROUP') return `${name}: somebody is in the group again`
+  if (name === 'GROUP_SUBSCRIBED_TO_TOPIC') return `${name}: members of the group read this topic`
+  if (name === 'GROUP_AUTHORIZATION_FAILED') return `${name}: it needs the rights Read and Delete on the group`
+  if (name === 'TOPIC_AUTHORIZATION_FAILED') return `${name}: it needs the right Read on the topic`
+  return name
+}
+
+/** Moves in parts that one commit holds. */
+export function chunksOf<T extends Pick<OffsetMove, 'after'>>(moves: readonly T[]): T[][] {
+  const chunks: T[][] = []
+  let chunk: T[] = []
+  let characters = 0
+  for (const move of moves) {
+    const length = move.after?.metadata.length ?? 0
+    if (chunk.length >= COMMIT_PARTITIONS_MAX || (chunk.length > 0 && characters + length > COMMIT_TEXT_MAX)) {
+      chunks.push(chunk)
+      chunk = []
+      characters = 0
+    }
+    chunk.push(move)
+    characters += length
+  }
+  return chunk.length === 0 ? chunks : [...chunks, chunk]
+}
+
+/** Ends that are not known: of a topic that is gone. */
+export const NO_ENDS: LogEnds = { logStartOffset: 0n, highWatermark: 0n }
