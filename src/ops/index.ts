@@ -244,3 +244,11 @@ export { type OffsetsScope, planPlace, type PlaceRequest, planReset, type ResetR
 export { planSkip, type SkipRequest } from './offsets/plan-skip.ts'
 export { type ResetFacts, type ResetOutcome, type ResetTo, resolveReset } from './offsets/reset-rules.ts'
 export { type Read, readDuration, readTime } from './offsets/times.ts'
+
+// Doctor
+export type { MskQuestion } from './doctor/collect-msk.ts'
+export { collectFacts, type CollectOptions } from './doctor/collect.ts'
+export { type CertificateFact, type DoctorFacts, known, type Known, unknown } from './doctor/facts.ts'
+export type { CheckArea, DoctorCheck, DoctorFinding, DoctorSeverity } from './doctor/finding.ts'
+export { type CheckChoice, DOCTOR_CHECKS, judgeFacts } from './doctor/judge.ts'
+export { bySeverity, type DoctorOptions, runDoctor } from './doctor/run-doctor.ts'
