@@ -1,0 +1,60 @@
+/**
+ * The simulator: a scenario in, a result out. Pure: no clock, no I/O, and the
+ * same result for the same scenario.
+ *
+ * Two sides take turns. The control side is a queue of times: restarts,
+ * rebalances, looks of the scaling policy and of alerts, retention, samples.
+ * Between two of them an engine moves records: `exact` by an event for every
+ * batch, or `fluid` by flows that are constant until something changes.
+ */
+
+import { simulationSeconds } from '../../config/index.ts'
+import { SeededRandom } from '../../core/index.ts'
+import { ArrivalCurve } from './arrival-curve.ts'
+import type { DataPlane } from './data-plane.ts'
+import { ExactPlane } from './exact-plane.ts'
+import { FluidPlane } from './fluid-plane.ts'
+import { SimulationRun } from './simulation-run.ts'
+import type { SimulationHooks, SimulationResult, SimulationScenario } from './simulation-types.ts'
+
+/** Batches up to which `auto` is exact: about three seconds. */
+const EXACT_BATCHES_MAX = 500_000
+/** Partitions up to which `auto` is exact. */
+const EXACT_PARTITIONS_MAX = 5000
+
+/**
+ * Runs a scenario.
+ *
+ * @param scenario - As read from a file, or from `simulationConfig({...})`.
+ * @param hooks - A scaling policy of the caller's own.
+ */
+export function simulate(scenario: SimulationScenario, hooks: SimulationHooks = {}): SimulationResult {
+  const durationS = simulationSeconds(scenario.duration, scenario.startsAt)
+  const curve = new ArrivalCurve(scenario)
+  const isExact = scenario.microBatch !== undefined || isExactEnough(scenario, { curve, durationS })
+  const random = new SeededRandom(scenario.seed)
+  const run = new SimulationRun(scenario, { curve, durationS, isExact, hooks, random })
+  run.start(parts => plane(parts, { isExact, durationS, run }))
+  return run.result()
+}
+
+function plane(
+  parts: ConstructorParameters<typeof ExactPlane>[0],
+  how: { readonly isExact: boolean; readonly durationS: number; readonly run: SimulationRun }
+): DataPlane {
+  if (parts.scenario.microBatch !== undefined) return how.run.microBatch(parts, parts.scenario.microBatch)
+  return how.isExact ? new ExactPlane(parts) : new FluidPlane({ ...parts, durationS: how.durationS })
+}
+
+function isExactEnough(
+  { mode, group, topic, arrival }: SimulationScenario,
+  { curve, durationS }: { readonly curve: ArrivalCurve; readonly durationS: number }
+): boolean {
+  if (mode !== 'auto') return mode === 'exact'
+  if (arrival.pattern === 'poisson') return true
+  const records = curve.countAt(durationS)
+  const full = Math.min(group.batch.recordsMax, group.batch.bytesMax / topic.recordBytes)
+  const byAge = group.batch.ageMs === 0 ? records : (topic.partitions * durationS * 1000) / group.batch.ageMs
+  const batches = Math.max(records / full, Math.min(records, byAge))
+  return batches <= EXACT_BATCHES_MAX && topic.partitions <= EXACT_PARTITIONS_MAX
+}
