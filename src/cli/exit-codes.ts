@@ -58,7 +58,7 @@ export function exitCodeOf(error: unknown): number {
   if (error.code.startsWith('ERR_CONFIG_') || SETTINGS.has(error.code)) return EXIT.config
   if (REFUSED_DATA.has(error.code)) return EXIT.data
   if (error.code === 'ERR_PRODUCER_STATE_FAILED') return EXIT.io
-  if (error.code === 'ERR_CLI_OUTPUT' || error.code === 'ERR_OPS_UNDO_STORE') return EXIT.io
+  if (['ERR_CLI_OUTPUT', 'ERR_OPS_UNDO_STORE', 'ERR_OPS_AUDIT_FAILED'].includes(error.code)) return EXIT.io
   if (error.code === 'ERR_DISPATCHER_REPLAY_INVALID' || error.code === 'ERR_OPS_QUERY_INVALID') return EXIT.usage
   const { exitCode } = error.fields
   if (typeof exitCode === 'number' && LASTING.has(exitCode)) return exitCode

@@ -9,6 +9,7 @@ import { addCost } from '../commands/cost.ts'
 import { addOffsets } from '../commands/offsets.ts'
 import { addQuota } from '../commands/quota.ts'
 import { addRecords } from '../commands/records.ts'
+import { addRedrive } from '../commands/redrive.ts'
 import { addReplay } from '../commands/replay.ts'
 import { addUndo } from '../commands/undo.ts'
 
@@ -16,6 +17,7 @@ const commands: readonly ((program: Command, action: CommandAction) => void)[] =
   addAudit,
   addChaos,
   addRecords,
+  addRedrive,
   addReplay,
   addOffsets,
   addQuota,
