@@ -118,8 +118,13 @@ export {
 } from './fleet/kube-access.ts'
 export { KubernetesFleet, type KubernetesOptions } from './fleet/kubernetes.ts'
 export { type FleetSurroundings, openFleet } from './fleet/open-fleet.ts'
+export { type FleetLock, lockFleet, lockHolder } from './fleet/fleet-lock.ts'
+export { RESIZE_KIND, resizeChange, type ResizeRequest, undoResize } from './fleet/resize-change.ts'
 export { SocketFleet } from './fleet/socket-fleet.ts'
 export { WebhookFleet, type WebhookFleetOptions, webhookSignature } from './fleet/webhook.ts'
+export { observationOf, type Sight } from './scale/observe.ts'
+export { readScaleState, Scaler, type ScaleLook, type ScalerOptions } from './scale/scaler.ts'
+export { readTargetPage, TargetWatch } from './scale/target-health.ts'
 export { decide, type ScaleAnswer, type ScaleRequest, stepTaken } from './scale/decide.ts'
 export {
   DEFAULT_SCALE_POLICY,
@@ -200,6 +205,8 @@ export {
   judgeGroup,
   judgePartition
 } from './lag/burrow.ts'
+export { type Explained, explainFlags, explainReason } from './lag/explain.ts'
+export { type Health, healthOf, type HealthReason, LAG_THRESHOLDS, type LagThresholds } from './lag/health.ts'
 export { LagMonitor, type LagMonitorOptions } from './lag/lag-monitor.ts'
 export type {
   GroupLag,
@@ -244,6 +251,14 @@ export { type OffsetsScope, planPlace, type PlaceRequest, planReset, type ResetR
 export { planSkip, type SkipRequest } from './offsets/plan-skip.ts'
 export { type ResetFacts, type ResetOutcome, type ResetTo, resolveReset } from './offsets/reset-rules.ts'
 export { type Read, readDuration, readTime } from './offsets/times.ts'
+
+// Report
+export { type Block, renderHtml, renderMarkdown, type ReportFile } from './report/blocks.ts'
+export { buildReport, isReportPart, REPORT_PARTS, type ReportPart } from './report/build-report.ts'
+export { type ClusterFindings, gatherFindings, type GatherOptions } from './report/gather.ts'
+export { type AnswerSource, type ReviewAnswer, reviewAnswers } from './report/questions.ts'
+export { readExperiments } from './report/read-experiments.ts'
+export type { ReportExperiment, ReportFacts, ReportFinding, ReportPartitionPlan } from './report/report-facts.ts'
 
 // Doctor
 export type { MskQuestion } from './doctor/collect-msk.ts'

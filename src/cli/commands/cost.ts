@@ -115,8 +115,8 @@ async function sectionOf(options: CostOptions): Promise<{ section: CostConfig; p
   return { section: pipeline.operations.cost, pipeline }
 }
 
-/** Lambda's longest timeout, unless the pipeline file has one. */
-function timeoutOf(pipeline: PipelineConfig | undefined): number {
+/** Longest time of an invocation, in milliseconds: Lambda’s longest timeout, unless the pipeline file has one. */
+export function timeoutOf(pipeline: PipelineConfig | undefined): number {
   const target = pipeline?.dispatcher?.target
   const longest = 900_000
   if (target?.type !== 'lambda') return longest

@@ -6,23 +6,31 @@ import type { CommandAction } from '../commands/action.ts'
 import { addAudit } from '../commands/audit.ts'
 import { addChaos } from '../commands/chaos.ts'
 import { addCost } from '../commands/cost.ts'
+import { addDoctor } from '../commands/doctor.ts'
+import { addLag } from '../commands/lag.ts'
 import { addOffsets } from '../commands/offsets.ts'
 import { addQuota } from '../commands/quota.ts'
 import { addRecords } from '../commands/records.ts'
 import { addRedrive } from '../commands/redrive.ts'
 import { addReplay } from '../commands/replay.ts'
+import { addReport } from '../commands/report.ts'
+import { addScale } from '../commands/scale.ts'
 import { addUndo } from '../commands/undo.ts'
 
 const commands: readonly ((program: Command, action: CommandAction) => void)[] = [
   addAudit,
   addChaos,
+  addDoctor,
+  addLag,
+  addOffsets,
   addRecords,
   addRedrive,
   addReplay,
-  addOffsets,
   addQuota,
+  addScale,
   addUndo,
-  addCost
+  addCost,
+  addReport
 ]
 
 /** Adds them all. */

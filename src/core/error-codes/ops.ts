@@ -61,6 +61,11 @@ export const opsErrorCodes = {
     remedy: 'Correct what the message names.',
     retriable: false
   },
+  ERR_OPS_REPORT_INPUT: {
+    summary: 'A file that a report is to include is not what the command before has written.',
+    remedy: 'Write it anew: `comporta chaos run all --json > chaos.json`.',
+    retriable: false
+  },
   ERR_OPS_REFUSED: {
     summary: 'Kafka, or a service beside it, refuses what an operation asks of it.',
     remedy: 'The message has its reason: a right that is missing, a group at work, a limit.',

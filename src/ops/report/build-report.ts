@@ -12,6 +12,11 @@ import type { ReportFacts } from './report-facts.ts'
 export const REPORT_PARTS = ['summary', 'questions', 'lag', 'cost', 'experiments', 'findings', 'adr', 'c4'] as const
 export type ReportPart = (typeof REPORT_PARTS)[number]
 
+/** Whether a name is that of a part. */
+export function isReportPart(name: string): name is ReportPart {
+  return REPORT_PARTS.some(part => part === name)
+}
+
 /** Lines in a chart: more cannot be told apart. */
 const linesMax = 6
 
