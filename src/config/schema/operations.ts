@@ -6,11 +6,13 @@ import { alertingSchema, alertsSchema } from './operations-alerts.ts'
 import { costSchema } from './operations-cost.ts'
 import { fleetSchema, rolloutSchema } from './operations-fleet.ts'
 import { scaleSchema } from './operations-scale.ts'
+import { lagSchema } from './operations-lag.ts'
 import { healthSchema, sloSchema } from './operations-slo.ts'
 
 /** Each part is a file of its own, `operations-….ts`, and can be left out. */
 export const operationsSchema = z
   .strictObject({
+    lag: lagSchema,
     slo: sloSchema,
     health: healthSchema,
     alerts: alertsSchema,
