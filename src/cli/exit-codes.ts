@@ -35,6 +35,7 @@ const SETTINGS: ReadonlySet<string> = new Set([
   'ERR_LAMBDA_DISTRIBUTOR_OPTIONS_INVALID',
   'ERR_LAMBDA_MAPPING_INVALID',
   'ERR_LAMBDA_OPTIONS_INVALID',
+  'ERR_OPS_FLEET_INVALID',
   'ERR_PRODUCER_SOURCE_INVALID',
   'ERR_PRODUCER_SOURCE_LOOP'
 ])
@@ -60,7 +61,8 @@ export function exitCodeOf(error: unknown): number {
   if (error.code.startsWith('ERR_CONFIG_') || SETTINGS.has(error.code)) return EXIT.config
   if (REFUSED_DATA.has(error.code)) return EXIT.data
   if (error.code === 'ERR_PRODUCER_STATE_FAILED') return EXIT.io
-  if (['ERR_CLI_OUTPUT', 'ERR_OPS_UNDO_STORE', 'ERR_OPS_AUDIT_FAILED'].includes(error.code)) return EXIT.io
+  if (['ERR_CLI_OUTPUT', 'ERR_OPS_UNDO_STORE', 'ERR_OPS_AUDIT_FAILED', 'ERR_OPS_SCALE_STATE'].includes(error.code))
+    return EXIT.io
   if (error.code === 'ERR_DISPATCHER_REPLAY_INVALID' || error.code === 'ERR_OPS_QUERY_INVALID') return EXIT.usage
   const { exitCode } = error.fields
   if (typeof exitCode === 'number' && LASTING.has(exitCode)) return exitCode
