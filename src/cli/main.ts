@@ -44,8 +44,10 @@ export function createProgram(onExitCode: (code: number) => void): Command {
     .showHelpAfterError('(see comporta --help)')
     .configureHelp({ showGlobalOptions: true })
     .exitOverride()
+  program.commandsGroup('The pipeline:')
   const roles = [addUp, addBroker, addProduce, addDispatch, addLambda, addEsm]
   for (const add of [addDemo, addInit, addCheck, ...roles, addIngest, addGenerate]) add(program, action)
+  program.commandsGroup('Operations:')
   addOperations(program, action)
   addInternalRole(program, action)
   for (const command of program.commands) {
