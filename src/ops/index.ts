@@ -267,3 +267,6 @@ export { type CertificateFact, type DoctorFacts, known, type Known, unknown } fr
 export type { CheckArea, DoctorCheck, DoctorFinding, DoctorSeverity } from './doctor/finding.ts'
 export { type CheckChoice, DOCTOR_CHECKS, judgeFacts } from './doctor/judge.ts'
 export { bySeverity, type DoctorOptions, runDoctor } from './doctor/run-doctor.ts'
+
+export { type GroupList, type GroupRow, listGroupRows, type ListGroupsRequest } from './groups/list-groups.ts'
+export { planRemoveMembers, type RemoveMembersRequest } from './groups/remove-members.ts'

@@ -7,14 +7,19 @@ import { addAudit } from '../commands/audit.ts'
 import { addChaos } from '../commands/chaos.ts'
 import { addCost } from '../commands/cost.ts'
 import { addDoctor } from '../commands/doctor.ts'
+import { addGroups } from '../commands/groups.ts'
 import { addLag } from '../commands/lag.ts'
 import { addOffsets } from '../commands/offsets.ts'
+import { addPartitions } from '../commands/partitions.ts'
 import { addQuota } from '../commands/quota.ts'
 import { addRecords } from '../commands/records.ts'
 import { addRedrive } from '../commands/redrive.ts'
 import { addReplay } from '../commands/replay.ts'
 import { addReport } from '../commands/report.ts'
+import { addRollout } from '../commands/rollout.ts'
 import { addScale } from '../commands/scale.ts'
+import { addTopics } from '../commands/topics.ts'
+import { addSimulate } from '../commands/simulate.ts'
 import { addUndo } from '../commands/undo.ts'
 
 const commands: readonly ((program: Command, action: CommandAction) => void)[] = [
@@ -22,12 +27,17 @@ const commands: readonly ((program: Command, action: CommandAction) => void)[] =
   addChaos,
   addDoctor,
   addLag,
+  addGroups,
   addOffsets,
   addRecords,
   addRedrive,
   addReplay,
+  addPartitions,
   addQuota,
+  addRollout,
   addScale,
+  addSimulate,
+  addTopics,
   addUndo,
   addCost,
   addReport

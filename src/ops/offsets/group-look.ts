@@ -39,6 +39,9 @@ export interface GroupLook {
   readonly groupType: string | undefined
   /** `consumer`; empty for a group that only has offsets; others use their own word. */
   readonly protocolType: string
+  /** Name of the assignor in use; empty without members. */
+  readonly assignor: string
+  /** -1 = unknown. */
   readonly coordinatorId: number
   readonly members: readonly GroupMemberDescription[]
   /** By `partitionKeyOf`. */
@@ -85,7 +88,7 @@ export async function lookAtGroups(open: OffsetsOpen, groupIds: readonly string[
 function stateOf(
   description: GroupDescription | undefined,
   listed: ListedGroup | undefined
-): Pick<GroupLook, 'state' | 'groupType' | 'protocolType' | 'coordinatorId' | 'members'> {
+): Pick<GroupLook, 'state' | 'groupType' | 'protocolType' | 'assignor' | 'coordinatorId' | 'members'> {
   const { coordinatorId = -1, members = [], state = '' } = description ?? {}
   // Share and streams groups are "Dead" to the questions that classic and consumer groups answer.
   const isOther = listed !== undefined && (state === 'Dead' || state === '')
@@ -93,6 +96,7 @@ function stateOf(
     state: isOther ? listed.state : state,
     groupType: listed?.groupType?.toLowerCase(),
     protocolType: isOther ? listed.protocolType : (description?.protocolType ?? ''),
+    assignor: description?.protocol ?? '',
     coordinatorId,
     members
   }
