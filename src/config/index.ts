@@ -9,6 +9,7 @@ export { loadScenarioFile, parseScenario, scenarioConfig, type ScenarioInput, sc
 export {
   loadSimulationFile,
   parseSimulation,
+  parseYamlValue,
   simulationConfig,
   type SimulationInput,
   simulationJsonSchema
@@ -24,8 +25,8 @@ export type { TlsConfig } from './schema/kafka-tls.ts'
 export type { LambdaConfig } from './schema/lambda.ts'
 export type { FunctionConfig } from './schema/lambda-functions.ts'
 export { type CostConfig, costDefaults } from './schema/operations-cost.ts'
-export type { FleetConfig, RolloutConfig } from './schema/operations-fleet.ts'
-export type { ScaleConfig } from './schema/operations-scale.ts'
+export { type FleetConfig, type RolloutConfig, rolloutDefaults } from './schema/operations-fleet.ts'
+export { type ScaleConfig, scaleDefaults } from './schema/operations-scale.ts'
 export type { OperationsConfig } from './schema/operations.ts'
 export type { AlertConfig } from './schema/operations-alerts.ts'
 export type { PipelineConfig } from './schema/pipeline.ts'

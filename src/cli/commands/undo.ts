@@ -89,7 +89,13 @@ async function takeBack(record: UndoRecord, options: UndoOptions): Promise<numbe
       process.stderr.write(`${record.id} was made on the cluster ${record.clusterId}, this one is ${clusterId}\n`)
       return EXIT.failed
     }
-    const change = await handler(record.snapshot, { cluster, admin, pipeline, clock: systemClock })
+    const change = await handler(record.snapshot, {
+      cluster,
+      admin,
+      pipeline,
+      clock: systemClock,
+      environment: process.env
+    })
     if (options.json !== true) {
       const done = record.state === 'planned' ? 'it is not known what of it was done' : `it is ${record.state}`
       process.stdout.write(`Takes back ${record.id} (${done}): ${record.summary}\n`)

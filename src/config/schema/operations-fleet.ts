@@ -104,3 +104,8 @@ export const rolloutSchema = z
 
 /** `operations.rollout:` as read. */
 export type RolloutConfig = z.infer<typeof rolloutSchema>
+
+/** The section of a file that says nothing of rollouts. */
+export function rolloutDefaults(): RolloutConfig {
+  return rolloutSchema.parse(undefined)
+}

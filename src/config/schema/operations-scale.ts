@@ -90,3 +90,8 @@ export const scaleSchema = z
 
 /** `operations.scale:` as read. */
 export type ScaleConfig = z.infer<typeof scaleSchema>
+
+/** The section of a file that says nothing of scaling. */
+export function scaleDefaults(): ScaleConfig {
+  return scaleSchema.parse(undefined)
+}

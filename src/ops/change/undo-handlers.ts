@@ -22,6 +22,8 @@ export interface UndoOpen {
   /** Absent where `--brokers` named the cluster. */
   readonly pipeline: PipelineConfig | undefined
   readonly clock: Clock
+  /** Environment variables: secrets of fleets. Absent = none are needed. */
+  readonly environment?: Readonly<Record<string, string | undefined>>
   readonly signal?: AbortSignal
 }
 
@@ -35,7 +37,11 @@ export type UndoHandler = (snapshot: Json, open: UndoOpen) => Promise<Change>
 
 /** Handlers by kind, imported when one is needed. */
 const undoHandlers: Readonly<Record<string, () => Promise<UndoHandler>>> = {
-  offsets: async () => (await import('../offsets/undo-offsets.ts')).undoOffsets
+  fleet: async () => (await import('../fleet/resize-change.ts')).undoResize,
+  offsets: async () => (await import('../offsets/undo-offsets.ts')).undoOffsets,
+  'partitions-migrate': async () => (await import('../partitions/undo-migration.ts')).undoMigration,
+  'topics-alter': async () => (await import('../topics/plan-configs.ts')).undoTopicConfigs,
+  'topics-create': async () => (await import('../topics/plan-create.ts')).undoCreateTopic
 }
 
 /** The handler of a kind; `undefined` if this version has none. */

@@ -31,8 +31,8 @@ export interface FleetInstance {
   readonly state: InstanceState
   /** What its keeper says of its health: `Healthy`, `InService`, `Ready`, or why not; for people. */
   readonly health: string
-  /** `group.instance.id` of its member, where the keeper knows it. */
-  readonly groupInstanceId?: string
+  /** Another after each start, where the id stays the same: a process id. Default: the id, which then is another. */
+  readonly incarnation?: string
   /** Number of times that it was started again after a crash, where the keeper counts them. */
   readonly crashes?: number
 }

@@ -95,9 +95,11 @@ export class KubernetesFleet implements FleetActuator {
     if (type !== 'RollingUpdate') return [`its strategy is ${type}, which takes all at once: ${remedy}`]
     const replicas = spec.replicas ?? 1
     const { maxUnavailable = '25%', maxSurge = '25%' } = spec.strategy?.rollingUpdate ?? {}
-    const atOnce = podsOf(maxUnavailable, replicas, Math.floor) + podsOf(maxSurge, replicas, Math.ceil)
-    if (atOnce <= 1) return []
-    return [`maxUnavailable ${maxUnavailable} and maxSurge ${maxSurge} replace ${atOnce} pods at once: ${remedy}`]
+    const down = podsOf(maxUnavailable, replicas, Math.floor)
+    const more = podsOf(maxSurge, replicas, Math.ceil)
+    if (down === 1 && more === 0) return []
+    // With a surge an old pod goes only after the new one serves, which a held rollout never comes to.
+    return [`maxUnavailable is ${maxUnavailable} and maxSurge ${maxSurge}; 1 and 0 take one at a time: ${remedy}`]
   }
 
   async #begin(signal?: AbortSignal): Promise<void> {

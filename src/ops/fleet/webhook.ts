@@ -1,7 +1,8 @@
 /**
  * A fleet behind somebody's own service: two requests, signed.
  *
- *   GET  <url>                       → { "wanted": 3, "running": 3, "min"?, "max"?, "instances"?: [{ "id", "state", "health"? }] }
+ *   GET  <url>                       → { "wanted": 3, "running": 3, "min"?, "max"?, "instances"?: […] }
+ *   an instance                      { "id": "i-1", "state": "running", "health"?: "…", "incarnation"?: "…" }
  *   POST <url> { "instances": 4 }    → any 2xx: accepted
  *   POST <url> { "restart": "i-1" }  → any 2xx: accepted
  *
@@ -89,12 +90,17 @@ export class WebhookFleet implements FleetActuator {
   }
 
   #instance(value: unknown): FleetInstance {
-    const { id, state, health } = Object(value) as Record<string, unknown>
+    const { id, state, health, incarnation } = Object(value) as Record<string, unknown>
     if (typeof id !== 'string' || typeof state !== 'string' || !states.has(state)) {
       const message = `${this.name}: an instance needs "id" and "state" (${[...states].join(', ')})`
       throw new PipelineError('ERR_OPS_REFUSED', message)
     }
-    return { id, state: state as InstanceState, health: typeof health === 'string' ? health : state }
+    return {
+      id,
+      state: state as InstanceState,
+      health: typeof health === 'string' ? health : state,
+      ...(typeof incarnation === 'string' ? { incarnation } : {})
+    }
   }
 
   async #send(method: 'GET' | 'POST', body: string, signal: AbortSignal | undefined): Promise<string> {
