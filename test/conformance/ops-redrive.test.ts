@@ -115,7 +115,7 @@ async function pipelineUnderLoad(t: TestContext): Promise<{
       const key = Buffer.from(`k${produced % 7}`)
       assert.ok(appender.append({ topic: bench.topic, key, value: Buffer.from(`{"n":${produced}}`) }, listener))
     }
-  }, 5)
+  }, 20)
   t.after(() => clearInterval(timer))
   const entryOf = (n: number): Parameters<Audit['produced']>[0] => ({
     kind: LEDGER_KIND.produced,
