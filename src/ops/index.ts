@@ -40,6 +40,15 @@ export type {
 } from './scan/scan-types.ts'
 
 // The simulator.
+export {
+  calibrate,
+  calibratedSettings,
+  type Calibration,
+  type MeasuredRun,
+  readMeasuredRun
+} from './simulate/calibration.ts'
+export { type PipelineAssumptions, scenarioOfPipeline } from './simulate/from-pipeline.ts'
+export { INCIDENTS } from './simulate/incidents.ts'
 export { simulate } from './simulate/simulate.ts'
 export type {
   ScaleDecider,
@@ -51,6 +60,13 @@ export type {
   SimulationSeries,
   SimulationSummary
 } from './simulate/simulation-types.ts'
+export {
+  compareScenarios,
+  type ComparedRun,
+  type ScenarioSettings,
+  usualWhatIfs,
+  withSettings
+} from './simulate/what-if.ts'
 
 // Cost
 export { adviseBatch, type BatchAdvice, type BatchOption, batchOption, type FunctionCost } from './cost/batch.ts'
@@ -267,3 +283,68 @@ export { type CertificateFact, type DoctorFacts, known, type Known, unknown } fr
 export type { CheckArea, DoctorCheck, DoctorFinding, DoctorSeverity } from './doctor/finding.ts'
 export { type CheckChoice, DOCTOR_CHECKS, judgeFacts } from './doctor/judge.ts'
 export { bySeverity, type DoctorOptions, runDoctor } from './doctor/run-doctor.ts'
+
+// Topics
+export {
+  type DescribedPartition,
+  describeTopic,
+  listTopics,
+  type TopicDescription,
+  type TopicList,
+  type TopicsOpen,
+  type TopicSummary
+} from './topics/look-at-topics.ts'
+export { planTopicConfigs, type WantedConfigs } from './topics/plan-configs.ts'
+export { type CreateTopicRequest, planCreateTopic } from './topics/plan-create.ts'
+export { planDeleteTopic, planRecreateTopic } from './topics/plan-delete.ts'
+export { type DeleteRecordsRequest, planDeleteRecords } from './topics/plan-delete-records.ts'
+
+export { type GroupList, type GroupRow, listGroupRows, type ListGroupsRequest } from './groups/list-groups.ts'
+export { planRemoveMembers, type RemoveMembersRequest } from './groups/remove-members.ts'
+
+// Rollout
+export { assignorWarnings, type AssignorQuestion } from './rollout/assignors.ts'
+export {
+  decideRollout,
+  gatesOf,
+  newRollout,
+  resumeRollout,
+  type RolloutAnswer,
+  type RolloutRequest
+} from './rollout/decide-rollout.ts'
+export { RolloutSight, type RolloutSightOptions } from './rollout/observe-rollout.ts'
+export { planRollout, readRollout, type RolloutPlanRequest } from './rollout/plan-rollout.ts'
+export { type RolloutOptions, runRollout } from './rollout/rollout.ts'
+export {
+  DEFAULT_ROLLOUT_POLICY,
+  type RolloutAction,
+  type RolloutInstance,
+  type RolloutObservation,
+  type RolloutPhase,
+  type RolloutPolicy,
+  type RolloutState,
+  type RolloutTarget
+} from './rollout/rollout-types.ts'
+
+// Partitions
+export { planTopicPartitions, type TopicPlan, type TopicPlanRequest } from './partitions/collect-plan.ts'
+export { type GrowRequest, planGrowth, type PlannedGrowth } from './partitions/grow.ts'
+export { keyMovement, type KeyMovement, movedShare, type MovedKey, type SampledKey } from './partitions/key-movement.ts'
+export { type MigrateRequest, planMigration } from './partitions/migrate.ts'
+export { brokerLimit, type BrokerLimit, type ClusterProfile } from './partitions/msk-limits.ts'
+export {
+  judgeNeed,
+  type NeedCriterion,
+  type NeedFacts,
+  type NeedVerdict,
+  type PartitionLoad
+} from './partitions/need.ts'
+export {
+  type ClusterFacts,
+  divisorsOf,
+  type PartitionCap,
+  type PartitionFacts,
+  type PartitionNeed,
+  type PartitionPlan,
+  planPartitions
+} from './partitions/plan.ts'
