@@ -1,7 +1,9 @@
 /** Simulation files, and simulations of programs that have none. */
 
+import { parseDocument } from 'yaml'
 import { z } from 'zod'
 
+import { PipelineError } from '../core/index.ts'
 import { checkedValue, readConfigFile } from './checked-file.ts'
 import { checkedInput } from './checked-input.ts'
 import type { Report } from './schema/common.ts'
@@ -105,6 +107,19 @@ const TIMES: ReadonlySet<string> = new Set([
   'ramp',
   'rampOut'
 ])
+
+/**
+ * A value as YAML reads it: `4`, `[1, 2]`, `{ type: even }`.
+ *
+ * @param name - What it is for, in the message.
+ * @throws PipelineError `ERR_CONFIG_INVALID`.
+ */
+export function parseYamlValue(text: string, name: string): unknown {
+  const document = parseDocument(text, { prettyErrors: false })
+  const [error] = document.errors
+  if (error !== undefined) throw new PipelineError('ERR_CONFIG_INVALID', `${name}: not valid YAML: ${error.message}`)
+  return document.toJS({ maxAliasCount: 100 })
+}
 
 /** A simulation file as JSON Schema (2020-12), for editors. */
 export function simulationJsonSchema(): Record<string, unknown> {

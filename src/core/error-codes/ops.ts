@@ -41,6 +41,11 @@ export const opsErrorCodes = {
     remedy: 'Name files that `comporta demo --keep`, `comporta chaos` or a `LedgerWriter` has written.',
     retriable: false
   },
+  ERR_OPS_MEASUREMENT_INVALID: {
+    summary: 'A file that is to calibrate a simulation is no measured run.',
+    remedy: 'Name a JSON file as docs/guides/simulate.md describes it; `npm run bench:simulate -- --keep` writes some.',
+    retriable: false
+  },
   ERR_OPS_NOT_FOUND: {
     summary: 'A topic, partition, group, record or fleet that an operation names does not exist.',
     remedy: 'Correct the name; the message says what is there.',

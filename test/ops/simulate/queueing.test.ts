@@ -162,7 +162,7 @@ test('Little’s law: lag over time is the sum of all delays', () => {
       simulationConfig({
         ...config,
         duration: 600,
-        sampleS: 0.5,
+        sampleS: 0.13,
         arrival: { ...config.arrival, limitPerSecond: undefined, until: 300 },
         topic: { partitions: 12 },
         target: { ...config.target, baseMs: 20, perRecordUs: 50 },
