@@ -8,7 +8,7 @@ import { systemClock } from '../../src/core/index.ts'
 import { gatherFindings, reviewAnswers } from '../../src/ops/index.ts'
 import { clusterForTest } from '../support/cluster.ts'
 
-test('a report has what was watched, and says what could not be had', async t => {
+test('a report has what was watched, and what the doctor says', async t => {
   const given = await clusterForTest(t)
   const cluster = await Cluster.connect({ bootstrapServers: given.bootstrapServers.split(',') })
   t.after(() => cluster.close())
@@ -39,15 +39,16 @@ test('a report has what was watched, and says what could not be had', async t =>
     clock: systemClock,
     signal: new AbortController().signal,
     onProgress: text => progress.push(text),
-    doctor: () => Promise.reject(new Error('no right to look'))
+    doctor: { certificates: { isKnown: true, value: [] }, bootstrapServers: given.bootstrapServers.split(',') }
   })
   assert.ok(found.looks.length >= 2, `${found.looks.length} looks`)
   assert.equal(found.looks.at(-1)?.groups[0]?.lagRecords, 100n)
   assert.equal(found.scan?.topics.get(topic)?.partitions.length, 2)
-  assert.deepEqual(found.gaps, ['asking the doctor: no right to look'])
+  assert.ok((found.findings?.length ?? 0) > 10, 'the doctor has looked')
   assert.ok(progress.includes('watching the lag'))
 
   const answers = reviewAnswers({ ...found, version: '0', writtenAtMs: 0, pipeline: undefined, experiments: [] })
+  assert.deepEqual(found.gaps, [])
   const night = answers.find(({ question }) => question.includes('3 a.m.'))
   assert.match(night?.answer ?? '', new RegExp(`${group} is \\w+ with 100 records behind`))
 })

@@ -98,7 +98,8 @@ async function factsOf(
   const { costDefaults } = await import('../../config/index.ts')
   const watch = readDuration(options.for)
   if (watch.kind !== 'ms') throw new PipelineError('ERR_CLI_USAGE', `--for: ${watch.reason}`)
-  const { cluster, pipeline } = open
+  const { cluster, kafka, pipeline } = open
+  const { certificatesOf } = await import('../operations/doctor-certificates.ts')
   const found = await gatherFindings({
     cluster,
     pipeline,
@@ -106,6 +107,9 @@ async function factsOf(
     watchMs: watch.ms,
     clock: systemClock,
     signal,
+    doctor: options.doctor
+      ? { certificates: await certificatesOf(kafka), bootstrapServers: kafka.bootstrapServers }
+      : undefined,
     onProgress: text => process.stderr.write(`${text}\n`)
   })
   const section = pipeline?.operations.cost ?? costDefaults()

@@ -7,10 +7,12 @@
 import type { Cluster } from '../../client/index.ts'
 import type { PipelineConfig } from '../../config/index.ts'
 import { type Clock, messageOf, sleep } from '../../core/index.ts'
+import { type DoctorOptions, runDoctor } from '../doctor/run-doctor.ts'
 import { LagMonitor } from '../lag/lag-monitor.ts'
 import type { LagReport } from '../lag/lag-types.ts'
+import { planTopicPartitions, type TopicPlan } from '../partitions/collect-plan.ts'
 import { scanCluster } from '../scan/scan-cluster.ts'
-import type { ReportFacts, ReportFinding, ReportPartitionPlan } from './report-facts.ts'
+import type { ReportFacts, ReportPartitionPlan } from './report-facts.ts'
 
 /** What is collected from a cluster. */
 export type ClusterFindings = Pick<ReportFacts, 'looks' | 'plans' | 'gaps'> &
@@ -27,22 +29,21 @@ export interface GatherOptions {
   readonly clock: Clock
   readonly signal: AbortSignal
   readonly onProgress: (text: string) => void
-  /** The doctor, if it is to be asked. */
-  readonly doctor?: () => Promise<readonly ReportFinding[]>
-  /** Plans the partitions of a topic from two looks at it, if that is wanted. */
-  readonly planTopic?: (topic: string) => Promise<ReportPartitionPlan>
+  /** Certificates of this machine and of the brokers, for the doctor; absent = the doctor is not asked. */
+  readonly doctor?: Pick<DoctorOptions, 'certificates' | 'bootstrapServers'> | undefined
 }
 
 /** Looks within the time: enough for a curve, not so many that the looking is the load. */
 const looksMax = 60
 const periodMinMs = 1000
+/** How long a plan looks at a topic at most, in milliseconds. */
+const planMsMax = 15_000
 
-/** Collects it. */
+/** Collects it, all at the same time: rates are then of the same minutes. */
 export async function gatherFindings(options: GatherOptions): Promise<ClusterFindings> {
-  const { cluster, pipeline, signal, onProgress } = options
+  const { cluster, pipeline, watchMs, signal, onProgress, doctor } = options
   const gaps: string[] = []
   const attempt = async <T>(what: string, run: () => Promise<T>): Promise<T | undefined> => {
-    if (signal.aborted) return undefined
     onProgress(what)
     try {
       return await run()
@@ -51,23 +52,37 @@ export async function gatherFindings(options: GatherOptions): Promise<ClusterFin
       return undefined
     }
   }
-  const topics = pipeline?.dispatcher?.topics
-  const scan = await attempt('looking at the cluster', () => scanCluster(cluster))
-  const looks = (await attempt('watching the lag', () => watchLag(options))) ?? []
-  const { doctor, planTopic } = options
-  const findings = doctor === undefined ? undefined : await attempt('asking the doctor', doctor)
-  const plans: ReportPartitionPlan[] = []
-  for (const topic of topics ?? []) {
-    if (planTopic === undefined) break
-    const plan = await attempt(`planning the partitions of ${topic}`, () => planTopic(topic))
-    if (plan !== undefined) plans.push(plan)
-  }
+  const observeMs = Math.min(planMsMax, watchMs)
+  const [scan, looks = [], findings, plans] = await Promise.all([
+    attempt('looking at the cluster', () => scanCluster(cluster, { signal })),
+    attempt('watching the lag', () => watchLag(options)),
+    doctor && attempt('asking the doctor', () => runDoctor({ cluster, pipeline, signal, ...doctor })),
+    Promise.all(
+      (pipeline?.dispatcher?.topics ?? []).map(topic =>
+        attempt(`planning the partitions of ${topic}`, async () =>
+          planText(await planTopicPartitions({ cluster, topic, observeMs }))
+        )
+      )
+    )
+  ])
   return {
     ...(scan === undefined ? {} : { scan }),
     ...(findings === undefined ? {} : { findings }),
     looks,
-    plans,
+    plans: plans.filter(plan => plan !== undefined),
     gaps
+  }
+}
+
+function planText({ plan, movement }: TopicPlan): ReportPartitionPlan {
+  return {
+    topic: plan.topic,
+    partitions: plan.partitions,
+    recommended: plan.recommended,
+    answer: plan.answer,
+    // Without keys in the sample the share of all keys is what is known.
+    movedShare: movement.sampledKeys > 0 ? movement.keyShare : movement.theoreticalShare,
+    movedTo: movement.to
   }
 }
 
