@@ -1,29 +1,10 @@
-/** What an operator does on purpose under load: nothing is delivered twice. */
+/** What an operator does on purpose under load: nothing is delivered twice. One by one: experiments.test.ts. */
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
 import { describeVerdict, PipelineUnderTest } from '../support/pipeline-under-test.ts'
 import { assertKept, skipLong } from './support.ts'
-
-test('dispatchers that are replaced one by one under load deliver nothing twice', async t => {
-  const pipeline = await PipelineUnderTest.start(t)
-  await pipeline.produce({ rate: 2000 })
-  await pipeline.untilDelivered(1000)
-  for (const old of pipeline.dispatchers.slice()) {
-    await pipeline.startDispatcher()
-    await pipeline.untilAssigned()
-    await pipeline.drainDispatcher(old)
-    await pipeline.untilAssigned()
-  }
-  await pipeline.endLoad()
-
-  const verdict = await pipeline.settle()
-  t.diagnostic(describeVerdict(verdict))
-  assertKept(verdict)
-  assert.equal(verdict.produced, verdict.handedOver)
-  assert.equal(verdict.duplicates, 0)
-})
 
 test(
   'a group that grows from one to four and shrinks to two under load delivers nothing twice',

@@ -2,8 +2,8 @@
  * A network between a client and its brokers that can be cut, fall silent or be slow.
  *
  * Clients of Kafka find brokers by what brokers say of themselves, so a proxy in front of one address is left at once.
- * This one reads the three answers that name brokers (Metadata, FindCoordinator, DescribeCluster), opens a door for each
- * broker and puts its own address there; everything else passes as it is, frame by frame. Plain text only: what is
+ * This one reads the three answers that name brokers (Metadata, FindCoordinator, DescribeCluster), opens a door for
+ * each broker and puts its own address there; everything else passes as it is, frame by frame. Plain text only: what is
  * encrypted cannot be read.
  */
 

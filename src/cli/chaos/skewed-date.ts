@@ -1,7 +1,7 @@
 /**
- * A wrong clock: loaded before anything else (`--import`), in a process and its worker threads, it moves what JavaScript
- * reads as the time of day by `COMPORTA_CLOCK_SKEW_MS` milliseconds, from `COMPORTA_CLOCK_SKEW_AFTER_MS` milliseconds
- * after the start on. Monotonic time and timers are those of the machine, as they are when a person or NTP sets a clock.
+ * A wrong clock: loaded before anything else (`--import`), in a process and its worker threads, it moves what
+ * JavaScript reads as the time of day by `COMPORTA_CLOCK_SKEW_MS` milliseconds, from `COMPORTA_CLOCK_SKEW_AFTER_MS`
+ * milliseconds after the start on. Monotonic time and timers stay, as they do when a person or NTP sets a clock.
  *
  * Without effect on native code: OpenSSL checks certificates by the true time.
  */

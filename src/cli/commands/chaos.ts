@@ -6,7 +6,7 @@ import { resolve } from 'node:path'
 import { type Command, InvalidArgumentError } from 'commander'
 
 import { messageOf, PipelineError, systemClock } from '../../core/index.ts'
-import type { ChaosExperiment, ChaosReport } from '../../ops/index.ts'
+import type { ChaosReport } from '../../ops/index.ts'
 import { type CommonOptions, loggerFor } from '../context.ts'
 import { EXIT } from '../exit-codes.ts'
 import { duration } from '../operations/format.ts'
@@ -66,30 +66,31 @@ Examples:
   comporta chaos run network-cut --brokers 127.0.0.1:9092 --rate 5000 --for 10 --json`
 
 async function list(options: CommonOptions): Promise<number> {
-  const { CHAOS_EXPERIMENTS, describeAbort, STEADY_TEXT } = await import('../../ops/index.ts')
+  const { CHAOS_EXPERIMENTS, describeAbort, harmMs, STEADY_TEXT } = await import('../../ops/index.ts')
   if (options.json === true) {
-    process.stdout.write(jsonLine({ steadyState: STEADY_TEXT, experiments: CHAOS_EXPERIMENTS.map(plain) }))
+    process.stdout.write(
+      jsonLine({
+        steadyState: STEADY_TEXT,
+        experiments: CHAOS_EXPERIMENTS.map(each => ({ ...each, lastsMs: harmMs(each) }))
+      })
+    )
     return EXIT.ok
   }
   const lines = CHAOS_EXPERIMENTS.map(each => {
-    const { lastsMs } = plain(each)
     return [
       each.name,
       `  does        ${each.summary}`,
       `  hypothesis  ${each.hypothesis}`,
       `  given up    ${describeAbort(each.abort)}`,
       `  duplicates  at most ${each.duplicatesMax}`,
-      `  lasts       harm ${duration(lastsMs / 1000)} and waits; recovery at most ${duration(each.recoverWithinMs / 1000)}`,
+      `  lasts       ${duration(harmMs(each) / 1000)} of harm and what it waits for`,
+      `  recovers    within ${duration(each.recoverWithinMs / 1000)}`,
       ...(each.needs.isEmbeddedOnly === undefined ? [] : ['  where       embedded broker only']),
       ''
     ].join('\n')
   })
   process.stdout.write(`Steady state, before and after each: ${STEADY_TEXT}.\n\n${lines.join('\n')}`)
   return EXIT.ok
-
-  function plain({ refute: _, ...rest }: ChaosExperiment) {
-    return { ...rest, lastsMs: rest.harm.reduce((sum, each) => sum + (each.do === 'wait' ? each.ms : 0), 0) }
-  }
 }
 
 async function run(options: RunOptions, names: string): Promise<number> {

@@ -48,8 +48,8 @@ export function ledgerFiles(paths: readonly string[]): string[] {
 }
 
 /**
- * Judges ledger files. The order of deliveries to one service is that of its file; several files of one service count in
- * the order given.
+ * Judges ledger files. The order of deliveries to one service is that of its file; several files of one service count
+ * in the order given.
  *
  * @throws PipelineError `ERR_OPS_LEDGER_INVALID` if a file holds what no ledger holds.
  */

@@ -30,8 +30,8 @@ export interface AuditReport {
   /** Whether the run holds: nothing lost, nothing out of order, no dead letter that should not be one. */
   readonly holds: boolean
   /**
-   * Events that were made. Where acknowledgements are known, only those that Kafka has acknowledged or that somebody has
-   * seen: whether Kafka has the others, nobody can know.
+   * Events that were made. Where acknowledgements are known, only those that Kafka has acknowledged or that somebody
+   * has seen: whether Kafka has the others, nobody can know.
    */
   readonly produced: number
   /** Deliveries due: an event that fans out to two services counts twice. */

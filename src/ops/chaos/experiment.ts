@@ -105,12 +105,13 @@ export interface ChaosExperiment {
   readonly recoverWithinMs: number
   /** Most deliveries that may repeat. 0 for everything planned. */
   readonly duplicatesMax: number
-  /** What the hypothesis says besides loss, order, duplicates and recovery: one sentence for each thing that is not so. */
+  /** The rest of the hypothesis: one sentence for each thing that is not so. Loss, order and repeats are judged anyway. */
   readonly refute?: (observed: ChaosObservation) => readonly string[]
 }
 
-/** Batches of a dispatcher at the target at once, and records of one, in the pipeline that is harmed. */
+/** Batches of a dispatcher at the target at once, in the pipeline that is harmed. */
 export const CHAOS_CONCURRENCY = 2
+/** Records of one batch there. */
 export const CHAOS_BATCH_RECORDS = 100
 /** An event with code 300 goes to both services. */
 const SERVICES_MAX = 2

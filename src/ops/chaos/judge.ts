@@ -15,9 +15,9 @@ import {
 } from './observation.ts'
 
 /**
- * `holds`: the hypothesis was not refuted. `refuted`: it was. `aborted`: an abort condition came true. `unsteady`: there
- * was no steady state, so nothing was harmed. `failed`: the experiment could not be carried out. `interrupted`: by a
- * person. `skipped`: it cannot be done here. Only `holds` is success; `skipped` is neither.
+ * `holds`: the hypothesis was not refuted. `refuted`: it was. `aborted`: an abort condition came true. `unsteady`:
+ * there was no steady state, so nothing was harmed. `failed`: the experiment could not be carried out. `interrupted`:
+ * by a person. `skipped`: it cannot be done here. Only `holds` is success; `skipped` is neither.
  */
 export type ChaosVerdict = 'holds' | 'refuted' | 'aborted' | 'unsteady' | 'failed' | 'interrupted' | 'skipped'
 
@@ -37,6 +37,8 @@ export interface ChaosReport {
   readonly verdict: ChaosVerdict
   /** Why it is not `holds`. */
   readonly reasons: readonly string[]
+  /** Code of the error that ended it, if one did. */
+  readonly code: string | undefined
   /** Events per second of the load. */
   readonly ratePerSecond: number
   readonly tookMs: number
@@ -64,7 +66,9 @@ export interface ChaosReport {
 export interface RunRecord {
   readonly ratePerSecond: number
   readonly tookMs: number
-  readonly stop: { readonly verdict: Exclude<ChaosVerdict, 'holds' | 'refuted'>; readonly reason: string } | undefined
+  readonly stop:
+    | { readonly verdict: Exclude<ChaosVerdict, 'holds' | 'refuted'>; readonly reason: string; readonly code?: string }
+    | undefined
   readonly before: SteadyState | undefined
   readonly after: SteadyState | undefined
   readonly ledgers: ChaosLedgers | undefined
@@ -88,6 +92,7 @@ export function judgeRun(experiment: ChaosExperiment, run: RunRecord): ChaosRepo
     hypothesis: experiment.hypothesis,
     verdict: run.stop?.verdict ?? (reasons.length === 0 ? 'holds' : 'refuted'),
     reasons,
+    code: run.stop?.code,
     ratePerSecond: run.ratePerSecond,
     tookMs: run.tookMs,
     before: run.before,

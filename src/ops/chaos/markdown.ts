@@ -21,8 +21,8 @@ export function chaosMarkdown(reports: readonly ChaosReport[], context: ChaosCon
   return [
     '# Rehearsed failures',
     '',
-    `${held} of ${run} experiments hold${besides}. Cluster: ${cluster}. Started ${new Date(startedAtMs).toISOString()}. ` +
-      `Comporta ${version}.`,
+    `${held} of ${run} experiments hold${besides}. Cluster: ${cluster}. ` +
+      `Started ${new Date(startedAtMs).toISOString()}. Comporta ${version}.`,
     '',
     '| experiment | verdict | recovered | longest pause | lag at most | rebalances | duplicates | dead letters |',
     '| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |',

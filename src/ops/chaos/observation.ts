@@ -24,7 +24,7 @@ export interface ChaosSample {
   readonly partitionCount: number
   /** Times that partitions came or went, of all dispatchers together. */
   readonly rebalances: number
-  /** Records that dispatchers and producers have put into the dead letter topic, less the load's own bad ones at most. */
+  /** Records in the dead letter topic, less as many bad ones as the load may hold. */
   readonly strayDeadLetters: number
   /** Parts that ended by themselves, and why. */
   readonly ended: readonly string[]

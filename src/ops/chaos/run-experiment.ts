@@ -41,7 +41,7 @@ export interface ChaosRunOptions {
   readonly signal: AbortSignal
   /** Events per second of the load. Default 1000. */
   readonly ratePerSecond?: number
-  /** How long the steady state must hold before the harm, and again after the recovery, in milliseconds. Default 3000. */
+  /** How long the steady state must hold before the harm, and again after it, in milliseconds. Default 3000. */
   readonly steadyMs?: number
   /** Events in all, at least: the load goes on until then. Default 0. */
   readonly recordsMin?: number
@@ -68,6 +68,7 @@ export async function runExperiment(experiment: ChaosExperiment, options: ChaosR
 interface Stop {
   readonly verdict: Exclude<ChaosVerdict, 'holds' | 'refuted'>
   readonly reason: string
+  readonly code?: string
 }
 
 class ExperimentRun {
@@ -114,7 +115,7 @@ class ExperimentRun {
       watching = this.#watch()
       await this.#lead()
     } catch (error) {
-      this.#give('failed', messageOf(error))
+      this.#give('failed', messageOf(error), PipelineError.is(error) ? error.code : undefined)
     } finally {
       this.#isWatching = false
       await this.#restore()
@@ -282,9 +283,9 @@ class ExperimentRun {
   }
 
   /** The first reason stays. */
-  #give(verdict: Stop['verdict'], reason: string): void {
+  #give(verdict: Stop['verdict'], reason: string, code?: string): void {
     if (this.#stop !== undefined) return
-    this.#stop = { verdict, reason }
+    this.#stop = { verdict, reason, ...(code === undefined ? {} : { code }) }
     this.#note(`${verdict}: ${reason}`)
     this.#halt.abort()
   }

@@ -60,5 +60,6 @@ export function abortReason(
 export function describeAbort({ lagSecondsMax, strayDeadLettersMax, mayEnd = [] }: AbortConditions): string {
   const may = mayEnd.length === 0 ? '' : ` (but ${mayEnd.join(', ')})`
   const stray = strayDeadLettersMax === 0 ? 'any sound record' : `more than ${strayDeadLettersMax} sound records`
-  return `lag above ${lagSecondsMax} s of the load; unread records deleted; ${stray} dead lettered; a part ends by itself${may}`
+  const others = `unread records deleted; ${stray} dead lettered; a part ends by itself${may}`
+  return `lag above ${lagSecondsMax} s of the load; ${others}`
 }

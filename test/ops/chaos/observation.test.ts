@@ -89,8 +89,8 @@ test('a curve as text keeps its peak and shows where Kafka was silent', () => {
   ])
 
   assert.equal(line.length, 80)
-  assert.equal([...line].filter(mark => mark === '█').length, 1)
-  assert.equal([...line].filter(mark => mark === '×').length, 1)
+  assert.equal(line.split('█').length - 1, 1)
+  assert.equal(line.split('×').length - 1, 1)
   assert.match(scale, /7\.9 s {2}\(largest: 80 records\)/)
 })
 

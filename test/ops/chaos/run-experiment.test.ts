@@ -180,6 +180,7 @@ test('records that are never committed fail the run: ERR_OPS_CHAOS_TIMEOUT', asy
   })
 
   assert.equal(report.verdict, 'failed')
+  assert.equal(report.code, 'ERR_OPS_CHAOS_TIMEOUT')
   assert.match(report.reasons.join(), /everything to be committed: took longer than 20 s/)
   assert.deepEqual(world.calls.slice(-3), ['settle', 'restore', 'close'])
 })

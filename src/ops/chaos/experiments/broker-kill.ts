@@ -1,4 +1,4 @@
-/** The broker crashes and comes back on its log. */
+/** The experiment `broker-kill`. */
 
 import { type ChaosExperiment, repeatsAfterCrash, USUAL_ABORT } from '../experiment.ts'
 
@@ -7,6 +7,7 @@ export const OURS_ONLY =
   'a broker of another cluster is not ours to stop: use its own means (a rolling reboot of MSK, kubectl delete pod) ' +
   'while `comporta chaos run slow-target --for 300` or your own load runs'
 
+/** The broker crashes and comes back on its log. */
 export const brokerKill: ChaosExperiment = {
   name: 'broker-kill',
   summary: 'The embedded broker is killed (SIGKILL) and started again on its folder and port.',

@@ -1,8 +1,9 @@
-/** The broker is stopped and started in order. */
+/** The experiment `broker-restart`. */
 
 import { type ChaosExperiment, repeatsAfterCrash, USUAL_ABORT } from '../experiment.ts'
 import { OURS_ONLY } from './broker-kill.ts'
 
+/** The broker is stopped and started in order. */
 export const brokerRestart: ChaosExperiment = {
   name: 'broker-restart',
   summary: 'The embedded broker is stopped in order and started again two seconds later.',

@@ -1,4 +1,4 @@
-/** The broker's certificate is renewed in time. */
+/** The experiment `certificate-rotated`. */
 
 import { type ChaosExperiment, USUAL_ABORT } from '../experiment.ts'
 
@@ -6,6 +6,7 @@ import { type ChaosExperiment, USUAL_ABORT } from '../experiment.ts'
 export const NOT_OUR_CERTIFICATE =
   'the certificates of another cluster are not ours to replace; `comporta check` says when they end'
 
+/** The broker's certificate is renewed in time. */
 export const certificateRotated: ChaosExperiment = {
   name: 'certificate-rotated',
   summary: 'The broker’s TLS certificate is renewed before it ends; a dispatcher joins after the old one has ended.',

@@ -1,9 +1,10 @@
-/** Processes whose clocks are wrong, or jump. */
+/** The experiment `clock-skew`. */
 
 import { type ChaosExperiment, USUAL_ABORT } from '../experiment.ts'
 
 const hourMs = 3_600_000
 
+/** Processes whose clocks are wrong, or jump. */
 export const clockSkew: ChaosExperiment = {
   name: 'clock-skew',
   summary:

@@ -1,7 +1,8 @@
-/** Two processes believe that they are the same static member. */
+/** The experiment `duplicate-instance`. */
 
 import { type ChaosExperiment, repeatsAfterCrash, USUAL_ABORT } from '../experiment.ts'
 
+/** Two processes believe that they are the same static member. */
 export const duplicateInstance: ChaosExperiment = {
   name: 'duplicate-instance',
   summary: 'A second dispatcher starts with the group.instance.id of one that runs.',

@@ -1,7 +1,8 @@
-/** A function that fails, times out and is throttled now and then. */
+/** The experiment `failing-target`. */
 
 import { type ChaosExperiment, USUAL_ABORT } from '../experiment.ts'
 
+/** A function that fails, times out and is throttled now and then. */
 export const failingTarget: ChaosExperiment = {
   name: 'failing-target',
   summary: 'For eight seconds 10 % of the invocations fail and another 30 % are throttled.',

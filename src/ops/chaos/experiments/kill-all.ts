@@ -1,7 +1,8 @@
-/** Everything but the log and the services behind the function crashes at once. */
+/** The experiment `kill-all`. */
 
 import { type ChaosExperiment, repeatsAfterCrash, USUAL_ABORT } from '../experiment.ts'
 
+/** Everything but the log and the services behind the function crashes at once. */
 export const killAll: ChaosExperiment = {
   name: 'kill-all',
   summary: 'Producer, all dispatchers and the Lambda runtime are killed (SIGKILL) at once and started again.',

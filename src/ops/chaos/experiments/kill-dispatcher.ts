@@ -1,7 +1,8 @@
-/** A dispatcher crashes and another takes its place. */
+/** The experiment `kill-dispatcher`. */
 
 import { type ChaosExperiment, repeatsAfterCrash, USUAL_ABORT } from '../experiment.ts'
 
+/** A dispatcher crashes and another takes its place. */
 export const killDispatcher: ChaosExperiment = {
   name: 'kill-dispatcher',
   summary: 'One dispatcher is killed (SIGKILL); a new one starts at once, as a supervisor would start it.',

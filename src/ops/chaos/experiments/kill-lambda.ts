@@ -1,7 +1,8 @@
-/** The function's runtime crashes with batches in it. */
+/** The experiment `kill-lambda`. */
 
 import { type ChaosExperiment, repeatsAfterTargetCrash, USUAL_ABORT } from '../experiment.ts'
 
+/** The function's runtime crashes with batches in it. */
 export const killLambda: ChaosExperiment = {
   name: 'kill-lambda',
   summary: 'The Lambda runtime is killed (SIGKILL) and is back two seconds later.',

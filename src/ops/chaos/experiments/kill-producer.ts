@@ -1,7 +1,8 @@
-/** A producer crashes and another takes over its work. */
+/** The experiment `kill-producer`. */
 
 import { type ChaosExperiment, USUAL_ABORT } from '../experiment.ts'
 
+/** A producer crashes and another takes over its work. */
 export const killProducer: ChaosExperiment = {
   name: 'kill-producer',
   summary: 'The producer is killed (SIGKILL); a new one goes on with the load.',

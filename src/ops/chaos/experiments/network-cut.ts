@@ -1,7 +1,8 @@
-/** A dispatcher is cut off from Kafka. */
+/** The experiment `network-cut`. */
 
 import { type ChaosExperiment, repeatsAfterCrash, USUAL_ABORT } from '../experiment.ts'
 
+/** A dispatcher is cut off from Kafka. */
 export const networkCut: ChaosExperiment = {
   name: 'network-cut',
   summary: 'The connections of one dispatcher to Kafka are broken and refused for ten seconds (session 6 s).',

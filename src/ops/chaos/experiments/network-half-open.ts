@@ -1,11 +1,12 @@
-/** A dispatcher's connections stay open and carry nothing. */
+/** The experiment `network-half-open`. */
 
 import { type ChaosExperiment, repeatsAfterCrash, USUAL_ABORT } from '../experiment.ts'
 
+/** A dispatcher's connections stay open and carry nothing. */
 export const networkHalfOpen: ChaosExperiment = {
   name: 'network-half-open',
   summary:
-    'The connections of one dispatcher stay open, but nothing arrives on either side, until others have its partitions.',
+    'The connections of one dispatcher stay open but carry nothing, until others have its partitions.',
   hypothesis: 'Silence is noticed: others take over, the dispatcher finds its way back, repeats are those of a crash.',
   needs: { isProxied: true },
   harm: [

@@ -1,7 +1,8 @@
-/** A dispatcher's network is slow. */
+/** The experiment `network-slow`. */
 
 import { type ChaosExperiment, USUAL_ABORT } from '../experiment.ts'
 
+/** A dispatcher's network is slow. */
 export const networkSlow: ChaosExperiment = {
   name: 'network-slow',
   summary: 'Everything between one dispatcher and Kafka takes 250 ms longer in each direction, for eight seconds.',

@@ -1,16 +1,17 @@
-/** A topic grows under load. */
+/** The experiment `partition-growth`. */
 
 import { type ChaosExperiment, USUAL_ABORT } from '../experiment.ts'
 
 const PARTITIONS_MORE = 8
 
+/** A topic grows under load. */
 export const partitionGrowth: ChaosExperiment = {
   name: 'partition-growth',
   summary:
-    `The larger topic gets ${PARTITIONS_MORE} partitions more while events flow; then the producer is replaced, so that it ` +
-    'knows of them at once.',
+    `The larger topic gets ${PARTITIONS_MORE} partitions more while events flow; then the producer is replaced, so ` +
+    'that it knows of them at once.',
   hypothesis:
-    'The new partitions are found and read; nothing is lost or comes twice; order holds for every key that did not move.',
+    'The new partitions are found and read; nothing is lost or comes twice; order holds for keys that did not move.',
   needs: {},
   harm: [
     { do: 'grow', partitions: PARTITIONS_MORE },

@@ -1,4 +1,4 @@
-/** Members come and go every second. */
+/** The experiment `rebalance-storm`. */
 
 import { type ChaosAction, type ChaosExperiment, USUAL_ABORT } from '../experiment.ts'
 
@@ -9,6 +9,7 @@ const round: readonly ChaosAction[] = [
   { do: 'wait', ms: 1000 }
 ]
 
+/** Members come and go every second. */
 export const rebalanceStorm: ChaosExperiment = {
   name: 'rebalance-storm',
   summary: 'A dispatcher joins and leaves again, a second each, five times.',

@@ -1,7 +1,8 @@
-/** A deployment: every dispatcher is replaced, one after the other. */
+/** The experiment `rolling-replace`. */
 
 import { type ChaosExperiment, USUAL_ABORT } from '../experiment.ts'
 
+/** A deployment: every dispatcher is replaced, one after the other. */
 export const rollingReplace: ChaosExperiment = {
   name: 'rolling-replace',
   summary: 'Every dispatcher is replaced, one at a time: the new one joins, the old one is stopped in order.',

@@ -1,7 +1,8 @@
-/** The users' incident: the function goes from 120 to 950 ms. */
+/** The experiment `slow-target`. */
 
 import { type ChaosExperiment, USUAL_ABORT } from '../experiment.ts'
 
+/** The users' incident: the function goes from 120 to 950 ms. */
 export const slowTarget: ChaosExperiment = {
   name: 'slow-target',
   summary: 'The function takes 120 ms, then 950 ms for ten seconds, then 120 ms again.',

@@ -1,7 +1,8 @@
-/** A dispatcher stands still for longer than its session, and wakes up with batches in its hands. */
+/** The experiment `stop`. */
 
 import { type ChaosExperiment, repeatsAfterCrash, USUAL_ABORT } from '../experiment.ts'
 
+/** A dispatcher stands still for longer than its session, and wakes up with batches in its hands. */
 export const stop: ChaosExperiment = {
   name: 'stop',
   summary:

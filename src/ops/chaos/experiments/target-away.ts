@@ -1,7 +1,8 @@
-/** What the function delivers to is away, then back. */
+/** The experiment `target-away`. */
 
 import { type ChaosExperiment, repeatsAfterTargetCrash, USUAL_ABORT } from '../experiment.ts'
 
+/** What the function delivers to is away, then back. */
 export const targetAway: ChaosExperiment = {
   name: 'target-away',
   summary: 'The services behind the function are killed, and come back eight seconds later.',
