@@ -51,6 +51,7 @@ export class PairTrack {
 export class GroupTrack {
   readonly #windowSize: number
   #pairs = new Map<string, Map<number, PairTrack>>()
+  #count = 0
   /** When a commit of the group was seen last, in milliseconds since 1970. */
   movedAtMs = 0
 
@@ -60,27 +61,35 @@ export class GroupTrack {
 
   /** The track of a pair, new if there is none. */
   of({ topic, partition }: ReadPair): PairTrack {
-    const topics = this.#pairs.get(topic) ?? new Map<number, PairTrack>()
-    this.#pairs.set(topic, topics)
-    const track = topics.get(partition) ?? new PairTrack(this.#windowSize)
-    topics.set(partition, track)
+    let topics = this.#pairs.get(topic)
+    if (topics === undefined) {
+      topics = new Map()
+      this.#pairs.set(topic, topics)
+    }
+    let track = topics.get(partition)
+    if (track === undefined) {
+      track = new PairTrack(this.#windowSize)
+      topics.set(partition, track)
+      this.#count += 1
+    }
     return track
   }
 
-  /** Forgets all other pairs. */
+  /** Forgets all pairs but these, each of which has a track: as a rule nothing has changed. */
   retain(pairs: readonly ReadPair[]): void {
+    if (this.#count === pairs.length) return
     const kept = new Map<string, Map<number, PairTrack>>()
-    for (const { topic, partition } of pairs) {
-      const track = this.#pairs.get(topic)?.get(partition)
-      if (track === undefined) continue
-      const topics = kept.get(topic) ?? new Map<number, PairTrack>()
-      kept.set(topic, topics.set(partition, track))
+    for (const pair of pairs) {
+      const topics = kept.get(pair.topic) ?? new Map<number, PairTrack>()
+      kept.set(pair.topic, topics.set(pair.partition, this.of(pair)))
     }
     this.#pairs = kept
+    this.#count = pairs.length
   }
 
   /** The topic was made anew: what was committed for the old one says nothing. */
   forgetTopic(topic: string): void {
+    this.#count -= this.#pairs.get(topic)?.size ?? 0
     this.#pairs.delete(topic)
   }
 }

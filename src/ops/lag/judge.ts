@@ -11,7 +11,7 @@ import type { CommitWindow } from './commit-window.ts'
 import type { EndHistory } from './end-history.ts'
 import type { LagFlag, LagTimeSource, PartitionLag, PartitionStatus } from './lag-types.ts'
 import type { OldestRecord } from './oldest-record.ts'
-import { headroomOf, type RetentionSettings } from './retention.ts'
+import { type Headroom, headroomOf, type RetentionSettings } from './retention.ts'
 
 /** The ends of a partition as a look found them. */
 export interface JudgedEnds {
@@ -59,14 +59,15 @@ export function unreadOf(
   return { from, lag: endOffset > from ? endOffset - from : 0n }
 }
 
-/** Judges one partition of a group. */
+/** Judges one partition of a group. Fields are named one by one: spreading objects takes longer than all the rest. */
 export function judge(question: JudgeQuestion): PartitionLag {
   const { topic, partition, committed, owner, oldest, ends, nowMs } = question
-  const { from, lag: offsets } = ends === undefined ? { from: 0n, lag: 0n } : unreadOf(committed, ends)
+  const { from, lag: offsets } = ends === undefined ? nothingUnread : unreadOf(committed, ends)
   const lag = oldest?.kind === 'nothing' ? 0n : offsets
-  const time = timeOf(question, { from, lag })
-  const rates = ends === undefined ? noRates : ratesOf(question)
+  const { lagSeconds, lagTimeSource } = timeOf(question, { from, lag })
+  const { arrivalRate, serviceRate, trend } = ends === undefined ? noRates : ratesOf(question)
   const { status, complete } = verdictOf(question, Number(lag))
+  const headroom = headroomFrom(question, { lag, lagSeconds, arrivalRate })
   return {
     topic,
     partition,
@@ -77,22 +78,43 @@ export function judge(question: JudgeQuestion): PartitionLag {
     lagRecords: lag,
     lostRecords: lostOf(committed, ends),
     heldBackRecords: ends?.heldBackRecords ?? 0n,
-    ...time,
+    lagSeconds,
+    lagTimeSource,
     status,
     complete,
-    ...rates,
-    drainSeconds: ends === undefined ? undefined : drainSecondsOf(Number(lag), rates.trend),
-    ...headroomOf({
-      settings: question.settings,
-      lagRecords: ends === undefined ? Number.NaN : Number(lag),
-      ageSeconds: time.lagSeconds,
-      ...recordBytesOf(question),
-      arrivalRate: rates.arrivalRate
-    }),
+    arrivalRate,
+    serviceRate,
+    trend,
+    drainSeconds: ends === undefined ? undefined : drainSecondsOf(Number(lag), trend),
+    headroomSeconds: headroom.headroomSeconds,
+    headroomLimit: headroom.headroomLimit,
+    isHeadroomEstimated: headroom.isHeadroomEstimated,
+    retentionUsed: headroom.retentionUsed,
     owner,
     flags: flagsOf(question, { offsets, lag }),
     lookedAtMs: nowMs
   }
+}
+
+const nothingUnread = { from: 0n, lag: 0n }
+
+function headroomFrom(
+  { settings, ends, recordBytes, oldest }: JudgeQuestion,
+  found: {
+    readonly lag: bigint
+    readonly lagSeconds: number | undefined
+    readonly arrivalRate: number | undefined
+  }
+): Headroom {
+  const isMeasured = recordBytes !== undefined
+  return headroomOf({
+    settings,
+    lagRecords: ends === undefined ? Number.NaN : Number(found.lag),
+    ageSeconds: found.lagSeconds,
+    recordBytes: isMeasured || oldest?.kind !== 'record' ? recordBytes : oldest.recordBytes,
+    isRecordBytesEstimated: !isMeasured,
+    arrivalRate: found.arrivalRate
+  })
 }
 
 function lostOf(committed: bigint | undefined, ends: JudgedEnds | undefined): bigint {
@@ -161,14 +183,6 @@ function verdictOf(question: JudgeQuestion, currentLag: number): { status: Parti
   return judgePartition({ commits: commits.samples(), endOffsets, currentLag, nowMs, complete }, rules)
 }
 
-function recordBytesOf({ recordBytes, oldest }: JudgeQuestion): {
-  readonly recordBytes: number | undefined
-  readonly isRecordBytesEstimated: boolean
-} {
-  if (recordBytes !== undefined) return { recordBytes, isRecordBytesEstimated: false }
-  return { recordBytes: oldest?.kind === 'record' ? oldest.recordBytes : undefined, isRecordBytesEstimated: true }
-}
-
 function flagsOf(
   { committed, ends, flags, settings }: JudgeQuestion,
   { offsets, lag }: { readonly offsets: bigint; readonly lag: bigint }
@@ -180,5 +194,6 @@ function flagsOf(
   else if (ends !== undefined && committed > ends.endOffset + ends.heldBackRecords) found.push('aheadOfLog')
   if (offsets > 0n && lag === 0n) found.push('markersOnly')
   if (lag > 0n && settings?.isCompacted === true) found.push('compacted')
-  return [...found, ...flags]
+  for (const flag of flags) found.push(flag)
+  return found
 }

@@ -158,14 +158,15 @@ export class LagMonitor {
     const groupTrack = this.#groups.get(group.groupId) ?? new GroupTrack(this.#windowSize)
     this.#groups.set(group.groupId, groupTrack)
     const pairs = readPairs(scan, group, this.#options.topics)
-    groupTrack.retain(pairs)
-    return pairs.map(pair => {
+    const seen = pairs.map(pair => {
       const topic = this.#topics.get(pair.topic) ?? new TopicTrack()
       const partition = scan.topics.get(pair.topic)?.partitions[pair.partition]
       const ends = topic.endsOf(pair.partition)
-      const seen = { pair, track: groupTrack.of(pair), topic, partition, ends }
-      return { ...seen, question: this.#questionOf(scan, seen) }
+      const question = this.#questionOf(scan, { pair, partition, ends })
+      return { pair, track: groupTrack.of(pair), topic, partition, ends, question }
     })
+    groupTrack.retain(pairs)
+    return seen
   }
 
   /** Where the oldest unread record is; `undefined` if nothing is unread, or nobody can be asked. */

@@ -6,13 +6,8 @@
  * partitions itself (without a protocol) picked them for a reason: of it only what it has committed counts.
  */
 
-import {
-  byTopicAndPartition,
-  type GroupMemberDescription,
-  partitionKeyOf,
-  type TopicPartition
-} from '../../client/index.ts'
-import type { ClusterScan, ScannedGroup } from '../scan/scan-types.ts'
+import type { GroupMemberDescription, TopicPartition } from '../../client/index.ts'
+import type { ClusterScan, ScannedGroup, ScannedTopic } from '../scan/scan-types.ts'
 import type { LagFlag } from './lag-types.ts'
 
 /** A partition that a group reads. */
@@ -24,6 +19,41 @@ export interface ReadPair extends TopicPartition {
   readonly flags: readonly LagFlag[]
 }
 
+/** What is known of a place before all of it is. */
+interface Place {
+  committed: bigint | undefined
+  owner: string
+}
+
+/** Places by topic and number: no text is built for each, because there may be a million. */
+class Places {
+  readonly #topics = new Map<string, Map<number, Place>>()
+
+  of(topic: string, partition: number): Place {
+    let numbers = this.#topics.get(topic)
+    if (numbers === undefined) {
+      numbers = new Map()
+      this.#topics.set(topic, numbers)
+    }
+    let place = numbers.get(partition)
+    if (place === undefined) {
+      place = { committed: undefined, owner: '' }
+      numbers.set(partition, place)
+    }
+    return place
+  }
+
+  /** In order. */
+  get topics(): string[] {
+    return [...this.#topics.keys()].sort()
+  }
+
+  /** Ordered by number. */
+  numbersOf(topic: string): (readonly [number, Place])[] {
+    return [...(this.#topics.get(topic) ?? [])].sort(([left], [right]) => left - right)
+  }
+}
+
 /** The pairs of a group, ordered by topic and number. */
 export function readPairs(
   scan: ClusterScan,
@@ -32,46 +62,35 @@ export function readPairs(
 ): ReadPair[] {
   if (problem !== undefined && offsets.length === 0 && members === undefined) return []
   const wanted = topics === undefined ? undefined : new Set(topics)
-  const owners = ownersOf(members ?? [])
-  const committed = new Map(offsets.map(each => [partitionKeyOf(each), each.committed]))
-  const places = new Map<string, TopicPartition>()
-  const add = (at: TopicPartition): void => {
-    if (wanted?.has(at.topic) !== false) places.set(partitionKeyOf(at), at)
+  const places = new Places()
+  for (const { topic, partition, committed } of offsets) places.of(topic, partition).committed = committed
+  for (const member of members ?? []) {
+    const owner = ownerOf(member)
+    for (const { topic, partition } of member.assignment) places.of(topic, partition).owner = owner
   }
-  for (const each of offsets) add(each)
-  for (const { assignment } of members ?? []) for (const each of assignment) add(each)
   const isSubscriber = protocolType === 'consumer'
-  if (isSubscriber)
-    for (const topic of topicsOf(places)) for (const each of scan.topics.get(topic)?.partitions ?? []) add(each)
-  return [...places]
-    .map(([key, { topic, partition }]) => {
-      const owner = owners.get(key) ?? ''
-      const flags: LagFlag[] = []
-      const absence = absenceOf(scan, { topic, partition })
-      if (absence !== undefined) flags.push(absence)
-      else if (isSubscriber && members !== undefined && owner === '') flags.push('unassigned')
-      return { topic, partition, committed: committed.get(key), owner, flags }
-    })
-    .sort(byTopicAndPartition)
+  const isOwned = isSubscriber && members !== undefined
+  const pairs: ReadPair[] = []
+  for (const topic of places.topics) {
+    if (wanted?.has(topic) === false) continue
+    const found = scan.topics.get(topic)
+    if (isSubscriber) for (const { partition } of found?.partitions ?? []) places.of(topic, partition)
+    for (const [partition, { committed, owner }] of places.numbersOf(topic)) {
+      pairs.push({ topic, partition, committed, owner, flags: flagsOf(found, partition, isOwned && owner === '') })
+    }
+  }
+  return pairs
 }
 
-function topicsOf(places: ReadonlyMap<string, TopicPartition>): Set<string> {
-  return new Set(Array.from(places.values(), ({ topic }) => topic))
-}
+const noFlags: readonly LagFlag[] = []
 
 /** What is not among the topics of a scan does not exist, or may not be seen. */
-function absenceOf({ topics }: ClusterScan, { topic, partition }: TopicPartition): LagFlag | undefined {
-  const found = topics.get(topic)
-  if (found !== undefined && found.partitions.length > partition) return undefined
-  return found?.problem === undefined || found.problem.startsWith('UNKNOWN_TOPIC') ? 'noTopic' : 'offline'
+function flagsOf(topic: ScannedTopic | undefined, partition: number, isUnassigned: boolean): readonly LagFlag[] {
+  if (topic !== undefined && topic.partitions.length > partition) return isUnassigned ? ['unassigned'] : noFlags
+  return topic?.problem === undefined || topic.problem.startsWith('UNKNOWN_TOPIC') ? ['noTopic'] : ['offline']
 }
 
-function ownersOf(members: readonly GroupMemberDescription[]): Map<string, string> {
-  const owners = new Map<string, string>()
-  for (const { clientId, clientHost, groupInstanceId, assignment } of members) {
-    const name = groupInstanceId === null || groupInstanceId === '' ? clientId : groupInstanceId
-    const owner = `${name}@${clientHost.replace(/^\//u, '')}`
-    for (const each of assignment) owners.set(partitionKeyOf(each), owner)
-  }
-  return owners
+function ownerOf({ clientId, clientHost, groupInstanceId }: GroupMemberDescription): string {
+  const name = groupInstanceId === null || groupInstanceId === '' ? clientId : groupInstanceId
+  return `${name}@${clientHost.replace(/^\//u, '')}`
 }

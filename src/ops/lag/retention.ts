@@ -50,10 +50,12 @@ const nothing: Headroom = {
   retentionUsed: undefined
 }
 
+const nothingUnread: Headroom = { ...nothing, retentionUsed: 0 }
+
 /** Seconds until the oldest unread record is deleted, at the earliest, and how much of the retention is used up. */
 export function headroomOf(question: HeadroomQuestion): Headroom {
   const { settings, lagRecords } = question
-  if (lagRecords === 0) return { ...nothing, retentionUsed: 0 }
+  if (lagRecords === 0) return nothingUnread
   if (settings === undefined) return { ...nothing, headroomLimit: 'unknown' }
   if (!settings.isDeleted) return nothing
   const byTime = timeHeadroom(settings.retentionMs, question.ageSeconds)
