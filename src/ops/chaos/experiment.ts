@@ -105,7 +105,7 @@ export interface ChaosExperiment {
   readonly recoverWithinMs: number
   /** Most deliveries that may repeat. 0 for everything planned. */
   readonly duplicatesMax: number
-  /** The rest of the hypothesis: one sentence for each thing that is not so. Loss, order and repeats are judged anyway. */
+  /** The rest of the hypothesis: one sentence for each thing that is not so. Loss and order are judged anyway. */
   readonly refute?: (observed: ChaosObservation) => readonly string[]
 }
 

@@ -5,8 +5,7 @@ import { type ChaosExperiment, repeatsAfterCrash, USUAL_ABORT } from '../experim
 /** A dispatcher's connections stay open and carry nothing. */
 export const networkHalfOpen: ChaosExperiment = {
   name: 'network-half-open',
-  summary:
-    'The connections of one dispatcher stay open but carry nothing, until others have its partitions.',
+  summary: 'The connections of one dispatcher stay open but carry nothing, until others have its partitions.',
   hypothesis: 'Silence is noticed: others take over, the dispatcher finds its way back, repeats are those of a crash.',
   needs: { isProxied: true },
   harm: [
