@@ -11,7 +11,6 @@ import { addGroups } from '../commands/groups.ts'
 import { addLag } from '../commands/lag.ts'
 import { addOffsets } from '../commands/offsets.ts'
 import { addPartitions } from '../commands/partitions.ts'
-import { addPartitions } from '../commands/partitions.ts'
 import { addQuota } from '../commands/quota.ts'
 import { addRecords } from '../commands/records.ts'
 import { addRedrive } from '../commands/redrive.ts'
@@ -33,7 +32,6 @@ const commands: readonly ((program: Command, action: CommandAction) => void)[] =
   addRecords,
   addRedrive,
   addReplay,
-  addPartitions,
   addPartitions,
   addQuota,
   addRollout,

@@ -33,14 +33,16 @@ const STREAMS_TOPIC = /-(changelog|repartition)$/
  * @throws PipelineError `ERR_OPS_NOT_FOUND` if there is none, or it cannot be seen.
  */
 export async function readTopicFacts(cluster: Cluster, admin: Admin, topic: string): Promise<TopicFacts> {
+  const { topics } = await admin.describeTopics([topic])
+  if ((topics[0]?.partitions.length ?? 0) === 0)
+    throw new PipelineError('ERR_OPS_NOT_FOUND', `there is no topic ${topic}, or no right to see it`)
   const [scan, described] = await Promise.all([
     scanCluster(cluster, { topics: [topic] }),
     admin.describeConfigs([{ type: 'topic', name: topic }])
   ])
   const scanned = scan.topics.get(topic)
   const partitionCount = scanned?.partitions.length ?? 0
-  if (scanned === undefined || partitionCount === 0)
-    throw new PipelineError('ERR_OPS_NOT_FOUND', `there is no topic ${topic}, or no right to see it`)
+  if (scanned === undefined) throw new PipelineError('ERR_OPS_NOT_FOUND', `topic ${topic} has gone`)
   const isSeen = described[0]?.errorCode === 0
   const entries = described[0]?.entries ?? []
   const own = entries.filter(({ source, value }) => source === TOPIC_CONFIG_SOURCE && value !== null)
