@@ -334,7 +334,7 @@ test('under load, a reset brings exactly the planned records again, and a skip t
   const skip = await planSkip(open, { groupId, records: [record], isDispatcher: true })
   assert.deepEqual([skip.plan.blockers, skip.plan.effects[0]?.records], [[], -1n])
   const named = skip.plan.effects[0]?.note ?? ''
-  assert.match(named, new RegExp(`^${record.offset}: key k\\d, value {"event":\\d+}; 1 later records are kept`))
+  assert.match(named, new RegExp(`^${record.offset}: key k\\d, value {"event":\\d+}; 1 later record is kept`))
   await applyChange(skip, { store: storeIn(folderOf(t)), clusterId: 'c' })
   const target = load.target()
   const third = await bench.dispatch(target, { order: 'partition' })

@@ -81,7 +81,13 @@ export async function offsetsChange(parts: OffsetsChangeParts): Promise<Change> 
     plan: {
       kind: 'offsets',
       confirmWord: work.length === 1 ? (work[0]?.group.groupId ?? '') : `${work.length} groups`,
-      summary: summaryOf(parts.title, { effects, work, differences, seconds: longest(spans.values()) }),
+      summary: summaryOf(parts.title, {
+        effects,
+        work,
+        differences,
+        seconds: longest(spans.values()),
+        isBlocked: blockers.length > 0
+      }),
       effects,
       warnings: parts.warnings ?? [],
       blockers,
@@ -126,7 +132,7 @@ function finishedNotes({ before, after }: OffsetMove, difference: ReadDifference
     notes.push(`${difference.again} again and ${difference.never} never`)
   }
   const finished = after === undefined ? 0 : finishedCountOf(after)
-  if (finished > 0) notes.push(`${finished} later records are kept as finished`)
+  if (finished > 0) notes.push(`${finished} later record${finished === 1 ? ' is' : 's are'} kept as finished`)
   return notes
 }
 
@@ -141,18 +147,33 @@ interface Totals {
   readonly work: readonly GroupPart[]
   readonly differences: readonly (ReadDifference | undefined)[]
   readonly seconds: number | undefined
+  readonly isBlocked: boolean
 }
 
-function summaryOf(title: string, { effects, work, differences, seconds }: Totals): string {
-  if (effects.length === 0) return `${title}: nothing changes.`
+function summaryOf(title: string, { effects, work, differences, seconds, isBlocked }: Totals): string {
+  if (effects.length === 0) return `${title}: ${isBlocked ? 'it cannot be done' : 'nothing changes'}.`
   const known = differences.filter(difference => difference !== undefined)
   const again = known.reduce((sum, each) => sum + each.again, 0n)
   const never = known.reduce((sum, each) => sum + each.never, 0n)
   const who = work.length === 1 ? `group ${work[0]?.group.groupId}` : `${work.length} groups`
   const moveCount = differences.length
-  const long = seconds === undefined ? '' : `, up to ${Math.round(seconds)} s of appends in a partition`
-  const read = known.length === 0 ? '' : `: ${again} records are read again, ${never} are never read${long}`
+  const parts = [
+    again > 0n || never === 0n ? `${recordsText(again)} read again` : '',
+    never > 0n ? `${recordsText(never)} never read` : ''
+  ].filter(text => text !== '')
+  const long = seconds === undefined || seconds < 1 ? '' : `, up to ${spanText(seconds)} of appends in a partition`
+  const read = known.length === 0 ? '' : `: ${parts.join(', ')}${long}`
   return `${title}: ${moveCount} offset${moveCount === 1 ? '' : 's'} of ${who}${read}.`
+}
+
+function recordsText(count: bigint): string {
+  return count === 1n ? '1 record is' : `${count.toLocaleString('en-US')} records are`
+}
+
+function spanText(seconds: number): string {
+  if (seconds < 120) return `${Math.round(seconds)} s`
+  if (seconds < 7200) return `${Math.round(seconds / 60)} min`
+  return seconds < 172_800 ? `${(seconds / 3600).toFixed(1)} h` : `${(seconds / 86_400).toFixed(1)} d`
 }
 
 interface ApplicationParts {
