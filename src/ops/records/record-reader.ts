@@ -59,6 +59,8 @@ export class RecordReader {
   readonly #clock: Clock
   readonly #open = new Map<string, RecordRange>()
   readonly #reached = new Map<string, bigint>()
+  /** First offsets of ranges whose beginning was deleted: a batch that holds one holds older records, too. */
+  readonly #floors = new Map<RecordRange, bigint>()
   readonly #cursor = new RecordCursor()
   readonly #fetcher: Fetcher
   readonly #merge: TimeMerge | undefined
@@ -224,12 +226,13 @@ export class RecordReader {
   /** Moves a cursor to the next record of the range that is wanted; `false` if its chunk has no more. */
   #nextWanted(cursor: RecordCursor, range: RecordRange): boolean {
     const { matcher } = this.#options
+    const from = this.#floors.size === 0 ? range.from : (this.#floors.get(range) ?? range.from)
     for (;;) {
       try {
         while (cursor.nextRecord()) {
           const { offsetDelta, baseOffset } = cursor
           // 64-bit arithmetic only at the edges of a range.
-          if (baseOffset < range.from && baseOffset + BigInt(offsetDelta) < range.from) continue
+          if (baseOffset < from && baseOffset + BigInt(offsetDelta) < from) continue
           if (range.to !== undefined && baseOffset + BigInt(cursor.header.lastOffsetDelta) >= range.to) {
             if (baseOffset + BigInt(offsetDelta) >= range.to) continue
           }
@@ -275,6 +278,7 @@ export class RecordReader {
         : `${topic}-${partition}: offset ${offset} is no longer there: the topic was made anew; reading from ${start}`
     )
     this.#heardAtMs = this.#clock.monotonicMs()
+    this.#floors.set(range, start)
     if (range.to !== undefined && start >= range.to) this.#passed(range, start)
     else this.#fetcher.add({ topic, partition, offset: start })
   }
