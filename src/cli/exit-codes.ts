@@ -47,6 +47,7 @@ const REFUSED_DATA: ReadonlySet<string> = new Set([
   'ERR_OPS_OFFSETS_FILE',
   'ERR_OPS_PRICES_INVALID',
   'ERR_OPS_REPORT_INPUT',
+  'ERR_OPS_SLO_STATE',
   'ERR_OPS_UNDO_DAMAGED',
   'ERR_OPS_MEASUREMENT_INVALID',
   'ERR_PRODUCER_STATE_INVALID',
@@ -64,6 +65,7 @@ export function exitCodeOf(error: unknown): number {
   if (error.code === 'ERR_PRODUCER_STATE_FAILED') return EXIT.io
   if (['ERR_CLI_OUTPUT', 'ERR_OPS_UNDO_STORE', 'ERR_OPS_AUDIT_FAILED', 'ERR_OPS_SCALE_STATE'].includes(error.code))
     return EXIT.io
+  if (error.code === 'ERR_OPS_KEDA_INVALID') return EXIT.usage
   if (error.code === 'ERR_DISPATCHER_REPLAY_INVALID' || error.code === 'ERR_OPS_QUERY_INVALID') return EXIT.usage
   const { exitCode } = error.fields
   if (typeof exitCode === 'number' && LASTING.has(exitCode)) return exitCode

@@ -348,3 +348,9 @@ export {
   type PartitionPlan,
   planPartitions
 } from './partitions/plan.ts'
+
+// Endpoint and watch
+export { kedaDecisionOf, type KedaGroupView, kedaPartitions, kedaView } from './keda/group-view.ts'
+export { answerOf, type EndpointAnswer, type EndpointState, readKedaOptions } from './keda/lag-endpoint.ts'
+export { type LagServer, type LagServerOptions, startLagServer } from './keda/lag-server.ts'
+export { type SloWatchOptions, type WatchedLook, watchSlo } from './slo/watch.ts'

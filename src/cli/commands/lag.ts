@@ -4,7 +4,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander'
 
 import type { OperationsConfig } from '../../config/index.ts'
 import { PipelineError, sleep, systemClock } from '../../core/index.ts'
-import type { GroupLag, LagMonitor, LagReport, LagThresholds } from '../../ops/index.ts'
+import type { GroupLag, LagMonitor, LagReport, LagServer, LagThresholds } from '../../ops/index.ts'
 import { EXIT } from '../exit-codes.ts'
 import {
   type ClusterCommandOptions,
@@ -13,6 +13,7 @@ import {
   withClusterOptions
 } from '../operations/cluster-options.ts'
 import { collect } from '../operations/group-options.ts'
+import { kedaQuestion, type KedaMemory, kedaText, kedaViews, listenForLag } from '../operations/lag-keda.ts'
 import { jsonLine } from '../operations/table.ts'
 import { whileRunning } from '../operations/while-running.ts'
 import type { CommandAction } from './action.ts'
@@ -27,6 +28,8 @@ export interface LagOptions extends ClusterCommandOptions {
   readonly samples?: number
   readonly isolation?: string
   readonly failOver?: string
+  readonly keda?: string | true
+  readonly listen?: string
 }
 
 const watchMsDefault = 5_000
@@ -60,6 +63,8 @@ export function addLag(program: Command, action: CommandAction): void {
         .default('read_uncommitted')
     )
     .option('--fail-over <limit>', 'exit 1 if a group is further behind: a number of records, or a duration (60s)')
+    .option('--keda [options]', 'what KEDA’s kafka scaler makes of it: lagThreshold=50,topic=orders')
+    .option('--listen <address>', 'serve it for KEDA, Burrow’s clients and Prometheus: 9470, or host:9470 (loopback)')
     .addHelpText(
       'after',
       `
@@ -70,7 +75,9 @@ Examples:
   comporta lag --for 10s
   comporta lag --group billing --partitions
   comporta lag --watch 2s --brokers kafka-1:9092,kafka-2:9092
-  comporta lag --group billing --fail-over 60s --json`
+  comporta lag --group billing --fail-over 60s --json
+  comporta lag --group billing --keda lagThreshold=100,offsetResetPolicy=earliest
+  comporta lag --listen 9470`
     )
     .action(action(lag))
 }
@@ -99,10 +106,17 @@ async function lag(options: LagOptions): Promise<number> {
     const settings = open.pipeline?.operations
     const windowSize = Math.min(samplesMax, Math.max(settings?.lag.windowLooks ?? 10, looks.count ?? 0))
     const monitor = new LagMonitor({ ...monitorOptions(options, open), windowSize })
-    return await whileRunning(undefined, async ({ signal }) => {
-      const last = await lookAgain({ monitor, options, looks, settings }, signal)
-      return last !== undefined && exceeding(last, limit) ? EXIT.failed : EXIT.ok
-    })
+    const name = open.pipeline?.name ?? 'kafka'
+    const server = options.listen === undefined ? undefined : await listenForLag(options.listen, name, looks.everyMs)
+    if (server !== undefined) process.stderr.write(`listening on ${server.url}\n`)
+    try {
+      return await whileRunning(undefined, async ({ signal }) => {
+        const last = await lookAgain({ monitor, options, looks, settings, server, kedaMemory: new Map() }, signal)
+        return last !== undefined && exceeding(last, limit) ? EXIT.failed : EXIT.ok
+      })
+    } finally {
+      await server?.close()
+    }
   })
 }
 
@@ -131,6 +145,8 @@ interface LookRun {
   readonly options: LagOptions
   readonly looks: Looks
   readonly settings: OperationsConfig | undefined
+  readonly server: LagServer | undefined
+  readonly kedaMemory: KedaMemory
 }
 
 /** Looks as often as was asked for, and prints: each look of a watch, the last one otherwise. */
@@ -143,7 +159,10 @@ async function lookAgain(run: LookRun, signal: AbortSignal): Promise<LagReport |
     if (signal.aborted) break
     if (found === undefined) continue
     last = found
+    run.server?.update(found)
     if (index === 0) needGroups(options, last)
+    // An endpoint alone prints nothing: it is asked.
+    if (options.listen !== undefined && options.watch === undefined) continue
     if (looks.count === undefined) await print(last, run)
     else if (index + 1 < looks.count) progress(`look ${index + 1} of ${looks.count}`)
   }
@@ -176,7 +195,13 @@ function needGroups(options: LagOptions, { groups }: LagReport): void {
   throw new PipelineError('ERR_OPS_NOT_FOUND', `there is no group ${missing.join(', ')}; comporta groups lists them`)
 }
 
-async function print(report: LagReport, { options, looks, settings }: LookRun): Promise<void> {
+async function print(report: LagReport, run: LookRun): Promise<void> {
+  const { options, looks, settings } = run
+  if (options.keda !== undefined) {
+    const views = await kedaViews(report, await kedaQuestion(options.keda), run.kedaMemory)
+    process.stdout.write(options.json === true ? jsonLine(views) : kedaText(views))
+    return
+  }
   const { healthOf } = await import('../../ops/index.ts')
   const thresholds = await thresholdsOf(settings)
   if (options.json === true) {
@@ -206,7 +231,7 @@ async function thresholdsOf(settings: OperationsConfig | undefined): Promise<Lag
   }
 }
 
-async function looksOf({ watch, for: span, samples }: LagOptions): Promise<Looks> {
+async function looksOf({ watch, for: span, samples, listen }: LagOptions): Promise<Looks> {
   if (watch !== undefined) {
     if (span !== undefined || samples !== undefined) {
       throw new PipelineError('ERR_CLI_USAGE', '--watch goes on until it is stopped: leave --for and --samples out')
@@ -214,6 +239,8 @@ async function looksOf({ watch, for: span, samples }: LagOptions): Promise<Looks
     const everyMs = watch === true ? watchMsDefault : await millisecondsOf('--watch', watch)
     return { count: undefined, everyMs: Math.min(intervalMs.max, Math.max(intervalMs.min, everyMs)) }
   }
+  if (listen !== undefined && span === undefined && samples === undefined)
+    return { count: undefined, everyMs: watchMsDefault }
   if (span === undefined) return { count: samples ?? 1, everyMs: sampleMsDefault }
   const count = Math.max(2, samples ?? samplesDefault)
   const everyMs = (await millisecondsOf('--for', span)) / (count - 1)

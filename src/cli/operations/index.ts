@@ -18,6 +18,7 @@ import { addReplay } from '../commands/replay.ts'
 import { addReport } from '../commands/report.ts'
 import { addRollout } from '../commands/rollout.ts'
 import { addScale } from '../commands/scale.ts'
+import { addSlo } from '../commands/slo.ts'
 import { addTopics } from '../commands/topics.ts'
 import { addSimulate } from '../commands/simulate.ts'
 import { addUndo } from '../commands/undo.ts'
@@ -37,6 +38,7 @@ const commands: readonly ((program: Command, action: CommandAction) => void)[] =
   addRollout,
   addScale,
   addSimulate,
+  addSlo,
   addTopics,
   addUndo,
   addCost,

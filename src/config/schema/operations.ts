@@ -27,3 +27,8 @@ export const operationsSchema = z
 
 /** The section as read. */
 export type OperationsConfig = z.infer<typeof operationsSchema>
+
+/** The section of a file that says nothing of operations. */
+export function operationsDefaults(): OperationsConfig {
+  return operationsSchema.parse(undefined)
+}

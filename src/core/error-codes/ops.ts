@@ -6,6 +6,11 @@
 import type { ErrorCodeEntry } from './entry.ts'
 
 export const opsErrorCodes = {
+  ERR_OPS_LISTEN: {
+    summary: 'The lag endpoint cannot listen on its port.',
+    remedy: 'Choose another port, or 0 for any that is free.',
+    retriable: false
+  },
   ERR_OPS_AUDIT_FAILED: {
     summary: 'The audit of a redrive cannot be written.',
     remedy: 'Make room or rights where it is written, or name another file; the redrive goes on where it stopped.',

@@ -5,7 +5,7 @@ import { perCent, seconds } from '../../slo/words.ts'
 import type { DoctorFacts, PipelineFact } from '../facts.ts'
 import { cannotSay, type DoctorCheck, type Found } from '../finding.ts'
 
-/** A key is hot from this share on, or from three times a partition's fair share. */
+/** A key is hot from this share on; with few partitions from one and a half times the fair share of one. */
 const HOT_KEY = 0.2
 /** Fewer sampled records say nothing. */
 const SAMPLE_MIN = 200
@@ -18,7 +18,7 @@ const hotKeys: DoctorCheck = {
     if (!samples.isKnown) return [cannotSay('No records were sampled', samples.reason)]
     return samples.value.flatMap(({ topic, records, keys }): Found[] => {
       const partitions = scan.topics.get(topic)?.partitions.length ?? 1
-      const hot = keys.filter(({ share }) => share >= Math.max(HOT_KEY, Math.min(0.9, 3 / partitions)))
+      const hot = keys.filter(({ share }) => share >= Math.max(HOT_KEY, Math.min(0.9, 1.5 / partitions)))
       if (records < SAMPLE_MIN || hot.length === 0 || partitions < 2) return []
       return [
         {
