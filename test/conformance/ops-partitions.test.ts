@@ -14,6 +14,8 @@ import { setTimeout as tick } from 'node:timers/promises'
 
 import { Appender, type AppendRecord, Cluster } from '../../src/client/index.ts'
 import { Audit, type AuditReport, LEDGER_KIND, type LedgerEntry } from '../../src/ops/index.ts'
+import { planTopicPartitions } from '../../src/ops/partitions/collect-plan.ts'
+import { planGrowth } from '../../src/ops/partitions/grow.ts'
 import { planMigration } from '../../src/ops/partitions/migrate.ts'
 import { MigrationFile } from '../../src/ops/partitions/migration-file.ts'
 import { undoMigration } from '../../src/ops/partitions/undo-migration.ts'
@@ -36,9 +38,12 @@ class KeyedLoad {
   #restarting: Promise<void>[] = []
   #loops: Promise<void>[] = []
   #events = 0
+  #gate: PromiseWithResolvers<void> | undefined
+  #waiting = 0
 
   static async start(t: TestContext, bench: Bench): Promise<KeyedLoad> {
     const load = new KeyedLoad()
+    t.after(() => load.stop())
     for (let producer = 0; producer < PRODUCERS; producer += 1) {
       const bootstrapServers = bench.given.bootstrapServers.split(',')
       const cluster = await Cluster.connect({ bootstrapServers, metadataMaxAgeMs: 200 })
@@ -79,8 +84,22 @@ class KeyedLoad {
     return this.#delivered.length
   }
 
+  /** Stops writing until `resume`; resolves when all that was written is acknowledged. */
+  async pause(): Promise<void> {
+    const gate = Promise.withResolvers<void>()
+    this.#gate = gate
+    await until(() => this.#waiting === KEYS, 'all keys wait')
+  }
+
+  resume(): void {
+    this.#gate?.resolve()
+    this.#gate = undefined
+  }
+
   async stop(): Promise<void> {
+    if (this.#isOver) return
     this.#isOver = true
+    this.resume()
     await Promise.all(this.#loops)
     await Promise.all(this.#appenders.map(appender => appender.close(1000)))
   }
@@ -95,6 +114,11 @@ class KeyedLoad {
 
   async #writeKey(key: number): Promise<void> {
     for (let n = 0; !this.#isOver; n += 1) {
+      if (this.#gate !== undefined) {
+        this.#waiting += 1
+        await this.#gate.promise
+        this.#waiting -= 1
+      }
       const event = this.#events
       this.#events += 1
       const producer = n % PRODUCERS
@@ -264,4 +288,130 @@ test('an undo before the new topic holds records deletes it, and refuses afterwa
   const [failure] = (await undo.apply({})).failures
   assert.match(failure ?? '', /1 records came/)
   await assert.rejects(undoMigration({ topic: 1 }, { cluster: bench.cluster }), { code: 'ERR_OPS_UNDO_DAMAGED' })
+})
+
+test('the playbook of a growth under load: plan, alter, settle; new partitions are read from their start', async t => {
+  const bench = await Bench.open(t, 2)
+  let load: KeyedLoad | undefined
+  const takes = slowTarget(() => load ?? assert.fail('nothing was written yet'), 5)
+  const config = { topicCheckIntervalMs: 100, concurrency: 8, autoOffsetReset: 'latest' as const }
+  const dispatchers = [await bench.dispatch(takes, config), await bench.dispatch(takes, config)]
+  // With `latest`, what is written before the first commit is nobody's.
+  const hasBegun = async (partition: number): Promise<boolean> => (await bench.committed(partition)) === 0n
+  await until(async () => (await hasBegun(0)) && (await hasBegun(1)), 'the group has begun at the end')
+  load = await KeyedLoad.start(t, bench)
+  const written = load
+  await until(() => written.deliveredCount > 50, 'records flow')
+  const request = { cluster: bench.cluster, topic: bench.topic, observeMs: 200, quietMs: 500, intervalMs: 50 }
+
+  const refused = await planGrowth({ ...request, didMoreConsumersHelp: true })
+  assert.equal(refused.plan.blockers.length, 2)
+  assert.match(refused.plan.blockers[0] ?? '', /^the need is not confirmed/)
+  assert.match(refused.plan.blockers[1] ?? '', /--drain-first keeps it.*--accept-order-break/)
+  assert.equal(refused.movement.theoreticalShare, 0.5)
+  assert.equal(refused.movement.sampledKeys, KEYS)
+  const moving = refused.movement.movedKeys
+
+  const accepted = { ...request, forceNeed: 'a test', isOrderBreakAccepted: true }
+  const change = await planGrowth(accepted)
+  assert.deepEqual(change.plan.blockers, [])
+  assert.equal(change.plan.undo.kind, 'impossible')
+  const result = await change.apply({})
+  assert.deepEqual(result.failures, [])
+  assert.equal(result.isComplete, true)
+  const { topics } = await bench.admin.describeTopics([bench.topic])
+  assert.equal(topics[0]?.partitions.length, 4)
+
+  // Again, as after a kill: it finds its work done and only watches.
+  const again = await planGrowth({ ...accepted, to: 4 })
+  assert.match(again.plan.summary, /has 4 partitions already/)
+  assert.equal((await again.apply({})).isComplete, true)
+
+  await written.stop()
+  await until(() => written.audit().lost.count === 0, 'all is delivered, new partitions from offset 0 on')
+  const report = written.audit()
+  assert.equal(report.duplicates, 0)
+  const ends = await Promise.all([2, 3].map(partition => bench.end(partition)))
+  assert.equal(
+    moving > 0,
+    ends.some(end => end > 0n)
+  )
+  await Promise.all(dispatchers.map(dispatcher => dispatcher.drain()))
+})
+
+test('drained first, a growth keeps the order of every key; with producers at work it waits, and gives up in time', async t => {
+  const bench = await Bench.open(t, 2)
+  const load = await KeyedLoad.start(t, bench)
+  const takes = slowTarget(() => load, 5)
+  const dispatcher = await bench.dispatch(takes, { topicCheckIntervalMs: 100, concurrency: 8 })
+  await until(() => load.deliveredCount > 20, 'records flow')
+  const request = {
+    cluster: bench.cluster,
+    topic: bench.topic,
+    observeMs: 10,
+    quietMs: 200,
+    intervalMs: 50,
+    forceNeed: 'a test',
+    isDrainedFirst: true
+  }
+  const busy = await (await planGrowth({ ...request, drainMaxMs: 300 })).apply({})
+  assert.equal(busy.isComplete, false)
+  assert.match(busy.failures[0] ?? '', /not drained in time: producers still write/)
+  const { topics } = await bench.admin.describeTopics([bench.topic])
+  assert.equal(topics[0]?.partitions.length, 2)
+
+  await load.pause()
+  const done = await (await planGrowth(request)).apply({})
+  assert.deepEqual(done.failures, [])
+  load.resume()
+  const before = load.deliveredCount
+  await until(() => load.deliveredCount > before + 50, 'records flow again')
+  await load.stop()
+  await until(() => load.audit().lost.count === 0, 'all is delivered')
+  assert.equal(load.audit().holds, true)
+  await dispatcher.drain()
+})
+
+test('offset 0 of new partitions is committed for a group that nobody is in', async t => {
+  const bench = await Bench.open(t, 1)
+  await bench.append([{ key: 'a', value: '{}' }])
+  const partition = { topic: bench.topic, partition: 0 }
+  await bench.admin.alterGroupOffsets(bench.groupId, [{ ...partition, offset: 1n }])
+  const request = { cluster: bench.cluster, topic: bench.topic, observeMs: 0, quietMs: 0, intervalMs: 20, to: 3 }
+  const change = await planGrowth({ ...request, isPreCommitted: true, forceNeed: 'a test', isOrderBreakAccepted: true })
+  const result = await change.apply({})
+  assert.deepEqual(result.failures, [])
+  assert.deepEqual(await Promise.all([0, 1, 2].map(each => bench.committed(each))), [1n, 0n, 0n])
+  const fewer = await planGrowth({ ...request, to: 2, forceNeed: 'a test', isOrderBreakAccepted: true })
+  assert.match(fewer.plan.blockers[0] ?? '', /cannot become fewer/)
+  await assert.rejects(planGrowth({ ...request, topic: bench.given.uniqueName('none') }), { code: 'ERR_OPS_NOT_FOUND' })
+})
+
+test('the plan of a topic: what comes, what leaves, its keys, its reader', async t => {
+  const bench = await Bench.open(t, 4)
+  const inputs = Array.from({ length: 400 }, (_, index) => ({
+    key: index % 4 === 0 ? 'hot' : `k${index}`,
+    value: '{}'
+  }))
+  await bench.append(inputs)
+  const { plan, movement, facts, groupId } = await planTopicPartitions({
+    cluster: bench.cluster,
+    topic: bench.topic,
+    observeMs: 0,
+    peakIn: 900,
+    perPartitionOut: 150,
+    growth: 1,
+    to: 8
+  })
+  // 900 / 150; nobody reads, so there is no backlog to count.
+  assert.equal(plan.needed, 6)
+  assert.equal(plan.recommended, 4)
+  assert.equal(facts.hotKey, 'hot')
+  assert.equal(facts.hotKeyShare, 0.25)
+  // A quarter of 900 is more than one partition gives.
+  assert.equal(plan.verdict, 'willNotHelp')
+  assert.equal(groupId, undefined)
+  assert.equal(movement.sampledRecords, 400)
+  assert.equal(movement.foreignKeys, 0)
+  assert.equal(movement.movedBetweenOld, 0)
 })
