@@ -1,0 +1,67 @@
+import assert from 'node:assert/strict'
+import { readdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+
+import { startBroker } from '../../src/broker/index.ts'
+import { Admin, Cluster } from '../../src/client/index.ts'
+import { type CommandResult, runComporta, temporaryFolder } from '../support/comporta.ts'
+
+test('offsets are set, the way back is kept beside the pipeline file, and undo goes it', async t => {
+  const broker = await startBroker()
+  t.after(() => broker.close())
+  const cluster = await Cluster.connect({ bootstrapServers: [broker.bootstrapServers] })
+  t.after(() => cluster.close())
+  const admin = new Admin(cluster)
+  await admin.createTopics([{ topic: 'a', partitionCount: 2 }])
+  const cwd = temporaryFolder(t)
+  const comporta = (...args: string[]): Promise<CommandResult> =>
+    runComporta([...args, '--brokers', broker.bootstrapServers], { cwd })
+  const committed = async (): Promise<bigint[]> =>
+    (
+      await admin.fetchGroupOffsets(
+        'g',
+        [0, 1].map(partition => ({ topic: 'a', partition }))
+      )
+    ).map(each => each.offset)
+
+  const [shown, refused, usage, set] = await Promise.all([
+    comporta('offsets', 'set', 'a-0@7', '--group', 'g', '--dry-run'),
+    comporta('offsets', 'shift', '--by', '-1', '--group', 'none', '--topic', 'a:0', '--yes', '--json'),
+    comporta('offsets', 'reset', '--group', 'g', '--all-topics', '--to-latest', '--to-earliest'),
+    comporta('offsets', 'set', 'a-0@0', 'a-1@0', '--group', 'g', '--yes', '--json')
+  ])
+  assert.equal(shown.exitCode, 0, shown.stderr)
+  assert.match(
+    shown.stdout,
+    /a-0 +– +0 +7 lies behind the end: set to 0; no commit before\nSet: 1 offset of group g\.\n$/
+  )
+  assert.equal(refused.exitCode, 1)
+  const { plan, isApplied } = JSON.parse(refused.stdout) as { plan: { blockers: string[] }; isApplied: boolean }
+  assert.deepEqual([isApplied, plan.blockers.length], [false, 1])
+  assert.match(plan.blockers[0] ?? '', /^group none: a-0 has no committed offset to count from/)
+  assert.equal(usage.exitCode, 64)
+  assert.match(usage.stderr, /exactly one of --to-earliest/)
+  assert.equal(set.exitCode, 0, set.stderr)
+  const { undoId, result } = JSON.parse(set.stdout) as { undoId: string; result: { summary: string } }
+  assert.equal(result.summary, '2 of 2 offsets were changed.')
+  assert.deepEqual(await committed(), [0n, 0n])
+
+  const folder = join(cwd, '.comporta', 'undo')
+  assert.deepEqual(readdirSync(folder), [`${undoId}.json`])
+  writeFileSync(join(folder, 'broken.json'), '{')
+  const [list, unconfirmed] = await Promise.all([comporta('undo'), comporta('undo', undoId)])
+  assert.match(list.stdout, new RegExp(`^id .*\n${undoId} +applied +yes +Set: 2 offsets of group g\\.\n$`))
+  assert.match(list.stderr, /broken\.json is damaged/)
+  assert.equal(unconfirmed.exitCode, 64)
+  assert.match(unconfirmed.stderr, /look with --dry-run, go on with --yes/)
+
+  await admin.alterGroupOffsets('g', [{ topic: 'a', partition: 1, offset: 5n }])
+  const conflict = await comporta('undo', undoId, '--yes')
+  assert.equal(conflict.exitCode, 1)
+  assert.match(conflict.stdout, /blocked: .*--force\nblocked: g a-1 is at 5 now; the change left it at 0\n/)
+  const undone = await comporta('undo', undoId, '--yes', '--force')
+  assert.equal(undone.exitCode, 0, undone.stderr + undone.stdout)
+  assert.deepEqual(await committed(), [-1n, -1n])
+  assert.equal((await comporta('undo', undoId, '--yes')).exitCode, 1)
+})
