@@ -13,6 +13,7 @@ import { test, type TestContext } from 'node:test'
 import { setTimeout as tick } from 'node:timers/promises'
 
 import { Appender, type AppendRecord, Cluster } from '../../src/client/index.ts'
+import type { Dispatcher } from '../../src/dispatcher/index.ts'
 import { Audit, type AuditReport, LEDGER_KIND, type LedgerEntry } from '../../src/ops/index.ts'
 import { planTopicPartitions } from '../../src/ops/partitions/collect-plan.ts'
 import { planGrowth } from '../../src/ops/partitions/grow.ts'
@@ -414,4 +415,43 @@ test('the plan of a topic: what comes, what leaves, its keys, its reader', async
   assert.equal(movement.sampledRecords, 400)
   assert.equal(movement.foreignKeys, 0)
   assert.equal(movement.movedBetweenOld, 0)
+})
+
+test('a long lag: producers go on at once, groups read the new topic when they have drained the old one', async t => {
+  const bench = await Bench.open(t, 2)
+  const target = `${bench.topic}-v2`
+  const load = await KeyedLoad.start(t, bench)
+  const takes = slowTarget(() => load, 30)
+  const old = await bench.dispatch(takes, { concurrency: 1 })
+  await until(() => load.deliveredCount > 20, 'records flow')
+  let next: Promise<Dispatcher> | undefined
+  let isSwitched = false
+  const said: string[] = []
+  const change = await planMigration({
+    cluster: bench.cluster,
+    topic: bench.topic,
+    target,
+    partitions: 4,
+    hold: 'consumers',
+    stateFile: await stateFile(t),
+    quietMs: 200,
+    intervalMs: 30
+  })
+  const result = await change.apply({
+    onProgress: text => {
+      said.push(text)
+      if (!isSwitched) void Promise.all([load.switchTo(target, 0), load.switchTo(target, 1)])
+      isSwitched = true
+      // What the command asks for: the group is restarted with the new topic.
+      if (text.startsWith('opening'))
+        next ??= old.drain().then(() => bench.dispatch(takes, { topics: [bench.topic, target], concurrency: 8 }))
+    }
+  })
+  assert.deepEqual(result.failures, [], said.join('\n'))
+  const phases = said.map(text => text.split(':')[0])
+  assert.deepEqual([...new Set(phases)], ['switching', 'creating', 'draining', 'opening', 'settling', 'done'])
+  await load.stop()
+  await until(() => load.audit().lost.count === 0, 'all is delivered')
+  assert.equal(load.audit().holds, true)
+  await (await next)?.drain()
 })
