@@ -3,7 +3,10 @@
  *
  * A record counts as written only when all in-sync replicas have it. While a
  * topic cannot be written the caller waits: nothing is ever dropped. What a
- * topic finds too large is handed back, since no waiting makes it smaller.
+ * topic finds too large is handed back, since no waiting makes it smaller. What a
+ * topic finds to be from the future (this machine's clock is ahead by more than
+ * `message.timestamp.after.max.ms`) is written with the time of its origin, which
+ * the cluster has taken before: a wrong clock must not stop a partition for good.
  */
 
 import type { AppendRecord, DeliveryListener } from '../client/index.ts'
@@ -45,6 +48,10 @@ interface Failure {
   readonly error: PipelineError
 }
 
+/** Header of a dead letter with the time of the record that it was. */
+const ORIGIN_TIMESTAMP = 'comporta-origin-timestamp'
+const INVALID_TIMESTAMP = 32
+
 const BACKOFF: BackoffOptions = { initialMs: 200, maxMs: 30_000 }
 
 /** Writes records and waits until they are safe. */
@@ -71,7 +78,7 @@ export class AsideWriter {
       const again: AppendRecord[] = []
       let isReplaced = false
       for (const { record, error } of failed) {
-        const next = error.code === 'ERR_CLIENT_RECORD_TOO_LARGE' ? tooLarge(record) : record
+        const next = error.code === 'ERR_CLIENT_RECORD_TOO_LARGE' ? tooLarge(record) : (timely(record, error) ?? record)
         if (next === undefined) continue
         isReplaced ||= next !== record
         again.push(next)
@@ -133,6 +140,15 @@ export class AsideWriter {
     const places = new Map(records.map((record, index) => [record, index]))
     return failures.toSorted((a, b) => (places.get(a.record) ?? 0) - (places.get(b.record) ?? 0))
   }
+}
+
+/** The record with the time of its origin, if its own was refused and it has another. */
+function timely(record: AppendRecord, { kafkaCode }: PipelineError): AppendRecord | undefined {
+  if (kafkaCode !== INVALID_TIMESTAMP) return undefined
+  const origin = record.headers?.findLast(({ key }) => key === ORIGIN_TIMESTAMP)?.value?.toString()
+  const timestampMs = Number(origin ?? -1)
+  if (!Number.isSafeInteger(timestampMs) || timestampMs < 0 || timestampMs === record.timestampMs) return undefined
+  return { ...record, timestampMs }
 }
 
 /** Resolves with the promise or when the signal aborts. */
