@@ -45,7 +45,7 @@ export interface GroupOffsets {
 export interface GroupOffsetsOptions extends ManyGroupsOptions {
   /** Only these. Default: all that are committed. */
   readonly partitions?: readonly TopicPartition[]
-  /** Whether an offset that an open transaction may change has the error UNSTABLE_OFFSET_COMMIT (88). Default `false`. */
+  /** Whether an offset that an open transaction may change has the error UNSTABLE_OFFSET_COMMIT. Default `false`. */
   readonly isStable?: boolean
 }
 

@@ -13,7 +13,7 @@ export { EXPECTATION, LEDGER_KIND, type LedgerEntry, LedgerWriter, readLedger } 
 
 export { type AppliedChange, applyChange, type ApplyOptions } from './change/apply-change.ts'
 export type { ApplyContext, Change, ChangeEffect, ChangePlan, ChangeResult, Json, Undo } from './change/change.ts'
-export { type UndoHandler, undoHandlerOf, type UndoOpen } from './change/undo-handlers.ts'
+export { undoHandlerOf } from './change/undo-handlers.ts'
 export {
   type DamagedRecord,
   type NewUndoRecord,
@@ -23,6 +23,7 @@ export {
   UndoStore,
   type UndoStoreOptions
 } from './change/undo-store.ts'
+export type { UndoHandler, UndoOpen } from './change/undo-types.ts'
 
 // KEDA
 export { type KedaDecision, type KedaInput, type KedaLimit, type KedaPartition, kedaReplicas } from './keda/keda.ts'
@@ -354,3 +355,6 @@ export { kedaDecisionOf, type KedaGroupView, kedaPartitions, kedaView } from './
 export { answerOf, type EndpointAnswer, type EndpointState, readKedaOptions } from './keda/lag-endpoint.ts'
 export { type LagServer, type LagServerOptions, startLagServer } from './keda/lag-server.ts'
 export { type SloWatchOptions, type WatchedLook, watchSlo } from './slo/watch.ts'
+
+// Replay
+export { type OffsetsBefore, replayChange, type ReplayFacts } from './replay/replay-plan.ts'

@@ -22,14 +22,15 @@ export function addGroupsDescribe(groups: Command, action: CommandAction): void 
     .argument('[groups...]', 'names of groups (default: the dispatcher’s of the pipeline file)')
     .summary('members, assignment, offsets and lag of groups')
     .description(
-      'The state of a group, its coordinator and assignor, its members with what they are assigned, and its committed ' +
-        'offsets with who reads on from them.'
+      'The state of a group, its coordinator and assignor, its members with what they are assigned, and its ' +
+        'committed offsets with who reads on from them.'
     )
     .option('--verbose', 'assignments and subscriptions of each member, and the text beside each offset')
   withClusterOptions(command)
     .addHelpText(
       'after',
-      '\nExit codes: 0 shown, 1 a group is not there, or not known.\n\nExamples:\n  comporta groups describe billing\n  comporta groups describe billing --verbose --json'
+      '\nExit codes: 0 shown, 1 a group is not there, or not known.\n\nExamples:\n' +
+        '  comporta groups describe billing\n  comporta groups describe billing --verbose --json'
     )
     .action(action(describe))
 }

@@ -79,12 +79,16 @@ const rowColumns: readonly Column<GroupRow>[] = [
   { title: 'group', text: each => each.groupId },
   { title: 'state', text: each => each.state },
   { title: 'type', text: each => typeText(each) },
-  { title: 'members', text: each => (each.memberCount === undefined ? '–' : count(each.memberCount)), align: 'right' },
-  { title: 'topics', text: each => (each.topicCount === undefined ? '–' : count(each.topicCount)), align: 'right' },
-  { title: 'lag', text: each => (each.lag === undefined ? '–' : count(each.lag)), align: 'right' },
+  { title: 'members', text: each => known(each.memberCount), align: 'right' },
+  { title: 'topics', text: each => known(each.topicCount), align: 'right' },
+  { title: 'lag', text: each => known(each.lag), align: 'right' },
   { title: 'coordinator', text: each => `${each.coordinatorId}`, align: 'right' },
   { title: '', text: each => each.problem ?? '' }
 ]
+
+function known(value: number | bigint | undefined): string {
+  return value === undefined ? '–' : count(value)
+}
 
 /** Connect and others form classic groups, and read nothing with them. */
 function typeText({ groupType, protocolType }: GroupRow): string {
@@ -125,8 +129,8 @@ function addRemove(groups: Command, action: CommandAction): void {
     .summary('remove members of a classic group, static ones too')
     .description(
       'Removes members, so that their partitions go to others at once: of a process that hangs, or of a static ' +
-        'member that will not come back within its session timeout. A member that is alive joins again. Groups of the ' +
-        'consumer protocol know no removal by others (KIP-848).'
+        'member that will not come back within its session timeout. A member that is alive joins again. Groups ' +
+        'of the consumer protocol know no removal by others (KIP-848).'
     )
     .option('--member <id>', 'a member id, or the instance id of a static member; may be given again', collect)
     .option('--all-members', 'everybody')

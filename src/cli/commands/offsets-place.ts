@@ -44,8 +44,8 @@ export function addOffsetsPlace(offsets: Command, action: CommandAction): void {
     .argument('<file>', 'CSV of Kafka’s tool, or JSON; - = standard input')
     .summary('commit what a file says')
     .description(
-      'Commits the offsets of a file that comporta offsets export, or kafka-consumer-groups.sh --export, has written. ' +
-        'With JSON also metadata and leader epochs come back.'
+      'Commits the offsets of a file that comporta offsets export, or kafka-consumer-groups.sh --export, has ' +
+        'written. With JSON also metadata and leader epochs come back.'
     )
   withOffsetsChange(withGroups(bring))
     .addHelpText(

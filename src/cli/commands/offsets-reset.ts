@@ -74,7 +74,8 @@ export function addOffsetsReset(offsets: Command, action: CommandAction): void {
   withOffsetsChange(withTopics(withGroups(shift)))
     .addHelpText(
       'after',
-      '\nExamples:\n  comporta offsets shift --by -100 --topic mt-c400:3\n  comporta offsets shift --by 1 --topic mt-c400:3 --yes'
+      '\nExamples:\n  comporta offsets shift --by -100 --topic mt-c400:3\n' +
+        '  comporta offsets shift --by 1 --topic mt-c400:3 --yes'
     )
     .action(action((options: ShiftOptions) => reset({ ...options, shiftBy: options.by })))
   const remove = offsets

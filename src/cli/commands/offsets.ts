@@ -118,7 +118,8 @@ function addExport(offsets: Command, action: CommandAction): void {
     .option('--with-group', 'the four columns for one group, too')
     .addHelpText(
       'after',
-      '\nExamples:\n  comporta offsets export > offsets.csv\n  comporta offsets export --all-groups --json > offsets.json'
+      '\nExamples:\n  comporta offsets export > offsets.csv\n' +
+        '  comporta offsets export --all-groups --json > offsets.json'
     )
     .action(action(exportOffsets))
 }

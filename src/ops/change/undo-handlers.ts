@@ -10,36 +10,14 @@
  * and only `--force` puts that back, too.
  */
 
-import type { Admin, Cluster } from '../../client/index.ts'
-import type { PipelineConfig } from '../../config/index.ts'
-import type { Clock } from '../../core/index.ts'
-import type { Change, Json } from './change.ts'
-
-/** What a handler may look at. */
-export interface UndoOpen {
-  readonly cluster: Cluster
-  readonly admin: Admin
-  /** Absent where `--brokers` named the cluster. */
-  readonly pipeline: PipelineConfig | undefined
-  readonly clock: Clock
-  /** Environment variables: secrets of fleets. Absent = none are needed. */
-  readonly environment?: Readonly<Record<string, string | undefined>>
-  readonly signal?: AbortSignal
-}
-
-/**
- * Plans the way back.
- *
- * @param snapshot - What the change saved; from a file, so nothing about it is sure.
- * @throws PipelineError `ERR_OPS_UNDO_DAMAGED` if the snapshot is not one of its own.
- */
-export type UndoHandler = (snapshot: Json, open: UndoOpen) => Promise<Change>
+import type { UndoHandler } from './undo-types.ts'
 
 /** Handlers by kind, imported when one is needed. */
 const undoHandlers: Readonly<Record<string, () => Promise<UndoHandler>>> = {
   fleet: async () => (await import('../fleet/resize-change.ts')).undoResize,
   offsets: async () => (await import('../offsets/undo-offsets.ts')).undoOffsets,
   'partitions-migrate': async () => (await import('../partitions/undo-migration.ts')).undoMigration,
+  replay: async () => (await import('../replay/replay-plan.ts')).undoReplay,
   'topics-alter': async () => (await import('../topics/plan-configs.ts')).undoTopicConfigs,
   'topics-create': async () => (await import('../topics/plan-create.ts')).undoCreateTopic
 }

@@ -2,7 +2,7 @@
 
 import { type Clock, PipelineError } from '../../core/index.ts'
 import type { Change, Json } from '../change/change.ts'
-import type { UndoHandler } from '../change/undo-handlers.ts'
+import type { UndoHandler } from '../change/undo-types.ts'
 import type { FleetActuator } from './fleet.ts'
 import { openFleet } from './open-fleet.ts'
 

@@ -81,7 +81,7 @@ function skipBlockersOf(group: GroupLook): readonly string[] {
   if (group.members.length === 0 || blockers.length === 0) return blockers
   return [
     ...blockers,
-    'a dispatcher that works takes a record that keeps failing to the dead-letter topic by itself (dispatcher.retry), ' +
+    'a dispatcher at work takes a record that keeps failing to the dead-letter topic by itself (dispatcher.retry), ' +
       'and a skip would be overwritten by its next commit: stop it, skip, start it again'
   ]
 }

@@ -3,7 +3,7 @@
 const dateTime = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?(Z|[+-]\d\d(?::?\d\d)?)?$/
 // Java's Duration: days, hours, minutes, seconds with a fraction; each may have a sign of its own.
 const isoDuration =
-  /^([+-])?P(?:([+-]?\d{1,10})D)?(T(?:([+-]?\d{1,12})H)?(?:([+-]?\d{1,14})M)?(?:([+-]?\d{1,16})(?:[.,](\d{0,9}))?S)?)?$/i
+  /^([+-])?P(?:([+-]?\d{1,9})D)?(T(?:([+-]?\d{1,9})H)?(?:([+-]?\d{1,9})M)?(?:([+-]?\d{1,9})(?:[.,](\d{0,9}))?S)?)?$/i
 const plainDuration = /^(\d{1,12}(?:\.\d{1,3})?)(ms|s|m|min|h|d)$/
 const units: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, min: 60_000, h: 3_600_000, d: 86_400_000 }
 

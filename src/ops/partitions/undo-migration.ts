@@ -9,7 +9,7 @@
 import { Admin, type Cluster } from '../../client/index.ts'
 import { PipelineError, sleep } from '../../core/index.ts'
 import type { ApplyContext, Change, ChangeResult, Json } from '../change/change.ts'
-import type { UndoOpen } from '../change/undo-handlers.ts'
+import type { UndoOpen } from '../change/undo-types.ts'
 import { MigrationFile } from './migration-file.ts'
 
 /** A producer that waits for a topic looks for it at least every second. */

@@ -32,7 +32,7 @@ test('a change is on disk before it begins, for its owner only, and says what be
   assert.deepEqual(readdirSync(folder), [`${record.id}.json`])
 })
 
-test('whenever the process ends, the file is whole and the snapshot is there before the first cell is changed', async t => {
+test('whenever the process ends, the file is whole and the snapshot lies there before the first change', async t => {
   const atAll = 4 + 3 + 4 // a record, three cells, the record again
   for (let killAt = 0; killAt <= atAll; killAt += 1) {
     const folder = folderOf(t)
