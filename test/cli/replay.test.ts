@@ -13,6 +13,8 @@ import { runComporta, temporaryFolder } from '../support/comporta.ts'
 
 interface World {
   readonly run: (...args: string[]) => ReturnType<typeof runComporta>
+  /** Any command, in the folder of the pipeline file. */
+  readonly comporta: (...args: string[]) => ReturnType<typeof runComporta>
   /** Numbers that the target was sent, in order. */
   readonly sent: number[]
 }
@@ -62,7 +64,8 @@ dispatcher:
   deadLetterTopic: dead
 ${more(port)}`
   )
-  return { run: (...args) => runComporta(['replay', ...args], { cwd }), sent }
+  const comporta = (...args: string[]): ReturnType<typeof runComporta> => runComporta(args, { cwd })
+  return { run: (...args) => comporta('replay', ...args), comporta, sent }
 }
 
 test('the plan is shown, a person is asked, and a program says --yes', async t => {
@@ -89,6 +92,23 @@ test('the plan is shown, a person is asked, and a program says --yes', async t =
   assert.match(again.stdout, /up to 0 records as group g-replay, going on where an earlier run ended/)
   assert.equal((await run(...bounds, '--yes', '--restart')).exitCode, 0)
   assert.deepEqual(sent, [2, 3, 4, 5, 2, 3, 4, 5])
+})
+
+test('the group of a replay is deleted when asked for, or taken away by the undo', async t => {
+  const { run, sent, comporta } = await world(t)
+  const bounds = ['--from', '1970-01-01T00:00:03Z', '--to', '5000', '--yes']
+  const deleted = await run(...bounds, '--delete-group', '--json')
+  assert.equal(deleted.exitCode, 0, deleted.stderr)
+  assert.equal((JSON.parse(deleted.stdout) as { isGroupDeleted: boolean }).isGroupDeleted, true)
+  const again = await run(...bounds)
+  assert.equal(again.exitCode, 0, again.stderr)
+  assert.deepEqual(sent, [2, 3, 2, 3], 'nothing of the first replay is remembered')
+  const [, id] = /to delete it: comporta undo (\S+)/.exec(again.stdout) ?? []
+  const undone = await comporta('undo', id ?? '', '--yes')
+  assert.equal(undone.exitCode, 0, undone.stderr)
+  assert.match(undone.stdout, /Group g-replay is deleted\. What the replay has delivered stays delivered\./)
+  const fresh = await run(...bounds.slice(0, 4), '--dry-run')
+  assert.match(fresh.stdout, /up to 2 records as group g-replay\n$/)
 })
 
 test('what cannot be replayed is said in one line', async t => {

@@ -2,27 +2,31 @@
 
 import { type Command, InvalidArgumentError } from 'commander'
 
+import type { Admin } from '../../client/index.ts'
 import type { DispatcherConfig, PipelineConfig } from '../../config/index.ts'
 import { messageOf, PipelineError, systemClock } from '../../core/index.ts'
 import type { Dispatcher, ReplayAdmin, ReplayBound, ReplayPlan } from '../../dispatcher/index.ts'
+import type { ChangeResult } from '../../ops/index.ts'
 import type { Target } from '../../targets/index.ts'
 import type { Logger } from '../../telemetry/index.ts'
 import { confirmByTyping } from '../confirm.ts'
-import { type CommonOptions, loadPipeline, loggerFor, needSection } from '../context.ts'
+import { loadPipeline, loggerFor, needSection } from '../context.ts'
 import { EXIT } from '../exit-codes.ts'
+import { count } from '../operations/format.ts'
+import { type ChangeCommandOptions, openUndoStore } from '../operations/run-change.ts'
+import { jsonLine, tableOf } from '../operations/table.ts'
 import { onFirstSignal } from '../process/signals.ts'
 import { connectCluster, dispatcherWithEndpoint } from '../wiring.ts'
 import type { CommandAction } from './action.ts'
 
-interface ReplayOptions extends CommonOptions {
+interface ReplayOptions extends ChangeCommandOptions {
   readonly from: ReplayBound
   readonly to: ReplayBound
   readonly topic?: readonly string[]
   readonly partition?: readonly number[]
   readonly group?: string
   readonly restart?: boolean
-  readonly dryRun?: boolean
-  readonly yes?: boolean
+  readonly deleteGroup?: boolean
 }
 
 const EXAMPLES = `
@@ -50,8 +54,10 @@ export function addReplay(program: Command, action: CommandAction): void {
     .option('--partition <number>', 'only this partition; may be given again', collectPartition)
     .option('--group <name>', 'group of the replay (default: the dispatcher’s group with "-replay")')
     .option('--restart', 'begin anew, whatever an earlier run of the group has done')
+    .option('--delete-group', 'delete the group of the replay when all is replayed')
     .option('--dry-run', 'show the plan and change nothing')
     .option('--yes', 'do not ask')
+    .option('--undo-dir <folder>', 'where the way back is kept (default: .comporta/undo beside the pipeline file)')
     .addHelpText('after', EXAMPLES)
     .action(action(replay))
 }
@@ -87,7 +93,7 @@ async function replay(options: ReplayOptions): Promise<number> {
       process.stderr.write('Nothing was changed.\n')
       return EXIT.failed
     }
-    return await run(plan, { pipeline, admin, cluster, logger, isJson: options.json === true })
+    return await applyAndTell(plan, options, { pipeline, admin, cluster, logger })
   } finally {
     await cluster.close()
   }
@@ -95,23 +101,74 @@ async function replay(options: ReplayOptions): Promise<number> {
 
 interface Surroundings {
   readonly pipeline: PipelineConfig
-  readonly admin: ReplayAdmin
+  readonly admin: Admin
   readonly cluster: Awaited<ReturnType<typeof connectCluster>>
   readonly logger: Logger
-  readonly isJson: boolean
 }
 
-async function run(plan: ReplayPlan, around: Surroundings): Promise<number> {
-  const { pipeline, admin, cluster, logger } = around
+/** As every change: the way back goes to disk first, and is told at the end. */
+async function applyAndTell(plan: ReplayPlan, options: ReplayOptions, around: Surroundings): Promise<number> {
+  const { applyChange, replayChange } = await import('../../ops/index.ts')
+  const { admin, cluster, logger } = around
+  const before = await admin.fetchGroupOffsets(plan.groupId, plan.partitions)
+  const stop = new AbortController()
+  const ignoreSignals = onFirstSignal(logger, () => stop.abort())
+  let totals: Totals | undefined
+  const change = replayChange(plan, before, async ({ onProgress = () => undefined }) => {
+    totals = await run(plan, { ...around, stop, onProgress })
+    return resultOf(totals)
+  })
+  try {
+    const { record } = await applyChange(change, {
+      store: await openUndoStore(options),
+      clusterId: cluster.clusterId,
+      onProgress: text => process.stderr.write(`${text}\n`)
+    })
+    const isDone = totals?.isDone === true
+    const isDeleted = isDone && options.deleteGroup === true && (await deleteGroup(admin, plan.groupId))
+    if (totals !== undefined) printEnd(totals, plan, { isJson: options.json === true, undoId: record.id, isDeleted })
+    return isDone ? EXIT.ok : EXIT.interrupted
+  } finally {
+    ignoreSignals()
+  }
+}
+
+async function deleteGroup(admin: Admin, groupId: string): Promise<boolean> {
+  const [deleted] = await admin.deleteGroups([groupId])
+  if (deleted?.errorCode === 0) return true
+  process.stderr.write(`warning: group ${groupId} was not deleted: ${deleted?.errorName ?? 'no answer'}\n`)
+  return false
+}
+
+/** What became of a replay. */
+interface Totals {
+  readonly isDone: boolean
+  readonly records: number
+  readonly deadLettered: number
+  readonly filtered: number
+  readonly skipped: number
+}
+
+function resultOf(totals: Totals): ChangeResult {
+  const { isDone, ...details } = totals
+  return { isComplete: isDone, summary: endText(totals), failures: [], details: { ...details } }
+}
+
+interface RunSurroundings extends Surroundings {
+  readonly stop: AbortController
+  readonly onProgress: (text: string) => void
+}
+
+async function run(plan: ReplayPlan, around: RunSurroundings): Promise<Totals> {
+  const { pipeline, cluster, logger, stop } = around
+  const admin: ReplayAdmin = around.admin
   const { applyReplay, endsOf, untilReplayed } = await import('../../dispatcher/index.ts')
   const { closeAll, startParts } = await import('../roles/dispatcher.ts')
   const live = dispatcherWithEndpoint(pipeline)
-  if (live === undefined) return EXIT.config
+  if (live === undefined) throw new PipelineError('ERR_CONFIG_INVALID', 'the pipeline file has no dispatcher')
   const topics = [...new Set(plan.partitions.map(({ topic }) => topic))]
   const config = replayConfig(live, plan.groupId, topics)
   await applyReplay(admin, plan)
-  const stop = new AbortController()
-  const ignoreSignals = onFirstSignal(logger, () => stop.abort())
   let failure: PipelineError | undefined
   let targets: readonly Target[] = []
   try {
@@ -122,15 +179,14 @@ async function run(plan: ReplayPlan, around: Surroundings): Promise<number> {
       failure = error
       stop.abort()
     })
-    const onProgress = progressOf(plan, dispatcher)
+    const onProgress = progressOf(plan, dispatcher, around.onProgress)
     const isDone = await untilReplayed(admin, plan, { clock: systemClock, signal: stop.signal, onProgress })
     const { isComplete } = await dispatcher.drain(config.drainMs)
     if (!isComplete) logger.warn({}, 'not all was finished in time: what was at the target comes again')
     if (failure !== undefined) throw failure
-    printEnd(isDone, plan, { dispatcher, isJson: around.isJson })
-    return isDone ? EXIT.ok : EXIT.interrupted
+    const { records, deadLettered, filtered, skipped } = dispatcher.status().totals
+    return { isDone, records, deadLettered, filtered, skipped }
   } finally {
-    ignoreSignals()
     await closeAll(targets)
   }
 }
@@ -154,8 +210,8 @@ function replayConfig(live: DispatcherConfig, groupId: string, topics: readonly 
   }
 }
 
-/** A line on standard error every two seconds: how far, how fast, how long still. */
-function progressOf(plan: ReplayPlan, dispatcher: Dispatcher): (left: bigint) => void {
+/** A line every two seconds: how far, how fast, how long still. */
+function progressOf(plan: ReplayPlan, dispatcher: Dispatcher, show: (text: string) => void): (left: bigint) => void {
   const startedMs = systemClock.monotonicMs()
   let shownMs = startedMs
   return left => {
@@ -167,53 +223,52 @@ function progressOf(plan: ReplayPlan, dispatcher: Dispatcher): (left: bigint) =>
     const eta = perSecond > 0 ? `, ${Math.ceil(Number(left) / perSecond)} s to go` : ''
     const share = Math.floor((done * 100) / Math.max(1, Number(plan.offsetCount)))
     const { deadLettered } = dispatcher.status().totals
-    process.stderr.write(
+    show(
       `${share} %: ${count(done)} of ${count(plan.offsetCount)}, ${count(Math.round(perSecond))}/s${eta}, ` +
-        `${count(deadLettered)} dead letters\n`
+        `${count(deadLettered)} dead letters`
     )
   }
 }
 
 function printPlan(plan: ReplayPlan, options: ReplayOptions): void {
   if (options.json === true) {
-    const json = (_key: string, value: unknown): unknown => (typeof value === 'bigint' ? value.toString() : value)
-    process.stdout.write(`${JSON.stringify(plan, json)}\n`)
+    process.stdout.write(jsonLine(plan))
     return
   }
-  const rows = plan.partitions.map(each => [
-    `${each.topic}-${each.partition}`,
-    count(each.from),
-    count(each.to),
-    count(each.position < each.to ? each.to - each.position : 0n)
-  ])
-  const header = ['partition', 'from', 'to', 'to replay']
-  const widths = header.map((name, column) => Math.max(name.length, ...rows.map(row => row[column]?.length ?? 0)))
-  const line = (cells: readonly string[]): string =>
-    cells
-      .map((cell, index) => (index === 0 ? cell.padEnd(widths[index] ?? 0) : cell.padStart(widths[index] ?? 0)))
-      .join('  ')
   const resumed = plan.isResumed ? ', going on where an earlier run ended (--restart begins anew)' : ''
-  process.stdout.write([header, ...rows].map(row => `${line(row)}\n`).join(''))
-  process.stdout.write(`up to ${count(plan.offsetCount)} records as group ${plan.groupId}${resumed}\n`)
+  const table = tableOf(
+    [
+      { title: 'partition', text: each => `${each.topic}-${each.partition}` },
+      { title: 'from', text: each => count(each.from), align: 'right' },
+      { title: 'to', text: each => count(each.to), align: 'right' },
+      {
+        title: 'to replay',
+        text: each => count(each.position < each.to ? each.to - each.position : 0n),
+        align: 'right'
+      }
+    ],
+    plan.partitions
+  )
+  process.stdout.write(`${table}up to ${count(plan.offsetCount)} records as group ${plan.groupId}${resumed}\n`)
 }
 
 function printEnd(
-  isDone: boolean,
-  plan: ReplayPlan,
-  run: { readonly dispatcher: Dispatcher; readonly isJson: boolean }
+  totals: Totals,
+  { groupId }: ReplayPlan,
+  end: { readonly isJson: boolean; readonly undoId: string; readonly isDeleted: boolean }
 ): void {
-  const { records, deadLettered, filtered, skipped } = run.dispatcher.status().totals
-  if (run.isJson) {
-    const result = { groupId: plan.groupId, isDone, records, deadLettered, filtered, skipped }
-    process.stdout.write(`${JSON.stringify(result)}\n`)
+  if (end.isJson) {
+    process.stdout.write(jsonLine({ groupId, ...totals, undoId: end.undoId, isGroupDeleted: end.isDeleted }))
     return
   }
-  const end = isDone ? 'replayed' : 'stopped; the same command goes on from here'
-  process.stdout.write(`${end}: ${count(records)} delivered, ${count(deadLettered)} dead letters\n`)
+  const isLeft = totals.isDone && !end.isDeleted
+  const left = isLeft ? `The group ${groupId} is still there; to delete it: comporta undo ${end.undoId}\n` : ''
+  process.stdout.write(`${endText(totals)}\n${left}`)
 }
 
-function count(value: number | bigint): string {
-  return value.toLocaleString('en-US')
+function endText({ isDone, records, deadLettered }: Totals): string {
+  const end = isDone ? 'replayed' : 'stopped; the same command goes on from here'
+  return `${end}: ${count(records)} delivered, ${count(deadLettered)} dead letters`
 }
 
 function readBound(text: string): ReplayBound {

@@ -197,13 +197,11 @@ function readJaas(text: string | undefined): Map<string, string> {
   const match = /^\s*[\w.$]+\s+(?:required|requisite|sufficient|optional)\b(.*?);?\s*$/is.exec(text)
   const rest = match?.[1]
   if (rest === undefined) throw wrong('sasl.jaas.config is not: <module> required name="value" …;')
-  const left = rest.replaceAll(
-    /([\w.-]+)\s*=\s*(?:"((?:\\.|[^"\\])*)"|([^\s";]+))/gs,
-    (_whole, name: string, quoted: string | undefined, bare: string | undefined) => {
-      options.set(name, quoted === undefined ? (bare ?? '') : quoted.replaceAll(/\\(.)/gs, '$1'))
-      return ''
-    }
-  )
+  const pair = /([\w.-]+)\s*=\s*(?:"((?:\\.|[^"\\])*)"|([^\s";]+))/gs
+  for (const [, name = '', quoted, bare = ''] of rest.matchAll(pair)) {
+    options.set(name, quoted === undefined ? bare : quoted.replaceAll(/\\(.)/gs, '$1'))
+  }
+  const left = rest.replaceAll(pair, '')
   if (left.replaceAll(';', '').trim() !== '') {
     throw wrong('sasl.jaas.config has something in it that is no name="value": is a quote missing?')
   }
