@@ -52,8 +52,8 @@ export function resolveSkip({ name, committed, offsets, isDispatcher }: SkipQues
     const between = first - committed.offset - BigInt(begin)
     return impossible(
       `${between} records lie between the group and ${name}@${first}, and one committed offset cannot skip it ` +
-        'without them: let the group come up to it first. A dispatcher of comporta can skip it alone: say --dispatcher ' +
-        'if that is what reads with this group'
+        'without them: let the group come up to it first. A dispatcher of comporta can skip it alone: say ' +
+        '--dispatcher if that is what reads with this group'
     )
   }
   const offset = committed.offset + BigInt(begin)
