@@ -181,7 +181,9 @@ else {
     process.stdout.write(`| ${cells.join(' | ')} |\n`)
   }
 }
-const isWithin = results.every(
+// What the CPU limits is measured together with whatever else the machine does: it is shown, not judged.
+const judged = results.filter(({ name }) => name !== busyCase.name)
+const isWithin = judged.every(
   ({ drainError, peakError }) => Math.abs(drainError) <= GOAL && Math.abs(peakError) <= GOAL
 )
 process.stderr.write(isWithin ? 'all that sleep within 15 %\n' : 'not all that sleep within 15 %\n')

@@ -1,7 +1,7 @@
 /** `comporta simulate`: scenarios by name and file, what-ifs, a pipeline file, and input that is wrong. */
 
 import assert from 'node:assert/strict'
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 
@@ -54,6 +54,14 @@ test('a run is told in words, as a curve and as CSV, and compared', () => {
     'double batch',
     'double instances'
   ])
+})
+
+test('the scenario of the guide is one', () => {
+  const guide = readFileSync(new URL('../../docs/guides/simulate.md', import.meta.url), 'utf8')
+  const [, text = ''] = /^```yaml simulation\n([^]*?)^```/m.exec(guide) ?? []
+  const scenario = parseSimulation(text, { fileName: 'docs/guides/simulate.md', environment: {} })
+  const { summary } = simulate(withSettings(scenario, { mode: 'fluid' }))
+  assert.ok(summary.produced > 0 && summary.lost === 0)
 })
 
 test('a pipeline file becomes a scenario, and what is measured takes the place of what is assumed', () => {

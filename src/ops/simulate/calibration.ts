@@ -6,8 +6,8 @@
  * Times of invocations are fitted by Theil and Sen's method (the median of the
  * slopes between pairs), so that a few slow ones do not tilt the line; the line
  * is then moved so that its mean is that of the samples, because throughput is a
- * matter of the mean. CPU is fitted by least squares over windows, neither part
- * below zero.
+ * matter of the mean. CPU is fitted by the sums of windows with small and with
+ * large batches, neither part below zero.
  *
  * Limits: where all batches have the same size, base and per record cannot be
  * told apart, and all is base: `isSizeVaried` says so. The CPU is that of the
@@ -181,24 +181,46 @@ function sizesOf(batches: MeasuredRun['batches']): number[] {
   return sizes.slice(0, Math.max(1, Math.ceil(sizes.length * 0.9)))
 }
 
-/** Least squares of CPU time over batches and records, without an offset and with neither part below zero. */
+/**
+ * CPU of a batch and of a record, neither below zero, from two sums: that of the windows with fewer records per batch and
+ * that of the others. Sums, because throughput is total time over total work: a fit of single windows would count the
+ * quick ones more.
+ */
 function fitCpu(windows: NonNullable<MeasuredRun['cpu']>): { cpuPerBatchMs: number; cpuPerRecordUs: number } {
-  const sum = (valueOf: (window: (typeof windows)[number]) => number): number =>
-    windows.reduce((total, window) => total + valueOf(window), 0)
-  const bb = sum(({ batches }) => batches * batches)
-  const rr = sum(({ records }) => records * records)
-  const br = sum(({ batches, records }) => batches * records)
-  const bc = sum(({ batches, cpuMs }) => batches * cpuMs)
-  const rc = sum(({ records, cpuMs }) => records * cpuMs)
-  const determinant = bb * rr - br * br
-  // Windows with the same records per batch do not tell the two apart: all is per record.
-  if (determinant > 1e-3 * bb * rr) {
-    const perBatch = (bc * rr - rc * br) / determinant
-    const perRecord = (rc * bb - bc * br) / determinant
-    if (perBatch >= 0 && perRecord >= 0) return { cpuPerBatchMs: perBatch, cpuPerRecordUs: perRecord * 1000 }
-    if (perRecord < 0) return { cpuPerBatchMs: bb > 0 ? bc / bb : 0, cpuPerRecordUs: 0 }
+  const sizeOf = ({ records, batches }: CpuSum): number => (batches > 0 ? records / batches : 0)
+  const worked = windows.filter(({ batches }) => batches > 0).toSorted((a, b) => sizeOf(a) - sizeOf(b))
+  const middle = (sizeOf(worked[0] ?? NOTHING) + sizeOf(worked.at(-1) ?? NOTHING)) / 2
+  const small = sumOf(worked.filter(window => sizeOf(window) < middle))
+  const large = sumOf(worked.filter(window => sizeOf(window) >= middle))
+  const all = sumOf(worked)
+  if (small.batches > 0 && sizeOf(large) > 1.5 * sizeOf(small)) {
+    const determinant = small.batches * large.records - large.batches * small.records
+    const perBatch = (small.cpuMs * large.records - large.cpuMs * small.records) / determinant
+    const perRecord = (large.cpuMs * small.batches - small.cpuMs * large.batches) / determinant
+    if (perRecord < 0) return { cpuPerBatchMs: all.cpuMs / all.batches, cpuPerRecordUs: 0 }
+    if (perBatch >= 0) return { cpuPerBatchMs: perBatch, cpuPerRecordUs: perRecord * 1000 }
   }
-  return { cpuPerBatchMs: 0, cpuPerRecordUs: rr > 0 ? (rc / rr) * 1000 : 0 }
+  // Windows of one size do not tell the two apart: all is per record.
+  return { cpuPerBatchMs: 0, cpuPerRecordUs: all.records > 0 ? (all.cpuMs / all.records) * 1000 : 0 }
+}
+
+interface CpuSum {
+  readonly cpuMs: number
+  readonly records: number
+  readonly batches: number
+}
+
+const NOTHING: CpuSum = { cpuMs: 0, records: 0, batches: 0 }
+
+function sumOf(windows: readonly CpuSum[]): CpuSum {
+  return windows.reduce(
+    (sum, { cpuMs, records, batches }) => ({
+      cpuMs: sum.cpuMs + cpuMs,
+      records: sum.records + records,
+      batches: sum.batches + batches
+    }),
+    NOTHING
+  )
 }
 
 function mean(values: readonly number[]): number {
