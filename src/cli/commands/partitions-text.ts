@@ -15,6 +15,7 @@ export function planText(found: TopicPlan): string {
     enough: `${plan.partitions} partitions are enough`,
     willNotHelp: `${plan.needed} partitions would be needed, but more of them will not help yet`
   }
+  const needs = { needed: 'yes', notNeeded: 'no', unknown: 'not known' }
   const lines = [
     `${plan.topic}: ${verdicts[plan.verdict]}`,
     plan.answer,
@@ -31,10 +32,14 @@ export function planText(found: TopicPlan): string {
     ),
     ...section('more partitions do not help', plan.obstacles),
     ...section(
-      `is there a need? ${need.kind}: ${need.advice}`,
+      `is there a need? ${needs[need.kind]}: ${need.advice}`,
       need.criteria.map(({ name, holds, reason }) => `${mark(holds)} ${name}: ${reason}`)
     ),
     ...section('why not simply more', plan.costs),
+    ...section(
+      'a growth is one rebalance for each group',
+      found.groups.map(({ groupId, members, rebalance }) => `${groupId} (${members} members): ${rebalance}`)
+    ),
     ...section('warning', [...warnings, ...plan.warnings])
   ]
   return `${lines.map(line => `${line}\n`).join('')}${movementText(movement)}${loadsText(found)}`

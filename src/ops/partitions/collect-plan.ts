@@ -7,7 +7,15 @@ import type { ClusterProfile } from './msk-limits.ts'
 import { judgeNeed, type NeedVerdict, type PartitionLoad } from './need.ts'
 import { type ClusterFacts, type PartitionFacts, type PartitionPlan, planPartitions } from './plan.ts'
 import type { KeySample } from './sample-keys.ts'
-import { loadsBetween, readTopicFacts, sampleTopicKeys, type TopicFacts, topicWarnings } from './topic-facts.ts'
+import {
+  latestWarning,
+  loadsBetween,
+  readTopicFacts,
+  rebalanceText,
+  sampleTopicKeys,
+  type TopicFacts,
+  topicWarnings
+} from './topic-facts.ts'
 
 /** What is asked, and what is known better than it can be measured. Rates in records per second. */
 export interface TopicPlanRequest {
@@ -50,7 +58,12 @@ export interface TopicPlan {
   /** The group that the plan is for; `undefined` = nobody reads the topic. */
   readonly groupId: string | undefined
   /** All groups that read the topic. */
-  readonly groups: readonly { readonly groupId: string; readonly state: string; readonly members: number }[]
+  readonly groups: readonly {
+    readonly groupId: string
+    readonly state: string
+    readonly members: number
+    readonly rebalance: string
+  }[]
   readonly warnings: readonly string[]
 }
 
@@ -81,9 +94,15 @@ export async function planTopicPartitions(request: TopicPlanRequest): Promise<To
     facts,
     loads: reader?.loads ?? [],
     groupId: reader?.groupId,
-    groups: seen.groups.map(({ groupId, state, members = [] }) => ({ groupId, state, members: members.length })),
+    groups: seen.groups.map(group => ({
+      groupId: group.groupId,
+      state: group.state,
+      members: group.members?.length ?? 0,
+      rebalance: rebalanceText(group)
+    })),
     warnings: [
       ...topicWarnings(seen),
+      ...latestWarning(seen),
       ...(request.peakIn === undefined ? ['the rate of now stands for the peak: give --peak if it is higher'] : []),
       ...(sample.isComplete ? [] : ['the sample of keys is not complete'])
     ]

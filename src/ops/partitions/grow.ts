@@ -16,8 +16,10 @@ import { judgeNeed, type NeedVerdict } from './need.ts'
 import type { PartitionCap } from './plan.ts'
 import type { KeySample } from './sample-keys.ts'
 import {
+  latestWarning,
   loadsBetween,
   readTopicFacts,
+  rebalanceText,
   sampleTopicKeys,
   settleLookOf,
   type TopicFacts,
@@ -170,12 +172,12 @@ function groupEffect(group: ScannedGroup, isPreCommitted: boolean): ChangePlan['
       after: isPreCommitted ? 'offset 0 committed for new partitions' : 'nothing',
       note: isPreCommitted ? 'reads new partitions from their start' : '--pre-commit commits 0 for new partitions'
     }
-  // Source: KIP-429 (cooperative), KIP-848 (consumer protocol): what a member keeps goes on while others move.
-  const isCooperative = /cooperative|uniform/.test(group.assignor)
-  const cost = isCooperative
-    ? 'partitions that stay go on; the new ones begin when members notice them'
-    : `all ${count} members stop from the first that joins again to the last: a heartbeat (3 s) and what each has to finish`
-  return { what: `group ${group.groupId}`, before: `${count} members`, after: 'one rebalance', note: cost }
+  return {
+    what: `group ${group.groupId}`,
+    before: `${count} members`,
+    after: 'one rebalance',
+    note: rebalanceText(group)
+  }
 }
 
 function blockersOf(request: GrowRequest, { facts, movement, need, to }: GrownTopic): string[] {
@@ -201,13 +203,7 @@ function blockersOf(request: GrowRequest, { facts, movement, need, to }: GrownTo
 }
 
 function growWarnings(request: GrowRequest, { facts, movement, need, sample, to }: GrownTopic): string[] {
-  const warnings: string[] = []
-  const live = facts.groups.filter(({ members = [] }) => members.length > 0).map(({ groupId }) => groupId)
-  if (live.length > 0)
-    warnings.push(
-      `${live.join(', ')}: clients with auto.offset.reset=latest skip what is written to a new partition before they see ` +
-        'it (up to metadata.max.age.ms, 5 min); Comporta’s dispatchers begin new partitions at 0'
-    )
+  const warnings = latestWarning(facts)
   if (request.forceNeed !== undefined && need.kind !== 'needed')
     warnings.push(`the need is not confirmed (${need.advice}); forced because: ${request.forceNeed}`)
   if (movement.movedBetweenOld > 0)

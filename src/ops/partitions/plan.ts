@@ -221,7 +221,7 @@ function capsOf({ cluster, replicationFactor, partitions, isCompacted }: Partiti
   const others = cluster.replicas - own
   const under = (perBroker: number): number =>
     Math.max(0, Math.floor((perBroker * cluster.brokers - others) / replicationFactor))
-  const what = `replicas per broker${cluster.brokerType === undefined ? '' : ` (${cluster.brokerType})`}, ${cluster.brokers} brokers`
+  const what = `replicas per broker${cluster.brokerType === undefined ? '' : ` (${cluster.brokerType})`}, ${cluster.brokers} ${cluster.brokers === 1 ? 'broker' : 'brokers'}`
   const caps = [
     { reason: `${shown(limit.recommended)} ${what}, recommended`, count: under(limit.recommended), isHard: false }
   ]
