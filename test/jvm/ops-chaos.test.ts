@@ -37,7 +37,7 @@ async function reportsOf(t: TestContext, { brokers, names, onEvent }: Question):
   })
 }
 
-test('experiments on Apache Kafka hold, skip what is not theirs to harm, and leave neither topics nor groups', async t => {
+test('experiments on Apache Kafka hold, skip what they must not harm, and leave neither topics nor groups', async t => {
   const kafka = await startKafkaJvm()
   t.after(() => kafka.close())
   const brokers = kafka.bootstrapServers

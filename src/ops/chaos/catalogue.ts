@@ -4,6 +4,7 @@ import { PipelineError } from '../../core/index.ts'
 import type { ChaosExperiment } from './experiment.ts'
 import { brokerKill } from './experiments/broker-kill.ts'
 import { brokerRestart } from './experiments/broker-restart.ts'
+import { byHand } from './experiments/by-hand.ts'
 import { certificateExpired } from './experiments/certificate-expired.ts'
 import { certificateRotated } from './experiments/certificate-rotated.ts'
 import { clockSkew } from './experiments/clock-skew.ts'
@@ -46,7 +47,8 @@ export const CHAOS_EXPERIMENTS: readonly ChaosExperiment[] = [
   brokerKill,
   brokerRestart,
   certificateRotated,
-  certificateExpired
+  certificateExpired,
+  byHand
 ]
 
 /**

@@ -47,7 +47,7 @@ export interface ChaosRunOptions {
   readonly recordsMin?: number
   /** Time between two looks, in milliseconds. Default 250. */
   readonly tickMs?: number
-  /** Longest wait for the first steady state, in milliseconds. Default 60_000. */
+  /** Longest wait for the first steady state, in milliseconds. Default 60_000 and `steadyMs`. */
   readonly steadyWithinMs?: number
   /** Longest time of one step of harm, in milliseconds. Default 60_000. */
   readonly stepMaxMs?: number
@@ -71,6 +71,8 @@ interface Stop {
   readonly code?: string
 }
 
+const STEADY_MS = 3000
+
 class ExperimentRun {
   readonly #experiment: ChaosExperiment
   readonly #options: Required<Omit<ChaosRunOptions, 'onEvent' | 'onSample'>> & ChaosRunOptions
@@ -92,10 +94,10 @@ class ExperimentRun {
     this.#experiment = experiment
     this.#options = {
       ratePerSecond: 1000,
-      steadyMs: 3000,
+      steadyMs: STEADY_MS,
       recordsMin: 0,
       tickMs: 250,
-      steadyWithinMs: 60_000,
+      steadyWithinMs: 60_000 + (options.steadyMs ?? STEADY_MS),
       stepMaxMs: 60_000,
       settleMaxMs: 120_000,
       ...options

@@ -4,8 +4,8 @@ import { type ChaosExperiment, repeatsAfterCrash, USUAL_ABORT } from '../experim
 
 /** Why a broker that is not ours stays up. */
 export const OURS_ONLY =
-  'a broker of another cluster is not ours to stop: use its own means (a rolling reboot of MSK, kubectl delete pod) ' +
-  'while `comporta chaos run slow-target --for 300` or your own load runs'
+  'a broker of another cluster is not ours to stop: use its own means (a reboot of MSK, kubectl delete pod) while ' +
+  '`comporta chaos run by-hand` runs'
 
 /** The broker crashes and comes back on its log. */
 export const brokerKill: ChaosExperiment = {
