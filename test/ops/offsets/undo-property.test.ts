@@ -127,7 +127,7 @@ test('plan, apply and undo are the identity on any state, also where the apply w
     })
     appliedCount += 1
     const { snapshot } = await storeIn(folder).read('2026')
-    const undo = await handler(snapshot, { ...open, clock: cluster.clock, pipeline: undefined })
+    const undo: Change = await handler(snapshot, { ...open, clock: cluster.clock, pipeline: undefined })
     const what = `seed ${seed}, round ${round}: ${change.plan.summary}`
     assert.deepEqual([undo.plan.blockers, undo.plan.conflicts], [[], []], what)
     const { failures } = await undo.apply({})
