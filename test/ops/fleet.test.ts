@@ -214,7 +214,7 @@ test('a Deployment is looked at, scaled and rolled by the requests that Kubernet
       `PATCH ${path}/scale {"spec":{"replicas":5}}`,
       'DELETE /api/v1/namespaces/lanes/pods/p-1',
       `PATCH ${path} {"spec":{"paused":true,"template":{"metadata":{"annotations":{"kubectl.kubernetes.io/restartedAt":"2023-11-14T22:13:20.000Z"}}}}}`,
-      `PATCH ${path} {"spec":{"paused":null}}`,
+      `PATCH ${path} {"spec":{"paused":false}}`,
       `PATCH ${path} {"spec":{"paused":true}}`
     ]
   )

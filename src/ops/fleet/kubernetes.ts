@@ -48,7 +48,7 @@ export class KubernetesFleet implements FleetActuator {
       begin: signal => this.#begin(signal),
       status: signal => this.#status(signal),
       pause: signal => this.#patch({ spec: { paused: true } }, signal),
-      resume: signal => this.#patch({ spec: { paused: null } }, signal),
+      resume: signal => this.#patch({ spec: { paused: false } }, signal),
       goBack: `kubectl -n ${namespace} rollout resume deployment/${deployment} && kubectl -n ${namespace} rollout undo deployment/${deployment}`
     }
   }
