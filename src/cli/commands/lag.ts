@@ -14,6 +14,7 @@ import {
 } from '../operations/cluster-options.ts'
 import { collect } from '../operations/group-options.ts'
 import { kedaQuestion, type KedaMemory, kedaText, kedaViews, listenForLag } from '../operations/lag-keda.ts'
+import { exceeding, limitOf, type Looks, looksOf } from '../operations/lag-limits.ts'
 import { jsonLine } from '../operations/table.ts'
 import { whileRunning } from '../operations/while-running.ts'
 import type { CommandAction } from './action.ts'
@@ -32,12 +33,8 @@ export interface LagOptions extends ClusterCommandOptions {
   readonly listen?: string
 }
 
-const watchMsDefault = 5_000
-const sampleMsDefault = 2_000
-const samplesDefault = 5
+/** Most looks that can be asked for. */
 const samplesMax = 1_000
-/** Shortest and longest time between two looks, in milliseconds. */
-const intervalMs = { min: 100, max: 3_600_000 }
 /** Moves to the top left, and clears from there on what is left of the screen before. */
 const clearScreen = '\u001b[H\u001b[2J'
 
@@ -87,16 +84,6 @@ function parseSamples(text: string): number {
   if (Number.isInteger(value) && value >= 1 && value <= samplesMax) return value
   throw new InvalidArgumentError(`A whole number from 1 to ${samplesMax}.`)
 }
-
-/** How often it is looked, and how long apart. */
-interface Looks {
-  /** `undefined` = until it is stopped. */
-  readonly count: number | undefined
-  readonly everyMs: number
-}
-
-/** What exceeds. */
-type Limit = { readonly kind: 'records' | 'seconds'; readonly value: number } | undefined
 
 async function lag(options: LagOptions): Promise<number> {
   const looks = await looksOf(options)
@@ -229,44 +216,4 @@ async function thresholdsOf(settings: OperationsConfig | undefined): Promise<Lag
     alertRetentionRatio: settings.health.retentionRatio,
     isSilenceBad: settings.health.isSilenceBad
   }
-}
-
-async function looksOf({ watch, for: span, samples, listen }: LagOptions): Promise<Looks> {
-  if (watch !== undefined) {
-    if (span !== undefined || samples !== undefined) {
-      throw new PipelineError('ERR_CLI_USAGE', '--watch goes on until it is stopped: leave --for and --samples out')
-    }
-    const everyMs = watch === true ? watchMsDefault : await millisecondsOf('--watch', watch)
-    return { count: undefined, everyMs: Math.min(intervalMs.max, Math.max(intervalMs.min, everyMs)) }
-  }
-  if (listen !== undefined && span === undefined && samples === undefined)
-    return { count: undefined, everyMs: watchMsDefault }
-  if (span === undefined) return { count: samples ?? 1, everyMs: sampleMsDefault }
-  const count = Math.max(2, samples ?? samplesDefault)
-  const everyMs = (await millisecondsOf('--for', span)) / (count - 1)
-  return { count, everyMs: Math.min(intervalMs.max, Math.max(intervalMs.min, everyMs)) }
-}
-
-async function limitOf(text: string | undefined): Promise<Limit> {
-  if (text === undefined) return undefined
-  if (/^\d+$/u.test(text)) return { kind: 'records', value: Number(text) }
-  return { kind: 'seconds', value: (await millisecondsOf('--fail-over', text)) / 1000 }
-}
-
-async function millisecondsOf(option: string, text: string): Promise<number> {
-  const { readDuration } = await import('../../ops/index.ts')
-  const read = readDuration(text)
-  if (read.kind === 'invalid') throw new PipelineError('ERR_CLI_USAGE', `${option}: ${read.reason}`)
-  if (read.ms <= 0) throw new PipelineError('ERR_CLI_USAGE', `${option}: a duration above 0`)
-  return read.ms
-}
-
-/** What cannot be told counts as too far behind: a guard that is blind must not say yes. */
-function exceeding({ groups }: LagReport, limit: Limit): boolean {
-  if (limit === undefined) return false
-  return groups.some(({ lagRecords, lagSeconds, unknownCount, problem }) => {
-    if (problem !== undefined || unknownCount > 0) return true
-    if (limit.kind === 'records') return Number(lagRecords) > limit.value
-    return lagSeconds === undefined ? lagRecords > 0n : lagSeconds > limit.value
-  })
 }
