@@ -1,8 +1,8 @@
 /**
  * A real run of a small pipeline, measured: embedded broker, producer, dispatchers, and a target whose time is known.
  *
- * The target holds its first invocations until all dispatchers have their partitions; that is the start. Lag is what was
- * acknowledged to the producer less what the target has finished, looked at every 20 ms.
+ * The target holds its first invocations until all dispatchers have their partitions; that is the start. Lag is what
+ * was acknowledged to the producer less what the target has finished, looked at every 20 ms.
  */
 
 import { performance } from 'node:perf_hooks'

@@ -3,8 +3,8 @@
  *
  *     npm run bench:simulate -- [--runs 5] [--only "slow target"] [--keep folder] [--json]
  *
- * The target of most cases sleeps, so that its time and the concurrency are what limits; the last case is limited by the
- * CPU (broker, producer and dispatcher in this process), where what else the machine does is measured too.
+ * The target of most cases sleeps, so that its time and the concurrency are what limits; the last case is limited by
+ * the CPU (broker, producer and dispatcher in this process), where what else the machine does is measured too.
  *
  * Goal: drain time and peak lag within 15 % (medians), but for the last case, which is shown only.
  */

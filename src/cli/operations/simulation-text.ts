@@ -45,7 +45,8 @@ function figures(summary: SimulationSummary, when: (seconds: number) => string):
     ['normal', summary.normalAtS === undefined ? notNormal(summary) : `again at ${when(summary.normalAtS)}`],
     [
       'delay',
-      `mean ${duration(summary.delayMeanS)}, 99 % below ${duration(summary.delayP99S)}, longest ${duration(summary.delayMaxS)}`
+      `mean ${duration(summary.delayMeanS)}, 99 % below ${duration(summary.delayP99S)}, ` +
+        `longest ${duration(summary.delayMaxS)}`
     ],
     [
       'service',
@@ -53,17 +54,20 @@ function figures(summary: SimulationSummary, when: (seconds: number) => string):
     ],
     [
       'cost',
-      `${count(summary.invocations)} invocations, ${count(summary.gbSeconds)} GB-s, ${count(summary.instanceSeconds / 3600)} instance hours`
+      `${count(summary.invocations)} invocations, ${count(summary.gbSeconds)} GB-s, ` +
+        `${count(summary.instanceSeconds / 3600)} instance hours`
     ],
     ...unless(summary.failedInvocations > 0, ['failed', `${count(summary.failedInvocations)} invocations`]),
     ...unless(summary.throttles > 0, ['throttled', `${count(summary.throttles)} times`]),
     [
       'rebalances',
-      `${count(summary.rebalances)}, ${duration(summary.rebalanceSeconds)} together; ${count(summary.duplicates)} records twice`
+      `${count(summary.rebalances)}, ${duration(summary.rebalanceSeconds)} together; ` +
+        `${count(summary.duplicates)} records twice`
     ],
     [
       'memory',
-      `${count(summary.memoryPeakBytes / 1e6)} MB at most${summary.outOfMemory > 0 ? `; out of memory ${count(summary.outOfMemory)} times` : ''}`
+      `${count(summary.memoryPeakBytes / 1e6)} MB at most` +
+        (summary.outOfMemory > 0 ? `; out of memory ${count(summary.outOfMemory)} times` : '')
     ],
     ...unless(summary.cancelledBatches > 0, ['cancelled', `${count(summary.cancelledBatches)} batches for their time`])
   ]

@@ -17,9 +17,7 @@ const rate = z.number().min(0).max(1e12)
 const spread = z
   .union([z.enum(['none', 'exponential']), z.strictObject({ lognormal: z.number().gt(0).max(5) })])
   .default('none')
-  .describe(
-    'How single times lie around their mean: not at all, exponentially, or log-normally with this ratio of deviation to mean.'
-  )
+  .describe('How single times lie around their mean: not at all, exponentially, or log-normally (deviation / mean).')
 
 const keyDistribution = z
   .discriminatedUnion('type', [

@@ -53,7 +53,13 @@ whatIfs:
   - name: breaker, invocations cut off at 500 ms
     set: { target.timeoutMs: 500 }
   - name: the urgent fifth, with two consumers of its own
-    set: { arrival.factor: 0.2, topic.partitions: 8, group.instances: 2, group.concurrency: 4, events: [], autoscale: null }
+    set:
+      arrival.factor: 0.2
+      topic.partitions: 8
+      group.instances: 2
+      group.concurrency: 4
+      events: []
+      autoscale: null
   - name: rolling, cooperative, up to 2,000, four at once
     set:
       events.0.gapS: 60
@@ -109,12 +115,11 @@ whatIfs:
       microBatch.recordsPerSecond: 2000
       microBatch.intervalMs: 2000
   - name: comporta, a function of 1 s for 500 records, one batch per partition
-    set: { microBatch: null, arrival.recordsPerSecond: 100, group.instances: 1, target.baseMs: 1000, target.memoryMb: 512 }
+    set: { microBatch: null, arrival.recordsPerSecond: 100, target.baseMs: 1000, target.memoryMb: 512 }
   - name: comporta, order by key, ten at once
     set:
       microBatch: null
       arrival.recordsPerSecond: 100
-      group.instances: 1
       group.order: key
       group.concurrency: 10
       target.baseMs: 1000
