@@ -28,7 +28,7 @@ for (const experiment of CHAOS_EXPERIMENTS) {
       experiments: [experiment],
       brokers: undefined,
       ratePerSecond: 500,
-      steadyMs: skipLong === false ? 3000 : 1000,
+      steadyMs: skipLong === false ? 3000 : 500,
       recordsMin: 0,
       logLevel: process.env['CHAOS_LOG'] ?? 'info',
       logger: silentLogger,

@@ -59,7 +59,7 @@ export interface ChaosRunOptions {
   readonly onSample?: (sample: ChaosSample) => void
 }
 
-/** Runs an experiment to its report. Rejects only if `close` does. */
+/** Runs an experiment to its report. Never rejects: what goes wrong is in the report. */
 export async function runExperiment(experiment: ChaosExperiment, options: ChaosRunOptions): Promise<ChaosReport> {
   return await new ExperimentRun(experiment, options).run()
 }
@@ -123,7 +123,7 @@ class ExperimentRun {
       await this.#restore()
       await watching
       signal.removeEventListener('abort', onInterrupt)
-      await world.close()
+      await this.#close()
     }
     return this.#report()
   }
@@ -220,7 +220,8 @@ class ExperimentRun {
     const { clock, tickMs, world, onSample } = this.#options
     while (this.#isWatching) {
       const atMs = this.#nowMs()
-      const seen = await world.look()
+      const seen = await world.look().catch((error: unknown) => this.#give('failed', messageOf(error)))
+      if (seen === undefined) return
       const sample = { ...seen, atMs }
       this.#samples.push(sample)
       onSample?.(sample)
@@ -240,6 +241,16 @@ class ExperimentRun {
       await this.#options.world.restore()
     } catch (error) {
       this.#give('failed', `what was harmed could not be restored: ${messageOf(error)}`)
+    }
+  }
+
+  async #close(): Promise<void> {
+    try {
+      await this.#options.world.close()
+    } catch (error) {
+      // Also where the run was given up before: whoever reads the report must see what is left behind.
+      this.#note(`not everything could be removed: ${messageOf(error)}`)
+      this.#give('failed', `not everything could be removed: ${messageOf(error)}`)
     }
   }
 

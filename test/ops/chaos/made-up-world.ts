@@ -57,6 +57,8 @@ export class MadeUpWorld implements ChaosWorld {
   onApply: (action: ChaosAction, signal: AbortSignal) => Promise<void> = () => Promise.resolve()
   onStart: () => Promise<void> = () => Promise.resolve()
   onSettle: () => Promise<void> = () => Promise.resolve()
+  onClose: () => Promise<void> = () => Promise.resolve()
+  looksFailAtMs = Number.POSITIVE_INFINITY
   audit: AuditReport = SOUND_AUDIT
 
   constructor(clock: VirtualClock) {
@@ -78,6 +80,7 @@ export class MadeUpWorld implements ChaosWorld {
 
   look(): Promise<Omit<ChaosSample, 'atMs'>> {
     const ms = this.#clock.monotonicMs() - this.#loadFromMs
+    if (this.looksFailAtMs < ms) return Promise.reject(new Error('blind'))
     const made = this.#rate === 0 ? 0 : Math.round((ms / 1000) * this.#rate)
     return Promise.resolve({
       produced: made,
@@ -110,6 +113,6 @@ export class MadeUpWorld implements ChaosWorld {
 
   close(): Promise<void> {
     this.calls.push('close')
-    return Promise.resolve()
+    return this.onClose()
   }
 }

@@ -185,6 +185,21 @@ test('records that are never committed fail the run: ERR_OPS_CHAOS_TIMEOUT', asy
   assert.deepEqual(world.calls.slice(-3), ['settle', 'restore', 'close'])
 })
 
+test('a pipeline that cannot be looked at any more is restored and closed', async () => {
+  const { report, world } = await led(world => (world.looksFailAtMs = 4000))
+
+  assert.deepEqual([report.verdict, report.reasons], ['failed', ['blind']])
+  assert.deepEqual(world.calls.slice(-2), ['restore', 'close'])
+})
+
+test('what cannot be removed is said, and spoils a run that held', async () => {
+  const { report } = await led(world => {
+    world.onClose = () => Promise.reject(new Error('topics stay'))
+  })
+
+  assert.deepEqual([report.verdict, report.reasons], ['failed', ['not everything could be removed: topics stay']])
+})
+
 test('the load goes on until enough was made', async () => {
   const clock = new VirtualClock()
   const world = new MadeUpWorld(clock)
