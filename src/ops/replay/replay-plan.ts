@@ -9,7 +9,7 @@
 import type { TopicPartition } from '../../client/index.ts'
 import { kafkaErrorName } from '../../protocol/index.ts'
 import type { ApplyContext, Change, ChangeEffect, ChangePlan, ChangeResult, Json } from '../change/change.ts'
-import type { UndoOpen } from '../change/undo-handlers.ts'
+import type { UndoOpen } from '../change/undo-types.ts'
 import { damaged, memberOf } from '../topics/snapshot.ts'
 
 /** What a replay will do, as `planReplay` of `comporta/dispatcher` gives it. */
