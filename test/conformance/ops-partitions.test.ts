@@ -347,38 +347,41 @@ test('the playbook of a growth under load: plan, alter, settle; new partitions a
   await Promise.all(dispatchers.map(dispatcher => dispatcher.drain()))
 })
 
-test('drained first, a growth keeps the order of every key; with producers at work it waits, and gives up in time', async t => {
-  const bench = await Bench.open(t, 2)
-  const load = await KeyedLoad.start(t, bench)
-  const takes = slowTarget(() => load, 5)
-  const dispatcher = await bench.dispatch(takes, { topicCheckIntervalMs: 100, concurrency: 8 })
-  await until(() => load.deliveredCount > 20, 'records flow')
-  const request = {
-    cluster: bench.cluster,
-    topic: bench.topic,
-    observeMs: 10,
-    quietMs: 200,
-    intervalMs: 50,
-    forceNeed: 'a test',
-    isDrainedFirst: true
-  }
-  const busy = await (await planGrowth({ ...request, drainMaxMs: 300 })).apply({})
-  assert.equal(busy.isComplete, false)
-  assert.match(busy.failures[0] ?? '', /not drained in time: producers still write/)
-  const { topics } = await bench.admin.describeTopics([bench.topic])
-  assert.equal(topics[0]?.partitions.length, 2)
+test(
+  'drained first, a growth keeps the order of every key; with producers at work it waits, and gives up in ' + 'time',
+  async t => {
+    const bench = await Bench.open(t, 2)
+    const load = await KeyedLoad.start(t, bench)
+    const takes = slowTarget(() => load, 5)
+    const dispatcher = await bench.dispatch(takes, { topicCheckIntervalMs: 100, concurrency: 8 })
+    await until(() => load.deliveredCount > 20, 'records flow')
+    const request = {
+      cluster: bench.cluster,
+      topic: bench.topic,
+      observeMs: 10,
+      quietMs: 200,
+      intervalMs: 50,
+      forceNeed: 'a test',
+      isDrainedFirst: true
+    }
+    const busy = await (await planGrowth({ ...request, drainMaxMs: 300 })).apply({})
+    assert.equal(busy.isComplete, false)
+    assert.match(busy.failures[0] ?? '', /not drained in time: producers still write/)
+    const { topics } = await bench.admin.describeTopics([bench.topic])
+    assert.equal(topics[0]?.partitions.length, 2)
 
-  await load.pause()
-  const done = await (await planGrowth(request)).apply({})
-  assert.deepEqual(done.failures, [])
-  load.resume()
-  const before = load.deliveredCount
-  await until(() => load.deliveredCount > before + 50, 'records flow again')
-  await load.stop()
-  await until(() => load.audit().lost.count === 0, 'all is delivered')
-  assert.equal(load.audit().holds, true)
-  await dispatcher.drain()
-})
+    await load.pause()
+    const done = await (await planGrowth(request)).apply({})
+    assert.deepEqual(done.failures, [])
+    load.resume()
+    const before = load.deliveredCount
+    await until(() => load.deliveredCount > before + 50, 'records flow again')
+    await load.stop()
+    await until(() => load.audit().lost.count === 0, 'all is delivered')
+    assert.equal(load.audit().holds, true)
+    await dispatcher.drain()
+  }
+)
 
 test('offset 0 of new partitions is committed for a group that nobody is in', async t => {
   const bench = await Bench.open(t, 1)

@@ -40,7 +40,8 @@ export function addPartitionsMigrate(partitions: Command, action: CommandAction)
     .argument('<topic>', 'the topic')
     .summary('replace the topic by one with more partitions, in order')
     .description(
-      'Moves producers and groups to a new topic with more partitions so that every key keeps its order: the new topic ' +
+      'Moves producers and groups to a new topic with more partitions so that every key keeps its order: the ' +
+        'new topic ' +
         'is created only when the old one is quiet and, with --hold producers, read to its end by all groups.'
     )
   withChangeOptions(withClusterOptions(command))

@@ -57,7 +57,9 @@ function mark(holds: boolean | 'unknown'): string {
 /** Which keys move. */
 export function movementText(movement: KeyMovement): string {
   const percent = (share: number): string => `${(share * 100).toFixed(1)} %`
-  const head = `keys from ${movement.from} to ${movement.to} partitions: ${percent(movement.theoreticalShare)} of all possible keys move`
+  const head =
+    `keys from ${movement.from} to ${movement.to} partitions: ${percent(movement.theoreticalShare)} ` +
+    'of all possible keys move'
   if (movement.sampledKeys === 0) return `${head}; no record with a key was sampled\n`
   const columns: Column<KeyMovement['examples'][number]>[] = [
     { title: 'key', text: each => each.key },
@@ -67,9 +69,11 @@ export function movementText(movement: KeyMovement): string {
     { title: 'unread', text: each => count(each.unread), align: 'right' }
   ]
   return (
-    `${head}\n  of ${count(movement.sampledKeys)} sampled keys ${count(movement.movedKeys)} (${percent(movement.keyShare)}), ` +
+    `${head}\n  of ${count(movement.sampledKeys)} sampled keys ${count(movement.movedKeys)} ` +
+    `(${percent(movement.keyShare)}), ` +
     `with ${percent(movement.trafficShare)} of the records and ${percent(movement.byteShare)} of the bytes\n` +
-    `  order at risk now: ${count(movement.recordsAtRisk)} unread records of ${count(movement.keysAtRisk)} keys that move\n` +
+    `  order at risk now: ${count(movement.recordsAtRisk)} unread records of ${count(movement.keysAtRisk)} keys ` +
+    'that move\n' +
     (movement.examples.length === 0 ? '' : tableOf(columns, movement.examples))
   )
 }

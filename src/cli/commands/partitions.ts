@@ -1,4 +1,7 @@
-/** `comporta partitions`: how many a topic needs, its growth as a playbook, and a migration that keeps the order of keys. */
+/**
+ * `comporta partitions`: how many a topic needs, its growth as a playbook, and a migration that keeps the order of
+ * keys.
+ */
 
 import { type Command, InvalidArgumentError } from 'commander'
 

@@ -50,7 +50,9 @@ export interface GrowRequest {
   readonly isPreCommitted?: boolean
   /** Limits of the cluster, from `planPartitions`. */
   readonly caps?: readonly PartitionCap[]
-  /** Partitions that are created at once, and the wait after it. Default: all; for `isServerless` 250 in five minutes. */
+  /**
+   * Partitions that are created at once, and the wait after it. Default: all; for `isServerless` 250 in five minutes.
+   */
   readonly stepMax?: number
   readonly stepPauseMs?: number
   readonly isServerless?: boolean
@@ -137,7 +139,8 @@ function planOf(request: GrowRequest, grown: GrownTopic): ChangePlan {
   const moves =
     movement.sampledKeys === 0
       ? 'no keys were seen'
-      : `${percent(movement.keyShare)} of ${movement.sampledKeys} sampled keys move (${percent(movement.trafficShare)} of the traffic)`
+      : `${percent(movement.keyShare)} of ${movement.sampledKeys} sampled keys move ` +
+        `(${percent(movement.trafficShare)} of the traffic)`
   return {
     kind: 'partitions-grow',
     confirmWord: topic,
@@ -158,7 +161,9 @@ function planOf(request: GrowRequest, grown: GrownTopic): ChangePlan {
     blockers: isDone ? [] : blockersOf(request, grown),
     undo: {
       kind: 'impossible',
-      reason: `Kafka cannot take partitions away; comporta partitions migrate ${topic} --to ${partitionCount} moves to a new topic`
+      reason:
+        `Kafka cannot take partitions away; comporta partitions migrate ${topic} --to ${partitionCount} ` +
+        'moves to a new topic'
     }
   }
 }
@@ -194,7 +199,8 @@ function blockersOf(request: GrowRequest, { facts, movement, need, to }: GrownTo
   if (movement.movedKeys > 0 && request.isOrderBreakAccepted !== true && request.isDrainedFirst !== true)
     blockers.push(
       `records have keys, and of those that move, new records may be read before old ones (${movement.recordsAtRisk} ` +
-        `unread records of ${movement.keysAtRisk} sampled keys now): comporta partitions migrate ${topic} --to ${to} keeps ` +
+        `unread records of ${movement.keysAtRisk} sampled keys now): comporta partitions migrate ${topic} --to ` +
+        `${to} keeps ` +
         'the order; --drain-first keeps it with producers stopped; --accept-order-break goes on'
     )
   for (const { reason, count, isHard } of request.caps ?? [])
@@ -208,11 +214,13 @@ function growWarnings(request: GrowRequest, { facts, movement, need, sample, to 
     warnings.push(`the need is not confirmed (${need.advice}); forced because: ${request.forceNeed}`)
   if (movement.movedBetweenOld > 0)
     warnings.push(
-      `${to} is no multiple of ${facts.partitionCount}: ${movement.movedBetweenOld} sampled keys move between partitions of today`
+      `${to} is no multiple of ${facts.partitionCount}: ${movement.movedBetweenOld} sampled keys move between ` +
+        'partitions of today'
     )
   if (movement.foreignKeys > 0)
     warnings.push(
-      `${movement.foreignKeys} sampled keys lie where murmur2 does not put them: another partitioner writes here, or the ` +
+      `${movement.foreignKeys} sampled keys lie where murmur2 does not put them: another partitioner writes ` +
+        'here, or the ' +
         'topic has grown before; what is said of keys holds for murmur2'
     )
   if (!sample.isComplete) warnings.push('the sample of keys is not complete: it took too long')
@@ -332,7 +340,9 @@ class GrowthRun {
     }
   }
 
-  /** Commits 0 for partitions that a group without members has never seen. Live groups refuse it (UNKNOWN_MEMBER_ID). */
+  /**
+   * Commits 0 for partitions that a group without members has never seen. Live groups refuse it (UNKNOWN_MEMBER_ID).
+   */
   async #preCommit(say: (text: string) => void): Promise<string[]> {
     const { cluster, topic } = this.#request
     const facts = await readTopicFacts(cluster, this.#admin, topic)

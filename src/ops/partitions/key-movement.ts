@@ -2,9 +2,9 @@
  * Which keys move when a topic grows. Pure.
  *
  * A producer puts a key into partition `murmur2(key) mod count`. With another count most keys land elsewhere, and what
- * is already in the log stays: a record of such a key can then be read before an older one of it. The share is exact for
- * the keys of a sample, and known for all keys together: over one period of both counts, as many remainders agree as the
- * smaller count has, so that N / lcm(N, M) of all keys stay.
+ * is already in the log stays: a record of such a key can then be read before an older one of it. The share is exact
+ * for the keys of a sample, and known for all keys together: over one period of both counts, as many remainders agree
+ * as the smaller count has, so that N / lcm(N, M) of all keys stay.
  *
  * Source: Kafka `BuiltInPartitioner.partitionForKey`, `Utils.murmur2`.
  */

@@ -1,9 +1,9 @@
 /**
  * Runs a migration: looks, lets `decideMigration` decide, writes the state, does what was decided, waits.
  *
- * The state is on disk before anything is created, so that a process that is killed at any instant goes on with the same
- * command. Each look asks for the ends of the old topic before those of the new one: what is then not in the old topic
- * yet is younger than all that was in the new one.
+ * The state is on disk before anything is created, so that a process that is killed at any instant goes on with the
+ * same command. Each look asks for the ends of the old topic before those of the new one: what is then not in the old
+ * topic yet is younger than all that was in the new one.
  */
 
 import { Admin, type Cluster, type TopicPartition } from '../../client/index.ts'
@@ -333,7 +333,8 @@ function summaryOf(
       ? 'producers wait from their switch until all groups have drained it'
       : `producers wait for the switch only; groups read ${target} after they have drained ${topic}`
   const text =
-    `${topic} (${facts.partitionCount} partitions) is replaced by ${target} (${partitions}): ${share} % of the keys get ` +
+    `${topic} (${facts.partitionCount} partitions) is replaced by ${target} (${partitions}): ${share} % of the ` +
+    'keys get ' +
     `another partition, each keeps its order; ${waits}.`
   return isResumed ? `Goes on in the phase "${phase}". ${text}` : text
 }
@@ -352,7 +353,8 @@ async function autoCreateWarning(admin: Admin, { scan }: TopicFacts, target: str
     const value = described?.entries.find(({ name }) => name === 'auto.create.topics.enable')?.value
     if (value !== 'true') return []
     return [
-      `brokers create topics by themselves (auto.create.topics.enable): producers other than Comporta’s would create ${target} ` +
+      'brokers create topics by themselves (auto.create.topics.enable): producers other than Comporta’s would ' +
+        `create ${target} ` +
         'when they are switched, and the migration would stop; stop such producers for the switch'
     ]
   } catch {

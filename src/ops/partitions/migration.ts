@@ -15,8 +15,8 @@
  * The existence of the new topic is the gate, and Kafka keeps it: nothing can be written to it before the old one is
  * quiet, whatever the clients are. So every record of the old topic is older than every one of the new. `hold:
  * producers` creates it after the drain: nobody can read it too early either, groups read both topics from the start,
- * and producers wait for the whole time. `hold: consumers` creates it at the fence, so that producers wait for the quiet
- * time only, and groups begin to read it when they have drained the old one; that they do not is checked.
+ * and producers wait for the whole time. `hold: consumers` creates it at the fence, so that producers wait for the
+ * quiet time only, and groups begin to read it when they have drained the old one; that they do not is checked.
  *
  * Invariants: the new topic is created once, in `creating`, which is on disk before. Records that come to the old topic
  * behind the fence are never lost: before the new one is there the fence moves on, afterwards they are counted, and the

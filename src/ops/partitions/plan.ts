@@ -1,12 +1,13 @@
 /**
  * How many partitions a topic should have. Pure.
  *
- * The count is the largest of what the peak needs to get in, what it needs to get out, and the instances that are wanted
- * at the same time; then the next count that many group sizes divide evenly; then whatever limits of the cluster allow.
- * What more partitions cannot cure is said first: they cost a rebalance, open files, memory and the order of keys, and
- * there is no way back.
+ * The count is the largest of what the peak needs to get in, what it needs to get out, and the instances that are
+ * wanted at the same time; then the next count that many group sizes divide evenly; then whatever limits of the
+ * cluster allow. What more partitions cannot cure is said first: they cost a rebalance, open files, memory and the
+ * order of keys, and there is no way back.
  *
- * Source: the throughput formula max(in / per partition, out / per partition) of Kafka's documentation, Amazon MSK quotas.
+ * Source: the throughput formula max(in / per partition, out / per partition) of Kafka's documentation, Amazon MSK
+ * quotas.
  */
 
 import {
@@ -177,7 +178,8 @@ function needsOf(facts: PartitionFacts): PartitionNeed[] {
   if (facts.backlog > 0 && perConsumer !== undefined) {
     const rate = peakIn + facts.backlog / facts.targetDrainSeconds
     need(
-      `${shown(facts.backlog)} unread records gone in ${shown(facts.targetDrainSeconds)} s at ${shown(perConsumer)}/s per consumer`,
+      `${shown(facts.backlog)} unread records gone in ${shown(facts.targetDrainSeconds)} s at ` +
+        `${shown(perConsumer)}/s per consumer`,
       rate / perConsumer
     )
   }
@@ -221,7 +223,9 @@ function capsOf({ cluster, replicationFactor, partitions, isCompacted }: Partiti
   const others = cluster.replicas - own
   const under = (perBroker: number): number =>
     Math.max(0, Math.floor((perBroker * cluster.brokers - others) / replicationFactor))
-  const what = `replicas per broker${cluster.brokerType === undefined ? '' : ` (${cluster.brokerType})`}, ${cluster.brokers} ${cluster.brokers === 1 ? 'broker' : 'brokers'}`
+  const what =
+    `replicas per broker${cluster.brokerType === undefined ? '' : ` (${cluster.brokerType})`}, ` +
+    `${cluster.brokers} ${cluster.brokers === 1 ? 'broker' : 'brokers'}`
   const caps = [
     { reason: `${shown(limit.recommended)} ${what}, recommended`, count: under(limit.recommended), isHard: false }
   ]
@@ -251,18 +255,21 @@ function obstaclesOf(facts: PartitionFacts, needed: number): string[] {
   if (hotKeyShare !== undefined && perPartitionOut !== undefined && hotKeyShare * peakOut * growth > perPartitionOut) {
     const key = facts.hotKey === undefined ? 'one key' : `the key ${facts.hotKey}`
     obstacles.push(
-      `${key} has ${percent(hotKeyShare)} of the traffic, ${shown(hotKeyShare * peakOut * growth)}/s, and one partition does ` +
+      `${key} has ${percent(hotKeyShare)} of the traffic, ${shown(hotKeyShare * peakOut * growth)}/s, and one ` +
+        'partition does ' +
         `${shown(perPartitionOut)}/s: a key is never in two partitions; split it (producer.keys: sub-keys), then grow`
     )
   }
   if (targetRate !== undefined && targetRate < peakOut)
     obstacles.push(
-      `the target takes ${shown(targetRate)}/s and ${shown(peakOut)}/s come: more partitions only bring more requests to it; ` +
+      `the target takes ${shown(targetRate)}/s and ${shown(peakOut)}/s come: more partitions only bring more ` +
+        'requests to it; ' +
         'raise its limit first, or send larger batches'
     )
   if (consumers > 0 && consumers < Math.min(partitions, needed))
     obstacles.push(
-      `${consumers} consumers share ${partitions} partitions: up to ${partitions} of them can work already; add consumers first`
+      `${consumers} consumers share ${partitions} partitions: up to ${partitions} of them can work already; add ` +
+        'consumers first'
     )
   if (consumerCpu !== undefined && consumerCpu >= CPU_BUSY)
     obstacles.push(
@@ -275,10 +282,13 @@ function obstaclesOf(facts: PartitionFacts, needed: number): string[] {
 function costsOf(facts: PartitionFacts, count: number): string[] {
   const replicas = count * facts.replicationFactor
   return [
-    `${shown(replicas)} replicas: about ${shown(replicas * 3)} open files on the brokers (log, index and time index of the active segment)`,
-    'each rebalance hands out every partition: its time grows with their number, and with eager assignors all stop for it',
+    `${shown(replicas)} replicas: about ${shown(replicas * 3)} open files on the brokers (log, index and time ` +
+      'index of the active segment)',
+    'each rebalance hands out every partition: its time grows with their number, and with eager assignors all ' +
+      'stop for it',
     `batches get smaller: ${shown(facts.peakIn / count)} records/s per partition at peak fill a batch of 500 in ` +
-      `${shown((500 * count) / Math.max(facts.peakIn, 1))} s; batch.ageMs sends it earlier, and each costs an invocation`,
+      `${shown((500 * count) / Math.max(facts.peakIn, 1))} s; batch.ageMs sends it earlier, and each costs an ` +
+      'invocation',
     'each dispatcher buffers per partition, each producer batches per partition: memory on both sides',
     'a broker that fails hands over each of its leaders: the time without a leader grows with their number',
     'there is no way back: Kafka cannot take partitions away'

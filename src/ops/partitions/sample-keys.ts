@@ -1,8 +1,8 @@
 /**
  * Reads the last records of each partition of a topic and counts their keys, in bounded memory and time.
  *
- * A sample of the end of the log is what producers write now. A record that some group has not read counts as unread; of
- * a lag that is longer than the sample only its end is seen.
+ * A sample of the end of the log is what producers write now. A record that some group has not read counts as unread;
+ * of a lag that is longer than the sample only its end is seen.
  */
 
 import { type Cluster, Fetcher, type FetchedChunk } from '../../client/index.ts'

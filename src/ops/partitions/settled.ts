@@ -45,7 +45,9 @@ export interface SettleVerdict {
   readonly missing: readonly string[]
   /** How long owners have not changed, in milliseconds. */
   readonly quietForMs: number
-  /** Time from the first look in which the group was not stable to the last such one, in milliseconds: the rebalance. */
+  /**
+   * Time from the first look in which the group was not stable to the last such one, in milliseconds: the rebalance.
+   */
   readonly rebalanceMs: number
 }
 

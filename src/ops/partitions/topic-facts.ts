@@ -140,15 +140,20 @@ export function rebalanceText({ assignor, members = [] }: ScannedGroup): string 
   if (members.length === 0) return 'no members: nothing stops'
   return /cooperative|uniform/.test(assignor)
     ? 'partitions that stay go on; the new ones begin when members notice them'
-    : `all ${members.length} members stop from the first that joins again to the last: a heartbeat (3 s) and what each has to finish`
+    : `all ${members.length} members stop from the first that joins again to the last: a heartbeat (3 s) and ` +
+        'what each has to finish'
 }
 
-/** Whose clients may skip the beginning of a new partition: one sentence, or none. Source: KIP-1327, `metadata.max.age.ms`. */
+/**
+ * Whose clients may skip the beginning of a new partition: one sentence, or none. Source: KIP-1327,
+ * `metadata.max.age.ms`.
+ */
 export function latestWarning({ groups }: TopicFacts): string[] {
   const live = groups.filter(({ members = [] }) => members.length > 0).map(({ groupId }) => groupId)
   if (live.length === 0) return []
   return [
-    `${live.join(', ')}: clients with auto.offset.reset=latest skip what is written to a new partition before they see ` +
+    `${live.join(', ')}: clients with auto.offset.reset=latest skip what is written to a new partition before ` +
+      'they see ' +
       'it (up to metadata.max.age.ms, 5 min); Comporta’s dispatchers begin new partitions at 0'
   ]
 }

@@ -83,7 +83,9 @@ export class GrowthWatch {
     const missing = all.flatMap(({ groupId, missing }) => missing.map(text => `${groupId}: ${text}`))
     if (missing.length === 0) return { kind: 'settled', reasons: [], groups: all }
     if (atMs - this.#startedMs > this.#rule.settleMaxMs) {
-      const late = `not settled after ${seconds(this.#rule.settleMaxMs)}: look at what is missing, nothing has to be taken back`
+      const late =
+        `not settled after ${seconds(this.#rule.settleMaxMs)}: look at what is missing, nothing has ` +
+        'to be taken back'
       return { kind: 'stop', reasons: [late, ...missing], groups: all }
     }
     return { kind: 'wait', reasons: missing, groups: all }
@@ -114,12 +116,21 @@ export class GrowthWatch {
     if (isOver(watched.leaderlessSinceMs))
       return `partitions ${leaderless.join(', ')} have no leader ${forLong}: look at the brokers before anything else`
     if (isOver(watched.fewerSinceMs))
-      return `${groupId} has ${look.memberCount} of ${watched.members} members ${forLong}: consumers have failed; their log says why`
+      return (
+        `${groupId} has ${look.memberCount} of ${watched.members} members ${forLong}: consumers have ` +
+        'failed; their log says why'
+      )
     if (isOver(watched.unstableSinceMs))
-      return `${groupId} is ${look.state} ${forLong}: stop deploys and scaling, find the member that does not join again`
+      return (
+        `${groupId} is ${look.state} ${forLong}: stop deploys and scaling, find the member that does not ` +
+        'join again'
+      )
     const gained = lagOf(look) - watched.lag
     if (gained > lagGainMax)
-      return `${groupId} fell behind by ${gained} records since the growth, more than ${lagGainMax}: look at the target and the consumers`
+      return (
+        `${groupId} fell behind by ${gained} records since the growth, more than ${lagGainMax}: look at ` +
+        'the target and the consumers'
+      )
     return undefined
   }
 }

@@ -96,32 +96,35 @@ test('hold: producers: the new topic is created when all groups have read up to 
   assert.ok(last !== undefined && isOrderProven(last.state))
 })
 
-test('hold: consumers: the new topic is created at the fence, and groups read it when they have drained the old one', () => {
-  const waiting = { wantsTarget: 'none', targetOwned: 0 } as const
-  const decisions = feed(begin('consumers'), [
-    look(1000, { group: waiting }),
-    look(2000, { group: waiting }),
-    look(2001, { group: waiting }),
-    look(2100, { target: empty, group: waiting }),
-    look(2200, { target: [9n, 9n, 9n, 9n], group: { ...waiting, committed: [7n, 7n] } }),
-    look(9900, { target: [9n, 9n, 9n, 9n], group: waiting }),
-    look(9950, { target: [9n, 9n, 9n, 9n], group: waiting }),
-    look(9960, { target: [9n, 9n, 9n, 9n] }),
-    look(9970, { target: [9n, 9n, 9n, 9n] })
-  ])
-  assert.deepEqual(path(decisions), [
-    'switching wait',
-    'creating wait',
-    'creating create',
-    'draining wait',
-    'draining wait',
-    'opening wait',
-    'opening wait',
-    'settling wait',
-    'done done'
-  ])
-  assert.equal(decisions.at(-1)?.state.pauseMs, 1100)
-})
+test(
+  'hold: consumers: the new topic is created at the fence, and groups read it when they have drained the old ' + 'one',
+  () => {
+    const waiting = { wantsTarget: 'none', targetOwned: 0 } as const
+    const decisions = feed(begin('consumers'), [
+      look(1000, { group: waiting }),
+      look(2000, { group: waiting }),
+      look(2001, { group: waiting }),
+      look(2100, { target: empty, group: waiting }),
+      look(2200, { target: [9n, 9n, 9n, 9n], group: { ...waiting, committed: [7n, 7n] } }),
+      look(9900, { target: [9n, 9n, 9n, 9n], group: waiting }),
+      look(9950, { target: [9n, 9n, 9n, 9n], group: waiting }),
+      look(9960, { target: [9n, 9n, 9n, 9n] }),
+      look(9970, { target: [9n, 9n, 9n, 9n] })
+    ])
+    assert.deepEqual(path(decisions), [
+      'switching wait',
+      'creating wait',
+      'creating create',
+      'draining wait',
+      'draining wait',
+      'opening wait',
+      'opening wait',
+      'settling wait',
+      'done done'
+    ])
+    assert.equal(decisions.at(-1)?.state.pauseMs, 1100)
+  }
+)
 
 test('a group that does not read the new topic yet keeps the fence away; with hold: consumers one that does', () => {
   const early = feed(begin('producers'), [look(1000), look(9000, { group: { wantsTarget: 'some' } })])
@@ -206,41 +209,46 @@ test('a new topic that somebody else made, an old one that is gone or has grown:
   assert.match(say(begin('producers'), look(1, { ends: [1n, 1n, 1n] })), /other partitions/)
 })
 
-test('whatever is seen: only steps of the table, the new topic created in “creating” alone, order only where it holds', () => {
-  const seed = Number(process.env['TEST_SEED'] ?? 20_260_301)
-  const random = new SeededRandom(seed)
-  const below = (count: number): number => Math.floor(random.next() * count)
-  for (let run = 0; run < 2000; run += 1) {
-    let state = begin(below(2) === 0 ? 'producers' : 'consumers')
-    let end = 0n
-    let target: readonly bigint[] | undefined
-    let committed = 0n
-    let lateAppends = 0n
-    for (let step = 1; step < 60; step += 1) {
-      if (below(step < 15 ? 2 : 30) === 0) {
-        const more = BigInt(1 + below(60))
-        end += more
-        if (target !== undefined) lateAppends += more
+test(
+  'whatever is seen: only steps of the table, the new topic created in “creating” alone, order only where it ' +
+    'holds',
+  () => {
+    const seed = Number(process.env['TEST_SEED'] ?? 20_260_301)
+    const random = new SeededRandom(seed)
+    const below = (count: number): number => Math.floor(random.next() * count)
+    for (let run = 0; run < 2000; run += 1) {
+      let state = begin(below(2) === 0 ? 'producers' : 'consumers')
+      let end = 0n
+      let target: readonly bigint[] | undefined
+      let committed = 0n
+      let lateAppends = 0n
+      for (let step = 1; step < 60; step += 1) {
+        if (below(step < 15 ? 2 : 30) === 0) {
+          const more = BigInt(1 + below(60))
+          end += more
+          if (target !== undefined) lateAppends += more
+        }
+        if (below(3) === 0) committed = end
+        if (target !== undefined && below(3) === 0) target = target.map(each => each + 1n)
+        const wantsTarget = (['all', 'none', 'some', 'unknown'] as const)[below(4)] ?? 'all'
+        const group = { committed: [committed, 0n], wantsTarget, targetOwned: below(2) * 4, hasReadTarget: false }
+        const seen = look(step * 400, { ends: [end, 0n], group, ...(target === undefined ? {} : { target }) })
+        const decision = decideMigration(state, seen)
+        const isStep =
+          decision.state.phase === state.phase || MIGRATION_STEPS[state.phase].includes(decision.state.phase)
+        assert.ok(isStep, `seed ${seed}: ${state.phase} to ${decision.state.phase}`)
+        if (decision.action === 'create') {
+          assert.equal(state.phase, 'creating')
+          assert.equal(target, undefined)
+          if (state.hold === 'producers') assert.equal(committed, end, `seed ${seed}: created before the drain`)
+          target = empty
+        }
+        state = decision.state
       }
-      if (below(3) === 0) committed = end
-      if (target !== undefined && below(3) === 0) target = target.map(each => each + 1n)
-      const wantsTarget = (['all', 'none', 'some', 'unknown'] as const)[below(4)] ?? 'all'
-      const group = { committed: [committed, 0n], wantsTarget, targetOwned: below(2) * 4, hasReadTarget: false }
-      const seen = look(step * 400, { ends: [end, 0n], group, ...(target === undefined ? {} : { target }) })
-      const decision = decideMigration(state, seen)
-      const isStep = decision.state.phase === state.phase || MIGRATION_STEPS[state.phase].includes(decision.state.phase)
-      assert.ok(isStep, `seed ${seed}: ${state.phase} to ${decision.state.phase}`)
-      if (decision.action === 'create') {
-        assert.equal(state.phase, 'creating')
-        assert.equal(target, undefined)
-        if (state.hold === 'producers') assert.equal(committed, end, `seed ${seed}: created before the drain`)
-        target = empty
-      }
-      state = decision.state
+      if (isOrderProven(state) && state.hold === 'producers') assert.equal(lateAppends, 0n, `seed ${seed}`)
     }
-    if (isOrderProven(state) && state.hold === 'producers') assert.equal(lateAppends, 0n, `seed ${seed}`)
   }
-})
+)
 
 test('a state is written whole, read again, and refused where it is none', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'comporta-migration-'))

@@ -113,7 +113,8 @@ test('limits of MSK brokers are those of its guide', () => {
 })
 
 test('replicas of all topics count against the brokers', () => {
-  // 3 brokers × 1000 recommended = 3000; others have 2976 - 24 = 2952; (3000 - 2952) / 3 = 16. At most (4500 - 2952) / 3.
+  // 3 brokers × 1000 recommended = 3000; others have 2976 - 24 = 2952; (3000 - 2952) / 3 = 16. At most (4500 -
+  // 2952) / 3.
   const cluster = { profile: 'standard', brokerType: 'kafka.m5.large', brokers: 3, replicas: 2976 } as const
   const plan = planPartitions(facts({ perPartitionOut: 500, cluster }))
   assert.deepEqual(
