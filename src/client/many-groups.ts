@@ -22,7 +22,7 @@ const batchedVersion = 4
 
 /** How much patience there is. */
 export interface ManyGroupsOptions {
-  /** How long what may pass is asked again, and an answer is waited for, in milliseconds. Default `requestTimeoutMs`. */
+  /** How long what may pass is asked again, and answers are waited for, in milliseconds. Default `requestTimeoutMs`. */
   readonly timeoutMs?: number
   /** Gives up. */
   readonly signal?: AbortSignal

@@ -44,8 +44,8 @@ export function addLag(program: Command, action: CommandAction): void {
     .command('lag')
     .summary('how far groups are behind, in records and seconds')
     .description(
-      'The lag of consumer groups: unread records, the age of the oldest of them, rates, when it will be drained, and ' +
-        'when retention deletes it. Rates need more than one look: --for, --samples or --watch.'
+      'The lag of consumer groups: unread records, the age of the oldest of them, rates, when it will be drained, ' +
+        'and when retention deletes it. Rates need more than one look: --for, --samples or --watch.'
     )
   withClusterOptions(command)
     .option('--group <name>', 'only this group; may be given again (default: all consumer groups)', collect)

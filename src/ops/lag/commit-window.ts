@@ -66,7 +66,7 @@ export class CommitWindow {
     return undefined
   }
 
-  /** Time of the last commit whose offset is below the one before it, in milliseconds since 1970; `undefined` if none. */
+  /** Time of the last commit whose offset is below the one before, in milliseconds since 1970; `undefined` if none. */
   rewoundAtMs(): number | undefined {
     for (let index = this.#count - 1; index > 0; index--) {
       const slot = this.#slot(index)

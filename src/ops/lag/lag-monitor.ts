@@ -48,7 +48,7 @@ export interface LagMonitorOptions {
   readonly allowedLag?: number
   /** Commits closer than this count as one, in milliseconds. Default 0. Source: Burrow `min-distance`. */
   readonly minDistanceMs?: number
-  /** Time without a commit after which a group is not judged any more. Default 604_800_000 (7 d). Source: `expire-group`. */
+  /** Time without a commit after which a group is not judged, in milliseconds. Default 7 d. Source: `expire-group`. */
   readonly expireGroupMs?: number
   /** Most records whose time is read in one look. 0 = all ages are interpolated. Default 500. */
   readonly appendTimesMax?: number

@@ -13,8 +13,8 @@ export type GroupStatus = 'OK' | 'WARN' | 'ERR' | 'NONE'
 
 /**
  * How the seconds of a lag were found: `append` = the append time of the oldest unread record itself; `interpolated` =
- * between two samples of the log's end; `extrapolated` = outside of the samples; `none` = nothing is unread; `unknown` =
- * nothing to tell it by.
+ * between two samples of the log's end; `extrapolated` = outside of the samples; `none` = nothing is unread;
+ * `unknown` = nothing to tell it by.
  */
 export type LagTimeSource = 'append' | 'interpolated' | 'extrapolated' | 'none' | 'unknown'
 

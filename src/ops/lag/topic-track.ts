@@ -21,7 +21,7 @@ export class TopicTrack {
     return this.#topicId
   }
 
-  /** Takes note of the topic's id. @returns Whether it is another topic than before: all that was known is forgotten. */
+  /** Takes note of the topic's id. @returns Whether it is another topic than before: what was known is forgotten. */
   isAnew(topicId: string): boolean {
     const isAnother = this.#topicId !== undefined && this.#topicId !== topicId
     this.#topicId = topicId

@@ -35,7 +35,7 @@ interface Wanted {
 
 type End = 'logStartOffset' | 'highWatermark' | 'lastStableOffset'
 
-/** Topics with the ends of their partitions. Partitions fail one by one: they then have a `problem`, and offsets -1n. */
+/** Topics with the ends of their partitions. One that fails has a `problem`, and offsets -1n. */
 export async function scanEnds(cluster: Cluster, request: EndsRequest): Promise<ScannedTopic[]> {
   const deadlineMs = cluster.clock.monotonicMs() + request.timeoutMs
   const byTopic = new Map(

@@ -77,15 +77,15 @@ export interface ClusterScan {
 export interface ScanRequest {
   /** Only these groups. Default: all that are consumer groups, or have committed offsets. */
   readonly groups?: readonly string[]
-  /** Only these topics. Default: those of the groups and, unless `groups` are named, all others that are not internal. */
+  /** Only these topics. Default: those of the groups and, without `groups`, all others that are not internal. */
   readonly topics?: readonly string[]
   /** Whether members are asked for, which costs a request for each coordinator. Default `true`. */
   readonly withMembers?: boolean
   /** Whether the last stable offset is asked for, which doubles the questions to leaders. Default `false`. */
   readonly isReadCommitted?: boolean
   /**
-   * How long what may pass (a coordinator that loads, a leader that moves) is asked again, in milliseconds, before it is
-   * marked as a problem. Default 5_000.
+   * How long what may pass (a coordinator that loads, a leader that moves) is asked again, in milliseconds, before it
+   * is marked as a problem. Default 5_000.
    */
   readonly patienceMs?: number
   readonly signal?: AbortSignal

@@ -93,7 +93,7 @@ test('groups that may not be read say so, and have no offsets instead of zero', 
   assert.equal(group?.lagSeconds, undefined)
 })
 
-test('a coordinator that loads is asked again; one that stays away costs the time of patience, not the scan', async t => {
+test('a coordinator that loads is asked again; one that stays away costs patience, not the scan', async t => {
   const { groupIds } = await world(1)
   const once = inject(t, { api: 'OffsetFetch', times: 1, fault: { error: 'COORDINATOR_LOAD_IN_PROGRESS' } })
   const [group] = (await scanCluster(cluster, { groups: groupIds })).groups
@@ -105,7 +105,7 @@ test('a coordinator that loads is asked again; one that stays away costs the tim
   assert.match(away?.problem ?? '', /NOT_COORDINATOR/u)
 })
 
-test('a broker that closes the connection is asked again, and groups are listed without those it will not tell', async t => {
+test('a broker that closes the connection is asked again; one that will not list its groups is told of', async t => {
   const { topic, groupIds } = await world(1)
   inject(t, { api: 'ListOffsets', times: 1, fault: 'close' })
   const scan = await scanCluster(cluster, { groups: groupIds })
