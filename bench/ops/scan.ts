@@ -5,9 +5,10 @@
  *                           [--only comporta|kafkajs] [--kafka]
  *
  * Topics of 100 partitions, and groups that have committed an offset in `--per-group` partitions each, so that there
- * are groups × per-group pairs. The broker is the embedded one in a process of its own, or with `--kafka` an Apache Kafka.
- * A scan reads everything: metadata, groups, members, committed offsets, both ends of all partitions. The peer,
- * kafkajs, is asked for the same by its administration: groups, descriptions, offsets of each group, ends of each topic.
+ * are groups × per-group pairs. The broker is the embedded one in a process of its own, or with `--kafka` an Apache
+ * Kafka. A scan reads everything: metadata, groups, members, committed offsets, both ends of all partitions. The peer,
+ * kafkajs, is asked for the same by its administration: groups, descriptions, offsets of each group, ends of each
+ * topic.
  */
 
 import { setTimeout as delay } from 'node:timers/promises'

@@ -143,7 +143,7 @@ test('under load, with a member that reads: owner, rates and age are those of th
   assert.equal(found.status, 'WARN')
 })
 
-test('what was deleted unread is loss; nothing committed means the whole log; more than there is has no lag', async t => {
+test('what was deleted unread is loss; nothing committed is the whole log; more than there is has no lag', async t => {
   const peer = await clientForTest(t)
   const topic = await peer.topic(1)
   const [lost, ahead] = [peer.server.uniqueName('lost'), peer.server.uniqueName('ahead')]
