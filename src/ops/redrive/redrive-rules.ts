@@ -93,7 +93,9 @@ export function redrivenRecord(
     [REDRIVE_HEADER.atMs, String(stamp.atMs)],
     [REDRIVE_HEADER.by, stamp.by]
   ]
-  const timestampMs = rules.timestamp === 'now' ? undefined : facts.origin?.timestampMs
+  const originMs = rules.timestamp === 'now' ? undefined : facts.origin?.timestampMs
+  // Kafka refuses times that lie ahead of its own by an hour: a producer whose clock is wrong must not stop a redrive.
+  const timestampMs = originMs !== undefined && originMs > stamp.atMs ? undefined : originMs
   return {
     topic,
     key: content.key,

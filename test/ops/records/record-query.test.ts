@@ -88,6 +88,24 @@ test('fields of a JSON value: values, ranges, operators, lists, absent fields; w
   assert.deepEqual(found({ pattern: { vehicle: { code: [{ numeric: ['>', 420] }] } } }, records), [2])
 })
 
+test('a value is found however JSON writes it', () => {
+  const records = [
+    { value: '{"a":"caf\u00e9"}' },
+    { value: '{"a":"caf\\u00e9"}' },
+    { value: '{"a":"x\\/y"}' },
+    { value: '{"a":4e2}' },
+    { value: '{"a":400.0}' },
+    { value: '{"a":true}' },
+    { value: '{"b":"caf\u00e9"}' }
+  ]
+  const where = (condition: unknown): number[] => found({ fields: { a: [condition] } }, records)
+  assert.deepEqual(where('caf\u00e9'), [0, 1])
+  assert.deepEqual(where('x/y'), [2])
+  assert.deepEqual(where('400'), [3, 4])
+  assert.deepEqual(where('true'), [5])
+  assert.deepEqual(found({ fields: { a: ['true'] }, isInverted: true }, records), [0, 1, 2, 3, 4, 6])
+})
+
 test('times are compared record by record', () => {
   const records = [{ timestampMs: 1000 }, { timestampMs: 3000 }, { timestampMs: 2000 }]
   assert.deepEqual(found({ fromMs: 2000, toMs: 3000 }, records), [2])
