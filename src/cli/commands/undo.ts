@@ -63,7 +63,7 @@ async function undo(options: UndoOptions, id?: string): Promise<number> {
     return EXIT.ok
   }
   const record = await store.read(id)
-  const problem = problemOf(record)
+  const problem = problemOf(record, options)
   if (problem !== undefined) {
     process.stderr.write(`${record.id}: ${problem}\n`)
     return EXIT.failed
@@ -72,9 +72,9 @@ async function undo(options: UndoOptions, id?: string): Promise<number> {
 }
 
 /** Why a record cannot be taken back, whatever the cluster says. */
-function problemOf({ undo, state }: UndoRecord): string | undefined {
+function problemOf({ undo, state }: UndoRecord, { force }: UndoOptions): string | undefined {
   if (undo.kind === 'impossible') return `it cannot be taken back: ${undo.reason}`
-  return state === 'undone' ? 'it has been taken back already' : undefined
+  return state === 'undone' && force !== true ? 'it has been taken back already (--force does it again)' : undefined
 }
 
 async function takeBack(record: UndoRecord, options: UndoOptions): Promise<number> {

@@ -84,6 +84,8 @@ export async function runChange(change: Change, options: RunChangeOptions): Prom
     return plan.blockers.length > 0 ? EXIT.failed : EXIT.ok
   }
   if (plan.effects.length === 0) {
+    // All is as it was before the change: somebody has put it back, or it was never done.
+    if (options.undoes !== undefined) await (await openUndoStore(options)).update(options.undoes, { state: 'undone' })
     if (isJson) process.stdout.write(jsonLine({ plan, isDryRun: false, isApplied: false }))
     return EXIT.ok
   }
@@ -94,7 +96,8 @@ export async function runChange(change: Change, options: RunChangeOptions): Prom
       return EXIT.failed
     }
   }
-  return await applyAndTell({ ...change, plan, apply: context => change.apply(context) }, options)
+  // Not a copy of the object: a change may be an instance whose parts are not its own properties.
+  return await applyAndTell({ plan, snapshot: change.snapshot, apply: context => change.apply(context) }, options)
 }
 
 /** Conflicts are in the way unless they are overridden; then they are warnings. */

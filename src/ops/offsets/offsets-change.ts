@@ -60,8 +60,9 @@ interface GroupPart {
 export async function offsetsChange(parts: OffsetsChangeParts): Promise<Change> {
   const { open, groups, ends, deletedGroups = [], emptiedGroups = [], blockersOfGroup = blockersOf } = parts
   const moves = parts.moves.filter(({ before, after }) => !isSameOffset(before, after))
+  const byGroup = Map.groupBy(moves, ({ groupId }) => groupId)
   const work = groups
-    .map((group): GroupPart => ({ group, moves: moves.filter(({ groupId }) => groupId === group.groupId) }))
+    .map((group): GroupPart => ({ group, moves: byGroup.get(group.groupId) ?? [] }))
     .filter(part => part.moves.length > 0 || deletedGroups.includes(part.group.groupId))
   const differences = moves.map(move => differenceOf(move, ends))
   const spans = await timeSpans(open, moves, ends)
