@@ -10,17 +10,18 @@ import { openFleet } from '../../src/ops/index.ts'
 import { temporaryFolder } from '../support/comporta.ts'
 import { startKubernetesMock } from '../support/kubernetes-mock.ts'
 
-test('a Deployment is scaled, its pods are found and ended, and its rollout is held and let go', async t => {
-  const server = await startKubernetesMock(t)
-  const kubeconfig = join(temporaryFolder(t), 'config')
-  writeFileSync(
-    kubeconfig,
-    `current-context: x
+function kubeconfigOf(server: string): string {
+  return `current-context: x
 contexts: [{ name: x, context: { cluster: c, user: u, namespace: lanes } }]
 clusters: [{ name: c, cluster: { server: '${server}' } }]
 users: [{ name: u, user: {} }]
 `
-  )
+}
+
+test('a Deployment is scaled, its pods are found and ended, and its rollout is held and let go', async t => {
+  const server = await startKubernetesMock(t)
+  const kubeconfig = join(temporaryFolder(t), 'config')
+  writeFileSync(kubeconfig, kubeconfigOf(server))
   const create = async (path: string, value: unknown): Promise<void> => {
     const options = { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(value) }
     const response = await fetch(`${server}${path}`, options)

@@ -1,0 +1,84 @@
+/**
+ * `comporta scale` and `comporta rollout` as a person runs them, on the embedded broker: a dry run that says why, a local
+ * fleet that grows, a process that is killed and comes back, a rollout over the socket, an undo, a stop that drains.
+ */
+
+import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test, type TestContext } from 'node:test'
+
+import { startBroker } from '../../src/broker/index.ts'
+import { Admin, Appender, Cluster } from '../../src/client/index.ts'
+import { type FleetInstance, SocketFleet } from '../../src/ops/index.ts'
+import { runComporta, startComporta, temporaryFolder } from '../support/comporta.ts'
+import { until } from '../conformance/dispatch-support.ts'
+
+async function pipelineFolder(t: TestContext): Promise<string> {
+  const broker = await startBroker({ config: { 'group.initial.rebalance.delay.ms': '0' } })
+  t.after(() => broker.close())
+  const cluster = await Cluster.connect({ bootstrapServers: [broker.bootstrapServers] })
+  t.after(() => cluster.close())
+  await new Admin(cluster).createTopics([
+    { topic: 'a', partitionCount: 4 },
+    { topic: 'dead', partitionCount: 1 }
+  ])
+  const appender = new Appender({ cluster, lingerMs: 1 })
+  const listener = { delivered: () => undefined, failed: () => undefined }
+  for (let n = 0; n < 400; n += 1) {
+    appender.append({ topic: 'a', key: Buffer.from(`k${n}`), value: Buffer.from(`{"n":${n}}`) }, listener)
+  }
+  await appender.close()
+  const cwd = temporaryFolder(t)
+  writeFileSync(join(cwd, 'handler.mjs'), 'export async function handler() {}')
+  writeFileSync(
+    join(cwd, 'comporta.yaml'),
+    `name: x
+kafka: { bootstrapServers: ${broker.bootstrapServers} }
+dispatcher:
+  groupId: g
+  topics: [a]
+  groupProtocol: classic
+  sessionTimeoutMs: 6000
+  heartbeatIntervalMs: 200
+  deadLetterTopic: dead
+  target: { type: module, file: ./handler.mjs }
+operations:
+  fleet: { type: local, hasMetrics: false }
+  scale: { instancesMin: 2, instancesMax: 3, periodSeconds: 1, measureSeconds: 1, upCooldownSeconds: 1 }
+  rollout: { settleSeconds: 0, pollSeconds: 0.2 }
+`
+  )
+  return cwd
+}
+
+test('scale keeps a local fleet, rollout rolls it, and both say what they do', async t => {
+  const cwd = await pipelineFolder(t)
+  const scale = await startComporta(t, ['scale', '--apply', '--json', '--log-level', 'info'], {
+    cwd,
+    until: /the local fleet runs/
+  })
+  const fleet = new SocketFleet(join(cwd, '.comporta/fleet.sock'))
+  const up = async (): Promise<readonly FleetInstance[]> =>
+    (await fleet.instances()).filter(({ state }) => state === 'running')
+  await until(async () => (await up()).length === 2, 'two processes')
+  await scale.said(/"hold":"none","reasons":\[/)
+
+  const before = (await up()).map(({ incarnation }) => incarnation)
+  const rollout = await runComporta(['rollout', '--yes'], { cwd })
+  assert.equal(rollout.exitCode, 0, rollout.stdout + rollout.stderr)
+  assert.match(rollout.stdout, /^all 2 instances are new$/m)
+  assert.match(rollout.stderr, /replace: every gate is open: dispatcher-1 is next \(1 of 2\)/)
+  assert.ok((await up()).every(({ incarnation }) => !before.includes(incarnation)))
+
+  const [victim] = await up()
+  process.kill(Number(victim?.incarnation), 'SIGKILL')
+  await scale.said(/a dispatcher has ended by itself; starting it again/)
+  await until(async () => (await up()).length === 2, 'it is back')
+  assert.equal((await fleet.instances()).find(({ id }) => id === victim?.id)?.crashes, 1)
+
+  assert.equal(await scale.stop('SIGTERM'), 0)
+  await assert.rejects(fleet.size(), /comporta scale --apply/)
+  const dry = await runComporta(['scale', '--once', '--json'], { cwd })
+  assert.match(dry.stdout, /"isDryRun":true/)
+})
