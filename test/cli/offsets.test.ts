@@ -26,14 +26,14 @@ test('offsets are set, the way back is kept beside the pipeline file, and undo g
     ).map(each => each.offset)
 
   const [shown, refused, set] = await Promise.all([
-    comporta('offsets', 'set', 'a-0@7', '--group', 'g', '--dry-run'),
+    comporta('offsets', 'set', 'a-0@7', '--group', 'h', '--dry-run'),
     comporta('offsets', 'shift', '--by', '-1', '--group', 'none', '--topic', 'a:0', '--yes', '--json'),
     comporta('offsets', 'set', 'a-0@0', 'a-1@0', '--group', 'g', '--yes', '--json')
   ])
   assert.equal(shown.exitCode, 0, shown.stderr)
   assert.match(
     shown.stdout,
-    /a-0 +– +0 +7 lies behind the end: set to 0; no commit before\nSet: 1 offset of group g\.\n$/
+    /a-0 +– +0 +7 lies behind the end: set to 0; no commit before\nSet: 1 offset of group h\.\n$/
   )
   assert.equal(refused.exitCode, 1)
   const { plan, isApplied } = JSON.parse(refused.stdout) as { plan: { blockers: string[] }; isApplied: boolean }
