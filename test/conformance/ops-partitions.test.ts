@@ -465,3 +465,59 @@ test('a long lag: producers go on at once, groups read the new topic when they h
   assert.equal(load.audit().holds, true)
   await (await next)?.drain()
 })
+
+test('a record that waits in a retry topic keeps the new topic closed: it and its key come first', async t => {
+  const bench = await Bench.open(t, 2)
+  const target = `${bench.topic}-v2`
+  const taken: string[] = []
+  let isRefused = true
+  const takes = new ModuleTarget({
+    name: 'refuses once',
+    timeoutMs: 10_000,
+    handler: given => {
+      const { messages, offsets } = given as { messages: { n: number }[]; offsets: number[] }
+      if (isRefused && messages.some(({ n }) => n === 1)) {
+        isRefused = false
+        return { failures: offsets.map(offset => ({ offset, action: 'retry', reason: 'not yet' })) }
+      }
+      taken.push(...messages.map(({ n }) => `n${n}`))
+      return undefined
+    }
+  })
+  const { retry } = bench.config()
+  const dispatcher = await bench.dispatch(takes, {
+    topics: [bench.topic, target],
+    topicCheckIntervalMs: 100,
+    order: 'key',
+    retry: { ...retry, attemptsMax: 1, initialMs: 1, maxMs: 5, delays: [1000] }
+  })
+  await bench.append([{ key: 'a', value: '{"n":1}' }])
+  const said: string[] = []
+  let appended: Promise<void> | undefined
+  const change = await planMigration({
+    cluster: bench.cluster,
+    topic: bench.topic,
+    target,
+    partitions: 4,
+    stateFile: await stateFile(t),
+    quietMs: 100,
+    intervalMs: 20,
+    areProducersSwitched: true,
+    groups: [bench.groupId]
+  })
+  const result = await change.apply({
+    onProgress: text => {
+      said.push(text)
+      if (text.startsWith('settling')) appended ??= bench.append([{ key: 'a', value: '{"n":2}' }], target)
+    }
+  })
+  await appended
+  assert.deepEqual(result.failures, [], said.join('\n'))
+  assert.ok(
+    said.some(text => text.includes('1 records in retry topics')),
+    said.join('\n')
+  )
+  await until(() => taken.length === 2, 'both are delivered')
+  assert.deepEqual(taken, ['n1', 'n2'])
+  await dispatcher.drain()
+})

@@ -11,7 +11,7 @@ import { isRetriable, messageOf, PipelineError, sleep } from '../../core/index.t
 import { kafkaErrorName } from '../../protocol/index.ts'
 import type { ApplyContext, Change, ChangePlan, ChangeResult, Json } from '../change/change.ts'
 import { scanCluster } from '../scan/scan-cluster.ts'
-import type { ScannedGroup } from '../scan/scan-types.ts'
+import type { ClusterScan, ScannedGroup } from '../scan/scan-types.ts'
 import { movedShare } from './key-movement.ts'
 import {
   decideMigration,
@@ -53,6 +53,8 @@ export interface MigrateRequest {
 }
 
 const UNKNOWN_TOPIC = 3
+/** Characters of the name of a retry topic that are surely those of its topic and group. */
+const RETRY_PREFIX_MAX = 200
 const defaults = { quietMs: 5000, pauseMaxMs: 20_000, intervalMs: 500, timeoutMs: 14_400_000 }
 
 /** `orders` → `orders-v2`, `orders-v2` → `orders-v3`. */
@@ -228,10 +230,11 @@ class MigrationRun {
   async #look({ topic, target, groups }: MigrationState): Promise<MigrationLook> {
     const { cluster } = this.#request
     const { admin } = this.#parts
-    // Offsets before ends: a group that reads along would else seem to be ahead.
-    const { topics } = await admin.describeTopics([topic, target])
+    const { topics } = await admin.listTopics()
     const countOf = (name: string): number => topics.find(each => each.topic === name)?.partitions.length ?? 0
-    const scan = groups.length === 0 ? undefined : await scanCluster(cluster, { groups, topics: [topic, target] })
+    const names = [topic, target, ...topics.map(each => each.topic).filter(name => isRetryTopic(name, topic))]
+    // The scan reads offsets before ends: what is parked is in its retry topic before the offset behind it is committed.
+    const scan = groups.length === 0 ? undefined : await scanCluster(cluster, { groups, topics: names })
     const source = await this.#topic(topic, countOf(topic))
     const next = await this.#topic(target, countOf(target))
     const partitionCount = source?.ends.length ?? 0
@@ -239,7 +242,7 @@ class MigrationRun {
       atMs: cluster.clock.now(),
       source,
       target: next,
-      groups: (scan?.groups ?? []).map(group => groupLook(group, { topic, target, partitionCount }))
+      groups: (scan?.groups ?? []).map(group => groupLook(group, { topic, target, partitionCount, scan }))
     }
   }
 
@@ -263,9 +266,32 @@ interface GroupPlace {
   readonly topic: string
   readonly target: string
   readonly partitionCount: number
+  readonly scan: ClusterScan | undefined
 }
 
-function groupLook(group: ScannedGroup, { topic, target, partitionCount }: GroupPlace): MigrationGroup {
+/** Whether a topic is named as a retry topic of another: `<topic>.<group>.retry-<delay>`. */
+function isRetryTopic(name: string, topic: string): boolean {
+  return name.startsWith(`${topic}.`) && /\.retry-\d+(ms|s|m|h)$/.test(name)
+}
+
+/** Records in the retry topics of a group that it has not finished. */
+function retryingOf({ groupId, offsets }: ScannedGroup, { topic, scan }: GroupPlace): bigint {
+  // A long name is cut, and ends in a hash.
+  const prefix = `${topic}.${groupId.replace(/[^a-zA-Z0-9._-]/g, '_')}`.slice(0, RETRY_PREFIX_MAX)
+  let left = 0n
+  for (const { topic: name, partitions } of scan?.topics.values() ?? []) {
+    if (!isRetryTopic(name, topic) || !name.startsWith(prefix)) continue
+    for (const { partition, logStartOffset, highWatermark } of partitions) {
+      const committed = offsets.find(each => each.topic === name && each.partition === partition)?.committed
+      const from = committed === undefined || committed < logStartOffset ? logStartOffset : committed
+      if (highWatermark > from) left += highWatermark - from
+    }
+  }
+  return left
+}
+
+function groupLook(group: ScannedGroup, place: GroupPlace): MigrationGroup {
+  const { topic, target, partitionCount } = place
   const { members = [], offsets } = group
   const committed = new Map(offsets.filter(each => each.topic === topic).map(each => [each.partition, each.committed]))
   const owned = new Set(
@@ -277,6 +303,7 @@ function groupLook(group: ScannedGroup, { topic, target, partitionCount }: Group
     memberCount: members.length,
     wantsTarget: wantsOf(members, target),
     committed: Array.from({ length: partitionCount }, (_, partition) => committed.get(partition)),
+    retrying: retryingOf(group, place),
     targetOwned: owned.size,
     hasReadTarget: offsets.some(each => each.topic === target && each.committed > 0n),
     ...(group.problem === undefined ? {} : { problem: group.problem })

@@ -96,6 +96,8 @@ export interface MigrationGroup {
   readonly wantsTarget: 'all' | 'some' | 'none' | 'unknown'
   /** Next record to read of the old topic, by partition; `undefined` = nothing committed. */
   readonly committed: readonly (bigint | undefined)[]
+  /** Records of the old topic that wait in a retry topic: their keys are not drained, although the topic is. */
+  readonly retrying: bigint
   /** Partitions of the new topic that have a reader. */
   readonly targetOwned: number
   /** Whether it has committed anything of the new topic. */
@@ -309,7 +311,8 @@ function leftOf(group: MigrationGroup, { fence }: MigrationState, source: Migrat
     const from = group.committed[partition] ?? source?.starts[partition] ?? 0n
     if (end > from) left += end - from
   }
-  return left === 0n ? [] : [`group ${group.groupId} ${left} records`]
+  const texts = left === 0n ? [] : [`group ${group.groupId} ${left} records`]
+  return group.retrying === 0n ? texts : [...texts, `group ${group.groupId} ${group.retrying} records in retry topics`]
 }
 
 function fenceMoved({ fence, ends }: MigrationState): boolean {

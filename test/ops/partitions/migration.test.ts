@@ -45,7 +45,7 @@ function look(atMs: number, { ends = [100n, 100n], target, group = {} }: Seen = 
     atMs,
     source: topic(ends),
     target: target === undefined ? undefined : topic(target),
-    groups: [{ ...base, targetOwned: 4, hasReadTarget: false, ...group }]
+    groups: [{ ...base, targetOwned: 4, retrying: 0n, hasReadTarget: false, ...group }]
   }
 }
 
@@ -180,6 +180,13 @@ test('stragglers behind the new topic are counted, drained, and the order is not
   assert.equal(decisions[2]?.state.stragglers, '3')
   assert.equal(isOrderProven(decisions[2]?.state ?? state), false)
   assert.match(decisions[2]?.say ?? '', /3 records came to a behind the fence/)
+})
+
+test('what waits in retry topics is not drained', () => {
+  const state = begin('producers', { phase: 'draining', ends: ['100', '100'], fence: ['100', '100'] })
+  const [waits, goes] = feed(state, [look(1000, { group: { retrying: 2n } }), look(1100)])
+  assert.equal(waits?.say, 'to drain up to the fence: group g 2 records in retry topics')
+  assert.equal(goes?.state.phase, 'creating')
 })
 
 test('producers that wait for too long stop it with the way back', () => {
