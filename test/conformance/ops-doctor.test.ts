@@ -1,4 +1,4 @@
-/** Bad situations, built on whatever cluster is under test, are found, with what the test knows of them; good ones are not. */
+/** Bad situations, built on whatever cluster is under test, are found as the test knows them; good ones are not. */
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

@@ -68,7 +68,7 @@ test('SNS gets subject, text and attributes; a topic that is gone is not tried a
   assert.deepEqual([severity?.Value, status?.Value, key?.Value], ['page', 'firing', 'slo:billing ≤ 60 s:page'])
 })
 
-/** The members that matter of an answer of DescribeClusterV2. Source: Amazon MSK API reference, `clusters/{clusterArn}`. */
+/** What matters of an answer of DescribeClusterV2. Source: Amazon MSK API reference, `clusters/{clusterArn}`. */
 const clusters: Readonly<Record<string, object>> = {
   standard: {
     clusterType: 'PROVISIONED',

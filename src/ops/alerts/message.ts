@@ -58,7 +58,8 @@ export function textOfAlert(message: AlertMessage): string {
   const lines = [
     `${status === 'resolved' ? 'RESOLVED' : severity.toUpperCase()} ${pipeline}: ${title}`,
     `${status === 'resolved' ? 'was' : 'is'}: ${value} (alert: ${threshold})`,
-    `since: ${since}${status === 'resolved' ? `, until ${at}` : ''}${repeats > 0 ? `, said ${repeats} times before` : ''}`
+    'since: ' +
+      `${since}${status === 'resolved' ? `, until ${at}` : ''}${repeats > 0 ? `, said ${repeats} times before` : ''}`
   ]
   if (status === 'firing') lines.push(`likely: ${reason}`, `next: ${next}`)
   return lines.join('\n')

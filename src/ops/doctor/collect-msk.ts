@@ -1,6 +1,6 @@
 /**
- * What kind of cluster it is. MSK is told by the names of its brokers; whether brokers are Standard or Express, and their
- * size, only AWS says (kafka:DescribeClusterV2).
+ * What kind of cluster it is. MSK is told by the names of its brokers; whether brokers are Standard or Express, and
+ * their size, only AWS says (kafka:DescribeClusterV2).
  */
 
 import { messageOf } from '../../core/index.ts'

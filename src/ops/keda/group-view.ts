@@ -77,7 +77,7 @@ export function kedaView(
   }
 }
 
-/** Source: the drain-time formula; the rate of one member is what members do now, which is known only while they work. */
+/** The rate of one member is what members do now, which is known only while they work. */
 function drainReplicas(group: GroupLag, drainSeconds: number): number | undefined {
   const { arrivalRate, serviceRate, memberCount, lagRecords, partitions } = group
   if (arrivalRate === undefined || serviceRate === undefined || partitions.length === 0) return undefined

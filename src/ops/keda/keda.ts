@@ -198,7 +198,8 @@ function replicasOf(capped: Capped, { settings, isActive, currentReplicas }: Rep
   const { minReplicaCount, maxReplicaCount, idleReplicaCount, lagThreshold } = settings
   if (!isActive && (minReplicaCount === 0 || idleReplicaCount !== undefined)) {
     const replicas = idleReplicaCount ?? 0
-    const reason = `nothing above activationLagThreshold ${settings.activationLagThreshold}: ${replicas} after the cool-down`
+    const reason =
+      `nothing above activationLagThreshold ${settings.activationLagThreshold}: ${replicas} ` + 'after the cool-down'
     return { replicas, limitedBy: 'inactive', reason }
   }
   const formula = formulaOf(capped.metric, settings, currentReplicas)

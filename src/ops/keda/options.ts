@@ -20,7 +20,7 @@ export interface KedaOptions {
   readonly allowIdleConsumers?: boolean
   /** Whether a partition whose committed offset stands still counts nothing for scaling. Default `false`. */
   readonly excludePersistentLag?: boolean
-  /** Whether a partition without a commit counts nothing. Default `false`: it counts one record, or all with `earliest`. */
+  /** Whether a partition without a commit counts nothing. Default `false`: one record, or all with `earliest`. */
   readonly scaleToZeroOnInvalidOffset?: boolean
   /** Whether there are at most as many replicas as partitions that have a lag. Needs `topic`. Default `false`. */
   readonly limitToPartitionsWithLag?: boolean
@@ -37,7 +37,7 @@ export interface KedaOptions {
   /** Replicas while inactive, below `minReplicaCount`. Source: ScaledObject `idleReplicaCount`. */
   readonly idleReplicaCount?: number
   /**
-   * How the autoscaler reads the metric: `AverageValue` = total ÷ threshold, `Value` = replicas now × total ÷ threshold.
+   * How the autoscaler reads the metric: `AverageValue` = total ÷ threshold, `Value` = replicas now × that.
    * Default `AverageValue`, as KEDA's.
    */
   readonly metricType?: 'AverageValue' | 'Value'

@@ -110,7 +110,9 @@ function alwaysConditions(group: GroupLag, { headroomHours }: HealthThresholds):
       group: group.groupId,
       value: `${records(gone)} in ${lost.length === 1 ? '1 partition' : `${lost.length} partitions`}`,
       threshold: 'none',
-      reason: `deleted before they were read, first in ${first.topic}-${first.partition}: retention is shorter than the lag`,
+      reason:
+        `deleted before they were read, first in ${first.topic}-${first.partition}: retention is ` +
+        'shorter than the lag',
       next: `${next}; comporta doctor --only retention-headroom`,
       forMs: 0
     })

@@ -111,7 +111,7 @@ export class SloTracker {
     return { objectives: Object.fromEntries(entries) }
   }
 
-  /** Goes on from what was written down; objectives that are not in it begin anew, those that are gone are forgotten. */
+  /** Goes on from what was written down; objectives that are not in it begin anew, others are forgotten. */
   read(state: SloState): void {
     for (const kept of this.#kept) {
       const written = Object.hasOwn(state.objectives, kept.name) ? state.objectives[kept.name] : undefined

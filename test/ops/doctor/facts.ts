@@ -143,7 +143,8 @@ export function factsOf(change: Partial<DoctorFacts> = {}): DoctorFacts {
 
 /** What one check finds; nothing if all is right. */
 export function findingsOf(id: string, change: Partial<DoctorFacts>): DoctorFinding[] {
-  return judgeFacts(factsOf(change), { only: [id] }).filter(({ severity }) => severity !== 'ok')
+  const only = [id]
+  return judgeFacts(factsOf(change), { only }).filter(({ severity }) => severity !== 'ok')
 }
 
 /** A fact that somebody lacks the right to. */

@@ -29,8 +29,11 @@ const version: DoctorCheck = {
         severity: compareReleases(oldest, ANCIENT) < 0 ? 'error' : 'warn',
         title: `Kafka ${oldest} gets no corrections any more`,
         reason:
-          'The Apache project mends the last three releases. Amazon MSK upgrades ended ones by itself, at a time of its own.',
-        fix: 'Plan the upgrade: one minor release of the supported ones after the other, brokers one by one, metadata.version last.',
+          'The Apache project mends the last three releases. Amazon MSK upgrades ended ones by ' +
+          'itself, at a time of its own.',
+        fix:
+          'Plan the upgrade: one minor release of the supported ones after the other, brokers one ' +
+          'by one, metadata.version last.',
         evidence
       })
     }

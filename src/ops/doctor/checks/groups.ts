@@ -7,8 +7,8 @@ import type { CommitWatch, DoctorFacts } from '../facts.ts'
 import { cannotSay, type DoctorCheck, type Found } from '../finding.ts'
 
 /**
- * A part at the end of a name that tells instances of one application apart: a UUID, hexadecimal digits, an address, the
- * name of a machine or a pod, a number. One part at a time, without repetition inside: names are other people's.
+ * A part at the end of a name that tells instances of one application apart: a UUID, hexadecimal digits, an address,
+ * the name of a machine or a pod, a number. One part at a time, without repetition inside: names are other people's.
  */
 const suffix = new RegExp(
   '(?:^|[-_.:])(?:' +
@@ -67,8 +67,13 @@ const groupPerInstance: DoctorCheck = {
         {
           severity: live >= 2 ? 'error' : 'warn',
           title: `${groups.length} groups look like instances of one application, ${name}`,
-          reason: `Groups do not share work: each reads every record of ${first === undefined ? '' : topicsOf(first).join(', ')}, so that each event is handled ${groups.length} times, and paid for as often.`,
-          fix: `Give all instances the same group id, ${name}, and delete the others: comporta groups delete. Offsets can be taken over: comporta offsets copy.`,
+          reason:
+            'Groups do not share work: each reads every record of ' +
+            `${first === undefined ? '' : topicsOf(first).join(', ')}, so that each event is handled ` +
+            `${groups.length} times, and paid for as often.`,
+          fix:
+            `Give all instances the same group id, ${name}, and delete the others: comporta groups ` +
+            'delete. Offsets can be taken over: comporta offsets copy.',
           evidence: groups.map(({ groupId, state, members = [] }) => `${groupId}: ${state}, ${members.length} members`)
         }
       ]
@@ -165,7 +170,9 @@ const dataLoss: DoctorCheck = {
           title: `${groupId} never read ${total} records that are deleted`,
           reason:
             'Retention, or somebody with deleteRecords, was faster than the group. They cannot be had back from here.',
-          fix: 'Raise retention.ms and retention.bytes above the longest outage, then find out why the group is behind: comporta lag.',
+          fix:
+            'Raise retention.ms and retention.bytes above the longest outage, then find out why the ' +
+            'group is behind: comporta lag.',
           evidence: lost.map(({ name, committed, start }) => `${name}: committed ${committed}, log starts at ${start}`)
         }
       ]
@@ -190,7 +197,8 @@ const aheadOfLog: DoctorCheck = {
           severity: 'error',
           title: `${groupId} has committed what is not there`,
           reason:
-            'The topic was deleted and made anew, or a replica behind the others became leader. Consumers begin where auto.offset.reset says, and skip or repeat records.',
+            'The topic was deleted and made anew, or a replica behind the others became leader. ' +
+            'Consumers begin where auto.offset.reset says, and skip or repeat records.',
           fix: `Stop the group and set its offsets: comporta offsets reset --group ${groupId} --to-earliest.`,
           evidence: ahead
         }
@@ -226,7 +234,8 @@ const autoCommit: DoctorCheck = {
           severity: 'warn',
           title: `${watch.groupId} seems to use auto-commit (suspected)`,
           reason:
-            'Its offsets move every five seconds, with empty metadata. Auto-commit moves offsets past records that may not have been handled: a crash loses them.',
+            'Its offsets move every five seconds, with empty metadata. Auto-commit moves offsets ' +
+            'past records that may not have been handled: a crash loses them.',
           fix: 'Set enable.auto.commit=false and commit after the work is done, as comporta dispatch does.',
           evidence: [
             `commits seen ${watch.changesMs.map(time => seconds(time / 1000)).join(', ')} after the watch began`

@@ -115,7 +115,9 @@ function refusedSettings({ kafka, topics, producer }: PipelineFact): Found[] {
       severity: 'error',
       title: 'MSK Serverless refuses settings of the pipeline file',
       reason: 'Topics with them are not created, connections without IAM end at once.',
-      fix: 'Leave them out; of topics only cleanup.policy, compression.type, max.message.bytes, message.timestamp.type and retention can be set.',
+      fix:
+        'Leave them out; of topics only cleanup.policy, compression.type, max.message.bytes, ' +
+        'message.timestamp.type and retention can be set.',
       evidence
     }
   ]

@@ -24,7 +24,9 @@ const hotKeys: DoctorCheck = {
         {
           severity: 'warn',
           title: `${topic} has ${hot.length === 1 ? 'a hot key' : `${hot.length} hot keys`}`,
-          reason: `All records of a key go to one partition, and to one consumer: of ${partitions} partitions that one has the work.`,
+          reason:
+            `All records of a key go to one partition, and to one consumer: of ${partitions} ` +
+            'partitions that one has the work.',
           fix: 'Make the key finer, or split what is heavy into a topic of its own: producer.route.split.',
           evidence: hot.map(({ text, share }) => `${text}: ${perCent(share)} of ${records} records`)
         }
@@ -55,7 +57,8 @@ const keylessCompacted: DoctorCheck = {
         severity: 'error',
         title: 'a compacted topic gets records without a key',
         reason:
-          'Compaction keeps the newest record of each key: without one a record cannot be kept, and Kafka refuses it with INVALID_RECORD.',
+          'Compaction keeps the newest record of each key: without one a record cannot be kept, ' +
+          'and Kafka refuses it with INVALID_RECORD.',
         fix: 'Give every record a key, or set cleanup.policy=delete.',
         evidence
       }
@@ -110,7 +113,8 @@ const clockSkew: DoctorCheck = {
   id: 'clock-skew',
   area: 'records',
   sentence:
-    'Newest records that are dated later than this machine’s clock: a clock is wrong. Clocks that are late are not seen.',
+    'Newest records that are dated later than this machine’s clock: a clock is wrong. Clocks ' +
+    'that are late are not seen.',
   find({ newest, nowMs, topicConfigs }) {
     if (!newest.isKnown) return [cannotSay('Times of the newest records are not known', newest.reason)]
     const ahead = newest.value
@@ -125,8 +129,13 @@ const clockSkew: DoctorCheck = {
       {
         severity: worst.aheadMs >= SKEW_ERROR_MS ? 'error' : 'warn',
         title: `records are dated ${seconds(worst.aheadMs / 1000)} ahead of this machine`,
-        reason: `${isBrokers ? 'The broker’s clock' : 'A producer’s clock'} runs ahead, or this machine’s is late. Retention by time, lag in seconds and search by time go by these dates.`,
-        fix: 'Compare the clocks (chronyc tracking, timedatectl) of this machine, the producers and the brokers. message.timestamp.after.max.ms refuses such records.',
+        reason:
+          `${isBrokers ? 'The broker’s clock' : 'A producer’s clock'} runs ahead, or this ` +
+          'machine’s is late. Retention by time, lag in seconds and search by time go by these ' +
+          'dates.',
+        fix:
+          'Compare the clocks (chronyc tracking, timedatectl) of this machine, the producers and ' +
+          'the brokers. message.timestamp.after.max.ms refuses such records.',
         evidence: ahead.map(
           ({ topic, partition, aheadMs }) => `${topic}-${partition}: ${seconds(aheadMs / 1000)} ahead`
         )
@@ -153,8 +162,11 @@ const transactions: DoctorCheck = {
         severity: 'error',
         title: `${hanging.length} transactions are open beyond their limit`,
         reason:
-          'The coordinator should have aborted them. Until somebody does, readers of committed records see nothing behind them, and compaction stops.',
-        fix: 'kafka-transactions.sh find-hanging, then abort. Brokers before 3.6 leave such transactions behind (KIP-890).',
+          'The coordinator should have aborted them. Until somebody does, readers of committed ' +
+          'records see nothing behind them, and compaction stops.',
+        fix:
+          'kafka-transactions.sh find-hanging, then abort. Brokers before 3.6 leave such ' +
+          'transactions behind (KIP-890).',
         evidence: [
           ...hanging.map(
             ({ transactionalId, state, startMs, topics }) =>

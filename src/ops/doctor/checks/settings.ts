@@ -173,7 +173,8 @@ const drift: DoctorCheck = {
   id: 'topic-drift',
   area: 'settings',
   sentence:
-    'Topics of the pipeline file that are missing in the cluster, or have another number of partitions or other settings.',
+    'Topics of the pipeline file that are missing in the cluster, or have another number of ' +
+    'partitions or other settings.',
   find({ pipeline, metadata, topicConfigs }: DoctorFacts) {
     if (pipeline === undefined) return []
     const there = new Map(metadata.topics.map(each => [each.topic, each]))

@@ -41,7 +41,8 @@ const replicationFactor: DoctorCheck = {
         severity: isAlone ? 'error' : 'warn',
         title: `${few.length} topics have fewer than three replicas`,
         reason:
-          'With one replica every restart of a broker is an outage and every lost disk is lost data; with two, a restart leaves no spare.',
+          'With one replica every restart of a broker is an outage and every lost disk is lost ' +
+          'data; with two, a restart leaves no spare.',
         fix: 'Reassign them with three replicas (kafka-reassign-partitions), and set default.replication.factor=3.',
         evidence
       }
@@ -71,7 +72,8 @@ const minInSync: DoctorCheck = {
         severity: 'warn',
         title: `min.insync.replicas is 1 for ${weak.length} topics`,
         reason:
-          'acks=all then means "the leader has it" while followers are behind: if it fails, records that were acknowledged are gone.',
+          'acks=all then means "the leader has it" while followers are behind: if it fails, ' +
+          'records that were acknowledged are gone.',
         fix: 'comporta topics alter --config min.insync.replicas=2, for topics with three replicas.',
         evidence: weak
       })
@@ -187,7 +189,9 @@ const leaders: DoctorCheck = {
       found.push({
         severity: 'warn',
         title: 'leaders are spread unevenly over the brokers',
-        reason: `The busiest leads ${most} partitions, ${perCent(most / mean - 1)} above the mean: it is the bottleneck of all.`,
+        reason:
+          `The busiest leads ${most} partitions, ${perCent(most / mean - 1)} above the mean: it is ` +
+          'the bottleneck of all.',
         fix: 'Reassign partitions (Cruise Control, kafka-reassign-partitions), new topics spread by themselves.',
         evidence: counts.map(({ nodeId, count }) => `broker ${nodeId}: ${count} leaders`)
       })
@@ -227,8 +231,12 @@ const hotPartition: DoctorCheck = {
       return [
         {
           severity: isFresh ? 'warn' : 'info',
-          title: `${topic}-${hottest.partition} ${isFresh ? 'gets' : 'keeps'} ${perCent(share)} of the records of ${topic}`,
-          reason: `A fair share is ${perCent(1 / partitions.length)}. One consumer carries it, however many there are: neither more consumers nor more partitions help a hot key.`,
+          title:
+            `${topic}-${hottest.partition} ${isFresh ? 'gets' : 'keeps'} ${perCent(share)} of the ` +
+            `records of ${topic}`,
+          reason:
+            `A fair share is ${perCent(1 / partitions.length)}. One consumer carries it, however ` +
+            'many there are: neither more consumers nor more partitions help a hot key.',
           fix: 'Find the keys (comporta doctor --sample), and split them: producer.route.split, or a finer key.',
           evidence: evidenceOf(
             counts.map(({ partition, count }) => `${topic}-${partition}: ${count} ${isFresh ? 'new' : 'kept'}`)
@@ -275,7 +283,9 @@ const segments: DoctorCheck = {
         severity: 'warn',
         title: `${late.length} settings keep records longer than retention says`,
         reason:
-          'Kafka deletes whole segments, once their newest record has expired: a segment that is longer than retention keeps its oldest records for both times together, and disks fill up.',
+          'Kafka deletes whole segments, once their newest record has expired: a segment that is ' +
+          'longer than retention keeps its oldest records for both times together, and disks fill ' +
+          'up.',
         fix: 'Make segment.ms and segment.bytes a fifth of the retention or less.',
         evidence: late
       }
@@ -299,7 +309,8 @@ const unclean: DoctorCheck = {
         severity: 'warn',
         title: `${open.length} topics allow unclean leader election`,
         reason:
-          'When all in-sync replicas are away, one that is behind takes over, and acknowledged records vanish without a word.',
+          'When all in-sync replicas are away, one that is behind takes over, and acknowledged ' +
+          'records vanish without a word.',
         fix: 'Set unclean.leader.election.enable=false, unless being there counts for more than being complete.',
         evidence: open.map(({ topic }) => topic)
       }
@@ -320,10 +331,15 @@ const internalTopics: DoctorCheck = {
     return [
       {
         severity: 'error',
-        title: `${few.map(({ topic }) => topic).join(', ')} ${few.length === 1 ? 'has' : 'have'} fewer than three replicas`,
+        title:
+          `${few.map(({ topic }) => topic).join(', ')} ${few.length === 1 ? 'has' : 'have'} fewer ` +
+          'than three replicas',
         reason:
-          'With them committed offsets and transactions go: a broker that is away stops groups, one that is lost makes them begin anew.',
-        fix: 'Set offsets.topic.replication.factor and transaction.state.log.replication.factor to 3, and reassign the topics.',
+          'With them committed offsets and transactions go: a broker that is away stops groups, ' +
+          'one that is lost makes them begin anew.',
+        fix:
+          'Set offsets.topic.replication.factor and transaction.state.log.replication.factor to 3, ' +
+          'and reassign the topics.',
         evidence: few.map(topic => `${topic.topic}: ${replicasOf(topic)}`)
       }
     ]
