@@ -76,7 +76,9 @@ async function fill(admin: Admin): Promise<void> {
         const topic = topics[Math.floor(place / topicPartitions)] ?? ''
         return { topic, partition: place % topicPartitions, offset: 0n }
       })
-      await admin.alterGroupOffsets(groupId, offsets)
+      const results = await admin.alterGroupOffsets(groupId, offsets)
+      // A topic that was created a moment ago may not be known to all of the broker yet.
+      if (results.some(({ errorCode }) => errorCode !== 0)) left.push(each)
     }
   }
   await Promise.all(Array.from({ length: 8 }, worker))

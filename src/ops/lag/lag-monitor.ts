@@ -139,7 +139,7 @@ export class LagMonitor {
   }
 
   /** Takes note of the ends of all partitions, and forgets what is gone. */
-  #remember({ topics, groups, takenAtMs }: ClusterScan): void {
+  #remember({ topics, groups, problems, takenAtMs }: ClusterScan): void {
     this.#lookTimesMs.push(takenAtMs)
     if (this.#lookTimesMs.length > this.#windowSize) this.#lookTimesMs.shift()
     const isReadCommitted = this.#options.isReadCommitted === true
@@ -150,6 +150,8 @@ export class LagMonitor {
       for (const partition of scanned.partitions) track.add(partition, takenAtMs, isReadCommitted)
     }
     for (const topic of this.#topics.keys()) if (!topics.has(topic)) this.#topics.delete(topic)
+    // While a broker does not tell its groups, they are not gone.
+    if (problems.length > 0) return
     const ids = new Set(groups.map(({ groupId }) => groupId))
     for (const groupId of this.#groups.keys()) if (!ids.has(groupId)) this.#groups.delete(groupId)
   }
@@ -165,7 +167,7 @@ export class LagMonitor {
       const question = this.#questionOf(scan, { pair, partition, ends })
       return { pair, track: groupTrack.of(pair), topic, partition, ends, question }
     })
-    groupTrack.retain(pairs)
+    if (group.problem === undefined) groupTrack.retain(pairs)
     return seen
   }
 

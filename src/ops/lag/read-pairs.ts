@@ -60,7 +60,8 @@ export function readPairs(
   { offsets, members, protocolType, problem }: ScannedGroup,
   topics: readonly string[] | undefined
 ): ReadPair[] {
-  if (problem !== undefined && offsets.length === 0 && members === undefined) return []
+  // Offsets that could not be read are not offsets that nobody has committed.
+  if (problem !== undefined && offsets.length === 0) return []
   const wanted = topics === undefined ? undefined : new Set(topics)
   const places = new Places()
   for (const { topic, partition, committed } of offsets) places.of(topic, partition).committed = committed

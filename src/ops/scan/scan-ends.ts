@@ -33,11 +33,15 @@ interface Wanted {
   isOpen: boolean
 }
 
+/** How long a leader is waited for where there is none, in milliseconds: an election takes less, or an operator. */
+const electionMs = 1_000
+
 type End = 'logStartOffset' | 'highWatermark' | 'lastStableOffset'
 
 /** Topics with the ends of their partitions. One that fails has a `problem`, and offsets -1n. */
 export async function scanEnds(cluster: Cluster, request: EndsRequest): Promise<ScannedTopic[]> {
-  const deadlineMs = cluster.clock.monotonicMs() + request.timeoutMs
+  const startedMs = cluster.clock.monotonicMs()
+  const deadlineMs = startedMs + request.timeoutMs
   const byTopic = new Map(
     request.topics.map(({ topic, partitions }) => [topic, partitions.map(each => wanted(topic, each))])
   )
@@ -45,7 +49,8 @@ export async function scanEnds(cluster: Cluster, request: EndsRequest): Promise<
   let open = all
   for (let failures = 1; open.length > 0; failures += 1) {
     const timeoutMs = Math.min(cluster.requestTimeoutMs, Math.max(1_000, deadlineMs - cluster.clock.monotonicMs()))
-    await askLeaders(cluster, open, { ...request, timeoutMs })
+    const isElectionDue = cluster.clock.monotonicMs() - startedMs < electionMs
+    await askLeaders(cluster, open, { ...request, timeoutMs, isElectionDue })
     open = all.filter(each => each.isOpen)
     if (open.length === 0 || cluster.clock.monotonicMs() >= deadlineMs || request.signal?.aborted === true) break
     const delayMs = backoffMs({ initialMs: 50, maxMs: 1_000 }, failures, cluster.random)
@@ -83,13 +88,18 @@ function scanned({ topic, metadata, problem, ...ends }: Wanted): ScannedPartitio
   }
 }
 
-async function askLeaders(cluster: Cluster, open: readonly Wanted[], request: EndsRequest): Promise<void> {
+async function askLeaders(
+  cluster: Cluster,
+  open: readonly Wanted[],
+  { isElectionDue, ...request }: EndsRequest & { readonly isElectionDue: boolean }
+): Promise<void> {
   const byLeader = new Map<number, Wanted[]>()
   for (const each of open) {
     each.problem = undefined
     const { leaderId } = each.metadata
     if (leaderId < 0) {
       each.problem = 'LEADER_NOT_AVAILABLE: the partition has no leader'
+      each.isOpen = isElectionDue
       continue
     }
     const group = byLeader.get(leaderId)
