@@ -141,7 +141,7 @@ class Load {
   }
 }
 
-/** Dispatchers of this process: what a fleet is to the scaler and to a rollout, without the time that a process takes. */
+/** Dispatchers of this process: a fleet to the scaler and to a rollout, without the time that a process takes. */
 class DispatcherFleet implements FleetActuator {
   readonly name = 'in-process'
   readonly isComplete = true

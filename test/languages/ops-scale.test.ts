@@ -1,6 +1,6 @@
 /**
- * `comporta scale` and `comporta rollout` as a person runs them, on the embedded broker: a dry run that says why, a local
- * fleet that grows, a process that is killed and comes back, a rollout over the socket, an undo, a stop that drains.
+ * `comporta scale` and `comporta rollout` as a person runs them, on the embedded broker: a local fleet, a rollout over
+ * its socket, a process that is killed and comes back, a stop that drains, a dry run.
  */
 
 import assert from 'node:assert/strict'

@@ -78,7 +78,7 @@ test('a webhook tells the size and takes another; each request is signed over ti
   assert.equal(result.isComplete, true)
 })
 
-test('a webhook that refuses, is broken, lies or is not there is told apart, and no secret is in the message', async t => {
+test('a webhook that refuses, is broken, lies or is away is told apart, and no secret is in the message', async t => {
   const answers: [number, string][] = [
     [403, 'wrong signature'],
     [503, 'later'],
@@ -207,13 +207,14 @@ test('a Deployment is looked at, scaled and rolled by the requests that Kubernet
   await fleet.rollout.pause()
   assert.deepEqual(await fleet.rollout.status(), { total: 3, begun: 1, updated: 0, unavailable: 1, isPaused: false })
   const path = '/apis/apps/v1/namespaces/lanes/deployments/consumer'
+  const restarted = '{"kubectl.kubernetes.io/restartedAt":"2023-11-14T22:13:20.000Z"}'
   const changes = said.filter(({ line }) => !line.startsWith('GET'))
   assert.deepEqual(
     changes.map(({ line, body }) => `${line} ${body}`.trim()),
     [
       `PATCH ${path}/scale {"spec":{"replicas":5}}`,
       'DELETE /api/v1/namespaces/lanes/pods/p-1',
-      `PATCH ${path} {"spec":{"paused":true,"template":{"metadata":{"annotations":{"kubectl.kubernetes.io/restartedAt":"2023-11-14T22:13:20.000Z"}}}}}`,
+      `PATCH ${path} {"spec":{"paused":true,"template":{"metadata":{"annotations":${restarted}}}}}`,
       `PATCH ${path} {"spec":{"paused":false}}`,
       `PATCH ${path} {"spec":{"paused":true}}`
     ]
@@ -274,7 +275,8 @@ test('an exec plugin is asked once until its token ends; a pod’s token is read
     plugin,
     `#!/bin/sh
 echo x >> "${folder}/calls"
-echo "{\\"status\\":{\\"token\\":\\"$PREFIX-$(wc -l < "${folder}/calls" | tr -d ' ')\\",\\"expirationTimestamp\\":\\"$ENDS\\"}}"
+n=$(wc -l < "${folder}/calls" | tr -d ' ')
+echo "{\\"status\\":{\\"token\\":\\"$PREFIX-$n\\",\\"expirationTimestamp\\":\\"$ENDS\\"}}"
 `
   )
   chmodSync(plugin, 0o700)

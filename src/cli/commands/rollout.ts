@@ -42,7 +42,8 @@ export function addRollout(program: Command, action: CommandAction): void {
     .summary('restart the fleet one instance at a time, watched')
     .description(
       'Replaces the instances of operations.fleet one by one. The next is taken only when all instances are up, the ' +
-        'group is stable and complete, every partition has an owner and the lag is back. What gets out of hand halts it.'
+        'group is stable and complete, every partition has an owner and the lag is back. ' +
+        'What gets out of hand halts it.'
     )
     .option('--dry-run', 'show the plan and change nothing')
     .option('--yes', 'do not ask')

@@ -1,4 +1,4 @@
-/** A small JSON file that outlives the process: written beside itself and renamed, so that a kill leaves a whole one. */
+/** A small JSON file that outlives the process: written beside itself and renamed, so that a kill leaves it whole. */
 
 import { mkdir, open, readFile, rename } from 'node:fs/promises'
 import { dirname } from 'node:path'

@@ -1,9 +1,10 @@
 /** Requests to a Kubernetes API: JSON over verified TLS, with the credentials of the moment. */
 
 import { type IncomingMessage, request as httpRequest } from 'node:http'
-import { request as httpsRequest } from 'node:https'
+import { request as httpsRequest, type RequestOptions } from 'node:https'
 
-import { PipelineError } from '../../core/index.ts'
+import { type Clock, PipelineError } from '../../core/index.ts'
+import { withDeadline } from './deadline.ts'
 import { httpError, unreachable } from './fleet-error.ts'
 import type { KubeAccess } from './kube-access.ts'
 
@@ -15,6 +16,7 @@ export interface KubeRequest {
   readonly body?: unknown
   /** For messages: `deployment default/consumer`. */
   readonly what: string
+  readonly clock: Clock
   readonly signal?: AbortSignal | undefined
 }
 
@@ -32,10 +34,8 @@ export async function kubeRequest(access: KubeAccess, given: KubeRequest): Promi
   const { token, cert, key } = await access.credentials()
   const text = given.body === undefined ? undefined : JSON.stringify(given.body)
   const url = new URL(`${access.server}${given.path}`)
-  const ends = [AbortSignal.timeout(TIMEOUT_MS), ...(given.signal === undefined ? [] : [given.signal])]
   const options = {
     method: given.method,
-    signal: AbortSignal.any(ends),
     headers: {
       accept: 'application/json',
       'user-agent': 'comporta',
@@ -50,13 +50,10 @@ export async function kubeRequest(access: KubeAccess, given: KubeRequest): Promi
   }
   let answer: { readonly status: number; readonly body: string }
   try {
-    answer = await new Promise((resolve, reject) => {
-      const send = url.protocol === 'https:' ? httpsRequest : httpRequest
-      const sent = send(url, options, response => {
-        readAll(response).then(body => resolve({ status: response.statusCode ?? 0, body }), reject)
-      })
-      sent.once('error', reject)
-      sent.end(text)
+    const { clock, signal } = given
+    answer = await withDeadline({ clock, timeoutMs: TIMEOUT_MS, signal }, async ending => {
+      const response = await responseOf(url, { ...options, signal: ending }, text)
+      return { status: response.statusCode ?? 0, body: await readAll(response) }
     })
   } catch (error) {
     throw unreachable(error, given.what)
@@ -67,6 +64,15 @@ export async function kubeRequest(access: KubeAccess, given: KubeRequest): Promi
   }
   if (value === undefined) throw new PipelineError('ERR_OPS_REFUSED', `${given.what}: the answer is not JSON`)
   return value
+}
+
+function responseOf(url: URL, options: RequestOptions, text: string | undefined): Promise<IncomingMessage> {
+  const send = url.protocol === 'https:' ? httpsRequest : httpRequest
+  return new Promise((resolve, reject) => {
+    const sent = send(url, options, resolve)
+    sent.once('error', reject)
+    sent.end(text)
+  })
 }
 
 async function readAll(response: IncomingMessage): Promise<string> {

@@ -49,7 +49,9 @@ export class KubernetesFleet implements FleetActuator {
       status: signal => this.#status(signal),
       pause: signal => this.#patch({ spec: { paused: true } }, signal),
       resume: signal => this.#patch({ spec: { paused: false } }, signal),
-      goBack: `kubectl -n ${namespace} rollout resume deployment/${deployment} && kubectl -n ${namespace} rollout undo deployment/${deployment}`
+      goBack: ['resume', 'undo']
+        .map(word => `kubectl -n ${namespace} rollout ${word} deployment/${deployment}`)
+        .join(' && ')
     }
   }
 
@@ -91,7 +93,9 @@ export class KubernetesFleet implements FleetActuator {
     const { spec } = await this.#deployment(signal)
     const type = spec.strategy?.type ?? 'RollingUpdate'
     const { namespace, deployment } = this.#options
-    const remedy = `kubectl -n ${namespace} patch deployment ${deployment} -p '{"spec":{"strategy":{"type":"RollingUpdate","rollingUpdate":{"maxUnavailable":1,"maxSurge":0}}}}'`
+    const strategy = { type: 'RollingUpdate', rollingUpdate: { maxUnavailable: 1, maxSurge: 0 } }
+    const patch = JSON.stringify({ spec: { strategy } })
+    const remedy = `kubectl -n ${namespace} patch deployment ${deployment} -p '${patch}'`
     if (type !== 'RollingUpdate') return [`its strategy is ${type}, which takes all at once: ${remedy}`]
     const replicas = spec.replicas ?? 1
     const { maxUnavailable = '25%', maxSurge = '25%' } = spec.strategy?.rollingUpdate ?? {}
@@ -140,7 +144,8 @@ export class KubernetesFleet implements FleetActuator {
     method: 'GET' | 'PATCH' | 'DELETE',
     { path, body, signal }: { path: string; body?: unknown; signal: AbortSignal | undefined }
   ): Promise<unknown> {
-    return await kubeRequest(this.#options.access, { method, path, body, what: this.name, signal })
+    const { access, clock } = this.#options
+    return await kubeRequest(access, { method, path, body, what: this.name, clock, signal })
   }
 }
 

@@ -22,7 +22,7 @@ export async function openFleet(config: FleetConfig, around: FleetSurroundings):
   switch (config.type) {
     case 'local': {
       const { SocketFleet } = await import('./socket-fleet.ts')
-      return new SocketFleet(config.socket)
+      return new SocketFleet(config.socket, clock)
     }
     case 'autoScalingGroup': {
       const { AutoScalingGroupFleet } = await import('./auto-scaling-group.ts')

@@ -4,9 +4,10 @@
  * them. The words are those of `fleet.ts`, as JSON over HTTP.
  */
 
-import { request } from 'node:http'
+import { type IncomingMessage, request, type RequestOptions } from 'node:http'
 
-import { PipelineError } from '../../core/index.ts'
+import { type Clock, PipelineError, systemClock } from '../../core/index.ts'
+import { withDeadline } from './deadline.ts'
 import type { FleetActuator, FleetInstance, FleetSize } from './fleet.ts'
 import { httpError, unreachable } from './fleet-error.ts'
 
@@ -17,9 +18,11 @@ const TIMEOUT_MS = 600_000
 export class SocketFleet implements FleetActuator {
   readonly name: string
   readonly #socket: string
+  readonly #clock: Clock
 
-  constructor(socket: string) {
+  constructor(socket: string, clock: Clock = systemClock) {
     this.#socket = socket
+    this.#clock = clock
     this.name = 'local'
   }
 
@@ -41,19 +44,15 @@ export class SocketFleet implements FleetActuator {
   }
 
   async #ask(method: string, path: string, signal: AbortSignal | undefined): Promise<unknown> {
-    const ends = [AbortSignal.timeout(TIMEOUT_MS), ...(signal === undefined ? [] : [signal])]
-    const options = { socketPath: this.#socket, method, path, signal: AbortSignal.any(ends) }
+    const options = { socketPath: this.#socket, method, path }
+    const deadline = { clock: this.#clock, timeoutMs: TIMEOUT_MS, signal }
     let answer: { readonly status: number; readonly text: string }
     try {
-      answer = await new Promise((resolve, reject) => {
-        const sent = request(options, response => {
-          let text = ''
-          response.setEncoding('utf8').on('data', (part: string) => (text += part))
-          response.once('end', () => resolve({ status: response.statusCode ?? 0, text }))
-          response.once('error', reject)
-        })
-        sent.once('error', reject)
-        sent.end()
+      answer = await withDeadline(deadline, async ending => {
+        const response = await responseOf({ ...options, signal: ending })
+        let text = ''
+        for await (const part of response.setEncoding('utf8') as AsyncIterable<string>) text += part
+        return { status: response.statusCode ?? 0, text }
       })
     } catch (error) {
       const hint = 'the processes of a local fleet are kept by `comporta scale --apply`, which does not run here'
@@ -66,4 +65,12 @@ export class SocketFleet implements FleetActuator {
       throw new PipelineError('ERR_OPS_REFUSED', `${this.#socket}: the answer is not JSON`, { cause: error })
     }
   }
+}
+
+function responseOf(options: RequestOptions): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    const sent = request(options, resolve)
+    sent.once('error', reject)
+    sent.end()
+  })
 }

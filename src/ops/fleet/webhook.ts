@@ -15,6 +15,7 @@
 import { createHmac } from 'node:crypto'
 
 import { type Clock, PipelineError, systemClock } from '../../core/index.ts'
+import { withDeadline } from './deadline.ts'
 import type { FleetActuator, FleetInstance, FleetSize, InstanceState } from './fleet.ts'
 import { httpError, unreachable } from './fleet-error.ts'
 
@@ -106,11 +107,10 @@ export class WebhookFleet implements FleetActuator {
   async #send(method: 'GET' | 'POST', body: string, signal: AbortSignal | undefined): Promise<string> {
     const { url, secret, timeoutMs = 10_000, clock = systemClock } = this.#options
     const seconds = Math.floor(clock.now() / 1000)
-    const ends = [AbortSignal.timeout(timeoutMs), ...(signal === undefined ? [] : [signal])]
     let response: Response
     let text: string
     try {
-      response = await fetch(url, {
+      const request = {
         method,
         headers: {
           'comporta-signature': webhookSignature(secret, seconds, { method, body }),
@@ -118,10 +118,14 @@ export class WebhookFleet implements FleetActuator {
         },
         ...(method === 'POST' ? { body } : {}),
         // A redirect would carry the signature to somebody else.
-        redirect: 'error',
-        signal: AbortSignal.any(ends)
+        redirect: 'error'
+      } as const
+      const answered = await withDeadline({ clock, timeoutMs, signal }, async ending => {
+        const answer = await fetch(url, { ...request, signal: ending })
+        return { answer, text: await textOf(answer) }
       })
-      text = await textOf(response)
+      response = answered.answer
+      text = answered.text
     } catch (error) {
       throw unreachable(error, this.name)
     }

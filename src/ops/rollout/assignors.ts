@@ -27,8 +27,9 @@ export function assignorWarnings({ inUse, configured, groupProtocol }: AssignorQ
   const [preferred = ''] = configured
   if (!configured.includes(inUse)) {
     return [
-      `the group uses ${inUse}, which dispatcher.assignors (${configured.join(', ')}) does not have: a new member could ` +
-        `not join the old ones. Roll out twice: first with [${preferred}, ${inUse}], then with [${preferred}] alone`
+      `the group uses ${inUse}, which dispatcher.assignors (${configured.join(', ')}) does not have: a new member ` +
+        'could not join the old ones. ' +
+        `Roll out twice: first with [${preferred}, ${inUse}], then with [${preferred}] alone`
     ]
   }
   if (COOPERATIVE.has(preferred) && !COOPERATIVE.has(inUse)) {

@@ -125,12 +125,12 @@ function alarmOf({ observation, state, policy }: RolloutRequest): string | undef
   const failed = instances.filter(each => each.state === 'failed')
   const [first] = failed
   if (first !== undefined && state.phase === 'restarting') {
-    const names = failed.map(({ id, health }) => `${id} (${health})`).join(', ')
-    return `${names} failed while ${state.current?.id ?? 'an instance'} was being replaced`
+    return `${namesOf(failed)} failed while ${state.current?.id ?? 'an instance'} was being replaced`
   }
   const worst = Math.max(policy.haltLagSeconds, state.before.lagSeconds * policy.lagRatio)
   if (state.phase === 'restarting' && lagSeconds > worst) {
-    return `the lag is ${Math.round(lagSeconds)} s, above ${Math.round(worst)} s (before: ${Math.round(state.before.lagSeconds)} s)`
+    const before = Math.round(state.before.lagSeconds)
+    return `the lag is ${Math.round(lagSeconds)} s, above ${Math.round(worst)} s (before: ${before} s)`
   }
   const { deadLetters, atMs } = observation
   const before = state.deadLettersSeen
@@ -159,9 +159,7 @@ export function gatesOf(observation: RolloutObservation, state: RolloutState, po
   else {
     const down = instances.filter(each => each.state !== 'running')
     if (down.length > 0) {
-      shut.push(
-        `${down.length} of ${instances.length} instances are not up: ${down.map(({ id, health }) => `${id} (${health})`).join(', ')}`
-      )
+      shut.push(`${down.length} of ${instances.length} instances are not up: ${namesOf(down)}`)
     }
     const { current } = state
     if (current !== undefined && instances.some(each => keyOf(each) === keyOf(current))) {
@@ -202,6 +200,10 @@ function ownership(
 
 function idleOf(members: readonly { readonly partitions: number }[]): number {
   return members.filter(each => each.partitions === 0).length
+}
+
+function namesOf(instances: readonly { readonly id: string; readonly health: string }[]): string {
+  return instances.map(({ id, health }) => `${id} (${health})`).join(', ')
 }
 
 function keyOf({ id, incarnation }: RolloutTarget): string {

@@ -168,7 +168,8 @@ function computedOf({ observation, policy, load, current, state }: Weighing): Co
   }
   const wanted = drainFormula(load, ratePerInstance, policy)
   if (isRateLowerBound && isQuiet) {
-    const reason = `no instance has been busy yet: each does ${words.rate(load.meanRate)} and can do more, so one fewer is tried`
+    const does = words.rate(load.meanRate)
+    const reason = `no instance has been busy yet: each does ${does} and can do more, so one fewer is tried`
     return { instances: Math.min(wanted.instances, current), enough: current - 1, reason }
   }
   const enough = Math.ceil((wanted.neededRate * (1 + policy.downMarginRatio)) / ratePerInstance)
@@ -318,7 +319,8 @@ function shrinking({ observation, state, policy, load, nowMs, current, target, l
 }
 
 function steadyReason({ lagSeconds, arrival }: GroupLoad, { targetLagSeconds }: ScalePolicy): string {
-  return `the size is right: ${words.rate(arrival)} arrive, lag ${words.seconds(lagSeconds)} of at most ${words.seconds(targetLagSeconds)}`
+  const lag = `lag ${words.seconds(lagSeconds)} of at most ${words.seconds(targetLagSeconds)}`
+  return `the size is right: ${words.rate(arrival)} arrive, ${lag}`
 }
 
 function lateReason({ lagSeconds, backlog, service }: GroupLoad, { targetLagSeconds }: ScalePolicy): string {
@@ -351,7 +353,8 @@ function pauseLeft(
 
 function pauseReason({ lastStep }: ScaleState, left: number): string {
   const { from, to, by } = lastStep ?? { from: 0, to: 0, by: 'scaler' }
-  return `${words.seconds(left)} of the pause are left after the step from ${from} to ${to}${by === 'somebody' ? ' that somebody else made' : ''}`
+  const whose = by === 'somebody' ? ' that somebody else made' : ''
+  return `${words.seconds(left)} of the pause are left after the step from ${from} to ${to}${whose}`
 }
 
 function holding(given: {

@@ -83,8 +83,8 @@ export interface AloneBacklog {
 const NEIGHBOUR_RATIO = 0.1
 
 /**
- * How much of the backlog more consumers cannot help with: a partition has one consumer, so one that shares its consumer
- * with nothing that matters is as fast as it gets.
+ * How much of the backlog more consumers cannot help with: a partition has one consumer, so one that shares its
+ * consumer with nothing that matters is as fast as it gets.
  */
 export function aloneBacklog(partitions: readonly ScalePartition[]): AloneBacklog {
   const byOwner = new Map<string, number>()

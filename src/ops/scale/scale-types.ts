@@ -32,7 +32,7 @@ export interface ScalePolicy {
   readonly measureSeconds: number
   /** Whether sizes that leave the busiest instance the same number of partitions are avoided. Default true. */
   readonly preferEven: boolean
-  /** Share of the lag in partitions that are alone on their consumer from which more consumers do not help. Default 0.8. */
+  /** Share of the lag in partitions alone on their consumer from which more consumers do not help. Default 0.8. */
   readonly hotRatio: number
   /** Below this share of what an instance is known to do, its target is suspected. Default 0.5. */
   readonly sickRateRatio: number

@@ -61,13 +61,14 @@ export class Scaler {
   readonly #options: ScalerOptions
   readonly #monitor: LagMonitor
   readonly #admin: Admin
-  readonly #watch = new TargetWatch()
+  readonly #watch: TargetWatch
   #state: ScaleState | undefined
 
   constructor(options: ScalerOptions) {
     this.#options = options
     const { cluster, clock, group, topics, isReadCommitted, policy, periodSeconds } = options
     this.#admin = new Admin(cluster)
+    this.#watch = new TargetWatch(clock)
     // Rates over the time that a group must be settled for: none of an older size is in them.
     const windowSize = Math.min(1000, Math.max(2, Math.round(policy.measureSeconds / periodSeconds) + 1))
     this.#monitor = new LagMonitor({

@@ -6,6 +6,8 @@
  * and without any it is unknown, so that only the rates tell.
  */
 
+import { type Clock, systemClock } from '../../core/index.ts'
+import { type Deadline, withDeadline } from '../fleet/deadline.ts'
 import type { TargetHealth } from './scale-types.ts'
 
 /** What one page said. */
@@ -23,7 +25,12 @@ const LINE = /^(comporta_dispatcher_(?:breaker_open|invoke_duration[a-z_]*))(?:\
 
 /** Reads pages again and again. */
 export class TargetWatch {
+  readonly #clock: Clock
   #before = new Map<string, Page>()
+
+  constructor(clock: Clock = systemClock) {
+    this.#clock = clock
+  }
 
   /**
    * Looks at all pages.
@@ -35,7 +42,7 @@ export class TargetWatch {
     const pages = new Map<string, Page>()
     await Promise.all(
       urls.map(async url => {
-        const page = await pageOf(url, group, signal)
+        const page = await pageOf(url, group, { clock: this.#clock, timeoutMs: TIMEOUT_MS, signal })
         if (page !== undefined) pages.set(url, page)
       })
     )
@@ -54,12 +61,13 @@ export class TargetWatch {
   }
 }
 
-async function pageOf(url: string, group: string, signal: AbortSignal | undefined): Promise<Page | undefined> {
-  const ends = [AbortSignal.timeout(TIMEOUT_MS), ...(signal === undefined ? [] : [signal])]
+async function pageOf(url: string, group: string, deadline: Deadline): Promise<Page | undefined> {
   try {
-    const response = await fetch(url, { signal: AbortSignal.any(ends) })
-    const text = await response.text()
-    return response.ok && text.length <= PAGE_CHARACTERS_MAX ? readTargetPage(text, group) : undefined
+    const { isOk, text } = await withDeadline(deadline, async signal => {
+      const response = await fetch(url, { signal })
+      return { isOk: response.ok, text: await response.text() }
+    })
+    return isOk && text.length <= PAGE_CHARACTERS_MAX ? readTargetPage(text, group) : undefined
   } catch {
     // Said by its absence: what could be read of the others counts.
     return undefined

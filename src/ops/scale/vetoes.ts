@@ -62,7 +62,9 @@ export function limitOf(
     {
       kind: 'partitions',
       instances: Math.max(1, partitions.length - others),
-      reason: `there are ${partitions.length} partitions${besides}: an instance more would be idle (comporta partitions plan)`
+      reason:
+        `there are ${partitions.length} partitions${besides}: an instance more would be idle ` +
+        '(comporta partitions plan)'
     },
     { kind: 'max', instances: policy.instancesMax, reason: `instancesMax is ${policy.instancesMax}` }
   ]
@@ -105,7 +107,8 @@ export function sickTarget({ observation, state, policy, load }: VetoInput): Vet
   const isOver = state.sickSinceMs === undefined && suspicion.kind !== 'breaker'
   if (isOver) return undefined
   const hold = 'sickTarget'
-  const until = `taken for the new normal after ${words.seconds(policy.sickHoldSeconds)}, ${words.seconds(since)} have passed`
+  const normal = `taken for the new normal after ${words.seconds(policy.sickHoldSeconds)}`
+  const until = `${normal}, ${words.seconds(since)} have passed`
   const more = 'more instances would only send it more'
   if (suspicion.kind === 'breaker') return { hold, reasons: [`the target is down: a breaker is open, and ${more}`] }
   if (suspicion.kind === 'latency') {

@@ -92,6 +92,7 @@ export function alternativesOf(input: AlternativesInput): ScaleAlternative[] {
     const drain = drainTime(load, instances, ratePerInstance)
     if (drain === 0) return `${words.percent(utilization)} busy, nothing behind`
     if (Number.isFinite(drain)) return `${words.percent(utilization)} busy, backlog gone in ${words.seconds(drain)}`
-    return `${words.percent(utilization)} busy: the lag grows by ${words.rate(load.arrival - instances * ratePerInstance)}`
+    const growth = words.rate(load.arrival - instances * ratePerInstance)
+    return `${words.percent(utilization)} busy: the lag grows by ${growth}`
   }
 }

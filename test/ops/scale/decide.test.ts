@@ -1,4 +1,4 @@
-/** The size of a fleet, decided in virtual time: the users' incident, flapping, storms, hot partitions, sick targets. */
+/** The size of a fleet, decided in virtual time: the users' incident, flapping, storms, hot partitions, sickness. */
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
