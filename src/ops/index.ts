@@ -205,10 +205,9 @@ export { type DeadLetterFacts, type LetterOrigin, readDeadLetter, REDRIVE_HEADER
 export {
   planRedrive,
   type RedriveChange,
-  redriveGroup,
-  type RedriveOpen,
-  type RedriveRequest
+  redriveGroup
 } from './redrive/plan-redrive.ts'
+export type { RedriveOpen, RedriveRequest } from './redrive/redrive-types.ts'
 export { judgeLetter, type LetterVerdict, type RedriveRules, type StayReason } from './redrive/redrive-rules.ts'
 export type { RedriveSample } from './redrive/redrive-survey.ts'
 

@@ -157,7 +157,7 @@ test('reading committed leaves out aborted and open transactions and their marke
   await transactional.abortTransaction()
 })
 
-test('new records are followed until the signal, and a partition that was cleared goes on with what there is', async t => {
+test('new records are followed until the signal; a partition that was cleared goes on with what there is', async t => {
   const { name, appender, cluster, admin } = await world(t, 1)
   await appender.append(...numbered(name, 5))
   const stop = new AbortController()

@@ -1,6 +1,9 @@
-/** Redriving dead letters on whatever cluster is under test: nothing lost, repeats as announced, order of a key kept. */
+/** Redriving dead letters on whatever cluster is under test: nothing lost, repeats as announced, keys in order. */
 
 import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 
 import { Appender, type AppendHeader, type AppendRecord } from '../../src/client/index.ts'
@@ -12,6 +15,7 @@ import {
   type ReadRecord,
   readLastRecords,
   type RedriveAudit,
+  redriveAuditFile,
   type RedriveAuditLine,
   type RedriveRequest
 } from '../../src/ops/index.ts'
@@ -350,6 +354,22 @@ test('what cannot be is said before anything is done', async t => {
   assert.deepEqual(await recordsOf(bench), [])
 })
 
+test('a list that cannot be written stops the redrive before anything is committed', async t => {
+  const bench = await Bench.open(t)
+  await append(bench, [letterOf(bench, 0)])
+  const folder = mkdtempSync(join(tmpdir(), 'comporta-test-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  writeFileSync(join(folder, 'file'), '')
+  const audit = redriveAuditFile(join(folder, 'file', 'list.ndjson'))
+  await assert.rejects(audit([{ at: '', by: '', group: '', letter: '', to: '', errorClass: '', redrives: 1 }]), {
+    code: 'ERR_OPS_AUDIT_FAILED'
+  })
+  const { isComplete, failures } = await (await plan(bench, { audit })).apply({})
+  assert.equal(isComplete, false)
+  assert.match(failures.join(), /the audit .* cannot be written/)
+  assert.equal((await plan(bench)).plan.effects[0]?.records, 1n, 'it is still to be redriven')
+})
+
 test('a redrive stops when somebody else moves the offsets of its group', async t => {
   const bench = await Bench.open(t)
   await append(
@@ -360,5 +380,5 @@ test('a redrive stops when somebody else moves the offsets of its group', async 
   const audit: RedriveAudit = async () => void (await other.apply({}))
   const { isComplete, failures } = await (await plan(bench, { audit, batchRecords: 2 })).apply({})
   assert.equal(isComplete, false)
-  assert.match(failures.join(), /was moved by somebody else: is another redrive at work\?/)
+  assert.match(failures.join(), /somebody else has moved the offset of group .*: is another redrive running\?/)
 })

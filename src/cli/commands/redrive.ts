@@ -56,8 +56,9 @@ export function addRedrive(program: Command, action: CommandAction): void {
     .command('redrive [topic]')
     .summary('send dead letters to where they came from again')
     .description(
-      'Appends the records of a dead letter topic (default: that of the dispatcher) to the topics that they came from: ' +
-        'key, value, headers and time as they were. The dead letters stay. Progress is kept by a group of its own.'
+      'Appends the records of a dead letter topic (default: that of the dispatcher) to the topics that they ' +
+        'came from: key, value, headers and time as they were. The dead letters stay. A group of its own keeps the ' +
+        'progress.'
     )
     .option('--to <topic>', 'this topic for all, instead of where each came from')
     .option('--class <name>', 'only this error class; may be given again', collect)

@@ -31,9 +31,29 @@ type Environment = Readonly<Record<string, string | undefined>>
 type Sasl = NonNullable<KafkaInput['sasl']>
 type Tls = Exclude<NonNullable<KafkaInput['tls']>, boolean>
 
-/** Settings that are read, or that change nothing here. */
-const KNOWN =
-  /^(security\.protocol|sasl\.(mechanism|jaas\.config|client\.callback\.handler\.class|login\.callback\.handler\.class|oauthbearer\.(token\.endpoint\.url|client\.credentials\.client\.(id|secret)|scope))|ssl\.(truststore|keystore)\.(type|location|password|certificates|key|certificate\.chain)|ssl\.key\.password|ssl\.endpoint\.identification\.algorithm)$/
+/** Settings of security that are read, or that change nothing here. */
+const KNOWN: ReadonlySet<string> = new Set([
+  'security.protocol',
+  'sasl.mechanism',
+  'sasl.jaas.config',
+  'sasl.client.callback.handler.class',
+  'sasl.login.callback.handler.class',
+  'sasl.oauthbearer.token.endpoint.url',
+  'sasl.oauthbearer.client.credentials.client.id',
+  'sasl.oauthbearer.client.credentials.client.secret',
+  'sasl.oauthbearer.scope',
+  'ssl.endpoint.identification.algorithm',
+  'ssl.key.password',
+  'ssl.keystore.certificate.chain',
+  'ssl.keystore.key',
+  'ssl.keystore.location',
+  'ssl.keystore.password',
+  'ssl.keystore.type',
+  'ssl.truststore.certificates',
+  'ssl.truststore.location',
+  'ssl.truststore.password',
+  'ssl.truststore.type'
+])
 
 /**
  * Reads client properties.
@@ -70,7 +90,7 @@ export function readClientProperties(text: string, environment: Environment): Cl
       ...(isSasl ? { sasl: saslOf(get, bootstrapServers, environment) } : {})
     },
     environment: variables,
-    ignored: [...given.keys()].filter(name => /^(security|sasl|ssl)\./.test(name) && !KNOWN.test(name))
+    ignored: [...given.keys()].filter(name => /^(security|sasl|ssl)\./.test(name) && !KNOWN.has(name))
   }
 }
 

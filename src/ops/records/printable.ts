@@ -9,11 +9,9 @@
 
 import { isUtf8 } from 'node:buffer'
 
-// C0, DEL, C1; soft hyphen, zero-width and direction marks, line and paragraph separators, tags, byte order mark;
-// halves of surrogate pairs.
-const hostile =
-  // oxlint-disable-next-line no-control-regex -- to find them is what this is for
-  /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]|[\u{e0000}-\u{e007f}]|\p{Cs}/gu
+// Control characters and what is not seen: soft hyphen, zero-width and direction marks, tags, the byte order mark; line
+// and paragraph separators; halves of surrogate pairs.
+const hostile = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu
 
 const names: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t', '\u001b': '\\e' }
 

@@ -23,7 +23,7 @@ import { keptRecord, type ReadRecord, recordAt } from '../records/read-record.ts
 import { RecordReader } from '../records/record-reader.ts'
 import type { RedriveAuditLine } from './audit-file.ts'
 import { type DeadLetterFacts, ownHeaders, readDeadLetter } from './dead-letter.ts'
-import type { RedriveOpen, RedriveRequest } from './plan-redrive.ts'
+import type { RedriveOpen, RedriveRequest } from './redrive-types.ts'
 import { judgeLetter, redrivenRecord, type RedriveSource, STAY_TEXT, type StayReason } from './redrive-rules.ts'
 
 /** What has been planned. */
@@ -298,7 +298,7 @@ class Redrive {
       if (offset === (this.#committed.get(key) ?? -1n)) continue
       throw new PipelineError(
         'ERR_OPS_REFUSED',
-        `the offset of group ${groupId} for ${topic}-${partition} was moved by somebody else: is another redrive at work?`
+        `somebody else has moved the offset of group ${groupId} for ${topic}-${partition}: is another redrive running?`
       )
     }
     const altered = await admin.alterGroupOffsets(groupId, offsets)

@@ -9,57 +9,18 @@
 
 import { createHash } from 'node:crypto'
 
-import { type Admin, type Cluster, partitionKeyOf } from '../../client/index.ts'
-import type { Clock } from '../../core/index.ts'
+import { partitionKeyOf } from '../../client/index.ts'
 import { kafkaErrorName } from '../../protocol/index.ts'
 import type { Change, ChangeEffect, ChangePlan } from '../change/change.ts'
 import { compileQuery, type RecordQuery } from '../records/record-query.ts'
-import { type RecordBound, type RecordRange, resolveRanges } from '../records/record-range.ts'
+import { type RecordRange, resolveRanges } from '../records/record-range.ts'
 import { recordAt } from '../records/read-record.ts'
 import { RecordReader } from '../records/record-reader.ts'
 import { applyRedrive } from './apply-redrive.ts'
-import type { RedriveAudit } from './audit-file.ts'
 import { readDeadLetter } from './dead-letter.ts'
-import { judgeLetter, REDRIVES_MAX, type RedriveRules, STAY_TEXT } from './redrive-rules.ts'
+import { judgeLetter, REDRIVES_MAX, STAY_TEXT } from './redrive-rules.ts'
 import { type RedriveSample, RedriveSurvey } from './redrive-survey.ts'
-
-/** What is to be redriven. */
-export interface RedriveRequest extends RedriveRules {
-  readonly deadLetterTopic: string
-  /** Conditions on the dead letters as they lie there. */
-  readonly query?: RecordQuery
-  /** Only dead letters from here on. Default: the beginning. */
-  readonly since?: RecordBound
-  /** What the caller calls `since`: `2h` is the same choice an hour later. Default: the bound itself. */
-  readonly sinceName?: string
-  /** Only dead letters before this. Default: the end as it is when it is planned. */
-  readonly until?: RecordBound
-  /** Most records that are redriven by this run. Default: all. */
-  readonly limit?: number
-  /** Records per second. Default: as fast as the topics take them. */
-  readonly ratePerSecond?: number
-  /** Group of the redrive, which keeps its progress. Default: see `redriveGroup`. */
-  readonly groupId?: string
-  /** Begin anew whatever an earlier run has done. Default `false`. */
-  readonly isRestarted?: boolean
-  /** Who does it: goes into the headers of the records and the audit. */
-  readonly by: string
-  /** Most records between two commits: so many may be redriven once more after a kill. Default 1000. */
-  readonly batchRecords?: number
-}
-
-/** What a redrive works on. */
-export interface RedriveOpen {
-  readonly cluster: Cluster
-  readonly admin: Admin
-  readonly clock: Clock
-  /** Where each redriven record is noted. Default: nowhere. */
-  readonly audit?: RedriveAudit
-  /** Ends the look at the dead letters. */
-  readonly signal?: AbortSignal
-  /** Hears what could not be read. */
-  readonly onTrouble?: (text: string) => void
-}
+import type { RedriveOpen, RedriveRequest } from './redrive-types.ts'
 
 /** A redrive that can be applied, and what it is about. */
 export interface RedriveChange extends Change {
@@ -208,7 +169,8 @@ async function checkAges(
   const { survey, usable, warnings, blockers } = given
   const oldest = new Map<string, number>()
   for (const { topic, oldestMs } of survey.counts) {
-    if (oldestMs !== undefined && usable.has(topic)) oldest.set(topic, Math.min(oldest.get(topic) ?? oldestMs, oldestMs))
+    if (oldestMs !== undefined && usable.has(topic))
+      oldest.set(topic, Math.min(oldest.get(topic) ?? oldestMs, oldestMs))
   }
   const described = await admin.describeConfigs([...oldest.keys()].map(name => ({ type: 'topic' as const, name })))
   for (const { name, errorCode, entries } of described) {

@@ -6,10 +6,9 @@
  * group alone, which otherwise stays in lists, and in lag, for ever.
  */
 
-import type { TopicPartition } from '../../client/index.ts'
+import type { Admin, TopicPartition } from '../../client/index.ts'
 import { kafkaErrorName } from '../../protocol/index.ts'
 import type { ApplyContext, Change, ChangeEffect, ChangePlan, ChangeResult, Json } from '../change/change.ts'
-import type { UndoOpen } from '../change/undo-types.ts'
 import { damaged, memberOf } from '../topics/snapshot.ts'
 
 /** What a replay will do, as `planReplay` of `comporta/dispatcher` gives it. */
@@ -58,7 +57,7 @@ export function replayChange(
  *
  * @throws PipelineError `ERR_OPS_UNDO_DAMAGED`.
  */
-export async function undoReplay(snapshot: Json, { admin }: UndoOpen): Promise<Change> {
+export async function undoReplay(snapshot: Json, { admin }: { readonly admin: Admin }): Promise<Change> {
   const groupId = memberOf(snapshot, 'groupId')
   const saved = memberOf(snapshot, 'before')
   if (typeof groupId !== 'string' || groupId === '' || !Array.isArray(saved)) throw damaged('it names no group')

@@ -1,4 +1,4 @@
-/** Plans settings of a topic: before and after, checked by Kafka beforehand where it can. Its undo restores what was. */
+/** Plans settings of a topic: what they are, and are to be. Its undo restores what was. */
 
 import type { ConfigChange } from '../../client/index.ts'
 import { PipelineError } from '../../core/index.ts'

@@ -48,7 +48,8 @@ export async function planRecreateTopic(open: TopicsOpen, topic: string): Promis
   const partitionCount = described.partitions.length
   const replicationFactor = described.partitions[0]?.replicas.length ?? 1
   const flags = Object.entries(configs).map(([name, value]) => ` --config ${name}=${value}`)
-  const command = `comporta topics create ${topic} --partitions ${partitionCount} --replicas ${replicationFactor}${flags.join('')}`
+  const sizes = `--partitions ${partitionCount} --replicas ${replicationFactor}`
+  const command = `comporta topics create ${topic} ${sizes}${flags.join('')}`
   return {
     plan: {
       kind: 'topics-recreate',
