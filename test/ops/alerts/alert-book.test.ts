@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { type AlertCondition, AlertBook, type AlertBookOptions } from '../../../src/ops/index.ts'
+import { AlertBook, type AlertBookOptions } from '../../../src/ops/alerts/alert-book.ts'
+import type { AlertCondition } from '../../../src/ops/alerts/alert.ts'
 
 const MINUTE_MS = 60_000
 

@@ -5,16 +5,11 @@ import type { AddressInfo } from 'node:net'
 import { test, type TestContext } from 'node:test'
 
 import { SeededRandom, systemClock, VirtualClock } from '../../../src/core/index.ts'
-import {
-  type Alert,
-  AlertOutbox,
-  type AlertOutboxOptions,
-  type AlertSender,
-  lineSender,
-  messageOfAlert,
-  slackSender,
-  webhookSender
-} from '../../../src/ops/index.ts'
+import type { Alert } from '../../../src/ops/alerts/alert.ts'
+import { messageOfAlert } from '../../../src/ops/alerts/message.ts'
+import { AlertOutbox, type AlertOutboxOptions } from '../../../src/ops/alerts/outbox.ts'
+import type { AlertSender } from '../../../src/ops/alerts/sender.ts'
+import { lineSender, slackSender, webhookSender } from '../../../src/ops/alerts/senders.ts'
 import { createLogger } from '../../../src/telemetry/index.ts'
 
 const severities = ['page', 'ticket'] as const

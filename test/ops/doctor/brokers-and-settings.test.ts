@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { DOCTOR_CHECKS, type DoctorFacts, judgeFacts, known } from '../../../src/ops/index.ts'
+import { type DoctorFacts, known } from '../../../src/ops/doctor/facts.ts'
+import { DOCTOR_CHECKS, judgeFacts } from '../../../src/ops/doctor/judge.ts'
 import { PipelineError } from '../../../src/core/index.ts'
 import { profileOfAddresses } from '../../../src/ops/doctor/collect-msk.ts'
 import { releaseOf } from '../../../src/ops/doctor/releases.ts'

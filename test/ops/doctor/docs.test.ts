@@ -3,7 +3,8 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 
-import { BURN_RULES, DOCTOR_CHECKS } from '../../../src/ops/index.ts'
+import { DOCTOR_CHECKS } from '../../../src/ops/doctor/judge.ts'
+import { BURN_RULES } from '../../../src/ops/slo/burn-rates.ts'
 
 function guide(name: string): string {
   return readFileSync(join(import.meta.dirname, '../../../docs/guides', name), 'utf8')

@@ -2,7 +2,9 @@
 
 import type { GroupMemberDescription, TopicMetadata } from '../../../src/client/index.ts'
 import { dispatcherConfig, kafkaConfig, producerConfig } from '../../../src/config/index.ts'
-import { type DoctorFacts, type DoctorFinding, judgeFacts, known, unknown } from '../../../src/ops/index.ts'
+import { type DoctorFacts, known, unknown } from '../../../src/ops/doctor/facts.ts'
+import type { DoctorFinding } from '../../../src/ops/doctor/finding.ts'
+import { judgeFacts } from '../../../src/ops/doctor/judge.ts'
 import type { ScannedGroup, ScannedPartition, ScannedTopic } from '../../../src/ops/scan/scan-types.ts'
 
 export const NOW_MS = 1_900_000_000_000

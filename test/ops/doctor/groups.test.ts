@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { judgeFacts, known } from '../../../src/ops/index.ts'
+import { known } from '../../../src/ops/doctor/facts.ts'
+import { judgeFacts } from '../../../src/ops/doctor/judge.ts'
 import { applicationOf } from '../../../src/ops/doctor/checks/groups.ts'
 import { groupLag, lagReport, partitionLag } from '../slo/lag-reports.ts'
 import { DENIED, factsOf, findingsOf, group, member, NOW_MS, scanned, scanOf } from './facts.ts'

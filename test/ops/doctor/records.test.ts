@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { type DoctorFacts, known } from '../../../src/ops/index.ts'
+import { type DoctorFacts, known } from '../../../src/ops/doctor/facts.ts'
 import { sampleOf } from '../../../src/ops/doctor/collect-records.ts'
 import { SpaceSaving } from '../../../src/ops/doctor/space-saving.ts'
 import { RecordBatchBuilder } from '../../../src/protocol/index.ts'

@@ -5,7 +5,8 @@ import { test, type TestContext } from 'node:test'
 
 import { startBroker } from '../../../src/broker/index.ts'
 import { Admin, Cluster } from '../../../src/client/index.ts'
-import { type DoctorFinding, runDoctor } from '../../../src/ops/index.ts'
+import type { DoctorFinding } from '../../../src/ops/doctor/finding.ts'
+import { runDoctor } from '../../../src/ops/doctor/run-doctor.ts'
 import { createAclsApi } from '../../../src/protocol/index.ts'
 
 const DESCRIBE = 8

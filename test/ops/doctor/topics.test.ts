@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { type DoctorFacts, known } from '../../../src/ops/index.ts'
+import { type DoctorFacts, known } from '../../../src/ops/doctor/facts.ts'
 import { DENIED, factsOf, findingsOf, group, scanned, scanOf, settings, topicOf } from './facts.ts'
 
 function metadata(...topics: DoctorFacts['metadata']['topics']): Pick<DoctorFacts, 'metadata'> {

@@ -4,7 +4,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
 import { PipelineError } from '../../../src/core/index.ts'
-import { type KedaInput, type KedaOptions, type KedaPartition, kedaReplicas } from '../../../src/ops/index.ts'
+import { type KedaInput, type KedaPartition, kedaReplicas } from '../../../src/ops/keda/keda.ts'
+import type { KedaOptions } from '../../../src/ops/keda/options.ts'
 
 /** Partitions of one topic whose log ends at 1,000, with these lags. */
 function lags(...values: number[]): KedaPartition[] {

@@ -3,7 +3,8 @@ import { connect } from 'node:net'
 import { test } from 'node:test'
 
 import { PipelineError, VirtualClock } from '../../../src/core/index.ts'
-import { answerOf, type EndpointState, startLagServer } from '../../../src/ops/index.ts'
+import { answerOf, type EndpointState } from '../../../src/ops/keda/lag-endpoint.ts'
+import { startLagServer } from '../../../src/ops/keda/lag-server.ts'
 import { groupLag, lagReport, partitionLag } from '../slo/lag-reports.ts'
 
 const NOW_MS = 1_900_000_000_000

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { type ConditionInput, conditionsOf, SloTracker } from '../../../src/ops/index.ts'
+import { type ConditionInput, conditionsOf } from '../../../src/ops/slo/conditions.ts'
+import { SloTracker } from '../../../src/ops/slo/tracker.ts'
 import type { GroupLag } from '../../../src/ops/lag/lag-types.ts'
 import { behind, groupLag, lagReport, partitionLag } from './lag-reports.ts'
 

@@ -5,15 +5,10 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 
 import { PipelineError } from '../../../src/core/index.ts'
-import {
-  BURN_RULES,
-  burnRate,
-  readSloState,
-  type SloObjective,
-  type SloStatus,
-  SloTracker,
-  writeSloState
-} from '../../../src/ops/index.ts'
+import { BURN_RULES, burnRate } from '../../../src/ops/slo/burn-rates.ts'
+import type { SloObjective } from '../../../src/ops/slo/objective.ts'
+import { readSloState, writeSloState } from '../../../src/ops/slo/state-file.ts'
+import { type SloStatus, SloTracker } from '../../../src/ops/slo/tracker.ts'
 import { behind, groupLag, lagReport, partitionLag } from './lag-reports.ts'
 
 const HOUR_MS = 3_600_000

@@ -2,16 +2,12 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
 import { SeededRandom, VirtualClock } from '../../../src/core/index.ts'
-import {
-  AlertBook,
-  type AlertMessage,
-  AlertOutbox,
-  lineSender,
-  type SloState,
-  SloTracker,
-  type WatchedLook,
-  watchSlo
-} from '../../../src/ops/index.ts'
+import { AlertBook } from '../../../src/ops/alerts/alert-book.ts'
+import type { AlertMessage } from '../../../src/ops/alerts/message.ts'
+import { AlertOutbox } from '../../../src/ops/alerts/outbox.ts'
+import { lineSender } from '../../../src/ops/alerts/senders.ts'
+import { type SloState, SloTracker } from '../../../src/ops/slo/tracker.ts'
+import { type WatchedLook, watchSlo } from '../../../src/ops/slo/watch.ts'
 import type { LagReport } from '../../../src/ops/lag/lag-types.ts'
 import { behind, groupLag, lagReport } from './lag-reports.ts'
 
