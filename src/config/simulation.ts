@@ -8,7 +8,7 @@ import { checkedValue, readConfigFile } from './checked-file.ts'
 import { checkedInput } from './checked-input.ts'
 import type { Report } from './schema/common.ts'
 import { type SimulationConfig, simulationSchema } from './schema/simulation.ts'
-import { isClockTime } from './schema/simulation-time.ts'
+import { isClockTime, simulationSeconds } from './schema/simulation-time.ts'
 import { type Environment, parseConfigSource } from './source.ts'
 
 /** Most keys that are hashed. */
@@ -74,6 +74,7 @@ function reportProblems(simulation: SimulationConfig, report: Report): void {
   if (arrival.keys.type === 'codeAndTruck' && arrival.keys.codes * arrival.keys.trucks > KEYS_MAX) {
     report(['arrival', 'keys', 'trucks'], `codes × trucks are more than ${KEYS_MAX} keys`)
   }
+  reportCounts(simulation, report)
   let partitions = topic.partitions
   events.forEach((event, index) => {
     if (event.type !== 'partitions') return
@@ -82,6 +83,26 @@ function reportProblems(simulation: SimulationConfig, report: Report): void {
     partitions = event.count
   })
   if (startsAt === undefined) reportClockTimes(simulation, [], report)
+}
+
+/** What happens again and again, and how often at most: each costs memory or time. */
+function reportCounts({ duration, startsAt, ...rest }: SimulationConfig, report: Report): void {
+  const durationS = simulationSeconds(duration, startsAt)
+  const check = (path: PropertyKey[], periodS: number | undefined, most: number): void => {
+    if (periodS === undefined || durationS / periodS <= most) return
+    report(path, `every ${periodS} s is more than ${most.toLocaleString('en-US')} times in the duration`)
+  }
+  check(['sampleS'], rest.sampleS, 1_000_000)
+  check(['arrival', 'bursts', 'everyS'], rest.arrival.bursts?.everyS, 500_000)
+  check(
+    ['arrival', 'repeat'],
+    rest.arrival.repeat === undefined ? undefined : simulationSeconds(rest.arrival.repeat),
+    10_000
+  )
+  check(['topic', 'retentionCheck'], simulationSeconds(rest.topic.retentionCheck), 1_000_000)
+  check(['autoscale', 'everyS'], rest.autoscale?.everyS, 1_000_000)
+  check(['microBatch', 'intervalMs'], rest.microBatch && rest.microBatch.intervalMs / 1000, 20_000_000)
+  rest.alerts.forEach(({ everyS }, index) => check(['alerts', index, 'everyS'], everyS, 1_000_000))
 }
 
 /** Times of the day where nothing says which time the start is. */

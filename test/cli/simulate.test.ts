@@ -114,6 +114,11 @@ test('settings that do not go together are named', () => {
     () => simulationConfig({ ...base, events: [{ at: 1, type: 'partitions', count: 12 }] }),
     isInvalid(/more than the 12 before/)
   )
+  assert.throws(() => simulationConfig({ ...base, sampleS: 1e-6 }), isInvalid(/sampleS: every/))
+  assert.throws(
+    () => simulate(simulationConfig({ duration: '30d', mode: 'exact', arrival: { recordsPerSecond: 1e6 } })),
+    isInvalid(/take mode: fluid/)
+  )
   assert.throws(() => withSettings(simulationConfig(base), { 'group.batch.recordMax': 1 }), isInvalid(/recordMax/))
   assert.throws(() => withSettings(simulationConfig(base), { 'seed.x.y': 1 }), isInvalid(/nothing at x|seed/))
 })

@@ -54,6 +54,15 @@ export const simulationAutoscale = z.discriminatedUnion('policy', [
     })
     .describe('ceil((arrival + backlog / drainS) / what an instance does).'),
   z
+    .strictObject({
+      policy: z.literal('comporta'),
+      ...common,
+      everyS: z.number().positive().default(30),
+      lagS: z.number().positive().default(60).describe('A lag up to this age is no reason to grow.'),
+      drainS: z.number().positive().default(300)
+    })
+    .describe('What `comporta scale` would decide, with its vetoes and pauses.'),
+  z
     .strictObject({ policy: z.literal('hook'), ...common, cooldownS: z.number().min(0).default(0) })
     .describe('The program that calls the simulator decides.')
 ])

@@ -125,6 +125,7 @@ const group = z
       })
       .prefault({})
       .describe('Work of an instance that is done one batch after the other: its ceiling.'),
+    fetchBytesPerSecond: z.number().positive().optional().describe('Most that an instance fetches. Default: no limit.'),
     memory: z
       .strictObject({
         baseBytes: z.number().min(0).default(150_000_000),

@@ -183,8 +183,8 @@ function sizesOf(batches: MeasuredRun['batches']): number[] {
 
 /**
  * CPU of a batch and of a record, neither below zero, from two sums: that of the windows with fewer records per batch
- * and that of the others. Sums, because throughput is total time over total work: a fit of single windows would count the
- * quick ones more.
+ * and that of the others. Sums, because throughput is total time over total work: a fit of single windows would count
+ * the quick ones more.
  */
 function fitCpu(windows: NonNullable<MeasuredRun['cpu']>): { cpuPerBatchMs: number; cpuPerRecordUs: number } {
   const sizeOf = ({ records, batches }: CpuSum): number => (batches > 0 ? records / batches : 0)

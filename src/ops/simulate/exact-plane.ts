@@ -15,7 +15,7 @@
 import { invariant } from '../../core/index.ts'
 import type { DataPlane, PlaneParts } from './data-plane.ts'
 import { EventHeap } from './event-heap.ts'
-import { batchRecordsMax, drawMs, meanInvocationMs } from './target-curve.ts'
+import { batchRecordsMax, drawMs, instanceSeconds, meanInvocationMs } from './target-curve.ts'
 
 interface Batch {
   readonly partition: number
@@ -238,12 +238,11 @@ export class ExactPlane implements DataPlane {
 
   /** Takes a slot and the CPU. */
   #launch(batch: Batch, instance: Instance): void {
-    const { cpu } = this.#parts.scenario.group
     instance.busy++
     batch.state = 'busy'
     batch.isFailing = false
     const startS = Math.max(this.#nowS, instance.cpuFreeS)
-    instance.cpuFreeS = startS + cpu.perBatchMs / 1000 + (batch.count * cpu.perRecordUs) / 1e6
+    instance.cpuFreeS = startS + instanceSeconds(this.#parts.scenario, batch.count)
     if (instance.cpuFreeS <= this.#nowS + EPSILON_S) this.#invoke(batch, this.#nowS)
     else this.#events.push(instance.cpuFreeS, { kind: 'invoke', batch })
   }

@@ -14,7 +14,7 @@
  */
 
 import type { DataPlane, PlaneParts } from './data-plane.ts'
-import { batchRecordsMax, meanInvocationMs, type TargetState } from './target-curve.ts'
+import { batchRecordsMax, instanceSeconds, meanInvocationMs, type TargetState } from './target-curve.ts'
 import { fillLevel } from './water-fill.ts'
 
 /** Steps of a duration at most, where partitions catch up one after the other. */
@@ -216,7 +216,7 @@ export class FluidPlane implements DataPlane {
     const ms = meanInvocationMs(state, recordCount)
     const errorRatio = ms > target.timeoutMs ? 1 : state.errorRatio
     const tries = 1 / Math.max(1e-9, 1 - errorRatio)
-    const cpuS = group.cpu.perBatchMs / 1000 + (recordCount * group.cpu.perRecordUs) / 1e6
+    const cpuS = instanceSeconds(this.#parts.scenario, recordCount)
     const onceS = (Math.min(ms, target.timeoutMs) + group.overheadMs) / 1000 + cpuS
     const slotS = onceS * tries
     return { slotS, laneS: slotS + ((tries - 1) * target.retryMs) / 1000, cpuS: cpuS * tries }

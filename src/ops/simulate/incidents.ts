@@ -48,6 +48,8 @@ whatIfs:
     set: { group.concurrency: 4 }
   - name: autoscaling at lag 50,000, three at a time
     set: { autoscale.lag: 50000, autoscale.for: 1m, autoscale.step: 3 }
+  - name: comporta scale, ten instances at least
+    set: { autoscale: { policy: comporta, instancesMin: 10, bootS: 180 } }
   - name: autoscaling by drain time
     set: { autoscale: { policy: drainTime, drainS: 300, bootS: 180 } }
   - name: breaker, invocations cut off at 500 ms

@@ -1,6 +1,7 @@
 /** Who decides how many instances there are: policies of a scenario, and a hook. Pure but for their memory. */
 
 import { type SimulationAutoscale, simulationSeconds } from '../../config/index.ts'
+import { scaleCoreDecider } from './scale-core.ts'
 import type { ScaleDecider, ScaleView } from './simulation-types.ts'
 
 type Policy<Name> = Extract<SimulationAutoscale, { policy: Name }>
@@ -22,6 +23,8 @@ function byPolicy(autoscale: SimulationAutoscale): ScaleDecider {
       return byKeda(autoscale)
     case 'drainTime':
       return byDrainTime(autoscale)
+    case 'comporta':
+      return scaleCoreDecider(autoscale)
     case 'hook':
       return view => view.instances
   }

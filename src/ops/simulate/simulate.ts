@@ -9,7 +9,7 @@
  */
 
 import { simulationSeconds } from '../../config/index.ts'
-import { SeededRandom } from '../../core/index.ts'
+import { PipelineError, SeededRandom } from '../../core/index.ts'
 import { ArrivalCurve } from './arrival-curve.ts'
 import type { DataPlane } from './data-plane.ts'
 import { ExactPlane } from './exact-plane.ts'
@@ -19,6 +19,8 @@ import type { SimulationHooks, SimulationResult, SimulationScenario } from './si
 
 /** Batches up to which `auto` is exact: about three seconds. */
 const EXACT_BATCHES_MAX = 500_000
+/** Batches, and drawn records, up to which a scenario may ask for them one by one: a few minutes. */
+const ASKED_MAX = 50_000_000
 /** Partitions up to which `auto` is exact. */
 const EXACT_PARTITIONS_MAX = 5000
 
@@ -50,11 +52,15 @@ function isExactEnough(
   { mode, group, topic, arrival }: SimulationScenario,
   { curve, durationS }: { readonly curve: ArrivalCurve; readonly durationS: number }
 ): boolean {
-  if (mode !== 'auto') return mode === 'exact'
-  if (arrival.pattern === 'poisson') return true
+  if (mode === 'fluid') return false
   const records = curve.countAt(durationS)
   const full = Math.min(group.batch.recordsMax, group.batch.bytesMax / topic.recordBytes)
   const byAge = group.batch.ageMs === 0 ? records : (topic.partitions * durationS * 1000) / group.batch.ageMs
   const batches = Math.max(records / full, Math.min(records, byAge))
-  return batches <= EXACT_BATCHES_MAX && topic.partitions <= EXACT_PARTITIONS_MAX
+  const isAsked = mode === 'exact' || arrival.pattern === 'poisson'
+  if (isAsked && Math.max(batches, arrival.pattern === 'poisson' ? records : 0) > ASKED_MAX) {
+    const message = `simulation: some ${batches.toExponential(1)} batches one by one are too many: take mode: fluid`
+    throw new PipelineError('ERR_CONFIG_INVALID', `${message}, or a shorter duration`)
+  }
+  return isAsked || (batches <= EXACT_BATCHES_MAX && topic.partitions <= EXACT_PARTITIONS_MAX)
 }

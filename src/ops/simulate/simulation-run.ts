@@ -10,9 +10,9 @@ import { MicroBatchPlane } from './micro-batch-plane.ts'
 import { type Look, Recorder, whole } from './recorder.ts'
 import { RunStats } from './run-stats.ts'
 import { deciderOf } from './scaling.ts'
-import type { SimulationHooks, SimulationResult, SimulationScenario } from './simulation-types.ts'
+import type { ScaleView, SimulationHooks, SimulationResult, SimulationScenario } from './simulation-types.ts'
 import { summaryOf } from './summary.ts'
-import { batchRecordsMax, meanInvocationMs, TargetCurve } from './target-curve.ts'
+import { batchRecordsMax, instanceSeconds, meanInvocationMs, TargetCurve } from './target-curve.ts'
 import { TopicLog } from './topic-log.ts'
 
 /** Points of the series, if the scenario does not say. */
@@ -43,12 +43,14 @@ export class SimulationRun {
   #plane: DataPlane | undefined
   #micro: MicroBatchPlane | undefined
   #nowS = 0
-  #booting = 0
+  /** Instances that there should be: those that restart count, those that boot too. */
+  #wanted: number
   #rebalanceUntilS = 0
 
   constructor(scenario: SimulationScenario, parts: RunParts) {
     this.#scenario = scenario
     this.#parts = parts
+    this.#wanted = scenario.group.instances
     this.#log = new TopicLog(scenario, parts.curve, parts.isExact)
     this.#target = new TargetCurve(scenario)
     this.#recorder = new Recorder(scenario, this.#stats)
@@ -150,6 +152,8 @@ export class SimulationRun {
         const killed = this.#group.up().slice(0, event.instances)
         note(`${killed.length} instances are killed`)
         for (const index of killed) this.#group.stop(index, false)
+        // Nobody starts another, unless the scaling does.
+        this.#wanted -= killed.length
         return
       }
       case 'scale':
@@ -232,13 +236,14 @@ export class SimulationRun {
 
   #autoscale(autoscale: NonNullable<SimulationScenario['autoscale']>): void {
     const decide = deciderOf(autoscale, this.#parts.hooks.decide)
-    let before = { timeS: 0, produced: 0, consumed: 0 }
+    let before = { timeS: 0, produced: 0, consumed: 0, invocations: 0, targetSeconds: 0 }
     const firstS =
       autoscale.from === undefined ? autoscale.everyS : simulationSeconds(autoscale.from, this.#scenario.startsAt)
     const look = (): void => {
       const { lag, lagSeconds, produced } = this.#look()
       const stepS = Math.max(1e-9, this.#nowS - before.timeS)
-      const instances = this.#group.upCount + this.#booting
+      const instances = this.#wanted
+      const invocations = this.#stats.invocations - before.invocations
       const wanted = decide({
         timeS: this.#nowS,
         lag,
@@ -248,13 +253,15 @@ export class SimulationRun {
         instances,
         instancesReady: this.#group.upCount,
         partitions: this.#log.partitionCount,
-        partitionLags: Float64Array.from({ length: this.#log.partitionCount }, (_, partition) =>
-          this.#lagOf(partition)
-        ),
+        ...this.#partitionViews(),
+        members: this.#group.up(),
+        targetMs:
+          invocations > 0 ? ((this.#stats.targetSeconds - before.targetSeconds) * 1000) / invocations : undefined,
         perInstancePerSecond: this.#perInstance(),
         isRebalancing: this.#group.isRebalancing
       })
-      before = { timeS: this.#nowS, produced, consumed: this.#stats.consumed }
+      const { consumed, targetSeconds } = this.#stats
+      before = { timeS: this.#nowS, produced, consumed, invocations: this.#stats.invocations, targetSeconds }
       if (wanted === instances) return
       this.#recorder.note(this.#nowS, 'scale', `${autoscale.policy}: ${instances} → ${wanted} instances`)
       this.#resize(wanted, autoscale.bootS)
@@ -262,16 +269,34 @@ export class SimulationRun {
     this.#every(autoscale.everyS, look, firstS)
   }
 
+  #partitionViews(): Pick<
+    ScaleView,
+    'partitionLags' | 'partitionEnds' | 'partitionDone' | 'partitionLagSeconds' | 'partitionOwners'
+  > {
+    const each = (valueOf: (partition: number) => number): Float64Array =>
+      Float64Array.from({ length: this.#log.partitionCount }, (_, partition) => valueOf(partition))
+    const doneOf = (partition: number): number => this.#plane?.doneOf(partition) ?? 0
+    const partitionLags = each(partition => this.#lagOf(partition))
+    return {
+      partitionLags,
+      partitionEnds: each(partition => this.#log.endAt(partition, this.#nowS)),
+      partitionDone: each(doneOf),
+      partitionLagSeconds: each(partition =>
+        (partitionLags[partition] ?? 0) > 0 ? this.#nowS - this.#log.timeOf(partition, doneOf(partition)) : 0
+      ),
+      partitionOwners: this.#group.ownership.owners.slice()
+    }
+  }
+
   #resize(wanted: number, bootS: number): void {
-    const more = wanted - this.#group.upCount - this.#booting
+    const more = wanted - this.#wanted
+    this.#wanted = wanted
     if (more < 0) {
       this.#group.leave(this.#group.up().slice(Math.max(0, this.#group.upCount + more)))
     } else if (bootS === 0) {
       this.#group.join(more)
     } else if (more > 0) {
-      this.#booting += more
       this.#control.push(this.#nowS + bootS, () => {
-        this.#booting -= more
         this.#recorder.note(this.#nowS, 'scale', `${more} new instances join`)
         this.#group.join(more)
       })
@@ -288,8 +313,8 @@ export class SimulationRun {
     const partitions = this.#log.partitionCount / Math.max(1, this.#group.upCount)
     const slots = Math.min(group.concurrency, partitions * lanes)
     const bySlots = ms > 0 ? (slots * recordsMax * 1000 * (1 - state.errorRatio)) / ms : Infinity
-    const cpuMs = group.cpu.perBatchMs + (recordsMax * group.cpu.perRecordUs) / 1000
-    return Math.min(bySlots, cpuMs > 0 ? (recordsMax * 1000) / cpuMs : Infinity, 1e12)
+    const cpuS = instanceSeconds(this.#scenario, recordsMax)
+    return Math.min(bySlots, cpuS > 0 ? recordsMax / cpuS : Infinity, 1e12)
   }
 
   #invocationS(): number {

@@ -21,13 +21,24 @@ export interface ScaleView {
   /** Records per second since the last look. */
   readonly arrivalPerSecond: number
   readonly servicePerSecond: number
-  /** Instances that are there or have been asked for. */
+  /** Instances that there should be, those that boot or restart included. */
   readonly instances: number
   /** Instances in the group. */
   readonly instancesReady: number
   readonly partitions: number
   /** Waiting records of each partition. */
   readonly partitionLags: Float64Array
+  /** Records of each that have come, and that are done, since the start. */
+  readonly partitionEnds: Float64Array
+  readonly partitionDone: Float64Array
+  /** Age of the oldest waiting record of each, in seconds. */
+  readonly partitionLagSeconds: Float64Array
+  /** Number of the instance that owns each; -1 if none does. */
+  readonly partitionOwners: Int32Array
+  /** Numbers of the instances in the group. */
+  readonly members: readonly number[]
+  /** Mean time of an invocation since the last look, in milliseconds; `undefined` if there was none. */
+  readonly targetMs: number | undefined
   /** Records per second that one instance can do with full batches, by the model, now. */
   readonly perInstancePerSecond: number
   readonly isRebalancing: boolean

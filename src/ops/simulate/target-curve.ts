@@ -118,6 +118,15 @@ export function drawMs(meanMs: number, spread: SimulationScenario['target']['spr
   return meanMs * Math.exp(normal * Math.sqrt(variance) - variance / 2)
 }
 
+/** Time that a batch keeps its instance busy, one batch after the other: its CPU, or its fetch if that takes longer. */
+export function instanceSeconds({ group, topic }: SimulationScenario, recordCount: number): number {
+  const cpuS = group.cpu.perBatchMs / 1000 + (recordCount * group.cpu.perRecordUs) / 1e6
+  const { fetchBytesPerSecond } = group
+  return fetchBytesPerSecond === undefined
+    ? cpuS
+    : Math.max(cpuS, (recordCount * topic.recordBytes) / fetchBytesPerSecond)
+}
+
 /** Most records of a batch: the limit of records, of bytes, and of the time that a batch may take. */
 export function batchRecordsMax(scenario: SimulationScenario, state: TargetState): number {
   const { batch } = scenario.group

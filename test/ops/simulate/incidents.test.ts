@@ -16,10 +16,10 @@ function incident(name: string): SimulationConfig {
   return parseSimulation(INCIDENTS[name] ?? '', { fileName: name, environment: {} })
 }
 
-function withWhatIf(scenario: SimulationConfig, name: string): ReturnType<typeof simulate> {
+function withWhatIf(scenario: SimulationConfig, name: string, settings = {}): ReturnType<typeof simulate> {
   const found = scenario.whatIfs.find(each => each.name === name)
   assert.ok(found !== undefined, name)
-  return simulate(withSettings(scenario, found.set))
+  return simulate(withSettings(scenario, { ...found.set, ...settings }))
 }
 
 /** Seconds from 10:00. */
@@ -68,16 +68,17 @@ test('the post-mortem’s timeline happens again, line by line', () => {
 
 test('what would have helped, and what would not', () => {
   const scenario = incident('incident-lag')
-  const asGiven = simulate(scenario).summary
-  const peakOf = (name: string): number => withWhatIf(scenario, name).summary.peakLag
+  const quickly = { mode: 'fluid', sampleS: 15 }
+  const asGiven = simulate(withSettings(scenario, quickly)).summary
+  const peakOf = (name: string): number => withWhatIf(scenario, name, quickly).summary.peakLag
   // The target was the bottleneck, not the deploy: rolling alone changes little.
   assert.ok(peakOf('rolling update, one instance a minute') > 0.8 * asGiven.peakLag)
   assert.ok(peakOf('batches of up to 2,000 while behind') < 0.5 * asGiven.peakLag)
   assert.ok(peakOf('autoscaling at lag 50,000, three at a time') < 0.5 * asGiven.peakLag)
   assert.ok(peakOf('breaker, invocations cut off at 500 ms') > 5 * asGiven.peakLag)
-  const urgent = withWhatIf(scenario, 'the urgent fifth, with two consumers of its own').summary
+  const urgent = withWhatIf(scenario, 'the urgent fifth, with two consumers of its own', quickly).summary
   assert.ok(urgent.delayMaxS < 10, `${urgent.delayMaxS}`)
-  const all = withWhatIf(scenario, 'rolling, cooperative, up to 2,000, four at once').summary
+  const all = withWhatIf(scenario, 'rolling, cooperative, up to 2,000, four at once', quickly).summary
   assert.ok(all.delayMaxS < 10 && all.duplicates === 0, `${all.delayMaxS} s, ${all.duplicates}`)
 })
 
@@ -127,6 +128,13 @@ test('flows and events agree within 2 %', () => {
   isWithin('invocations')
   isWithin('targetSeconds')
   assert.ok(Math.abs((exact.normalAtS ?? 0) - (fluid.normalAtS ?? 0)) <= 30)
+})
+
+test('the decision core of comporta scale can be put in the place of a policy', () => {
+  const scenario = withSettings(incident('incident-lag'), { mode: 'fluid', sampleS: 15, normalLagS: 10 })
+  const { timeline, summary } = withWhatIf(scenario, 'comporta scale, ten instances at least')
+  assert.ok(timeline.some(({ kind, text }) => kind === 'scale' && text.startsWith('comporta: 10 →')))
+  assert.ok(summary.instancesPeak > 10 && summary.lost === 0)
 })
 
 test('a day at a million a second takes little time, and the program’s own policy may scale', () => {

@@ -83,6 +83,22 @@ for (const mode of ['exact', 'fluid'] as const) {
   })
 }
 
+for (const mode of ['exact', 'fluid'] as const) {
+  test(`an instance does no more than it can fetch (${mode})`, () => {
+    // 1,000,000 bytes/s are 5,000 records of 200 bytes; 8,000 come: 3,000 more each second, 300,000 after 100 s.
+    const { summary } = simulate(
+      simulationConfig({
+        duration: 100,
+        mode,
+        arrival: { recordsPerSecond: 8000 },
+        group: { fetchBytesPerSecond: 1_000_000 },
+        target: { baseMs: 10 }
+      })
+    )
+    assert.ok(Math.abs(summary.lagAtEnd / 300_000 - 1) < 0.03, `${summary.lagAtEnd}`)
+  })
+}
+
 /** A scenario drawn from a seed: anything may happen in it. */
 function drawn(seed: number): SimulationInput {
   const random = new SeededRandom(seed)
