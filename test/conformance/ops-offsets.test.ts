@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 
-import { Admin, GroupMember, type GroupProtocol } from '../../src/client/index.ts'
+import { Admin, GroupMember, type GroupProtocol, TransactionalAppender } from '../../src/client/index.ts'
 import { encodeFinished } from '../../src/core/index.ts'
 import {
   applyChange,
@@ -215,26 +215,32 @@ async function takeBackPlan(open: OffsetsOpen, snapshot: Change['snapshot']): Pr
   return await handler(snapshot, { ...open, clock: open.cluster.clock, pipeline: undefined })
 }
 
+/** A member of the group that has its partitions. */
+async function memberOf({ cluster, groupId, topic }: Bench, groupProtocol: GroupProtocol): Promise<GroupMember> {
+  const assigned = Promise.withResolvers<void>()
+  const member = new GroupMember({
+    cluster,
+    groupId,
+    topics: [topic],
+    groupProtocol,
+    heartbeatIntervalMs: 300,
+    listener: {
+      assigned: () => assigned.resolve(),
+      revoked: async () => undefined,
+      lost: () => undefined,
+      failed: error => assigned.reject(error)
+    }
+  })
+  member.start()
+  await assigned.promise
+  return member
+}
+
 for (const protocol of ['classic', 'consumer'] satisfies GroupProtocol[]) {
   test(`a group at work (${protocol}) is named with its members, and waited for`, async t => {
     const { bench, open } = await benchWithOffsets(t)
     const { topic, groupId } = bench
-    const assigned = Promise.withResolvers<void>()
-    const member = new GroupMember({
-      cluster: bench.cluster,
-      groupId,
-      topics: [topic],
-      groupProtocol: protocol,
-      heartbeatIntervalMs: 300,
-      listener: {
-        assigned: () => assigned.resolve(),
-        revoked: async () => undefined,
-        lost: () => undefined,
-        failed: error => assigned.reject(error)
-      }
-    })
-    member.start()
-    await assigned.promise
+    const member = await memberOf(bench, protocol)
     const request = {
       groupIds: [groupId],
       scope: [{ topic, partitions: undefined }],
@@ -256,6 +262,26 @@ for (const protocol of ['classic', 'consumer'] satisfies GroupProtocol[]) {
     assert.deepEqual(await stateOf(open, [groupId]), before)
   })
 }
+
+test('an offset that an open transaction is about to change is not touched', async t => {
+  const { bench, open } = await benchWithOffsets(t)
+  const { topic, groupId } = bench
+  await bench.admin.alterGroupOffsets(groupId, [{ topic, partition: 0, offset: 1n }])
+  const appender = new TransactionalAppender({ cluster: bench.cluster, transactionalId: `${groupId}-transaction` })
+  t.after(() => appender.close())
+  await appender.start()
+  appender.begin()
+  const member = await memberOf(bench, 'classic')
+  await appender.sendOffsets([{ topic, partition: 0, offset: 2n, metadata: '' }], member.groupMetadata())
+  await member.close()
+  const plan = async (): Promise<readonly string[]> =>
+    (await planReset(open, { groupIds: [groupId], scope: 'all', to: { kind: 'earliest' } })).plan.blockers
+  const scope = [{ topic, partitions: [0] }]
+  const named = await planReset(open, { groupIds: [groupId], scope, to: { kind: 'earliest' } })
+  assert.match(named.plan.blockers.join(' '), /an open transaction is about to change the offset of .*-0: wait until/)
+  await appender.abortTransaction()
+  await until(async () => (await plan()).length === 0, 'the transaction has ended')
+})
 
 /** Events that come all the time, and what a dispatcher does with them. */
 class Load {

@@ -74,7 +74,10 @@ export async function offsetsChange(parts: OffsetsChangeParts): Promise<Change> 
       .filter(({ group }) => deletedGroups.includes(group.groupId))
       .map(({ group }) => ({ what: `group ${group.groupId}`, before: group.state, after: 'deleted' }))
   ]
-  const blockers = [...(parts.blockers ?? []), ...new Set(work.flatMap(({ group }) => blockersOfGroup(group)))]
+  const changed = new Set(work.map(({ group }) => group))
+  // What could not be read of a group looks like nothing: then it is not known what would be changed.
+  const asked = groups.filter(group => changed.has(group) || group.problems.length > 0)
+  const blockers = [...(parts.blockers ?? []), ...new Set(asked.flatMap(blockersOfGroup))]
   const snapshot = snapshotOf(
     work.map(({ group, moves: moved }) => ({ groupId: group.groupId, existed: isGroupThere(group), moves: moved }))
   )
