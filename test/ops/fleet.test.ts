@@ -10,6 +10,7 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 
+import { parsePipeline } from '../../src/config/index.ts'
 import { PipelineError, VirtualClock } from '../../src/core/index.ts'
 import {
   KubernetesFleet,
@@ -22,6 +23,8 @@ import {
   resizeChange,
   SocketFleet,
   TargetWatch,
+  undoHandlerOf,
+  type UndoOpen,
   WebhookFleet
 } from '../../src/ops/index.ts'
 import { Authority } from '../support/certificates.ts'
@@ -304,6 +307,34 @@ echo "{\\"status\\":{\\"token\\":\\"$PREFIX-$n\\",\\"expirationTimestamp\\":\\"$
   assert.deepEqual(await pod.credentials(), { token: 'one' })
   writeFileSync(join(account, 'token'), 'two\n')
   assert.deepEqual(await pod.credentials(), { token: 'two' })
+})
+
+test('a size is taken back to the one before, and not over what somebody else has set since', async t => {
+  let wanted = 5
+  const url = await serve(t, (request, response) => {
+    void bodyOf(request).then(body => {
+      if (body !== '') wanted = (JSON.parse(body) as { instances: number }).instances
+      response.end(JSON.stringify({ wanted, running: wanted }))
+    })
+  })
+  const text = `name: x
+kafka: { bootstrapServers: a:1 }
+operations: { fleet: { type: webhook, url: '${url}', secretEnv: SECRET } }`
+  const pipeline = parsePipeline(text, { fileName: 'x', environment: {} })
+  const handler = await undoHandlerOf('fleet')
+  const fleet = new WebhookFleet({ url, secret: 's', clock })
+  const { snapshot = null } = resizeChange({ fleet, from: 3, to: 5, reasons: [] })
+  // A fleet is not asked of Kafka: the handler uses neither the cluster nor its administration.
+  const open = { pipeline, clock, environment: { SECRET: 's' } } as unknown as UndoOpen
+  const back = await handler?.(snapshot, open)
+  assert.equal(back?.plan.summary, `${fleet.name}: 5 → 3 instances`)
+  assert.deepEqual([back?.plan.blockers, back?.plan.conflicts], [[], []])
+  await back?.apply({})
+  assert.equal(wanted, 3)
+  wanted = 8
+  const later = await handler?.(snapshot, open)
+  assert.match(later?.plan.conflicts?.[0] ?? '', /has 8 instances now, neither 5 nor 3$/)
+  await assert.rejects(async () => await handler?.({ fleet: 'x' }, open), isCode('ERR_OPS_UNDO_DAMAGED'))
 })
 
 test('one hand at a time: a lock names its holder, outlives no process of this machine, and is let go', async t => {
