@@ -178,3 +178,12 @@ test('what nobody sees any more is forgotten', async () => {
   const [gone] = (await monitor.look()).groups
   assert.deepEqual([gone?.state, gone?.partitions.length, gone?.status], ['Dead', 0, 'NONE'])
 })
+
+test('a group that has committed nothing for long enough is not judged any more', async () => {
+  const { topic, groupIds } = await world(1, 1)
+  await new Admin(cluster).alterGroupOffsets(groupIds[0] ?? '', [{ topic, partition: 0, offset: 0n }])
+  const monitor = new LagMonitor({ cluster, groups: groupIds, minimumComplete: 0, expireGroupMs: 1 })
+  assert.equal((await monitor.look()).groups[0]?.status, 'OK')
+  await sleep(systemClock, 5)
+  assert.equal((await monitor.look()).groups[0]?.status, 'NONE')
+})
