@@ -273,7 +273,7 @@ test('an undo before the new topic holds records deletes it, and refuses afterwa
     ...snapshot,
     quietMs: 50,
     intervalMs: 20,
-    timeoutMs: 800,
+    timeoutMs: 400,
     areProducersSwitched: true
   })
   assert.deepEqual(change.snapshot, snapshot)
@@ -303,7 +303,7 @@ test('the playbook of a growth under load: plan, alter, settle; new partitions a
   load = await KeyedLoad.start(t, bench)
   const written = load
   await until(() => written.deliveredCount > 50, 'records flow')
-  const request = { cluster: bench.cluster, topic: bench.topic, observeMs: 200, quietMs: 500, intervalMs: 50 }
+  const request = { cluster: bench.cluster, topic: bench.topic, observeMs: 100, quietMs: 200, intervalMs: 30 }
 
   const refused = await planGrowth({ ...request, didMoreConsumersHelp: true })
   assert.equal(refused.plan.blockers.length, 2)
@@ -489,7 +489,7 @@ test('a record that waits in a retry topic keeps the new topic closed: it and it
     topics: [bench.topic, target],
     topicCheckIntervalMs: 100,
     order: 'key',
-    retry: { ...retry, attemptsMax: 1, initialMs: 1, maxMs: 5, delays: [1000] }
+    retry: { ...retry, attemptsMax: 1, initialMs: 1, maxMs: 5, delays: [400] }
   })
   await bench.append([{ key: 'a', value: '{"n":1}' }])
   const said: string[] = []

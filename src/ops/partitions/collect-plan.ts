@@ -6,7 +6,7 @@ import { type KeyMovement, keyMovement, keyText } from './key-movement.ts'
 import type { ClusterProfile } from './msk-limits.ts'
 import { judgeNeed, type NeedVerdict, type PartitionLoad } from './need.ts'
 import { type ClusterFacts, type PartitionFacts, type PartitionPlan, planPartitions } from './plan.ts'
-import type { KeySample } from './sample-keys.ts'
+import { hotKeyShareOf, type KeySample } from './sample-keys.ts'
 import {
   latestWarning,
   loadsBetween,
@@ -158,7 +158,7 @@ function factsOf(request: TopicPlanRequest, { seen, sample, reader, cluster }: G
     backlog: loads.reduce((sum, { lag }) => sum + lag, 0),
     targetDrainSeconds: request.targetDrainSeconds ?? 600,
     growth: request.growth ?? 1.5,
-    hotKeyShare: sample.records === 0 || hottest === undefined ? undefined : hottest.records / sample.records,
+    hotKeyShare: hotKeyShareOf(sample),
     hotKey: hottest === undefined ? undefined : keyText(hottest.key),
     targetRate: request.targetRate,
     consumerCpu: request.consumerCpu,

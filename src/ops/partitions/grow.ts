@@ -14,7 +14,7 @@ import { type KeyMovement, keyMovement } from './key-movement.ts'
 import { SERVERLESS_CREATES_MAX, SERVERLESS_CREATES_WINDOW_MS } from './msk-limits.ts'
 import { judgeNeed, type NeedVerdict } from './need.ts'
 import type { PartitionCap } from './plan.ts'
-import type { KeySample } from './sample-keys.ts'
+import { hotKeyShareOf, type KeySample } from './sample-keys.ts'
 import {
   latestWarning,
   loadsBetween,
@@ -127,7 +127,7 @@ function needOf(
     consumers: worst?.group.members?.length ?? 0,
     consumerCpu,
     didMoreConsumersHelp,
-    hotKeyShare: sample.records === 0 ? undefined : (sample.keys[0]?.records ?? 0) / sample.records
+    hotKeyShare: hotKeyShareOf(sample)
   })
 }
 

@@ -44,6 +44,14 @@ export interface KeySample {
 
 const KEYS_MAX = 200_000
 
+/** Fewer records say nothing of shares. */
+const SHARE_RECORDS_MIN = 100
+
+/** Share of the busiest key in a sample, 0 to 1; `undefined` where the sample is too small to tell. */
+export function hotKeyShareOf({ keys, records }: KeySample): number | undefined {
+  return records < SHARE_RECORDS_MIN ? undefined : (keys[0]?.records ?? 0) / records
+}
+
 interface Counted {
   readonly key: Buffer
   records: number
