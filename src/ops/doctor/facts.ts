@@ -7,7 +7,7 @@
 import type { ClusterMetadata, LogDir, TopicPartition } from '../../client/index.ts'
 import type { PipelineConfig } from '../../config/index.ts'
 import type { LagReport } from '../lag/lag-types.ts'
-import type { ClusterScan } from '../scan/scan-types.ts'
+import type { ClusterScan, ScannedPartition, ScannedTopic } from '../scan/scan-types.ts'
 
 /** A fact, or why there is none. */
 export type Known<T> =
@@ -125,4 +125,10 @@ export function known<T>(value: T): Known<T> {
 /** A fact that is not. */
 export function unknown(reason: string): { readonly isKnown: false; readonly reason: string } {
   return { isKnown: false, reason }
+}
+
+/** A partition by its number: partitions are in order, so that mostly no search is needed. */
+export function partitionAt(topic: ScannedTopic | undefined, partition: number): ScannedPartition | undefined {
+  const found = topic?.partitions[partition]
+  return found?.partition === partition ? found : topic?.partitions.find(each => each.partition === partition)
 }

@@ -3,7 +3,7 @@
 import { partitionKeyOf } from '../../../client/index.ts'
 import type { ScannedGroup } from '../../scan/scan-types.ts'
 import { seconds } from '../../slo/words.ts'
-import type { CommitWatch, DoctorFacts } from '../facts.ts'
+import { type CommitWatch, type DoctorFacts, partitionAt } from '../facts.ts'
 import { cannotSay, type DoctorCheck, type Found } from '../finding.ts'
 
 /**
@@ -143,7 +143,7 @@ const deadWithLag: DoctorCheck = {
 
 function lagOf({ offsets }: ScannedGroup, topics: DoctorFacts['scan']['topics']): bigint {
   return offsets.reduce((sum, { topic, partition, committed }) => {
-    const ends = topics.get(topic)?.partitions.find(each => each.partition === partition)
+    const ends = partitionAt(topics.get(topic), partition)
     if (ends === undefined || ends.highWatermark < 0n) return sum
     const from = committed < ends.logStartOffset ? ends.logStartOffset : committed
     return ends.highWatermark > from ? sum + ends.highWatermark - from : sum
@@ -157,7 +157,7 @@ const dataLoss: DoctorCheck = {
   find({ scan }) {
     return scan.groups.flatMap(({ groupId, offsets }): Found[] => {
       const lost = offsets.flatMap(({ topic, partition, committed }) => {
-        const ends = scan.topics.get(topic)?.partitions.find(each => each.partition === partition)
+        const ends = partitionAt(scan.topics.get(topic), partition)
         return ends !== undefined && committed < ends.logStartOffset
           ? [{ name: `${topic}-${partition}`, committed, start: ends.logStartOffset }]
           : []
@@ -187,7 +187,7 @@ const aheadOfLog: DoctorCheck = {
   find({ scan }) {
     return scan.groups.flatMap(({ groupId, offsets }): Found[] => {
       const ahead = offsets.flatMap(({ topic, partition, committed }) => {
-        const ends = scan.topics.get(topic)?.partitions.find(each => each.partition === partition)
+        const ends = partitionAt(scan.topics.get(topic), partition)
         const isAhead = ends !== undefined && ends.highWatermark >= 0n && committed > ends.highWatermark
         return isAhead ? [`${topic}-${partition}: committed ${committed}, log ends at ${ends.highWatermark}`] : []
       })

@@ -2,7 +2,7 @@
 
 import type { PartitionMetadata, TopicMetadata } from '../../../client/index.ts'
 import { perCent } from '../../slo/words.ts'
-import type { DoctorFacts, Settings } from '../facts.ts'
+import { type DoctorFacts, partitionAt, type Settings } from '../facts.ts'
 import { cannotSay, type DoctorCheck, evidenceOf, type Found } from '../finding.ts'
 
 const REPLICAS = 3
@@ -214,7 +214,7 @@ const hotPartition: DoctorCheck = {
       if (isInternal || partitions.length < 2) return []
       const after = later.isKnown ? later.value.topics.get(topic) : undefined
       const fresh = partitions.map(({ partition, highWatermark }) => {
-        const end = after?.partitions.find(each => each.partition === partition)?.highWatermark ?? highWatermark
+        const end = partitionAt(after, partition)?.highWatermark ?? highWatermark
         return { partition, count: end > highWatermark ? end - highWatermark : 0n }
       })
       const kept = partitions.map(({ partition, highWatermark, logStartOffset }) => ({
