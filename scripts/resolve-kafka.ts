@@ -21,6 +21,7 @@ import {
   spawnServer,
   untilServing
 } from '../test/support/kafka-jvm.ts'
+import { kubernetesClassPath } from '../test/support/kubernetes-mock.ts'
 import { freePorts } from '../test/support/ports.ts'
 
 const startTimeoutMs = 90_000
@@ -55,6 +56,7 @@ console.log(`Kafka Streams, Connect and MirrorMaker: ${(await applicationClassPa
 for (const release of OLD_RELEASES) {
   console.log(`The tools of ${release}: ${(await oldToolsClassPath(release)).split(':').length} jars`)
 }
+console.log(`The mock server of Kubernetes: ${(await kubernetesClassPath()).split(':').length} jars`)
 await archiveClasses()
 for (const name of ['tools', 'server'] as const) {
   console.log(`classes of the ${name}: ${existsSync(await classArchive(name)) ? 'kept' : 'not kept by this JVM'}`)

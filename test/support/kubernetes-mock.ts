@@ -19,7 +19,7 @@ const resolveTimeoutMs = 200_000
 /** Starts it; the end of the test ends it. @returns Its address. */
 export async function startKubernetesMock(t: TestContext): Promise<string> {
   const program = join(folder, 'KubernetesMock.java')
-  const child = spawnBound('java', ['-XX:TieredStopAtLevel=1', '-cp', await classPath(), program])
+  const child = spawnBound('java', ['-XX:TieredStopAtLevel=1', '-cp', await kubernetesClassPath(), program])
   const closed = new Promise<void>(resolve => child.once('close', () => resolve()))
   t.after(async () => {
     child.kill('SIGKILL')
@@ -38,7 +38,8 @@ export async function startKubernetesMock(t: TestContext): Promise<string> {
   return await started.promise
 }
 
-async function classPath(): Promise<string> {
+/** The class path of the mock server, resolved through Maven at the first call. */
+export async function kubernetesClassPath(): Promise<string> {
   const pom = join(folder, 'pom.xml')
   const hash = createHash('sha256')
     .update(await readFile(pom))

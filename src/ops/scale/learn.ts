@@ -30,6 +30,7 @@ export interface Settling {
 /** Whether the group has no rebalance under way, and every partition an owner. */
 export function settlingOf(observation: ScaleObservation): Settling {
   const { groupState, members, partitions } = observation
+  if (groupState === 'Empty' || groupState === 'Dead') return { isSettled: false, reason: 'nobody is in the group' }
   if (groupState !== 'Stable') {
     return {
       isSettled: false,
