@@ -136,7 +136,7 @@ async function measure(
   settings: RunSettings,
   { run, append }: { readonly run: Run; readonly append: (count: number) => Promise<void> }
 ): Promise<RunOutcome> {
-  const cpu: { cpuMs: number; records: number; batches: number }[] = []
+  const cpu: { cpuMs: number; windowMs: number; records: number; batches: number }[] = []
   // Without a sleep there is always work: what passes is what the instance needs, waits for disk and socket included.
   const busyTime = (): number => (settings.baseMs === 0 ? performance.now() : performance.eventLoopUtilization().active)
   let window = { busyMs: busyTime(), records: run.done, batches: run.batches.length }
@@ -157,6 +157,7 @@ async function measure(
       const next = { busyMs: busyTime(), records: run.done, batches: run.batches.length }
       cpu.push({
         cpuMs: next.busyMs - window.busyMs,
+        windowMs: performance.now() - windowMs,
         records: next.records - window.records,
         batches: next.batches - window.batches
       })

@@ -32,6 +32,8 @@ const sample = z.object({
 
 const cpuWindow = z.object({
   cpuMs: z.number().nonnegative(),
+  /** Length of the window. Given, only windows that were busy for most of it count: others say nothing of a ceiling. */
+  windowMs: z.number().positive().optional(),
   records: z.number().nonnegative(),
   batches: z.number().nonnegative()
 })
@@ -68,6 +70,8 @@ export interface Calibration {
 
 /** Pairs of samples that are looked at: of a large run, a part that is the same each time. */
 const PAIRS_MAX = 20_000
+/** Share of a window from which on its instance was at its ceiling. */
+const BUSY_RATIO = 0.8
 /** A gap this long, in milliseconds, is a partition without work. */
 const GAP_MAX_MS = 500
 
@@ -188,7 +192,10 @@ function sizesOf(batches: MeasuredRun['batches']): number[] {
  */
 function fitCpu(windows: NonNullable<MeasuredRun['cpu']>): { cpuPerBatchMs: number; cpuPerRecordUs: number } {
   const sizeOf = ({ records, batches }: CpuSum): number => (batches > 0 ? records / batches : 0)
-  const worked = windows.filter(({ batches }) => batches > 0).toSorted((a, b) => sizeOf(a) - sizeOf(b))
+  const isBusy = (cpuMs: number, windowMs: number | undefined): boolean =>
+    windowMs === undefined || cpuMs >= BUSY_RATIO * windowMs
+  const busy = windows.filter(({ batches, cpuMs, windowMs }) => batches > 0 && isBusy(cpuMs, windowMs))
+  const worked = busy.toSorted((a, b) => sizeOf(a) - sizeOf(b))
   const middle = (sizeOf(worked[0] ?? NOTHING) + sizeOf(worked.at(-1) ?? NOTHING)) / 2
   const small = sumOf(worked.filter(window => sizeOf(window) < middle))
   const large = sumOf(worked.filter(window => sizeOf(window) >= middle))

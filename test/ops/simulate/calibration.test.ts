@@ -21,7 +21,9 @@ function made(): MeasuredRun {
   const cpu = [
     { batches: 10, records: 5000, cpuMs: 10 * 0.5 + 5000 * 0.002 },
     { batches: 40, records: 4000, cpuMs: 40 * 0.5 + 4000 * 0.002 },
-    { batches: 25, records: 9000, cpuMs: 25 * 0.5 + 9000 * 0.002 }
+    { batches: 25, records: 9000, cpuMs: 25 * 0.5 + 9000 * 0.002 },
+    // Half idle: what it did is not what it could do.
+    { batches: 3, records: 600, cpuMs: 50, windowMs: 100 }
   ]
   return { kind: 'comporta-run', version: 1, concurrency: 4, batches, cpu, rebalanceMs: [800, 1200, 900] }
 }
