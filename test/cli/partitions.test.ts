@@ -7,7 +7,7 @@ import { startBroker } from '../../src/broker/index.ts'
 import { Admin, Appender, Cluster } from '../../src/client/index.ts'
 import { runComporta, startComporta, temporaryFolder } from '../support/comporta.ts'
 
-test('a migration that is killed goes on; a growth without a confirmed need is refused; a plan has an exit code', async t => {
+test('a migration that is killed goes on, a growth without a need is refused, a plan has an exit code', async t => {
   const broker = await startBroker()
   t.after(() => broker.close())
   const cluster = await Cluster.connect({ bootstrapServers: [broker.bootstrapServers] })

@@ -233,7 +233,8 @@ class MigrationRun {
     const { topics } = await admin.listTopics()
     const countOf = (name: string): number => topics.find(each => each.topic === name)?.partitions.length ?? 0
     const names = [topic, target, ...topics.map(each => each.topic).filter(name => isRetryTopic(name, topic))]
-    // The scan reads offsets before ends: what is parked is in its retry topic before the offset behind it is committed.
+    // The scan reads offsets before ends: what is parked is in its retry topic before the offset behind it is
+    // committed.
     const scan = groups.length === 0 ? undefined : await scanCluster(cluster, { groups, topics: names })
     const source = await this.#topic(topic, countOf(topic))
     const next = await this.#topic(target, countOf(target))
