@@ -37,13 +37,20 @@ function first({ partitions }: GroupLag): PartitionLag {
   return partition
 }
 
-/** Appends one record after the other, some time apart; gives the time just before each. */
-async function appendSlowly(appender: TestAppender, topic: string, gapsMs: readonly number[]): Promise<number[]> {
+/** Ages of the records that a test appends, in milliseconds: only the producer can pretend that they are old. */
+const ages = { CreateTime: [300_000, 200_000, 100_000], LogAppendTime: [900, 0] } as const
+
+/** Appends records; gives what their timestamps should be. */
+async function appendAged(appender: TestAppender, topic: string, timestampType: keyof typeof ages): Promise<number[]> {
+  const startMs = systemClock.now()
   const times: number[] = []
-  for (const gapMs of gapsMs) {
-    times.push(systemClock.now())
-    await appender.append({ topic, key: Buffer.from('k'), value: Buffer.alloc(100) })
-    await sleep(systemClock, gapMs)
+  const [first = 0] = ages[timestampType]
+  for (const ageMs of ages[timestampType]) {
+    const waitMs = timestampType === 'LogAppendTime' ? first - ageMs - (systemClock.now() - startMs) : 0
+    await sleep(systemClock, Math.max(0, waitMs))
+    const timestampMs = timestampType === 'LogAppendTime' ? systemClock.now() : startMs - ageMs
+    times.push(timestampMs)
+    await appender.append({ topic, key: Buffer.from('k'), value: Buffer.alloc(100), timestampMs })
   }
   return times
 }
@@ -84,13 +91,13 @@ test('a scan sees both ends of partitions, what groups have committed, and who i
   assert.match(byTopic.topics.get('no-such-topic')?.problem ?? '', /^UNKNOWN_TOPIC_OR_PARTITION/u)
 })
 
-for (const timestampType of ['CreateTime', 'LogAppendTime']) {
+for (const timestampType of ['CreateTime', 'LogAppendTime'] as const) {
   test(`seconds of lag are the age of the oldest unread record, by ${timestampType}`, async t => {
     const peer = await clientForTest(t)
     const topic = await peer.topic(1, { 'message.timestamp.type': timestampType })
     const groupId = peer.server.uniqueName('group')
     const appender = new TestAppender(t, peer.cluster, { lingerMs: 0 })
-    const times = await appendSlowly(appender, topic, [300, 200, 400, 10])
+    const times = await appendAged(appender, topic, timestampType)
     const monitor = monitorOf(peer, groupId)
     for (const [offset, time] of times.entries()) {
       await commit(peer, groupId, { topic, offset: BigInt(offset) })
