@@ -80,3 +80,13 @@ test('a watch sends an alert on lost records, serves lag, keeps its state, and e
     'billing ≤ 60 s'
   ])
 })
+
+test('a secret that is missing ends the watch before it begins, and is named', async () => {
+  const file = join(folder, 'no-secret.yaml')
+  const operations = '{ alerts: [{ type: slack, url: { env: NO_SUCH_HOOK } }] }'
+  await writeFile(file, `name: shop\nkafka: { bootstrapServers: "${brokers}" }\noperations: ${operations}\n`)
+  const { exitCode, stderr } = await runComporta(['slo', '--file', file, '--watch'])
+  assert.equal(exitCode, 78)
+  assert.match(stderr, /operations\.alerts\.0\.url: the environment variable NO_SUCH_HOOK is not set/)
+  assert.doesNotMatch(stderr, /kafka\.operations/)
+})

@@ -219,7 +219,16 @@ async function sendersOf(alerts: readonly AlertConfig[], options: SloOptions): P
   type Secret = Extract<AlertConfig, { type: 'webhook' }>['url']
   const read = async (secret: Secret, path: readonly string[]): Promise<string> => {
     const isFile = typeof secret === 'object' && secret.file !== undefined
-    return await round.text(isFile ? { ...secret, file: resolve(folder, secret.file ?? '') } : secret, path)
+    const source = isFile ? { ...secret, file: resolve(folder, secret.file ?? '') } : secret
+    try {
+      return await round.text(source, path)
+    } catch (error) {
+      // The reader is made for `kafka:`, and says so.
+      if (!PipelineError.is(error)) throw error
+      const { code, fields, retriable } = error
+      const message = error.message.replaceAll('kafka.operations.', 'operations.')
+      throw new PipelineError(code, message, { fields, retriable, cause: error })
+    }
   }
   return await Promise.all(
     alerts.map(async (alert, index): Promise<AlertSender> => {
