@@ -70,19 +70,13 @@ export {
 } from './simulate/what-if.ts'
 
 // Cost
-export { adviseBatch, type BatchAdvice, type BatchOption, batchOption, type FunctionCost } from './cost/batch.ts'
+export { adviseBatch, type BatchAdvice, type BatchOption, batchOption } from './cost/batch.ts'
 export { compareCosts, type CostAlternative } from './cost/compare.ts'
-export {
-  type ClusterKind,
-  type CostLine,
-  type CostReport,
-  type CostWorkload,
-  type Invoker,
-  priceWorkload
-} from './cost/model.ts'
+export { type CostLine, type CostReport, priceWorkload } from './cost/model.ts'
 export { type Architecture, type PriceList, PRICES, type PriceTier, readPriceList } from './cost/prices.ts'
 export { type OfferName, offerPath, OFFERS, readOffer, type RefreshedPrices, refreshPrices } from './cost/refresh.ts'
 export { workloadOf, type WorkloadOverrides } from './cost/workload.ts'
+export type { ClusterKind, CostWorkload, FunctionCost, Invoker } from './cost/workload-types.ts'
 
 // Records
 export { countRecords, type Counting, type RecordCount } from './records/count-records.ts'
@@ -202,11 +196,7 @@ export { describeAbort, STEADY_TEXT } from './chaos/steady.ts'
 // Redrive
 export { type RedriveAudit, redriveAuditFile, type RedriveAuditLine } from './redrive/audit-file.ts'
 export { type DeadLetterFacts, type LetterOrigin, readDeadLetter, REDRIVE_HEADER } from './redrive/dead-letter.ts'
-export {
-  planRedrive,
-  type RedriveChange,
-  redriveGroup
-} from './redrive/plan-redrive.ts'
+export { planRedrive, type RedriveChange, redriveGroup } from './redrive/plan-redrive.ts'
 export type { RedriveOpen, RedriveRequest } from './redrive/redrive-types.ts'
 export { judgeLetter, type LetterVerdict, type RedriveRules, type StayReason } from './redrive/redrive-rules.ts'
 export type { RedriveSample } from './redrive/redrive-survey.ts'

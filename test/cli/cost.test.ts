@@ -41,7 +41,11 @@ test('a price list is fetched, and the bill goes by it', async t => {
 
   const unknown = await runComporta(['cost', 'refresh', '--region', 'eu-west-9', '--from', from, '--json'])
   assert.equal(unknown.exitCode, 69)
-  assert.match(unknown.stderr, /ERR_CLI_PRICES/)
+  assert.equal(
+    (JSON.parse(unknown.stderr.split('\n').find(line => line.startsWith('{')) ?? '{}') as { error?: { code?: string } })
+      .error?.code,
+    'ERR_CLI_PRICES'
+  )
 
   const bill = await runComporta(['cost', '--prices', out, '--instance', 'm7g.large', '--json'], { cwd: folder })
   assert.equal(bill.exitCode, 0, bill.stderr)

@@ -26,7 +26,7 @@ export function addCostRefresh(cost: Command, action: CommandAction): void {
     .command('refresh')
     .summary('write a price list from AWS’s own')
     .description(
-      'Downloads AWS’s public offers of MSK, Lambda and Fargate for a region (no credentials are needed) and writes a ' +
+      'Downloads AWS’s public offers of MSK, Lambda and Fargate for a region (without credentials) and writes a ' +
         'dated price list. Machines of EC2 and transfer keep the prices of the package.'
     )
     .option('--region <name>', 'region of AWS', 'us-east-1')

@@ -44,7 +44,7 @@ export function addReport(program: Command, action: CommandAction): void {
     .command('report')
     .summary('a review of the pipeline: questions answered with measured numbers')
     .description(
-      'Watches the lag, asks the doctor, plans partitions and prices the pipeline, and writes what a review asks for: ' +
+      'Watches the lag, asks the doctor, plans partitions, prices the pipeline, and writes what a review asks for: ' +
         'how long a rebalance pauses it, why so many partitions, what a batch costs, what breaks when it grows, who ' +
         'wakes up at 3 a.m. What was not measured is said to be not known, with the command that measures it.'
     )

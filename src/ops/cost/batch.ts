@@ -8,24 +8,8 @@
  * within a few percent of the cheapest that the limits allow.
  */
 
-import type { CostWorkload } from './model.ts'
-import { type Architecture, type PriceList, tieredPrice } from './prices.ts'
-
-/** A function and how it is called. */
-export interface FunctionCost {
-  readonly memoryMb: number
-  readonly architecture: Architecture
-  /** Time of an invocation whatever it holds, in milliseconds. */
-  readonly baseMs: number
-  /** Time that each record adds, in milliseconds. */
-  readonly perRecordMs: number
-  /** Records of a batch at most. */
-  readonly recordsMax: number
-  /** Longest wait of a record for its batch, in milliseconds. */
-  readonly ageMs: number
-  /** Share of the invocations that are repeated, 0 to 1. */
-  readonly retryRatio: number
-}
+import { type PriceList, tieredPrice } from './prices.ts'
+import type { CostWorkload } from './workload-types.ts'
 
 /** What invocations amount to in a month. */
 export interface Invocations {

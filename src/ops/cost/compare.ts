@@ -1,7 +1,8 @@
 /** The same workload on other clusters and with other invokers, the cheapest first. */
 
-import { type ClusterKind, type CostReport, type CostWorkload, type Invoker, priceWorkload } from './model.ts'
+import { type CostReport, priceWorkload } from './model.ts'
 import type { PriceList } from './prices.ts'
+import type { ClusterKind, CostWorkload, Invoker } from './workload-types.ts'
 
 /** One way to run a workload. */
 export interface CostAlternative {

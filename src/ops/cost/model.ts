@@ -10,53 +10,10 @@
  */
 
 import { PipelineError } from '../../core/index.ts'
-import { effectiveBatch, type FunctionCost, functionCost } from './batch.ts'
-import type { Architecture, PriceList } from './prices.ts'
+import { effectiveBatch, functionCost } from './batch.ts'
+import type { PriceList } from './prices.ts'
 import { brokerCount, cheapestSize, type ClusterLoad, EXPRESS_SIZES, STANDARD_SIZES } from './sizing.ts'
-
-/** Kinds of clusters that are priced. `self` = machines of one's own, or another provider: not priced. */
-export type ClusterKind = 'standard' | 'express' | 'serverless' | 'self'
-
-/** Who invokes the function: our dispatcher, or AWS's event source mapping in one of its modes. */
-export type Invoker = 'dispatcher' | 'mapping' | 'mappingProvisioned'
-
-/** What the pipeline carries and what it is made of. */
-export interface CostWorkload {
-  /** Average over the month. */
-  readonly recordsPerSecond: number
-  /** Key, value and headers, before compression. */
-  readonly recordBytes: number
-  /** Peak rate divided by the average rate; brokers are sized for the peak. */
-  readonly peakFactor: number
-  /** Bytes before compression divided by bytes after it. */
-  readonly compressionRatio: number
-  readonly retentionHours: number
-  readonly replicationFactor: number
-  readonly partitions: number
-  /** Groups that read every record. */
-  readonly readers: number
-  /** Whether consumers read from the replica in their own zone (KIP-392): nothing they read then crosses zones. */
-  readonly isRackAware: boolean
-  readonly cluster: {
-    readonly kind: ClusterKind
-    /** Instance type; `undefined` = the cheapest that carries the load. */
-    readonly instance?: string | undefined
-    /** Number of brokers; `undefined` = as many as the load needs. */
-    readonly brokers?: number | undefined
-    /** Hours on the brokers' own disks; the rest is tiered. `undefined` = all. Standard brokers only. */
-    readonly localRetentionHours?: number | undefined
-  }
-  readonly dispatcher: {
-    readonly instances: number
-    /** EC2 instance type, or `undefined` for Fargate. */
-    readonly instance?: string | undefined
-    readonly vcpu: number
-    readonly memoryGb: number
-    readonly architecture: Architecture
-  }
-  readonly invoker: Invoker
-  readonly function: FunctionCost
-}
+import type { CostWorkload } from './workload-types.ts'
 
 /** One line of a bill. */
 export interface CostLine {
@@ -248,7 +205,7 @@ function transferLines(workload: CostWorkload, prices: PriceList, notes: string[
   if (workload.cluster.kind === 'serverless' || workload.cluster.kind === 'self') return []
   const written = writtenGiB(workload) * crossZoneShare
   const read = workload.isRackAware ? 0 : written * workload.readers
-  notes.push('Clients and leaders are taken to be spread evenly over three zones; replication between brokers is free.')
+  notes.push('Clients and leaders are spread evenly over three zones, it is assumed; replication is free.')
   return [
     line('transfer', 'producers to other zones', { quantity: written, unit: 'GiB', unitPrice: prices.crossZoneGiB }),
     line('transfer', 'consumers from other zones', { quantity: read, unit: 'GiB', unitPrice: prices.crossZoneGiB })
@@ -289,7 +246,8 @@ function functionLines(workload: CostWorkload, prices: PriceList, notes: string[
   const cost = functionCost(workload, batch.records, prices)
   if (batch.isByAge) {
     notes.push(
-      `Batches are closed by age: ${Math.round(batch.records)} records at this rate, not ${workload.function.recordsMax}.`
+      `Batches are closed by age: ${Math.round(batch.records)} records at this rate, ` +
+        `not ${workload.function.recordsMax}.`
     )
   }
   const unitPrice = cost.gbSeconds === 0 ? 0 : cost.durationUsd / cost.gbSeconds

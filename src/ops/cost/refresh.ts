@@ -3,8 +3,8 @@
  * anyone may read without credentials.
  *
  *   https://pricing.us-east-1.amazonaws.com/offers/v1.0/aws/<service>/current/<region>/index.json
- *   { products: { sku: { attributes: { usagetype, … } } },
- *     terms: { OnDemand: { sku: { term: { priceDimensions: { …: { beginRange, endRange, pricePerUnit: { USD } } } } } } } }
+ *   { products: { sku: { attributes: { usagetype } } }, terms: { OnDemand: { sku: { term: { priceDimensions:
+ *     { id: { beginRange, endRange, pricePerUnit: { USD } } } } } } } }
  *
  * A price is found by its usage type, which has a prefix of the region outside of
  * us-east-1. Machines of EC2 are left as they are: their file has hundreds of
@@ -16,6 +16,7 @@ import type { Architecture, PriceList, PriceTier } from './prices.ts'
 
 /** Services whose offers are read. */
 export const OFFERS = ['AmazonMSK', 'AWSLambda', 'AmazonECS'] as const
+/** One of them. */
 export type OfferName = (typeof OFFERS)[number]
 
 /** Path of an offer file at `https://pricing.us-east-1.amazonaws.com`. */
@@ -88,7 +89,8 @@ export function refreshPrices(
   const kafka = kafkaPrices(before, { ...taking, find: finderOf(offers.AmazonMSK) })
   const lambda = lambdaPrices(before, { ...taking, find: finderOf(offers.AWSLambda) })
   const fargate = fargatePrices(before, { ...taking, find: finderOf(offers.AmazonECS) })
-  const source = `AWS price list: ${OFFERS.join(', ')}; machines of EC2 and transfer as of ${before.date} in ${before.region}`
+  const rest = `machines of EC2 and transfer as of ${before.date} in ${before.region}`
+  const source = `AWS price list: ${OFFERS.join(', ')}; ${rest}`
   const prices: PriceList = { ...before, region, date, source, unverified: missing, kafka, lambda, fargate }
   return { prices, missing, changed: counts.changed }
 }

@@ -1,7 +1,7 @@
 /** From the pipeline file to what is priced: what the file says counts, then `operations.cost`, then flags. */
 
 import type { CostConfig, PipelineConfig } from '../../config/index.ts'
-import type { CostWorkload } from './model.ts'
+import type { CostWorkload } from './workload-types.ts'
 
 /** What stands above the pipeline file: flags, and what was measured. */
 export interface WorkloadOverrides {

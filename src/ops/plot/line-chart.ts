@@ -38,6 +38,7 @@ export interface ChartOptions {
 
 const colours = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9']
 const dashes = ['', '6 3', '2 3', '8 3 2 3', '1 4', '12 4']
+const style = 'svg{color:#222;background:#fff}@media(prefers-color-scheme:dark){svg{color:#ddd;background:#161616}}'
 const margin = { top: 34, right: 120, bottom: 40, left: 64 }
 
 interface Frame {
@@ -56,10 +57,12 @@ export function lineChart(options: ChartOptions): string {
   const lines = options.series.map((series, index) => lineOf(series, index, frame))
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" role="img" ` +
-      `aria-label="${escapeXml(options.description ?? options.title)}" font-family="system-ui, sans-serif" font-size="11">`,
-    '<style>svg{color:#222;background:#fff}@media(prefers-color-scheme:dark){svg{color:#ddd;background:#161616}}</style>',
+      `aria-label="${escapeXml(options.description ?? options.title)}" ` +
+      'font-family="system-ui, sans-serif" font-size="11">',
+    `<style>${style}</style>`,
     `<title>${escapeXml(options.title)}</title>`,
-    `<text x="${margin.left}" y="18" font-size="13" font-weight="600" fill="currentColor">${escapeXml(options.title)}</text>`,
+    `<text x="${margin.left}" y="18" font-size="13" font-weight="600" fill="currentColor">` +
+      `${escapeXml(options.title)}</text>`,
     ...axes(options, frame),
     ...marksOf(options, frame),
     ...lines,
@@ -106,7 +109,7 @@ function axes({ isTime = true, xLabel, yLabel }: ChartOptions, frame: Frame): st
   const right = width - margin.right
   const bottom = height - margin.bottom
   const grid = numberTicks(y[0], y[1], 5).flatMap(tick => [
-    `<line x1="${margin.left}" x2="${right}" y1="${at(yOf(tick))}" y2="${at(yOf(tick))}" stroke="currentColor" opacity="0.15"/>`,
+    straight({ x: [margin.left, right], y: [yOf(tick), yOf(tick)] }, 'stroke="currentColor" opacity="0.15"'),
     text({ x: margin.left - 6, y: yOf(tick) + 4, anchor: 'end' }, shortNumber(tick))
   ])
   const ticks = isTime ? timeTicks(x[0], x[1], 8) : numberTicks(x[0], x[1], 8)
@@ -119,7 +122,7 @@ function axes({ isTime = true, xLabel, yLabel }: ChartOptions, frame: Frame): st
   ].filter(Boolean)
   return [
     ...grid,
-    `<line x1="${margin.left}" x2="${right}" y1="${bottom}" y2="${bottom}" stroke="currentColor"/>`,
+    straight({ x: [margin.left, right], y: [bottom, bottom] }, 'stroke="currentColor"'),
     ...below,
     ...labels
   ]
@@ -127,16 +130,18 @@ function axes({ isTime = true, xLabel, yLabel }: ChartOptions, frame: Frame): st
 
 function marksOf({ marks = [], limit }: ChartOptions, { xOf, yOf, width, height }: Frame): string[] {
   const vertical = marks.map(({ x, text: words }, index) => {
-    const at_ = at(xOf(x))
     // Neighbours stand on different heights, so that their words do not cover each other.
     const label = text({ x: xOf(x) + 3, y: margin.top + 10 + (index % 4) * 12, anchor: 'start' }, words)
-    return `<line x1="${at_}" x2="${at_}" y1="${margin.top}" y2="${height - margin.bottom}" stroke="currentColor" opacity="0.5" stroke-dasharray="3 3"/>${label}`
+    const dashed = 'stroke="currentColor" opacity="0.5" stroke-dasharray="3 3"'
+    return `${straight({ x: [xOf(x), xOf(x)], y: [margin.top, height - margin.bottom] }, dashed)}${label}`
   })
   if (limit === undefined) return vertical
-  const y = at(yOf(limit.y))
   return [
     ...vertical,
-    `<line x1="${margin.left}" x2="${width - margin.right}" y1="${y}" y2="${y}" stroke="#d55e00" stroke-dasharray="4 2"/>`,
+    straight(
+      { x: [margin.left, width - margin.right], y: [yOf(limit.y), yOf(limit.y)] },
+      'stroke="#d55e00" stroke-dasharray="4 2"'
+    ),
     text({ x: width - margin.right + 4, y: yOf(limit.y) + 4, anchor: 'start' }, limit.text)
   ]
 }
@@ -182,6 +187,16 @@ function thinned({ xs, ys }: ChartSeries, width: number): (readonly [number, num
     kept.push(...(low[0] <= high[0] ? [low, high] : [high, low]))
   }
   return kept
+}
+
+/** From one point to another. */
+interface Stretch {
+  readonly x: readonly [number, number]
+  readonly y: readonly [number, number]
+}
+
+function straight({ x, y }: Stretch, attributes: string): string {
+  return `<line x1="${at(x[0])}" x2="${at(x[1])}" y1="${at(y[0])}" y2="${at(y[1])}" ${attributes}/>`
 }
 
 interface TextPlace {

@@ -15,10 +15,13 @@ export type Block =
   | { readonly kind: 'chart'; readonly name: string; readonly chart: ChartOptions }
   | { readonly kind: 'code'; readonly language: string; readonly text: string }
 
-/** Short ways to write blocks. */
+/** A heading. */
 export const heading = (level: 1 | 2 | 3, text: string): Block => ({ kind: 'heading', level, text })
+/** A paragraph. */
 export const paragraph = (text: string): Block => ({ kind: 'paragraph', text })
+/** A list of points. */
 export const list = (items: readonly string[]): Block => ({ kind: 'list', items })
+/** A table under its titles. */
 export const table = (head: readonly string[], rows: readonly (readonly string[])[]): Block => ({
   kind: 'table',
   head,

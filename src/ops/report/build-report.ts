@@ -1,4 +1,4 @@
-/** Puts a report together: what is there, what was measured, what it costs, and the answers to the review's questions. */
+/** Puts a report together: what is there, was measured and costs, and the answers to the review's questions. */
 
 import type { GroupLag, LagReport } from '../lag/lag-types.ts'
 import type { ChartSeries } from '../plot/line-chart.ts'
@@ -10,6 +10,7 @@ import type { ReportFacts } from './report-facts.ts'
 
 /** Parts of a report that can be asked for on their own. */
 export const REPORT_PARTS = ['summary', 'questions', 'lag', 'cost', 'experiments', 'findings', 'adr', 'c4'] as const
+/** One of them. */
 export type ReportPart = (typeof REPORT_PARTS)[number]
 
 /** Whether a name is that of a part. */

@@ -120,7 +120,8 @@ function sizeOf(topic: string, pipeline: PipelineConfig, scan: ClusterScan | und
 function dispatcherText(dispatcher: NonNullable<PipelineConfig['dispatcher']>, scan: ClusterScan | undefined): string {
   const members = scan?.groups.find(({ groupId }) => groupId === dispatcher.groupId)?.members?.length
   const group = `group ${dispatcher.groupId}${members === undefined ? '' : `, ${members} members`}`
-  return `${group}; batches of ${dispatcher.batch.recordsMax} or ${dispatcher.batch.ageMs} ms, order by ${dispatcher.order}`
+  const batch = `${dispatcher.batch.recordsMax} or ${dispatcher.batch.ageMs} ms`
+  return `${group}; batches of ${batch}, order by ${dispatcher.order}`
 }
 
 /** Text in quotes: Mermaid has no escape for a quote, and reads `#` as the beginning of an entity. */

@@ -65,7 +65,8 @@ function rebalancesADay({ looks }: ReportFacts): Omit<ReviewAnswer, 'question'> 
   const names = groups.map(({ groupId }) => groupId).join(', ')
   const seen = unsettled === 0 ? 'none was seen' : `the group was unsettled in ${unsettled} of ${looks.length} looks`
   return measured(
-    `Within ${Math.round(seconds)} s of watching ${names || 'no group'} ${seen}. In a steady state there should be none: ` +
+    `Within ${Math.round(seconds)} s of watching ${names || 'no group'} ${seen}. ` +
+      'In a steady state there should be none: ' +
       'only a deployment, a failure or scaling causes one.'
   )
 }
@@ -107,7 +108,8 @@ function whyTopics({ looks, pipeline }: ReportFacts): Omit<ReviewAnswer, 'questi
   }
   const total = [...rates.values()].reduce((sum, rate) => sum + rate, 0)
   const reason =
-    'Topics keep apart what differs in priority, pace and owner: a flood in one does not delay the other, and each is scaled by itself.'
+    'Topics keep apart what differs in priority, pace and owner: a flood in one does not delay the other, and ' +
+    'each is scaled by itself.'
   if (total > 0) {
     const shares = [...rates].map(([topic, rate]) => `${topic} ${Math.round((rate / total) * 100)} %`)
     return measured(`Shares of the traffic: ${shares.join(', ')}. ${reason}`)
@@ -196,8 +198,9 @@ function whoWakesUp({ pipeline, looks }: ReportFacts): Omit<ReviewAnswer, 'quest
     )
   }
   return configured(
-    `${prefix}${slo.length} objectives on the age of the oldest unread record, ${alerts.length} places that are told when ` +
-      'their error budget burns. The pipeline degrades by lag, not by loss: whoever wakes up scales, and puts out no fire.'
+    `${prefix}${slo.length} objectives on the age of the oldest unread record, ${alerts.length} places that are told ` +
+      'when their error budget burns. The pipeline degrades by lag, not by loss: whoever wakes up scales, and ' +
+      'puts out no fire.'
   )
 }
 

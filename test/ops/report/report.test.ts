@@ -23,7 +23,7 @@ test('what was not measured is not known, and the answer names the command that 
 
 test('every question of the users’ review has an answer', () => {
   const asked = reviewAnswers(factsOf()).map(({ question }) => question)
-  // From the hostile review in the users' document: pause, rebalances a day, 40 partitions and 10 consumers, machines to
+  // From the review in the users' document: pause, rebalances a day, 40 partitions and 10 consumers, machines to
   // call a function, cost of a batch, one topic, slow consumer, slow function, growth, largest risk, 3 a.m.
   const subjects = [/pause/, /a day/, /partitions, and so many/, /machines/i, /batch cost/, /single topic/]
   for (const subject of [...subjects, /consumer becomes slow/, /function becomes slow/, /grow/, /risk/, /3 a\.m\./]) {
