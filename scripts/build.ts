@@ -37,7 +37,7 @@ for (const asset of assets) {
   copyFileSync(join(sourceDir, asset), target)
 }
 
-const bundledRooms = ['core', 'telemetry', 'protocol', 'broker', 'client']
+const bundledRooms = ['core', 'config', 'telemetry', 'protocol', 'broker', 'client', 'ops']
 const doors = bundledRooms.map(room => join(distDir, room, 'index.js'))
 const bundle = await build({
   entryPoints: doors,
