@@ -6,7 +6,7 @@ import type { Admin } from '../../client/index.ts'
 import type { DispatcherConfig, PipelineConfig } from '../../config/index.ts'
 import { messageOf, PipelineError, systemClock } from '../../core/index.ts'
 import type { Dispatcher, ReplayAdmin, ReplayBound, ReplayPlan } from '../../dispatcher/index.ts'
-import type { ChangeResult } from '../../ops/index.ts'
+import type { ChangeResult, OffsetsBefore } from '../../ops/index.ts'
 import type { Target } from '../../targets/index.ts'
 import type { Logger } from '../../telemetry/index.ts'
 import { confirmByTyping } from '../confirm.ts'
@@ -87,19 +87,29 @@ async function replay(options: ReplayOptions): Promise<number> {
       to: options.to,
       isRestarted: options.restart === true
     })
+    const before = await admin.fetchGroupOffsets(groupId)
     if (options.dryRun === true || options.json !== true) printPlan(plan, options)
+    const overwritten = overwrittenOf(plan, before)
+    if (overwritten > 0) {
+      process.stderr.write(
+        `warning: group ${groupId} has offsets in ${overwritten} of these partitions, which are moved to their ` +
+          'beginning; comporta undo brings them back\n'
+      )
+    }
     if (options.dryRun === true) return EXIT.ok
     if (options.yes !== true && !(await confirmByTyping(groupId))) {
       process.stderr.write('Nothing was changed.\n')
       return EXIT.failed
     }
-    return await applyAndTell(plan, options, { pipeline, admin, cluster, logger })
+    return await applyAndTell(plan, options, { pipeline, admin, cluster, logger, before })
   } finally {
     await cluster.close()
   }
 }
 
 interface Surroundings {
+  /** All that the group of the replay has committed. */
+  readonly before: OffsetsBefore
   readonly pipeline: PipelineConfig
   readonly admin: Admin
   readonly cluster: Awaited<ReturnType<typeof connectCluster>>
@@ -109,8 +119,7 @@ interface Surroundings {
 /** As every change: the way back goes to disk first, and is told at the end. */
 async function applyAndTell(plan: ReplayPlan, options: ReplayOptions, around: Surroundings): Promise<number> {
   const { applyChange, replayChange } = await import('../../ops/index.ts')
-  const { admin, cluster, logger } = around
-  const before = await admin.fetchGroupOffsets(plan.groupId, plan.partitions)
+  const { before, cluster, logger } = around
   const stop = new AbortController()
   const ignoreSignals = onFirstSignal(logger, () => stop.abort())
   let totals: Totals | undefined
@@ -125,7 +134,7 @@ async function applyAndTell(plan: ReplayPlan, options: ReplayOptions, around: Su
       onProgress: text => process.stderr.write(`${text}\n`)
     })
     const isDone = totals?.isDone === true
-    const isDeleted = isDone && options.deleteGroup === true && (await deleteGroup(admin, plan.groupId))
+    const isDeleted = isDone && options.deleteGroup === true && (await deleteGroup(plan, around))
     if (totals !== undefined) printEnd(totals, plan, { isJson: options.json === true, undoId: record.id, isDeleted })
     return isDone ? EXIT.ok : EXIT.interrupted
   } finally {
@@ -133,7 +142,24 @@ async function applyAndTell(plan: ReplayPlan, options: ReplayOptions, around: Su
   }
 }
 
-async function deleteGroup(admin: Admin, groupId: string): Promise<boolean> {
+/** Offsets that are no progress of this replay: of an earlier one with other bounds, or of whoever uses the group. */
+function overwrittenOf({ partitions }: ReplayPlan, before: OffsetsBefore): number {
+  const fresh = new Set(partitions.filter(({ isBegun }) => !isBegun).map(nameOf))
+  return before.filter(each => each.offset >= 0n && fresh.has(nameOf(each))).length
+}
+
+function nameOf({ topic, partition }: { readonly topic: string; readonly partition: number }): string {
+  return `${topic}-${partition}`
+}
+
+/** Only a group that has nothing but the replay: another one's offsets would go with it. */
+async function deleteGroup({ groupId, partitions }: ReplayPlan, { admin, before }: Surroundings): Promise<boolean> {
+  const own = new Set(partitions.map(nameOf))
+  const others = before.filter(each => each.offset >= 0n && !own.has(nameOf(each)))
+  if (others.length > 0) {
+    process.stderr.write(`warning: group ${groupId} was not deleted: it has offsets of other partitions, too\n`)
+    return false
+  }
   const [deleted] = await admin.deleteGroups([groupId])
   if (deleted?.errorCode === 0) return true
   process.stderr.write(`warning: group ${groupId} was not deleted: ${deleted?.errorName ?? 'no answer'}\n`)

@@ -15,8 +15,8 @@ import {
   type TopicPartition
 } from '../../client/index.ts'
 import { type Clock, PipelineError, sleep } from '../../core/index.ts'
-import { kafkaErrorName } from '../../protocol/index.ts'
-import type { LogEnds, StoredOffset } from './offset-move.ts'
+import { kafkaErrorName, ZERO_UUID } from '../../protocol/index.ts'
+import type { LogEnds, StoredOffset, TopicIds } from './offset-move.ts'
 
 /** What planning needs. */
 export interface OffsetsOpen {
@@ -223,6 +223,23 @@ export async function endsOf({ admin }: OffsetsOpen, partitions: readonly TopicP
     found.set(partitionKeyOf(start), { logStartOffset: start.offset, highWatermark: end.offset })
   }
   return found
+}
+
+/** Ids of the topics of some partitions, as far as brokers tell them. */
+export async function topicIdsOf({ admin }: OffsetsOpen, places: readonly TopicPartition[]): Promise<TopicIds> {
+  const names = [...new Set(places.map(({ topic }) => topic))]
+  if (names.length === 0) return new Map()
+  const { topics } = await admin.describeTopics(names)
+  return new Map(
+    topics.flatMap(({ topic, topicId, errorCode }) =>
+      errorCode === 0 && topicId !== ZERO_UUID ? [[topic, topicId] as const] : []
+    )
+  )
+}
+
+/** Whether a topic is another one than it was. One that brokers or snapshots do not tell counts as the same. */
+export function isOtherTopic(before: string | undefined, now: string | undefined): boolean {
+  return before !== undefined && now !== undefined && before !== now
 }
 
 /** Which of some partitions are there. */

@@ -7,7 +7,7 @@
  */
 
 import type { TopicPartition } from '../../client/index.ts'
-import { decodeFinished, PipelineError } from '../../core/index.ts'
+import { decodeFinished, encodeFinished, PipelineError } from '../../core/index.ts'
 import type { Json } from '../change/change.ts'
 
 /** What a group has committed for a partition. */
@@ -108,6 +108,43 @@ export function finishedCountOf({ offset, metadata }: StoredOffset): number {
   return count
 }
 
+/**
+ * Where an offset that was saved goes now. Records below the beginning of the log are gone: a consumer that came from
+ * there would go on as its `auto.offset.reset` says, perhaps at the end, so the first record that is left and not
+ * finished takes its place. Offsets behind the end stay as they were.
+ */
+export function offsetLeft(
+  saved: StoredOffset,
+  { logStartOffset, highWatermark }: LogEnds
+): { readonly offset: StoredOffset; readonly note?: string } {
+  if (saved.offset > highWatermark) return { offset: saved, note: `lies behind the end ${highWatermark}` }
+  if (saved.offset >= logStartOffset) return { offset: saved }
+  const gone = Number(logStartOffset - saved.offset)
+  const finished = decodeFinished(saved.offset, saved.metadata)
+  let begin = gone
+  const beyond: number[] = []
+  for (let index = 0; index + 1 < finished.length; index += 2) {
+    const [from = 0, to = 0] = finished.slice(index, index + 2)
+    if (from > begin) beyond.push(from, to)
+    else if (to > begin) begin = to
+  }
+  const offset = saved.offset + BigInt(begin)
+  const text = encodeFinished(
+    offset,
+    beyond.map(at => at - begin)
+  )
+  return {
+    offset: { offset, leaderEpoch: -1, metadata: text ?? '' },
+    note: `${saved.offset} was deleted meanwhile: set to ${offset}`
+  }
+}
+
+/** An offset for people. */
+export function storedText(stored: StoredOffset | undefined): string {
+  if (stored === undefined) return 'no offset'
+  return stored.metadata === '' ? `${stored.offset}` : `${stored.offset} with a text`
+}
+
 /** One group in a snapshot. */
 export interface GroupSnapshot {
   readonly groupId: string
@@ -116,9 +153,13 @@ export interface GroupSnapshot {
   readonly moves: readonly OffsetMove[]
 }
 
+/** Ids of topics by name: whether a topic is still the one that it was. */
+export type TopicIds = ReadonlyMap<string, string>
+
 /** Groups as JSON, for the undo. */
-export function snapshotOf(groups: readonly GroupSnapshot[]): Json {
+export function snapshotOf(groups: readonly GroupSnapshot[], topicIds: TopicIds = new Map()): Json {
   return {
+    topicIds: Object.fromEntries(topicIds),
     groups: groups.map(({ groupId, existed, moves }) => ({
       groupId,
       existed,
@@ -157,6 +198,13 @@ export function groupsOfSnapshot(snapshot: Json): GroupSnapshot[] {
       }))
     }
   })
+}
+
+/** Ids of the topics from the snapshot of a change; what it does not say is not in it. */
+export function topicIdsOfSnapshot(snapshot: Json): TopicIds {
+  const ids = fieldOf(snapshot, 'topicIds')
+  if (typeof ids !== 'object' || ids === null || Array.isArray(ids)) return new Map()
+  return new Map(Object.entries(ids).map(([topic, id]) => [topic, textOf(id)]))
 }
 
 function storedOf(json: Json | undefined): StoredOffset | undefined {

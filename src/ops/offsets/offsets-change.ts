@@ -10,7 +10,14 @@
 import { partitionKeyOf, type TopicPartition } from '../../client/index.ts'
 import { kafkaErrorName } from '../../protocol/index.ts'
 import type { ApplyContext, Change, ChangeEffect, ChangeResult } from '../change/change.ts'
-import { blockersOf, type EndsByPartition, type GroupLook, isGroupThere, type OffsetsOpen } from './group-look.ts'
+import {
+  blockersOf,
+  type EndsByPartition,
+  type GroupLook,
+  isGroupThere,
+  type OffsetsOpen,
+  topicIdsOf
+} from './group-look.ts'
 import {
   finishedCountOf,
   isSameOffset,
@@ -79,7 +86,8 @@ export async function offsetsChange(parts: OffsetsChangeParts): Promise<Change> 
   const asked = groups.filter(group => changed.has(group) || group.problems.length > 0)
   const blockers = [...(parts.blockers ?? []), ...new Set(asked.flatMap(blockersOfGroup))]
   const snapshot = snapshotOf(
-    work.map(({ group, moves: moved }) => ({ groupId: group.groupId, existed: isGroupThere(group), moves: moved }))
+    work.map(({ group, moves: moved }) => ({ groupId: group.groupId, existed: isGroupThere(group), moves: moved })),
+    await topicIdsOf(open, moves)
   )
   return {
     plan: {
@@ -233,7 +241,8 @@ class Application {
   async #applyGroup({ group, moves }: GroupPart): Promise<void> {
     const { groupId } = group
     const isDeleted = this.#parts.deletedGroups.includes(groupId)
-    const unmoved = await this.#unmoved(groupId, moves)
+    const unmoved = await this.#unmoved(groupId, moves, { isAll: isDeleted })
+    if (unmoved === undefined) return
     if (isDeleted) {
       if (unmoved.length < moves.length) return
       await this.#deleteGroup(groupId, unmoved.length)
@@ -250,18 +259,37 @@ class Application {
     if (this.#parts.emptiedGroups.includes(groupId)) await this.#deleteIfEmpty(groupId)
   }
 
-  /** Moves whose offsets are still those of the plan. */
-  async #unmoved(groupId: string, moves: readonly OffsetMove[]): Promise<readonly OffsetMove[]> {
+  /**
+   * Moves whose offsets are still those of the plan; `undefined` where `isAll` of what the group has is to be moved,
+   * and it has more than the plan knew.
+   */
+  async #unmoved(
+    groupId: string,
+    moves: readonly OffsetMove[],
+    { isAll }: { readonly isAll: boolean }
+  ): Promise<readonly OffsetMove[] | undefined> {
     const present = new Map<string, StoredOffset>()
-    for (const found of await this.#open.admin.fetchGroupOffsets(groupId)) {
-      if (found.offset >= 0n) present.set(partitionKeyOf(found), found)
+    const unknown = new Map<string, number>()
+    // Stable: a transaction that is about to commit an offset would write over ours.
+    for (const found of await this.#open.admin.fetchGroupOffsets(groupId, undefined, { isStable: true })) {
+      if (found.errorCode !== 0) unknown.set(partitionKeyOf(found), found.errorCode)
+      else if (found.offset >= 0n) present.set(partitionKeyOf(found), found)
+    }
+    const planned = new Set(moves.map(partitionKeyOf))
+    const moreCount = [...present.keys(), ...unknown.keys()].filter(key => !planned.has(key)).length
+    if (isAll && moreCount > 0) {
+      const more = `${moreCount} more offset${moreCount === 1 ? '' : 's'}`
+      this.#fail(`group ${groupId} has committed ${more} since the plan: left as it is`)
+      return undefined
     }
     return moves.filter(move => {
-      const found = present.get(partitionKeyOf(move))
-      const isUnmoved = isSameOffset(found, move.before)
-      if (!isUnmoved)
-        this.#fail(`${nameOf(move)} has moved since the plan, to ${found?.offset ?? 'none'}: left as it is`)
-      return isUnmoved
+      const key = partitionKeyOf(move)
+      const code = unknown.get(key)
+      const found = present.get(key)
+      if (code !== undefined) this.#fail(`${nameOf(move)} cannot be read: ${kafkaErrorName(code)}; left as it is`)
+      else if (isSameOffset(found, move.before)) return true
+      else this.#fail(`${nameOf(move)} has moved since the plan, to ${found?.offset ?? 'none'}: left as it is`)
+      return false
     })
   }
 
@@ -298,7 +326,8 @@ class Application {
   /** Kafka forgets an empty group by itself in time: that it is left for now is no failure. */
   async #deleteIfEmpty(groupId: string): Promise<void> {
     const left = await this.#open.admin.fetchGroupOffsets(groupId)
-    if (left.every(({ offset }) => offset < 0n)) await this.#open.admin.deleteGroups([groupId])
+    if (left.every(({ offset, errorCode }) => offset < 0n && errorCode === 0))
+      await this.#open.admin.deleteGroups([groupId])
   }
 }
 

@@ -178,7 +178,7 @@ export interface PlaceRequest {
  * Plans to put offsets where a list says. One outside of its log is moved into it, with a warning; its metadata then
  * goes, for it belongs to another offset.
  *
- * @throws PipelineError `ERR_OPS_NOT_FOUND`, `ERR_OPS_INVALID` if an offset has no group.
+ * @throws PipelineError `ERR_OPS_NOT_FOUND`, `ERR_OPS_INVALID` if an offset has no group, or a partition has two.
  */
 export async function planPlace(open: OffsetsOpen, { groupId, offsets, title }: PlaceRequest): Promise<Change> {
   const owned = offsets.map(offset => {
@@ -186,6 +186,12 @@ export async function planPlace(open: OffsetsOpen, { groupId, offsets, title }: 
     if (owner === undefined) throw new PipelineError('ERR_OPS_INVALID', 'these offsets name no group: say --group')
     return { ...offset, groupId: owner }
   })
+  const seen = new Set<string>()
+  for (const { groupId: owner, topic, partition } of owned) {
+    const key = JSON.stringify([owner, topic, partition])
+    if (seen.has(key)) throw new PipelineError('ERR_OPS_INVALID', `${topic}-${partition} is named twice for ${owner}`)
+    seen.add(key)
+  }
   const groups = await lookAtGroups(open, [...new Set(owned.map(offset => offset.groupId))])
   const places = uniquePartitions(owned)
   await needThere(open, places)

@@ -6,9 +6,11 @@
  * group alone, which otherwise stays in lists, and in lag, for ever.
  */
 
-import type { Admin, TopicPartition } from '../../client/index.ts'
-import { kafkaErrorName } from '../../protocol/index.ts'
+import { partitionKeyOf, type TopicPartition } from '../../client/index.ts'
 import type { ApplyContext, Change, ChangeEffect, ChangePlan, ChangeResult, Json } from '../change/change.ts'
+import { endsOf, lookAtGroups, type OffsetsOpen, partitionsThere } from '../offsets/group-look.ts'
+import { isSameOffset, type OffsetMove, offsetLeft, type StoredOffset } from '../offsets/offset-move.ts'
+import { offsetsChange } from '../offsets/offsets-change.ts'
 import { damaged, memberOf } from '../topics/snapshot.ts'
 
 /** What a replay will do, as `planReplay` of `comporta/dispatcher` gives it. */
@@ -23,8 +25,8 @@ export interface ReplayFacts {
   })[]
 }
 
-/** What the group had committed before; -1n = nothing. */
-export type OffsetsBefore = readonly (TopicPartition & { readonly offset: bigint })[]
+/** All that the group had committed before; -1n = nothing. */
+export type OffsetsBefore = readonly (TopicPartition & StoredOffset)[]
 
 /** A replay as a change: `apply` is the caller's, who has a dispatcher. */
 export function replayChange(
@@ -48,60 +50,60 @@ export function replayChange(
     blockers: [],
     undo: { kind: 'possible' }
   }
-  const saved = held.map(({ topic, partition, offset }) => ({ topic, partition, offset: offset.toString() }))
-  return { plan, snapshot: { groupId: facts.groupId, before: saved }, apply }
+  const all = new Map(held.map(each => [partitionKeyOf(each), each]))
+  const saved = facts.partitions.map(({ topic, partition }) => {
+    const found = all.get(partitionKeyOf({ topic, partition }))
+    if (found === undefined) return { topic, partition, offset: null }
+    const { offset, leaderEpoch, metadata } = found
+    return { topic, partition, offset: offset.toString(), leaderEpoch, metadata }
+  })
+  return { plan, snapshot: { groupId: facts.groupId, existed: held.length > 0, before: saved }, apply }
 }
 
 /**
- * Takes the group of a replay away, or gives it back the offsets that it had before.
+ * Takes away what a replay has committed: its partitions get the offsets back that the group had before, or none. A
+ * group that the replay has made goes with them; whatever else a group has stays.
  *
  * @throws PipelineError `ERR_OPS_UNDO_DAMAGED`.
  */
-export async function undoReplay(snapshot: Json, { admin }: { readonly admin: Admin }): Promise<Change> {
+export async function undoReplay(snapshot: Json, open: OffsetsOpen): Promise<Change> {
   const groupId = memberOf(snapshot, 'groupId')
   const saved = memberOf(snapshot, 'before')
   if (typeof groupId !== 'string' || groupId === '' || !Array.isArray(saved)) throw damaged('it names no group')
   const before = saved.map(readOffset)
-  const [group] = await admin.describeGroups([groupId])
-  const now = await admin.fetchGroupOffsets(groupId)
-  const old = new Map(before.map(({ topic, partition, offset }) => [`${topic}-${partition}`, offset]))
-  const effects = now.flatMap(({ topic, partition, offset }): ChangeEffect[] => {
-    const what = `${topic}-${partition}`
-    const after = old.get(what)
-    if (before.length > 0 && (after === undefined || after === offset)) return []
-    return [{ what, before: String(offset), after: after === undefined ? 'none' : String(after) }]
+  const groups = await lookAtGroups(open, [groupId])
+  const { there } = await partitionsThere(open, before)
+  const ends = await endsOf(open, there)
+  const moves = before.flatMap(({ stored, ...place }): OffsetMove[] => {
+    const found = ends.get(partitionKeyOf(place))
+    const now = groups[0]?.offsets.get(partitionKeyOf(place))
+    if (found === undefined || isSameOffset(now, stored)) return []
+    const { offset, note } = stored === undefined ? { offset: stored } : offsetLeft(stored, found)
+    return [{ ...place, groupId, before: now, after: offset, ...(note === undefined ? {} : { note }) }]
   })
-  const members = group?.members.length ?? 0
-  const isDeleted = before.length === 0
-  const what = isDeleted ? `Group ${groupId} is deleted.` : `Group ${groupId} gets the offsets back that it had.`
-  return {
-    plan: {
-      kind: 'replay-undo',
-      confirmWord: groupId,
-      summary: `${what} What the replay has delivered stays delivered.`,
-      effects,
-      warnings: [],
-      blockers: members > 0 ? [`group ${groupId} has ${members} members at work: stop the replay`] : [],
-      undo: { kind: 'impossible', reason: 'a replay is begun anew with --restart' }
-    },
-    snapshot: undefined,
-    apply: async () => {
-      const results = isDeleted
-        ? (await admin.deleteGroups([groupId])).map(({ errorCode }) => errorCode)
-        : (await admin.alterGroupOffsets(groupId, before)).map(({ errorCode }) => errorCode)
-      const failures = results.filter(code => code !== 0).map(code => `${groupId}: ${kafkaErrorName(code)}`)
-      return {
-        isComplete: failures.length === 0,
-        summary: failures.length === 0 ? what : 'Nothing was changed.',
-        failures
-      }
-    }
-  }
+  return await offsetsChange({
+    open,
+    groups,
+    moves,
+    ends,
+    title: 'Take the offsets of the replay back',
+    warnings: ['what the replay has delivered stays delivered'],
+    emptiedGroups: memberOf(snapshot, 'existed') === true ? [] : [groupId]
+  })
 }
 
-function readOffset(value: Json): TopicPartition & { readonly offset: bigint } {
-  const [topic, partition, offset] = ['topic', 'partition', 'offset'].map(name => memberOf(value, name))
-  const isSound = typeof topic === 'string' && typeof partition === 'number' && typeof offset === 'string'
+function readOffset(value: Json): TopicPartition & { readonly stored: StoredOffset | undefined } {
+  const of = (name: string): Json | undefined => memberOf(value, name)
+  const [topic, partition, offset, leaderEpoch, metadata] = [
+    of('topic'),
+    of('partition'),
+    of('offset'),
+    of('leaderEpoch'),
+    of('metadata')
+  ]
+  if (typeof topic !== 'string' || typeof partition !== 'number') throw damaged('a partition of it is not one')
+  if (offset === null) return { topic, partition, stored: undefined }
+  const isSound = typeof offset === 'string' && typeof leaderEpoch === 'number' && typeof metadata === 'string'
   if (!isSound || !/^\d{1,19}$/.test(offset)) throw damaged('an offset of it is not one')
-  return { topic, partition, offset: BigInt(offset) }
+  return { topic, partition, stored: { offset: BigInt(offset), leaderEpoch, metadata } }
 }
