@@ -4,7 +4,7 @@
  * Pure. A condition has to hold for a while before it is sent (`for`), and to be
  * gone for a while before it is resolved, so that one that comes and goes is one
  * alert. While it holds it is sent again after `repeatMs`. What never was sent
- * is never resolved. Limit: `alertsMax` conditions at a time, the first come.
+ * is never resolved, and what could not be looked at stands as it is. Limit: `alertsMax` conditions at a time, the first come.
  */
 
 import type { Alert, AlertCondition } from './alert.ts'
@@ -56,13 +56,19 @@ export class AlertBook {
   /**
    * Takes in what holds now.
    *
+   * @param isSeen - Whether it was looked whether a condition still holds. Default: all were.
    * @returns What to send, resolved ones first.
    */
-  decide(conditions: readonly AlertCondition[], nowMs: number): Alert[] {
+  decide(
+    conditions: readonly AlertCondition[],
+    nowMs: number,
+    isSeen: (condition: AlertCondition) => boolean = () => true
+  ): Alert[] {
     for (const condition of conditions) this.#see(condition, nowMs)
     const resolved: Alert[] = []
     const firing: Alert[] = []
     for (const [key, entry] of this.#entries) {
+      if (entry.seenMs !== nowMs && !isSeen(entry.condition)) continue
       const isGone = nowMs - entry.seenMs >= this.#options.resolveAfterMs && entry.seenMs < nowMs
       const neverSent = entry.sentMs === undefined && entry.seenMs < nowMs
       if (isGone || neverSent) {

@@ -123,7 +123,8 @@ export class LagMonitor {
       takenAtMs: scan.takenAtMs,
       durationMs: this.#clock.monotonicMs() - startedMs,
       groups,
-      problems: problem === undefined ? scan.problems : [...scan.problems, problem]
+      problems: problem === undefined ? scan.problems : [...scan.problems, problem],
+      ...(scan.problems.length > 0 ? { isPartial: true as const } : {})
     }
   }
 

@@ -138,4 +138,6 @@ export interface LagReport {
   readonly groups: readonly GroupLag[]
   /** What could not be looked at, one sentence each. */
   readonly problems: readonly string[]
+  /** Some broker did not tell its groups: one that is absent here may be there all the same. Absent = all did. */
+  readonly isPartial?: true
 }

@@ -60,6 +60,30 @@ export function conditionsOf({ report, slo = [], health }: ConditionInput): Aler
   return found
 }
 
+/** Everything that holds where a look failed: nothing is known of any group. */
+export function conditionsWithoutLook(problem: string, slo: readonly SloStatus[] = []): AlertCondition[] {
+  return [
+    {
+      key: 'unreachable',
+      severity: 'page',
+      title: 'Kafka cannot be looked at',
+      group: '',
+      value: 'unknown',
+      threshold: 'an answer',
+      reason: problem,
+      next: 'comporta doctor'
+    },
+    ...slo.flatMap(objectiveConditions)
+  ]
+}
+
+/** Whether a report says anything of a group; one that could not be read, or was not told of, may be as it was. */
+export function isSeenIn({ groups, isPartial }: LagReport, groupId: string): boolean {
+  if (groupId === '') return true
+  const found = groups.find(each => each.groupId === groupId)
+  return found === undefined ? isPartial !== true : found.problem === undefined
+}
+
 function objectiveConditions(status: SloStatus): AlertCondition[] {
   const { name, objective, last, budgetLeft, burn, blindness } = status
   const next = nextOf(objective.group)

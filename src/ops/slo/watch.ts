@@ -1,8 +1,8 @@
 /**
  * The watch: looks, keeps objectives, decides on alerts, writes the state down.
  *
- * One look after the other; one that fails is unknown time, and the watch goes
- * on. Nothing waits for alerts to be delivered. The state is written at most
+ * One look after the other; one that fails is unknown time and, if it goes on,
+ * an alert of its own, and the watch goes on. Nothing waits for alerts to be delivered. The state is written at most
  * once a minute and at the end; a disk that refuses is said once in a while and
  * does not end the watch.
  */
@@ -12,7 +12,7 @@ import type { Alert } from '../alerts/alert.ts'
 import type { AlertBook } from '../alerts/alert-book.ts'
 import type { AlertOutbox } from '../alerts/outbox.ts'
 import type { LagReport } from '../lag/lag-types.ts'
-import { conditionsOf, type HealthThresholds } from './conditions.ts'
+import { conditionsOf, conditionsWithoutLook, type HealthThresholds, isSeenIn } from './conditions.ts'
 import type { SloState, SloStatus, SloTracker } from './tracker.ts'
 
 /** What one look gave. */
@@ -74,7 +74,7 @@ async function lookOnce(options: SloWatchOptions): Promise<WatchedLook | undefin
     tracker.observe(report)
     const slo = tracker.status(clock.now())
     const conditions = conditionsOf({ report, slo, ...(health === undefined ? {} : { health }) })
-    const alerts = book.decide(conditions, clock.now())
+    const alerts = book.decide(conditions, clock.now(), ({ group }) => isSeenIn(report, group))
     outbox.put(alerts)
     return { report, problem: '', slo, alerts }
   } catch (error) {
@@ -82,8 +82,11 @@ async function lookOnce(options: SloWatchOptions): Promise<WatchedLook | undefin
     const problem = messageOf(error)
     tracker.missed(problem, clock.now())
     options.onProblem?.(`no look: ${problem}`)
-    // Conditions are neither there nor gone: nothing is resolved by not looking.
-    return { report: undefined, problem, slo: tracker.status(clock.now()), alerts: [] }
+    const slo = tracker.status(clock.now())
+    // All other conditions are neither there nor gone: nothing is resolved by not looking.
+    const alerts = book.decide(conditionsWithoutLook(problem, slo), clock.now(), () => false)
+    outbox.put(alerts)
+    return { report: undefined, problem, slo, alerts }
   }
 }
 

@@ -73,10 +73,38 @@ test('looks that fail are unknown time, end nothing, and resolve nothing', async
     if (minute >= 64 && minute < 70) throw new Error('Kafka is away')
     return at(minute, minute >= 60 ? 500 : 0)
   })
-  assert.equal(sent.filter(({ status, severity }) => status === 'resolved' && severity === 'page').length, 0)
+  assert.equal(sent.filter(({ status, key }) => status === 'resolved' && key.startsWith('slo:')).length, 0)
   assert.equal(problems.length, 6)
   assert.equal(problems[0], 'no look: Kafka is away')
   assert.equal(looks.at(-1)?.slo[0]?.time.unknownMs, 6 * MINUTE_MS)
+})
+
+test('Kafka away: the watch says so by itself, and takes it back; alerts of groups that were not seen stand', async () => {
+  const { sent } = await run(40, minute => {
+    if (minute >= 10 && minute < 20) throw new Error('Kafka is away')
+    const other = groupLag({ groupId: 'other', lagRecords: 2000n })
+    const unread = { ...groupLag({ groupId: 'other', partitions: [], lagRecords: 0n }), problem: 'no coordinator' }
+    if (minute < 22) return lagReport(START_MS + minute * MINUTE_MS, behind(0), other)
+    if (minute < 26) return lagReport(START_MS + minute * MINUTE_MS, behind(0), unread)
+    const half = lagReport(START_MS + minute * MINUTE_MS, behind(0))
+    return minute < 30 ? { ...half, problems: ['broker 2 is away'], isPartial: true } : half
+  })
+  const times = sent.map(({ key, status, at: time }) => [key, status, (Date.parse(time) - START_MS) / MINUTE_MS])
+  assert.deepEqual(
+    times.filter(([key]) => key === 'unreachable'),
+    [
+      ['unreachable', 'firing', 11],
+      ['unreachable', 'resolved', 20]
+    ]
+  )
+  assert.deepEqual(
+    times.filter(([key]) => key === 'lag:other'),
+    [
+      ['lag:other', 'firing', 1],
+      // Gone at the first look that sees all groups, and not while its coordinator or its broker was away.
+      ['lag:other', 'resolved', 30]
+    ]
+  )
 })
 
 test('the state is written every minute and at the end; a disk that refuses does not end the watch', async () => {
