@@ -2,13 +2,20 @@
 
 import type { Command } from 'commander'
 
+import { systemClock } from '../../core/index.ts'
 import { type CommonOptions, loadPipeline, loggerFor, needSection } from '../context.ts'
 import { keepYoungGenerationSmall } from '../process/memory.ts'
 import { reloadOnHangup } from '../process/reload.ts'
 import { runAlone } from '../process/role.ts'
+import { writeOutput } from '../package/write-output.ts'
+import type { RunRecorder } from '../roles/measured-run.ts'
 import { dispatcherWithEndpoint } from '../wiring.ts'
 import type { CommandAction } from './action.ts'
 import { metricsPortOption } from './options.ts'
+
+interface DispatchOptions extends CommonOptions {
+  readonly measure?: string
+}
 
 /** Adds the command. */
 export function addDispatch(program: Command, action: CommandAction): void {
@@ -21,22 +28,24 @@ export function addDispatch(program: Command, action: CommandAction): void {
         'reads the pipeline file again: limits of the flow may change while it runs.'
     )
     .option(...metricsPortOption)
+    .option('--measure <file>', 'write what was measured, for comporta simulate --calibrate, when it has stopped')
     .addHelpText(
       'after',
-      '\nExamples:\n  comporta dispatch\n  COMPORTA_DISPATCHER__BATCH__RECORDS_MAX=100 comporta dispatch'
+      '\nExamples:\n  comporta dispatch\n  COMPORTA_DISPATCHER__BATCH__RECORDS_MAX=100 comporta dispatch\n' +
+        '  comporta dispatch --measure run.json   # then: comporta simulate --from-pipeline --calibrate run.json --compare'
     )
     .action(action(dispatch))
 }
 
-async function dispatch(options: CommonOptions): Promise<number> {
+async function dispatch(options: DispatchOptions): Promise<number> {
   const pipeline = await loadPipeline(options)
   const section = dispatcherWithEndpoint(pipeline) ?? needSection(pipeline, 'dispatcher', options)
   const logger = loggerFor('dispatcher', options)
   const { startDispatcherRole } = await import('../roles/dispatcher.ts')
-  const role = await startDispatcherRole(
-    { kafka: pipeline.kafka, dispatcher: section, metricsPort: options.metricsPort },
-    logger
-  )
+  const { kafka } = pipeline
+  const recorder = await recorderFor(options, section.concurrency)
+  const roleOptions = { kafka, dispatcher: section, metricsPort: options.metricsPort }
+  const role = await startDispatcherRole(roleOptions, logger, { recorder })
   keepYoungGenerationSmall()
   const endReload = reloadOnHangup({
     load: async () => await loadPipeline(options),
@@ -52,5 +61,18 @@ async function dispatch(options: CommonOptions): Promise<number> {
     return await ended
   } finally {
     endReload()
+    if (recorder !== undefined) await writeMeasured(recorder, options.measure ?? '')
   }
+}
+
+async function recorderFor({ measure }: DispatchOptions, concurrency: number): Promise<RunRecorder | undefined> {
+  if (measure === undefined) return undefined
+  const { RunRecorder } = await import('../roles/measured-run.ts')
+  return new RunRecorder({ clock: systemClock, concurrency })
+}
+
+async function writeMeasured(recorder: RunRecorder, path: string): Promise<void> {
+  const run = recorder.stop()
+  await writeOutput(path, `${JSON.stringify(run)}\n`)
+  process.stderr.write(`${path}: ${run.batches.length} of ${recorder.batchCount} batches\n`)
 }

@@ -8,12 +8,19 @@ import type { Logger } from '../../telemetry/index.ts'
 import type { RoleStatus } from '../process/messages.ts'
 import type { RunningRole } from '../process/role.ts'
 import { connectRole } from '../wiring.ts'
+import type { RunRecorder } from './measured-run.ts'
 import { type MetricsOptions, startRoleMetrics } from './role-metrics.ts'
 
 /** What the role is told. */
 export interface DispatcherRoleOptions extends MetricsOptions {
   readonly kafka: KafkaConfig
   readonly dispatcher: DispatcherConfig
+}
+
+/** What a process in which the role runs alone may ask for, too. */
+export interface DispatcherExtras {
+  /** Watches what goes to the targets. */
+  readonly recorder?: RunRecorder | undefined
 }
 
 /** A dispatcher that runs as a role. */
@@ -23,16 +30,19 @@ export interface RunningDispatcher extends RunningRole {
 }
 
 /** Joins the group and starts to deliver. */
-export async function startDispatcherRole(options: DispatcherRoleOptions, logger: Logger): Promise<RunningDispatcher> {
+export async function startDispatcherRole(
+  options: DispatcherRoleOptions,
+  logger: Logger,
+  { recorder }: DispatcherExtras = {}
+): Promise<RunningDispatcher> {
   const metrics = await startRoleMetrics(options)
   const cluster = await connectRole(options.kafka, 'dispatcher', { logger, meter: metrics.meter })
-  const { targets, dispatcher } = await startParts(options.dispatcher, { cluster, logger, meter: metrics.meter }).catch(
-    async (error: unknown) => {
-      await cluster.close()
-      await metrics.close()
-      throw error
-    }
-  )
+  const around = { cluster, logger, meter: metrics.meter, recorder }
+  const { targets, dispatcher } = await startParts(options.dispatcher, around).catch(async (error: unknown) => {
+    await cluster.close()
+    await metrics.close()
+    throw error
+  })
   const finished = dispatcher.ended.then(error => {
     if (error !== undefined) throw error
   })
@@ -72,13 +82,16 @@ export async function startDispatcherRole(options: DispatcherRoleOptions, logger
 /** A dispatcher with the targets that were made for it, which are the caller's to close. */
 export async function startParts(
   config: DispatcherConfig,
-  around: Pick<DispatcherOptions, 'meter' | 'endOf'> & { readonly cluster: Cluster; readonly logger: Logger }
+  around: Pick<DispatcherOptions, 'meter' | 'endOf'> &
+    DispatcherExtras & { readonly cluster: Cluster; readonly logger: Logger }
 ): Promise<{ targets: readonly Target[]; dispatcher: Dispatcher }> {
-  const { cluster, logger } = around
+  const { recorder, ...rest } = around
+  const { cluster, logger } = rest
   const targets: Target[] = []
   // As many connections as there are invocations at once, which the dispatcher limits and may change while it runs.
   const create = async (described: TargetConfig): Promise<Target> => {
-    const target = await createTarget(described, { logger, cluster })
+    const created = await createTarget(described, { logger, cluster })
+    const target = recorder === undefined ? created : recorder.watch(created)
     targets.push(target)
     return target
   }
@@ -88,7 +101,7 @@ export async function startParts(
     for (const each of config.priorities) {
       if (each.target !== undefined) classTargets[each.name] = await create(each.target)
     }
-    return { targets, dispatcher: await startDispatcher({ config, target, classTargets, ...around }) }
+    return { targets, dispatcher: await startDispatcher({ config, target, classTargets, ...rest }) }
   } catch (error) {
     await closeAll(targets)
     throw error
