@@ -13,6 +13,7 @@ export function planText(found: TopicPlan): string {
   const verdicts = {
     grow: `grow from ${plan.partitions} to ${plan.recommended} partitions`,
     enough: `${plan.partitions} partitions are enough`,
+    unknown: `it is not known whether ${plan.partitions} partitions are enough: give --per-partition`,
     willNotHelp: `${plan.needed} partitions would be needed, but more of them will not help yet`
   }
   const needs = { needed: 'yes', notNeeded: 'no', unknown: 'not known' }
@@ -20,7 +21,9 @@ export function planText(found: TopicPlan): string {
     `${plan.topic}: ${verdicts[plan.verdict]}`,
     plan.answer,
     `even shares with ${plan.evenMembers.join(', ')} consumers`,
-    ...plan.alternatives.map(each => `or ${each.count}: even with ${each.evenMembers.join(', ')}`),
+    ...(plan.verdict === 'enough' || plan.verdict === 'unknown' ? [] : plan.alternatives).map(
+      each => `or ${each.count}: even with ${each.evenMembers.join(', ')}`
+    ),
     '',
     ...section(
       'needed',
@@ -32,13 +35,16 @@ export function planText(found: TopicPlan): string {
     ),
     ...section('more partitions do not help', plan.obstacles),
     ...section(
-      `is there a need? ${needs[need.kind]}: ${need.advice}`,
-      need.criteria.map(({ name, holds, reason }) => `${mark(holds)} ${name}: ${reason}`)
+      `is there a need? ${needs[need.kind]}; ${need.advice}`,
+      need.criteria.map(({ holds, reason }) => `${mark(holds)} ${reason}`)
     ),
     ...section('why not simply more', plan.costs),
     ...section(
       'a growth is one rebalance for each group',
-      found.groups.map(({ groupId, members, rebalance }) => `${groupId} (${members} members): ${rebalance}`)
+      found.groups.map(
+        ({ groupId, members, rebalance }) =>
+          `${groupId} (${members} ${members === 1 ? 'member' : 'members'}): ${rebalance}`
+      )
     ),
     ...section('warning', [...warnings, ...plan.warnings])
   ]

@@ -36,7 +36,7 @@ interface PlanOptions extends ClusterCommandOptions, MeasureOptions {
 }
 
 const EXAMPLES = `
-Exit codes: 0 there are enough, 1 more are needed, or more would not help.
+Exit codes: 0 there are enough, 1 more are needed, would not help, or it is not known.
 
 Examples:
   comporta partitions plan mt-c400

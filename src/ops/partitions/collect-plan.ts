@@ -9,11 +9,12 @@ import { type ClusterFacts, type PartitionFacts, type PartitionPlan, planPartiti
 import { hotKeyShareOf, type KeySample } from './sample-keys.ts'
 import {
   latestWarning,
-  loadsBetween,
+  readerOf,
   readTopicFacts,
   rebalanceText,
   sampleTopicKeys,
   type TopicFacts,
+  type TopicReader,
   topicWarnings
 } from './topic-facts.ts'
 
@@ -32,7 +33,7 @@ export interface TopicPlanRequest {
   /** Default: what comes now. */
   readonly peakIn?: number
   readonly perPartitionIn?: number
-  /** Default: the best partition that has a lag now. */
+  /** Default: what the best partition gives that is behind while it is looked at. */
   readonly perPartitionOut?: number
   readonly perConsumer?: number
   /** Default 0: no wish. */
@@ -80,7 +81,7 @@ export async function planTopicPartitions(request: TopicPlanRequest): Promise<To
   const seen = await readTopicFacts(cluster, admin, topic)
   const sample: KeySample =
     sampleRecords === 0 ? NO_SAMPLE : await sampleTopicKeys(cluster, seen, { perPartition: sampleRecords })
-  const reader = readerOf(request, first, seen)
+  const reader = readerOf(first, seen, request.groupId)
   const facts = factsOf(request, { seen, sample, reader, cluster: await clusterFacts(admin, request, seen) })
   const plan = planPartitions(facts)
   const to = request.to ?? (plan.recommended > plan.partitions ? plan.recommended : plan.partitions * 2)
@@ -111,37 +112,19 @@ export async function planTopicPartitions(request: TopicPlanRequest): Promise<To
 
 const NO_SAMPLE: KeySample = { keys: [], records: 0, recordsWithoutKey: 0, recordBytes: undefined, isComplete: true }
 
-interface Reader {
-  readonly groupId: string
-  readonly members: number
-  readonly loads: readonly PartitionLoad[]
-}
-
-function readerOf({ groupId }: TopicPlanRequest, first: TopicFacts, seen: TopicFacts): Reader | undefined {
-  const lagOf = ({ loads }: Reader): number => loads.reduce((sum, { lag }) => sum + lag, 0)
-  const readers = seen.groups
-    .filter(group => groupId === undefined || group.groupId === groupId)
-    .map(group => ({
-      groupId: group.groupId,
-      members: group.members?.length ?? 0,
-      loads: loadsBetween(first, seen, group.groupId)
-    }))
-  // Who is at work says more than one that nobody is in.
-  return readers.toSorted((a, b) => Number(b.members > 0) - Number(a.members > 0) || lagOf(b) - lagOf(a))[0]
-}
-
 interface Gathered {
   readonly seen: TopicFacts
   readonly sample: KeySample
-  readonly reader: Reader | undefined
+  readonly reader: TopicReader | undefined
   readonly cluster: ClusterFacts
 }
 
 function factsOf(request: TopicPlanRequest, { seen, sample, reader, cluster }: Gathered): PartitionFacts {
   const loads = reader?.loads ?? []
   const arrival = loads.reduce((sum, { arrivalRate = 0 }) => sum + arrivalRate, 0)
-  // A partition without a lag gives what comes, which says nothing of what it could give.
-  const best = Math.max(0, ...loads.filter(({ lag }) => lag > 0).map(({ serviceRate = 0 }) => serviceRate))
+  // Only a partition with a backlog gives all that it can; any other gives what comes.
+  const best = Math.max(0, ...loads.filter(({ isBehind }) => isBehind === true).map(each => each.serviceRate ?? 0))
+  const keepsUp = loads.length > 0 && loads.every(({ isBehind }) => isBehind === false)
   const [hottest] = sample.keys
   return {
     topic: seen.topic,
@@ -151,6 +134,8 @@ function factsOf(request: TopicPlanRequest, { seen, sample, reader, cluster }: G
     peakIn: request.peakIn ?? arrival,
     perPartitionIn: request.perPartitionIn,
     perPartitionOut: request.perPartitionOut ?? (best > 0 ? best : undefined),
+    isPerPartitionMeasured: request.perPartitionOut === undefined && best > 0,
+    keepsUpAt: keepsUp ? arrival : undefined,
     recordBytes: sample.recordBytes,
     consumersWanted: request.consumersWanted ?? 0,
     consumers: reader?.members ?? 0,

@@ -17,7 +17,7 @@ import type { PartitionCap } from './plan.ts'
 import { hotKeyShareOf, type KeySample } from './sample-keys.ts'
 import {
   latestWarning,
-  loadsBetween,
+  readerOf,
   readTopicFacts,
   rebalanceText,
   sampleTopicKeys,
@@ -118,13 +118,10 @@ function needOf(
   { groupId, consumerCpu, didMoreConsumersHelp }: GrowRequest,
   { first, facts, sample }: { readonly first: TopicFacts; readonly facts: TopicFacts; readonly sample: KeySample }
 ): NeedVerdict {
-  const named = facts.groups.filter(group => groupId === undefined || group.groupId === groupId)
-  const loads = named.map(group => ({ group, partitions: loadsBetween(first, facts, group.groupId) }))
-  const lagOf = ({ partitions }: (typeof loads)[number]): number => partitions.reduce((sum, { lag }) => sum + lag, 0)
-  const [worst] = loads.toSorted((a, b) => lagOf(b) - lagOf(a))
+  const reader = readerOf(first, facts, groupId)
   return judgeNeed({
-    partitions: worst?.partitions ?? [],
-    consumers: worst?.group.members?.length ?? 0,
+    partitions: reader?.loads ?? [],
+    consumers: reader?.members ?? 0,
     consumerCpu,
     didMoreConsumersHelp,
     hotKeyShare: hotKeyShareOf(sample)

@@ -27,7 +27,16 @@ export interface PartitionLoad {
   readonly trend: number | undefined
   readonly arrivalRate: number | undefined
   readonly serviceRate: number | undefined
+  /**
+   * Whether records that were there at the first look are still unread at the second: the partition had work all the
+   * time. A lag of batches in flight has other records in it at each look. `undefined` = not known, or looked at for
+   * less than `BEHIND_WINDOW_S`.
+   */
+  readonly isBehind?: boolean | undefined
 }
+
+/** Shortest window, in seconds, after which unread records are a backlog and not a batch in flight. */
+export const BEHIND_WINDOW_S = 5
 
 /** One of the users' criteria. */
 export interface NeedCriterion {
@@ -70,6 +79,8 @@ function lagGrows({ partitions }: NeedFacts): NeedCriterion {
   if (trends.length === 0) return { name: 'lagGrows', holds: 'unknown', reason: 'one look shows no trend' }
   const total = trends.reduce((sum, trend) => sum + trend, 0)
   const reason = `lag changes by ${total.toFixed(1)} records/s`
+  if (partitions.every(({ isBehind }) => isBehind === false))
+    return { name: 'lagGrows', holds: false, reason: `${reason}, all of it batches in flight` }
   return { name: 'lagGrows', holds: total > 0, reason }
 }
 
@@ -77,7 +88,8 @@ function saturated({ partitions }: NeedFacts): NeedCriterion {
   const known = partitions.filter(each => each.arrivalRate !== undefined && each.serviceRate !== undefined)
   if (known.length === 0) return { name: 'partitionsSaturated', holds: 'unknown', reason: 'no rates are known' }
   const full = known.filter(
-    ({ arrivalRate = 0, serviceRate = 0, lag }) => lag > 0 && serviceRate < arrivalRate * SATURATED
+    ({ arrivalRate = 0, serviceRate = 0, lag, isBehind }) =>
+      lag > 0 && isBehind !== false && serviceRate < arrivalRate * SATURATED
   )
   const names = full.slice(0, 10).map(({ partition }) => partition)
   const which = names.length === 0 ? '' : ` (${names.join(', ')}${full.length > names.length ? ', …' : ''})`
@@ -105,7 +117,7 @@ function noMoreConsumers({ consumers, partitions, didMoreConsumersHelp }: NeedFa
   if (consumers === 0) return { name, holds: false, reason: 'no consumer works' }
   if (consumers >= partitions.length)
     return { name, holds: true, reason: `${consumers} consumers for ${partitions.length} partitions: no more can work` }
-  const reason = `${consumers} consumers for ${partitions.length} partitions: more can work already`
+  const reason = `${consumers} ${consumers === 1 ? 'consumer' : 'consumers'} for ${partitions.length} partitions: more can work already`
   return { name, holds: false, reason }
 }
 

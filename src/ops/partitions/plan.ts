@@ -34,6 +34,10 @@ export interface PartitionFacts {
   readonly perPartitionIn?: number | undefined
   /** What one partition gives: what one consumer of it does, target included; `undefined` = not measured. */
   readonly perPartitionOut?: number | undefined
+  /** Whether `perPartitionOut` was measured, not given. Default `false`. */
+  readonly isPerPartitionMeasured?: boolean
+  /** Rate that the readers keep up with as they are; `undefined` = they do not, or it was not seen. */
+  readonly keepsUpAt?: number | undefined
   /** Mean record, in bytes; with it the limits of MSK in MB/s count. */
   readonly recordBytes?: number | undefined
   /** Instances that are to work at the same time; 0 = no wish. */
@@ -84,8 +88,11 @@ export interface PartitionCap {
   readonly isHard: boolean
 }
 
-/** `grow`, `enough` as it is, or `willNotHelp`: more partitions are not the cure. */
-export type PlanVerdict = 'grow' | 'enough' | 'willNotHelp'
+/**
+ * `grow`, `enough` as it is, `willNotHelp`: more partitions are not the cure, or `unknown`: what a partition gives is not
+ * known, and the readers were not seen to keep up with the peak.
+ */
+export type PlanVerdict = 'grow' | 'enough' | 'willNotHelp' | 'unknown'
 
 /** The plan for one topic. */
 export interface PartitionPlan {
@@ -128,8 +135,7 @@ export function planPartitions(facts: PartitionFacts): PartitionPlan {
   const obstacles = obstaclesOf(facts, needed)
   const candidates = candidatesOf(facts.partitions, needed, cap)
   const best = candidates[0] ?? Math.max(facts.partitions, Math.min(needed, cap))
-  const isEnough = needed <= facts.partitions
-  const verdict: PlanVerdict = isEnough ? 'enough' : obstacles.length > 0 ? 'willNotHelp' : 'grow'
+  const verdict = verdictOf(facts, needed, obstacles.length > 0)
   const recommended = verdict === 'grow' ? best : facts.partitions
   return {
     topic: facts.topic,
@@ -149,6 +155,16 @@ export function planPartitions(facts: PartitionFacts): PartitionPlan {
     warnings: warningsOf(facts, { recommended, needed, cap }),
     answer: answerOf(facts, { needed, needs, verdict, recommended })
   }
+}
+
+function verdictOf(facts: PartitionFacts, needed: number, hasObstacles: boolean): PlanVerdict {
+  if (needed > facts.partitions) return hasObstacles ? 'willNotHelp' : 'grow'
+  return facts.perPartitionOut !== undefined || isKeptUpWith(facts) ? 'enough' : 'unknown'
+}
+
+/** Whether the readers, as they are, were seen to do what is asked of them at peak. */
+function isKeptUpWith({ keepsUpAt, peakIn, peakOut = peakIn }: PartitionFacts): boolean {
+  return keepsUpAt !== undefined && peakOut <= keepsUpAt
 }
 
 /** Whole numbers that divide a count, ascending: the group sizes in which every member has the same share. */
@@ -268,7 +284,7 @@ function obstaclesOf(facts: PartitionFacts, needed: number): string[] {
     )
   if (consumers > 0 && consumers < Math.min(partitions, needed))
     obstacles.push(
-      `${consumers} consumers share ${partitions} partitions: up to ${partitions} of them can work already; add ` +
+      `${consumers} ${consumers === 1 ? 'consumer has' : 'consumers share'} ${partitions} partitions: up to ${partitions} of them can work already; add ` +
         'consumers first'
     )
   if (consumerCpu !== undefined && consumerCpu >= CPU_BUSY)
@@ -296,12 +312,20 @@ function costsOf(facts: PartitionFacts, count: number): string[] {
 }
 
 function warningsOf(
-  { partitions, isCompacted, cluster, perPartitionOut, perPartitionIn }: PartitionFacts,
+  { partitions, isCompacted, cluster, consumers, perPartitionOut, isPerPartitionMeasured: isMeasured }: PartitionFacts,
   { recommended, needed, cap }: { readonly recommended: number; readonly needed: number; readonly cap: number }
 ): string[] {
   const warnings: string[] = []
-  if (perPartitionOut === undefined && perPartitionIn === undefined)
-    warnings.push('nothing was measured per partition: give --per-partition, or look while records flow')
+  if (perPartitionOut === undefined)
+    warnings.push(
+      'what a partition gives is not measured, as none was behind all the time: give --per-partition, or look while ' +
+        'a backlog is drained'
+    )
+  else if (isMeasured === true && consumers > 0 && consumers < partitions)
+    warnings.push(
+      `${shown(perPartitionOut)}/s per partition is what ${consumers} ${consumers === 1 ? 'consumer' : 'consumers'} ` +
+        `of ${partitions} partitions gave: if each shares its time among them, more consumers raise it`
+    )
   if (needed > cap)
     warnings.push(`the need of ${needed} is above what the cluster takes, ${cap}: more or larger brokers first`)
   if (cluster.profile !== 'serverless' && brokerLimit(cluster.profile, cluster.brokerType) === undefined)
@@ -335,16 +359,20 @@ function answerOf(
     undefined
   )
   const why =
-    largest === undefined
-      ? 'nothing measured asks for a number'
-      : `${found.needed} ${found.needed === 1 ? 'is' : 'are'} needed (${largest.reason})`
+    largest === undefined ? '' : `${found.needed} ${found.needed === 1 ? 'is' : 'are'} needed (${largest.reason})`
+  const seen = isKeptUpWith(facts)
+    ? `they keep up with ${shown(facts.peakOut ?? facts.peakIn)}/s`
+    : 'what a partition gives is not measured'
+  const reasons = facts.perPartitionOut === undefined ? [seen, why].filter(text => text !== '').join('; ') : why
   const share = consumers === 0 ? 'no consumer works now' : shareText(partitions, consumers)
   const rest = partitions - found.needed
   const reserve =
-    rest > 0
-      ? `${rest} ${rest === 1 ? 'is' : 'are'} reserve: up to ${partitions} consumers without a growth`
-      : 'there is no reserve'
-  return `${partitions} partitions and ${consumers} consumers: ${why}; ${share}; ${reserve}.`
+    facts.perPartitionOut === undefined
+      ? `up to ${partitions} consumers without a growth`
+      : rest > 0
+        ? `${rest} ${rest === 1 ? 'is' : 'are'} reserve: up to ${partitions} consumers without a growth`
+        : 'there is no reserve'
+  return `${partitions} partitions and ${consumers} ${consumers === 1 ? 'consumer' : 'consumers'}: ${reasons}; ${share}; ${reserve}.`
 }
 
 function shareText(partitions: number, consumers: number): string {

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
 import { judgeNeed, type NeedFacts, type PartitionLoad } from '../../../src/ops/partitions/need.ts'
+import { readerOf, type TopicFacts } from '../../../src/ops/partitions/topic-facts.ts'
 import { SettleJudge, type SettleLook, type SettlePartition } from '../../../src/ops/partitions/settled.ts'
 
 function load(partition: number, more: Partial<PartitionLoad> = {}): PartitionLoad {
@@ -28,6 +29,8 @@ test('each criterion that does not hold names its cure', () => {
   }
   assert.match(adviceOf({ partitions: [load(0, { trend: -5 }), load(1, { trend: 2 })] }), /keeps up/)
   assert.match(adviceOf({ partitions: [load(0, { serviceRate: 120 }), load(1, { serviceRate: 120 })] }), /producer/)
+  const inFlight = { isBehind: false, lag: 9, trend: 0.4, serviceRate: 95 }
+  assert.match(adviceOf({ partitions: [load(0, inFlight), load(1, inFlight)] }), /batches in flight: .*keeps up/)
   assert.match(adviceOf({ consumerCpu: 0.5 }), /larger instances/)
   assert.match(adviceOf({ consumers: 1 }), /add consumers/)
   assert.match(adviceOf({ didMoreConsumersHelp: true }), /add consumers/)
@@ -38,6 +41,67 @@ test('one look confirms nothing; an unknown processor does not stand in the way'
   const one = judgeNeed(need({ partitions: [load(0, { trend: undefined, arrivalRate: undefined })] }))
   assert.equal(one.kind, 'unknown')
   assert.equal(judgeNeed(need({ consumerCpu: undefined })).kind, 'needed')
+})
+
+test('behind is what had unread records all the time; a batch in flight, a first commit and a reset are not', () => {
+  const look = (atMs: number, rows: readonly (readonly [end: bigint, committed: bigint])[]): TopicFacts => {
+    const partitions = rows.map(([highWatermark], index) => ({
+      ...{ topic: 't', partition: index, leaderId: 1, replicas: [1], inSyncReplicas: [1], leaderEpoch: 0 },
+      ...{ logStartOffset: 0n, highWatermark, lastStableOffset: highWatermark }
+    }))
+    const offsets = rows.map(([, committed], index) => ({
+      ...{ topic: 't', partition: index, committed, leaderEpoch: 0, metadata: '' }
+    }))
+    const group = {
+      groupId: 'g',
+      state: 'Stable',
+      protocolType: 'consumer',
+      assignor: 'range',
+      coordinatorId: 1,
+      offsets
+    }
+    const scanned = { topic: 't', topicId: 'x', isInternal: false, partitions }
+    const scan = {
+      ...{
+        clusterId: 'c',
+        brokers: [],
+        controllerId: 1,
+        takenAtMs: atMs,
+        durationMs: 0,
+        groups: [group],
+        problems: []
+      },
+      topics: new Map([['t', scanned]])
+    }
+    const { length: partitionCount } = rows
+    return {
+      ...{ topic: 't', scan, scanned, partitionCount, replicationFactor: 1, configs: {} },
+      ...{ isCompacted: false, groups: [group] }
+    }
+  }
+  // Committed -1 = nothing yet.
+  const first = look(0, [
+    [1000n, 990n],
+    [1000n, 100n],
+    [1000n, -1n],
+    [1000n, 900n]
+  ])
+  const rows = [
+    [2000n, 1990n],
+    [2000n, 600n],
+    [2000n, 2000n],
+    [2000n, 100n]
+  ] as const
+  const seen = readerOf(first, look(10_000, rows))?.loads.map(each => [each.lag, each.serviceRate, each.isBehind])
+  assert.deepEqual(seen, [
+    [10, 100, false],
+    [1400, 50, true],
+    [0, undefined, false],
+    [1900, undefined, true]
+  ])
+  // Too short to tell.
+  assert.equal(readerOf(first, look(1000, rows))?.loads[1]?.isBehind, undefined)
+  assert.throws(() => readerOf(first, first, 'other'), { code: 'ERR_OPS_NOT_FOUND' })
 })
 
 const rule = { partitionsBefore: 2, partitionsAfter: 4, quietMs: 1000, lagGrowthMax: 0.1 }

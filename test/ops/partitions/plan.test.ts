@@ -155,11 +155,15 @@ test('Express: 15 MB/s per partition', () => {
   )
 })
 
-test('what was not measured is said, and nothing is made up', () => {
+test('what was not measured is said, and nothing is made up: enough is what was seen to keep up', () => {
   const plan = planPartitions(facts())
   assert.deepEqual(plan.needs, [])
-  assert.equal(plan.verdict, 'enough')
-  assert.ok(plan.warnings.some(text => text.startsWith('nothing was measured per partition')))
+  assert.equal(plan.verdict, 'unknown')
+  assert.ok(plan.warnings.some(text => text.startsWith('what a partition gives is not measured')))
+  const kept = planPartitions(facts({ keepsUpAt: 13_000 }))
+  assert.equal(kept.verdict, 'enough')
+  assert.match(kept.answer, /^8 partitions and 8 consumers: they keep up with 13,000\/s; each consumer has 1; up to 8/)
+  assert.equal(planPartitions(facts({ keepsUpAt: 12_999 })).verdict, 'unknown')
 })
 
 test('a compacted topic and a count that is no multiple are warned of', () => {
