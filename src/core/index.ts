@@ -27,6 +27,7 @@ export {
   type PipelineErrorOptions
 } from './errors.ts'
 export { type Random, randomInt, SeededRandom, systemRandom } from './random.ts'
+export { printableText } from './printable-text.ts'
 export { readTextTemplate, type TextTemplate } from './text-template.ts'
 export { TokenBucket, type TokenBucketOptions } from './token-bucket.ts'
 export { VirtualClock } from './virtual-clock.ts'

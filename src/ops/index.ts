@@ -82,7 +82,7 @@ export type { ClusterKind, CostWorkload, FunctionCost, Invoker } from './cost/wo
 export { countRecords, type Counting, type RecordCount } from './records/count-records.ts'
 export { getRecord, type GetRecordRequest } from './records/get-record.ts'
 export { type LastRecords, type LastRecordsRequest, readLastRecords } from './records/last-records.ts'
-export { printableBytes, printableText } from './records/printable.ts'
+export { printableBytes } from './records/printable.ts'
 export { keptRecord, type ReadRecord, recordAt, timeText } from './records/read-record.ts'
 export {
   type JsonRecord,

@@ -3,7 +3,7 @@
 import type { Command } from 'commander'
 
 import type { GroupMemberDescription } from '../../client/index.ts'
-import { PipelineError } from '../../core/index.ts'
+import { PipelineError, printableText } from '../../core/index.ts'
 import type { GroupLook, ShownOffset } from '../../ops/index.ts'
 import { EXIT } from '../exit-codes.ts'
 import { type ClusterCommandOptions, withCluster, withClusterOptions } from '../operations/cluster-options.ts'
@@ -72,8 +72,8 @@ function groupText(group: GroupLook, offsets: readonly ShownOffset[], isVerbose:
     `lag ${count(lag)}`
   ]
   return [
-    `${facts.filter(Boolean).join(', ')}\n`,
-    ...problems.map(text => `  ${text}\n`),
+    `${printableText(facts.filter(Boolean).join(', '))}\n`,
+    ...problems.map(text => `  ${printableText(text)}\n`),
     members.length === 0 ? '' : `\n${tableOf(memberColumns(isVerbose), members)}`,
     offsets.length === 0 ? '' : `\n${tableOf(offsetColumns(members, isVerbose), offsets)}`,
     '\n'

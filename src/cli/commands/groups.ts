@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander'
 
-import { PipelineError } from '../../core/index.ts'
+import { PipelineError, printableText } from '../../core/index.ts'
 import type { GroupRow } from '../../ops/index.ts'
 import { EXIT } from '../exit-codes.ts'
 import { type ClusterCommandOptions, withCluster, withClusterOptions } from '../operations/cluster-options.ts'
@@ -70,7 +70,7 @@ async function list(options: ListOptions): Promise<number> {
       ...(options.state === undefined ? {} : { states: options.state })
     })
     process.stdout.write(options.json === true ? jsonLine({ groups, problems }) : tableOf(rowColumns, groups))
-    if (options.json !== true) for (const problem of problems) process.stderr.write(`${problem}\n`)
+    if (options.json !== true) for (const problem of problems) process.stderr.write(`${printableText(problem)}\n`)
     return EXIT.ok
   })
 }

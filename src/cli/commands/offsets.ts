@@ -2,6 +2,7 @@
 
 import type { Command } from 'commander'
 
+import { printableText } from '../../core/index.ts'
 import type { ShownOffset } from '../../ops/index.ts'
 import { EXIT } from '../exit-codes.ts'
 import { withCluster } from '../operations/cluster-options.ts'
@@ -74,7 +75,7 @@ async function show(options: GroupCommandOptions): Promise<number> {
     const lag = offsets.reduce((sum, each) => sum + (each.lag ?? 0n), 0n)
     process.stdout.write(`${count(offsets.length)} offsets, lag ${count(lag)}\n`)
     for (const { groupId, problems } of groups) {
-      for (const problem of problems) process.stderr.write(`group ${groupId}: ${problem}\n`)
+      for (const problem of problems) process.stderr.write(`${printableText(`group ${groupId}: ${problem}`)}\n`)
     }
     return EXIT.ok
   })
@@ -131,7 +132,7 @@ async function exportOffsets(options: ExportOptions): Promise<number> {
     const scope = await scopeOfOptions(options, { isNeeded: false })
     const { groups, offsets } = await showOffsets(open, { groupIds, scope })
     const problems = groups.flatMap(group => group.problems)
-    for (const problem of problems) process.stderr.write(`${problem}\n`)
+    for (const problem of problems) process.stderr.write(`${printableText(problem)}\n`)
     const isGroupNamed = options.json === true || options.withGroup === true || groupIds.length > 1
     const filed = filedOf(offsets, { isGroupNamed })
     process.stdout.write(options.json === true ? jsonOf(filed) : csvOf(filed))

@@ -2,7 +2,7 @@
 
 import { type Command, Option } from 'commander'
 
-import { PipelineError } from '../../core/index.ts'
+import { PipelineError, printableText } from '../../core/index.ts'
 import type { OffsetsScope } from '../../ops/index.ts'
 import { type ClusterCommandOptions, type OpenCluster, withClusterOptions } from './cluster-options.ts'
 import { type ChangeCommandOptions, withChangeOptions } from './run-change.ts'
@@ -87,7 +87,7 @@ export async function waitForGroups(
   const { readDuration, untilIdle } = await import('../../ops/index.ts')
   const wait = readDuration(options.wait)
   if (wait.kind === 'invalid') throw new PipelineError('ERR_CLI_USAGE', `--wait: ${wait.reason}`)
-  const onProgress = (text: string): void => void process.stderr.write(`${text}\n`)
+  const onProgress = (text: string): void => void process.stderr.write(`${printableText(text)}\n`)
   await untilIdle(open, groupIds, { waitMs: Math.max(0, Math.min(wait.ms, WAIT_MS_MAX)), onProgress })
 }
 

@@ -10,7 +10,7 @@ import { dirname, join, resolve } from 'node:path'
 
 import type { Command } from 'commander'
 
-import { systemClock } from '../../core/index.ts'
+import { printableText, systemClock } from '../../core/index.ts'
 import type { AppliedChange, Change, ChangeEffect, ChangePlan } from '../../ops/index.ts'
 import type { UndoRecord, UndoStore } from '../../ops/index.ts'
 import type { Logger } from '../../telemetry/index.ts'
@@ -123,7 +123,7 @@ async function applyAndTell(change: Change, options: RunChangeOptions): Promise<
       store: await openUndoStore(options),
       clusterId,
       signal: stop.signal,
-      onProgress: text => process.stderr.write(`${text}\n`),
+      onProgress: text => process.stderr.write(`${printableText(text)}\n`),
       onSaved: record => {
         saved = record
       },
@@ -148,12 +148,12 @@ async function applyAndTell(change: Change, options: RunChangeOptions): Promise<
 }
 
 function resultText({ result, record }: AppliedChange): string {
-  const failures = result.failures.map(text => `failed: ${text}\n`).join('')
+  const failures = result.failures.map(text => `failed: ${printableText(text)}\n`).join('')
   const undo =
     record.undo.kind === 'possible'
       ? `To take it back: comporta undo ${record.id}\n`
       : `It cannot be taken back: ${record.undo.reason}\n`
-  return `${result.summary}\n${failures}${undo}`
+  return `${printableText(result.summary)}\n${failures}${undo}`
 }
 
 /** A plan for people. */
@@ -170,7 +170,7 @@ export function planText(plan: ChangePlan): string {
   ]
   return `${table}${lines
     .filter(text => text !== '')
-    .map(text => `${text}\n`)
+    .map(text => `${printableText(text)}\n`)
     .join('')}`
 }
 

@@ -1,5 +1,7 @@
 /** Tables and JSON: the two forms in which operations print. */
 
+import { printableText } from '../../core/index.ts'
+
 /** One column. */
 export interface Column<Row> {
   readonly title: string
@@ -8,9 +10,12 @@ export interface Column<Row> {
   readonly align?: 'left' | 'right'
 }
 
-/** Rows under their titles, columns two spaces apart, a line each; ends with a line break. */
+/**
+ * Rows under their titles, columns two spaces apart, a line each; ends with a line break. Names come from anybody: what a
+ * terminal would obey is escaped.
+ */
 export function tableOf<Row>(columns: readonly Column<Row>[], rows: readonly Row[]): string {
-  const cells = rows.map(row => columns.map(column => column.text(row)))
+  const cells = rows.map(row => columns.map(column => printableText(column.text(row))))
   const widths = columns.map(({ title }, index) =>
     cells.reduce((width, row) => Math.max(width, row[index]?.length ?? 0), title.length)
   )

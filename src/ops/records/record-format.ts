@@ -11,8 +11,9 @@
 
 import { isUtf8 } from 'node:buffer'
 
+import { printableText } from '../../core/index.ts'
 import { templateFormat } from './format-template.ts'
-import { printableBytes, printableText } from './printable.ts'
+import { printableBytes } from './printable.ts'
 import { type ReadRecord, timeText } from './read-record.ts'
 
 /** How records are shown. */

@@ -1,6 +1,7 @@
 /** Counts what a redrive would do: by topic and error class, by reason to stay, with samples. Bounded. */
 
-import { printableBytes, printableText } from '../records/printable.ts'
+import { printableText } from '../../core/index.ts'
+import { printableBytes } from '../records/printable.ts'
 import type { ReadRecord } from '../records/read-record.ts'
 import type { DeadLetterFacts } from './dead-letter.ts'
 import type { LetterVerdict, StayReason } from './redrive-rules.ts'

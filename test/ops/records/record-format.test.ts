@@ -3,14 +3,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import {
-  type JsonRecord,
-  printableBytes,
-  printableText,
-  type ReadRecord,
-  recordFormat
-} from '../../../src/ops/index.ts'
-import { SeededRandom } from '../../../src/core/index.ts'
+import { type JsonRecord, printableBytes, type ReadRecord, recordFormat } from '../../../src/ops/index.ts'
+import { printableText, SeededRandom } from '../../../src/core/index.ts'
 
 const record: ReadRecord = {
   topic: 't',
