@@ -8,7 +8,7 @@
  * Memory is a few bytes per event and service, in typed arrays.
  */
 
-import { EXPECTATION, type LedgerEntry } from './ledger.ts'
+import { EXPECTATION, type LedgerEntry, SERVICES_MAX } from './ledger.ts'
 
 /** A dead letter as read from its topic. */
 export interface DeadLetter {
@@ -37,7 +37,7 @@ export interface AuditReport {
   /** Deliveries due: an event that fans out to two services counts twice. */
   readonly deliveriesDue: number
   readonly delivered: number
-  /** Deliveries of an event that its service already had. */
+  /** Deliveries of an event that its service already had, and dead letters that repeat one. */
   readonly duplicates: number
   readonly deadLettered: number
   readonly deadLettersByReason: Readonly<Record<string, number>>
@@ -47,7 +47,7 @@ export interface AuditReport {
   readonly outOfOrder: Violation
   /** Delivered to a service it was not meant for, or never produced. */
   readonly unexpected: Violation
-  /** Dead lettered without a reason, twice, or although it was sound. */
+  /** Dead lettered without a reason, or although it was sound. */
   readonly wrongDeadLetters: Violation
 }
 
@@ -75,6 +75,7 @@ class Events {
   dead = new Uint8Array(1 << 16)
   /** 1 = Kafka has acknowledged it. */
   acknowledged = new Uint8Array(1 << 16)
+  hasAcknowledgements = false
   length = 0
 
   reach(event: number): void {
@@ -106,8 +107,8 @@ export interface AuditOptions {
 export class Audit {
   readonly #options: AuditOptions
   readonly #producers = new Map<number, Events>()
-  /** Per service and key: the highest sequence seen. */
-  readonly #lastSequence = new Map<string, number>()
+  /** Per service, producer and key, by `streamOf`: the highest sequence seen. */
+  readonly #lastSequence = new Map<number, number>()
   #produced = 0
   #delivered = 0
   #duplicates = 0
@@ -117,7 +118,6 @@ export class Audit {
   readonly #unexpected = new Tally()
   readonly #wrongDeadLetters = new Tally()
   #allowedLate = 0
-  #hasAcknowledgements = false
 
   constructor(options: AuditOptions = {}) {
     this.#options = options
@@ -136,12 +136,17 @@ export class Audit {
     this.#produced += 1
   }
 
-  /** Kafka has said that it has an event. One such entry, and only acknowledged or seen events are due. */
+  /**
+   * Kafka has said that it has an event. One such entry, and only acknowledged or seen events of this producer are due:
+   * others, who note no acknowledgements, are judged by all they have made.
+   */
   acknowledged(entry: LedgerEntry): void {
     const events = this.#eventsOf(entry.producer)
     events.reach(entry.event)
     events.acknowledged[entry.event] = 1
-    this.#hasAcknowledgements = true
+    events.hasAcknowledgements = true
+    // Its `produced` entry is missing, or comes later: the event is due all the same.
+    if (events.due[entry.event] === 0) events.due[entry.event] = entry.detail
   }
 
   /** Events that were made, acknowledged or not. */
@@ -156,7 +161,8 @@ export class Audit {
    */
   delivered(entry: LedgerEntry): 'first' | 'repeated' | 'unexpected' {
     const events = this.#eventsOf(entry.producer)
-    const bit = 1 << entry.detail
+    // A shift counts modulo 32: service 32 would be service 0.
+    const bit = entry.detail < SERVICES_MAX ? 1 << entry.detail : 0
     const due = events.due[entry.event] ?? 0
     if (isRefusable(due) || (due & bit) === 0) {
       this.#unexpected.add(entry.producer, entry.event)
@@ -179,7 +185,10 @@ export class Audit {
     const due = events.due[letter.event] ?? 0
     const before = events.dead[letter.event] ?? 0
     if (letter.event < events.dead.length) events.dead[letter.event] = Math.min(255, before + 1)
-    if (before > 0) return
+    if (before > 0) {
+      this.#duplicates += 1
+      return
+    }
     this.#deadLettered += 1
     this.#reasons.set(letter.reason, (this.#reasons.get(letter.reason) ?? 0) + 1)
     if (letter.reason === '' || !isRefusable(due)) this.#wrongDeadLetters.add(letter.producer, letter.event)
@@ -218,7 +227,7 @@ export class Audit {
   }
 
   #isDue(events: Events, event: number): boolean {
-    if (!this.#hasAcknowledgements || events.acknowledged[event] === 1) return true
+    if (!events.hasAcknowledgements || events.acknowledged[event] === 1) return true
     return (events.arrived[event] ?? 0) !== 0 || (events.dead[event] ?? 0) !== 0
   }
 
@@ -229,12 +238,17 @@ export class Audit {
   }
 
   #checkOrder(entry: LedgerEntry): void {
-    const key = `${entry.detail}/${entry.producer}/${entry.key}`
+    const key = streamOf(entry)
     const last = this.#lastSequence.get(key) ?? -1
     if (entry.keySequence > last) this.#lastSequence.set(key, entry.keySequence)
     else if (this.#options.mayBeLate?.(entry) === true) this.#allowedLate += 1
     else this.#outOfOrder.add(entry.producer, entry.event)
   }
+}
+
+/** Service, producer and key of a delivery in one number: 4, 8 and 32 bits. */
+function streamOf({ detail, producer, key }: LedgerEntry): number {
+  return (detail * 256 + producer) * 2 ** 32 + key
 }
 
 /** Whether an event is one that must end in a dead letter topic. */

@@ -13,7 +13,7 @@
  * of an entry by a kill is read up to its last whole entry.
  */
 
-import { appendFileSync, closeSync, openSync, readFileSync } from 'node:fs'
+import { appendFileSync, closeSync, openSync, readSync } from 'node:fs'
 
 /** Size of one entry. */
 export const LEDGER_ENTRY_BYTES = 24
@@ -26,6 +26,9 @@ export const LEDGER_KIND = { produced: 1, delivered: 2, acknowledged: 3, deadLet
 
 /** `detail` of a produced entry: bits 0 to 11 are the services it must reach; these say it must not reach any. */
 export const EXPECTATION = { malformed: 0x8000, poison: 0x4000 } as const
+
+/** Services that an audit can tell apart. */
+export const SERVICES_MAX = 12
 
 /** One entry, as read. */
 export interface LedgerEntry {
@@ -78,19 +81,36 @@ export class LedgerWriter {
   }
 }
 
+/** Entries that are read at once, so that a ledger of any length is judged in constant memory. */
+const readEntries = 65_536
+
 /** Calls back with every whole entry of a ledger file, in the order they were written. */
 export function readLedger(path: string, onEntry: (entry: LedgerEntry) => void): void {
-  const bytes = readFileSync(path)
-  const end = bytes.length - (bytes.length % LEDGER_ENTRY_BYTES)
-  for (let at = 0; at < end; at += LEDGER_ENTRY_BYTES) {
-    onEntry({
-      kind: bytes.readUInt8(at),
-      producer: bytes.readUInt8(at + 1),
-      detail: bytes.readUInt16LE(at + 2),
-      event: bytes.readUInt32LE(at + 4),
-      key: bytes.readUInt32LE(at + 8),
-      keySequence: bytes.readUInt32LE(at + 12),
-      timeMs: bytes.readDoubleLE(at + 16)
-    })
+  const file = openSync(path, 'r')
+  try {
+    const bytes = Buffer.allocUnsafe(readEntries * LEDGER_ENTRY_BYTES)
+    for (let filled = 0; ;) {
+      const count = readSync(file, bytes, filled, bytes.length - filled, null)
+      if (count === 0) return
+      filled += count
+      const end = filled - (filled % LEDGER_ENTRY_BYTES)
+      for (let at = 0; at < end; at += LEDGER_ENTRY_BYTES) onEntry(entryAt(bytes, at))
+      bytes.copyWithin(0, end, filled)
+      filled -= end
+    }
+  } finally {
+    closeSync(file)
+  }
+}
+
+function entryAt(bytes: Buffer, at: number): LedgerEntry {
+  return {
+    kind: bytes.readUInt8(at),
+    producer: bytes.readUInt8(at + 1),
+    detail: bytes.readUInt16LE(at + 2),
+    event: bytes.readUInt32LE(at + 4),
+    key: bytes.readUInt32LE(at + 8),
+    keySequence: bytes.readUInt32LE(at + 12),
+    timeMs: bytes.readDoubleLE(at + 16)
   }
 }
