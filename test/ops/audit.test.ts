@@ -4,15 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 
-import {
-  Audit,
-  EXPECTATION,
-  LatencyHistogram,
-  LEDGER_KIND,
-  type LedgerEntry,
-  LedgerWriter,
-  readLedger
-} from '../../src/ops/index.ts'
+import { Audit } from '../../src/ops/audit/audit.ts'
+import { LatencyHistogram } from '../../src/ops/audit/latency.ts'
+import { EXPECTATION, LEDGER_KIND, type LedgerEntry, LedgerWriter, readLedger } from '../../src/ops/audit/ledger.ts'
 
 /** An event of producer 0, key 1; its sequence is its number. */
 function entry(event: number, detail: number, change: Partial<LedgerEntry> = {}): LedgerEntry {

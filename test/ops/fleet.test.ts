@@ -12,21 +12,17 @@ import { test, type TestContext } from 'node:test'
 
 import { parsePipeline } from '../../src/config/index.ts'
 import { PipelineError, VirtualClock } from '../../src/core/index.ts'
-import {
-  KubernetesFleet,
-  lockFleet,
-  lockHolder,
-  openFleet,
-  openKubeAccess,
-  readScaleState,
-  readTargetPage,
-  resizeChange,
-  SocketFleet,
-  TargetWatch,
-  undoHandlerOf,
-  type UndoOpen,
-  WebhookFleet
-} from '../../src/ops/index.ts'
+import { undoHandlerOf } from '../../src/ops/change/undo-handlers.ts'
+import type { UndoOpen } from '../../src/ops/change/undo-types.ts'
+import { lockFleet, lockHolder } from '../../src/ops/fleet/fleet-lock.ts'
+import { openKubeAccess } from '../../src/ops/fleet/kube-access.ts'
+import { KubernetesFleet } from '../../src/ops/fleet/kubernetes.ts'
+import { openFleet } from '../../src/ops/fleet/open-fleet.ts'
+import { resizeChange } from '../../src/ops/fleet/resize-change.ts'
+import { SocketFleet } from '../../src/ops/fleet/socket-fleet.ts'
+import { WebhookFleet } from '../../src/ops/fleet/webhook.ts'
+import { readScaleState } from '../../src/ops/scale/scaler.ts'
+import { readTargetPage, TargetWatch } from '../../src/ops/scale/target-health.ts'
 import { Authority } from '../support/certificates.ts'
 import { temporaryFolder } from '../support/comporta.ts'
 

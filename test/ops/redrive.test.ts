@@ -4,7 +4,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
 import { SeededRandom } from '../../src/core/index.ts'
-import { judgeLetter, readDeadLetter, REDRIVE_HEADER, redriveGroup } from '../../src/ops/index.ts'
+import { readDeadLetter, REDRIVE_HEADER } from '../../src/ops/redrive/dead-letter.ts'
+import { redriveGroup } from '../../src/ops/redrive/plan-redrive.ts'
+import { judgeLetter } from '../../src/ops/redrive/redrive-rules.ts'
 
 interface Header {
   readonly key: string

@@ -4,19 +4,19 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
 import { randomInt, type Random, SeededRandom, VirtualClock } from '../../src/core/index.ts'
+import type { FleetActuator, FleetInstance } from '../../src/ops/fleet/fleet.ts'
+import { assignorWarnings } from '../../src/ops/rollout/assignors.ts'
+import type { PartitionLag } from '../../src/ops/lag/lag-types.ts'
+import { decideRollout, newRollout, resumeRollout } from '../../src/ops/rollout/decide-rollout.ts'
+import { lagOf } from '../../src/ops/rollout/observe-rollout.ts'
+import { planRollout } from '../../src/ops/rollout/plan-rollout.ts'
 import {
-  assignorWarnings,
-  decideRollout,
   DEFAULT_ROLLOUT_POLICY,
-  type FleetActuator,
-  type FleetInstance,
-  newRollout,
-  planRollout,
-  resumeRollout,
   type RolloutObservation,
-  type RolloutState,
-  runRollout
-} from '../../src/ops/index.ts'
+  type RolloutState
+} from '../../src/ops/rollout/rollout-types.ts'
+import { runRollout } from '../../src/ops/rollout/rollout.ts'
+import { groupLag, lagReport, partitionLag } from './slo/lag-reports.ts'
 
 const policy = { ...DEFAULT_ROLLOUT_POLICY, settleSeconds: 10, stepTimeoutSeconds: 120 }
 const startMs = 1_700_000_000_000
@@ -120,6 +120,32 @@ test('after a halt it goes on where it was, and not before the instance under wa
   for (const second of [201, 211]) resumed = decideAt(second, resumed, seen({ pids: [9, 2, 3] })).state
   assert.deepEqual(resumed.done, ['d-1'])
   assert.equal(resumed.current?.id, 'd-2')
+})
+
+test('killed after it was written down and before it was asked for: the instance is taken again, not waited for', () => {
+  const stuck = decideAt(140, taken(), seen()).state
+  assert.match(stuck.haltReason ?? '', /d-1 is still the old one/)
+  let resumed = resumeRollout(stuck, startMs + 200_000)
+  const actions: string[] = []
+  for (const second of [201, 211]) {
+    const { action, state } = decideAt(second, resumed, seen())
+    actions.push(action.kind === 'restart' ? `restart ${action.instance.id}` : action.kind)
+    resumed = state
+  }
+  assert.deepEqual(actions, ['wait', 'restart d-1'])
+  // From here on it is as ever: nothing else is taken before it is another.
+  assert.deepEqual(
+    [221, 231].map(second => decideAt(second, resumed, seen()).action.kind),
+    ['wait', 'wait']
+  )
+  assert.deepEqual(resumed.done, [])
+})
+
+test('the lag of a group is unknown to a rollout while that of any partition is', () => {
+  const ageOf = (...partitions: PartitionLag[]) => lagOf(lagReport(0, groupLag({ partitions })), 'billing').lagSeconds
+  assert.equal(ageOf(partitionLag(), partitionLag({ partition: 1, lagRecords: 3n, lagSeconds: 7 })), 7)
+  assert.equal(ageOf(partitionLag(), partitionLag({ isKnown: false, lagSeconds: undefined })), undefined)
+  assert.equal(ageOf(partitionLag(), partitionLag({ flags: ['offline'] })), undefined)
 })
 
 test('canaries: it pauses after them, and goes on when that is said', () => {

@@ -6,8 +6,8 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 
 import { SeededRandom, VirtualClock } from '../../../src/core/index.ts'
-import { type Change, type UndoDisk, UndoStore } from '../../../src/ops/index.ts'
-import { systemDisk } from '../../../src/ops/change/undo-store.ts'
+import type { Change } from '../../../src/ops/change/change.ts'
+import { systemDisk, type UndoDisk, UndoStore } from '../../../src/ops/change/undo-store.ts'
 
 /** Thrown where a process is to end: nothing behind it happens. */
 export class Killed extends Error {}

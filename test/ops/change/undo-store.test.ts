@@ -3,7 +3,8 @@ import { readdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 
-import { applyChange, UndoStore } from '../../../src/ops/index.ts'
+import { applyChange } from '../../../src/ops/change/apply-change.ts'
+import { UndoStore } from '../../../src/ops/change/undo-store.ts'
 import { cellsChange, folderOf, Killed, mortalDisk, Steps, storeIn } from './change-support.ts'
 
 test('a change is on disk before it begins, for its owner only, and says what became of it', async t => {

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 
-import { CHAOS_EXPERIMENTS } from '../../../src/ops/index.ts'
+import { CHAOS_EXPERIMENTS } from '../../../src/ops/chaos/catalogue.ts'
 
 test('the guide lists every experiment as it is', () => {
   const guide = readFileSync(new URL('../../../docs/guides/chaos.md', import.meta.url), 'utf8')

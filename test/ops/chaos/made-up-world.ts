@@ -1,14 +1,10 @@
 /** A pipeline that is made up: it does what a test says, on a clock that stands still. */
 
 import { sleep, type VirtualClock } from '../../../src/core/index.ts'
-import type {
-  AuditReport,
-  ChaosAction,
-  ChaosExperiment,
-  ChaosLedgers,
-  ChaosSample,
-  ChaosWorld
-} from '../../../src/ops/index.ts'
+import type { AuditReport } from '../../../src/ops/audit/audit.ts'
+import type { ChaosAction, ChaosExperiment } from '../../../src/ops/chaos/experiment.ts'
+import type { ChaosLedgers, ChaosSample } from '../../../src/ops/chaos/observation.ts'
+import type { ChaosWorld } from '../../../src/ops/chaos/run-experiment.ts'
 
 const none = { count: 0, examples: [] }
 

@@ -3,15 +3,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import {
-  CHAOS_EXPERIMENTS,
-  chaosMarkdown,
-  type ChaosSample,
-  experimentsNamed,
-  skippedReport,
-  sparkline
-} from '../../../src/ops/index.ts'
-import { lagOf, longestPause, lostUnread, steadyOf } from '../../../src/ops/chaos/observation.ts'
+import { CHAOS_EXPERIMENTS, experimentsNamed } from '../../../src/ops/chaos/catalogue.ts'
+import { skippedReport } from '../../../src/ops/chaos/judge.ts'
+import { chaosMarkdown, sparkline } from '../../../src/ops/chaos/markdown.ts'
+import { type ChaosSample, lagOf, longestPause, lostUnread, steadyOf } from '../../../src/ops/chaos/observation.ts'
 import { abortReason, unsteadyReason } from '../../../src/ops/chaos/steady.ts'
 import { EXPERIMENT } from './made-up-world.ts'
 

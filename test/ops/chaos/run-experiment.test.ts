@@ -4,7 +4,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
 import { VirtualClock } from '../../../src/core/index.ts'
-import { type ChaosExperiment, type ChaosReport, runExperiment } from '../../../src/ops/index.ts'
+import type { ChaosExperiment } from '../../../src/ops/chaos/experiment.ts'
+import type { ChaosReport } from '../../../src/ops/chaos/judge.ts'
+import { runExperiment } from '../../../src/ops/chaos/run-experiment.ts'
 import { EXPERIMENT, MadeUpWorld, SOUND_AUDIT } from './made-up-world.ts'
 
 /** Runs to the end; time passes as long as the run does. */

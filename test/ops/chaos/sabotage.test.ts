@@ -13,17 +13,11 @@ import { Admin, Appender, Cluster } from '../../../src/client/index.ts'
 import { dispatcherConfig } from '../../../src/config/index.ts'
 import { sleep, systemClock, type Timer } from '../../../src/core/index.ts'
 import { type Dispatcher, startDispatcher } from '../../../src/dispatcher/index.ts'
-import {
-  auditLedgers,
-  type ChaosExperiment,
-  type ChaosLedgers,
-  type ChaosSample,
-  type ChaosWorld,
-  LEDGER_KIND,
-  ledgerFiles,
-  LedgerWriter,
-  runExperiment
-} from '../../../src/ops/index.ts'
+import { auditLedgers, ledgerFiles } from '../../../src/ops/audit/audit-ledgers.ts'
+import { LEDGER_KIND, LedgerWriter } from '../../../src/ops/audit/ledger.ts'
+import type { ChaosExperiment } from '../../../src/ops/chaos/experiment.ts'
+import type { ChaosLedgers, ChaosSample } from '../../../src/ops/chaos/observation.ts'
+import { type ChaosWorld, runExperiment } from '../../../src/ops/chaos/run-experiment.ts'
 import type { Target } from '../../../src/targets/index.ts'
 import { temporaryFolder } from '../../support/comporta.ts'
 

@@ -3,18 +3,13 @@ import { test } from 'node:test'
 
 import { costDefaults } from '../../../src/config/index.ts'
 import { PipelineError } from '../../../src/core/index.ts'
-import {
-  adviseBatch,
-  compareCosts,
-  type CostLine,
-  type CostWorkload,
-  priceWorkload,
-  PRICES,
-  readPriceList,
-  workloadOf
-} from '../../../src/ops/index.ts'
+import { adviseBatch } from '../../../src/ops/cost/batch.ts'
+import { compareCosts } from '../../../src/ops/cost/compare.ts'
+import { type CostLine, priceWorkload } from '../../../src/ops/cost/model.ts'
+import { PRICES, readPriceList, tieredPrice } from '../../../src/ops/cost/prices.ts'
+import type { CostWorkload } from '../../../src/ops/cost/workload-types.ts'
+import { workloadOf } from '../../../src/ops/cost/workload.ts'
 import { cheapestSize, EXPRESS_SIZES, STANDARD_SIZES } from '../../../src/ops/cost/sizing.ts'
-import { tieredPrice } from '../../../src/ops/cost/prices.ts'
 
 const limits = { waitMaxMs: 5000, timeoutMs: 900_000 }
 

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
 import { PipelineError } from '../../../src/core/index.ts'
-import { PRICES, type PriceTier, readOffer, readPriceList, refreshPrices } from '../../../src/ops/index.ts'
+import { PRICES, type PriceTier, readPriceList } from '../../../src/ops/cost/prices.ts'
+import { readOffer, refreshPrices } from '../../../src/ops/cost/refresh.ts'
 
 interface Sold {
   readonly usagetype: string

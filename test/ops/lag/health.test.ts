@@ -4,7 +4,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
 import { lagText } from '../../../src/cli/operations/lag-text.ts'
-import { explainFlags, type GroupLag, healthOf, LAG_THRESHOLDS } from '../../../src/ops/index.ts'
+import { explainFlags } from '../../../src/ops/lag/explain.ts'
+import { healthOf, LAG_THRESHOLDS } from '../../../src/ops/lag/health.ts'
+import type { GroupLag } from '../../../src/ops/lag/lag-types.ts'
 import { groupLag, lagReport, partitionLag } from '../slo/lag-reports.ts'
 
 // "Bom estado": LAG ≤ 100, ≥ 100 msg/s, retention ≤ 70 %, trend ↓.
@@ -24,6 +26,7 @@ const cases: readonly (readonly [string, Partial<GroupLag>, string, string | und
   ['records lost', { flags: ['dataLoss'] }, 'alert', 'dataLoss'],
   ['a group that stopped', { status: 'ERR' }, 'alert', 'stopped'],
   ['a group that cannot be read', { problem: 'no right' }, 'alert', 'unreadable'],
+  ['partitions whose ends are not known', { unknownCount: 1 }, 'fair', 'partlyUnknown'],
   ['nothing known', { arrivalRate: undefined, trend: undefined, retentionUsed: undefined }, 'good', undefined]
 ]
 

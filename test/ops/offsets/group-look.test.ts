@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import type { GroupLook } from '../../../src/ops/index.ts'
-import { blockersOf } from '../../../src/ops/offsets/group-look.ts'
+import { blockersOf, type GroupLook } from '../../../src/ops/offsets/group-look.ts'
 import { chunksOf } from '../../../src/ops/offsets/offsets-change.ts'
 
 const idle: GroupLook = {

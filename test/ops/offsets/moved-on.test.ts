@@ -6,16 +6,13 @@ import { test, type TestContext } from 'node:test'
 import { startBroker } from '../../../src/broker/index.ts'
 import { Admin, Appender, Cluster } from '../../../src/client/index.ts'
 import { encodeFinished } from '../../../src/core/index.ts'
-import {
-  applyChange,
-  type Change,
-  type OffsetsOpen,
-  planDeleteGroups,
-  planPlace,
-  planReset,
-  replayChange,
-  undoHandlerOf
-} from '../../../src/ops/index.ts'
+import { applyChange } from '../../../src/ops/change/apply-change.ts'
+import type { Change } from '../../../src/ops/change/change.ts'
+import { undoHandlerOf } from '../../../src/ops/change/undo-handlers.ts'
+import type { OffsetsOpen } from '../../../src/ops/offsets/group-look.ts'
+import { planDeleteGroups } from '../../../src/ops/offsets/plan-copy.ts'
+import { planPlace, planReset } from '../../../src/ops/offsets/plan-reset.ts'
+import { replayChange } from '../../../src/ops/replay/replay-plan.ts'
 import { folderOf, storeIn } from '../change/change-support.ts'
 
 async function clusterOf(t: TestContext): Promise<OffsetsOpen> {

@@ -2,8 +2,14 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
 import { encodeFinished, randomInt, SeededRandom } from '../../../src/core/index.ts'
-import { type LogEnds, readDifference, type StoredOffset } from '../../../src/ops/index.ts'
-import { finishedCountOf, groupsOfSnapshot, snapshotOf } from '../../../src/ops/offsets/offset-move.ts'
+import {
+  finishedCountOf,
+  groupsOfSnapshot,
+  type LogEnds,
+  readDifference,
+  snapshotOf,
+  type StoredOffset
+} from '../../../src/ops/offsets/offset-move.ts'
 import { resolveSkip } from '../../../src/ops/offsets/skip-rules.ts'
 
 const seed = Number(process.env['TEST_SEED'] ?? Math.floor(performance.now() * 1000))

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { type ResetTo, resolveReset } from '../../../src/ops/index.ts'
+import { type ResetTo, resolveReset } from '../../../src/ops/offsets/reset-rules.ts'
 
 const log = { name: 'a-0', logStartOffset: 100n, highWatermark: 200n }
 

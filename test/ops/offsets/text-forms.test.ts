@@ -1,16 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import {
-  csvOf,
-  type FiledOffset,
-  jsonOf,
-  readDuration,
-  readOffsets,
-  readPosition,
-  readTime,
-  readTopicScope
-} from '../../../src/ops/index.ts'
+import { csvOf, type FiledOffset, jsonOf, readOffsets } from '../../../src/ops/offsets/offsets-file.ts'
+import { readPosition, readTopicScope } from '../../../src/ops/offsets/partition-names.ts'
+import { readDuration, readTime } from '../../../src/ops/offsets/times.ts'
 
 function filed(groupId: string | undefined, topic: string, offset: bigint): FiledOffset {
   return { groupId, topic, partition: 2, stored: { offset, leaderEpoch: -1, metadata: '' } }

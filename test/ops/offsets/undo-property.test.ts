@@ -6,20 +6,14 @@ import { test } from 'node:test'
 import { startBroker } from '../../../src/broker/index.ts'
 import { Admin, Appender, Cluster } from '../../../src/client/index.ts'
 import { encodeFinished, type Random, randomInt, SeededRandom } from '../../../src/core/index.ts'
-import {
-  applyChange,
-  type Change,
-  lookAtGroups,
-  type OffsetsOpen,
-  planCopy,
-  planDeleteGroups,
-  planDeleteOffsets,
-  planPlace,
-  planReset,
-  planSkip,
-  type ResetTo,
-  undoHandlerOf
-} from '../../../src/ops/index.ts'
+import { applyChange } from '../../../src/ops/change/apply-change.ts'
+import type { Change } from '../../../src/ops/change/change.ts'
+import { undoHandlerOf } from '../../../src/ops/change/undo-handlers.ts'
+import { lookAtGroups, type OffsetsOpen } from '../../../src/ops/offsets/group-look.ts'
+import { planCopy, planDeleteGroups, planDeleteOffsets } from '../../../src/ops/offsets/plan-copy.ts'
+import { planPlace, planReset } from '../../../src/ops/offsets/plan-reset.ts'
+import { planSkip } from '../../../src/ops/offsets/plan-skip.ts'
+import type { ResetTo } from '../../../src/ops/offsets/reset-rules.ts'
 import { folderOf, storeIn } from '../change/change-support.ts'
 
 const ROUNDS = Number(process.env['ROUNDS'] ?? 15)

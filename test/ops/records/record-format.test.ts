@@ -3,7 +3,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { type JsonRecord, printableBytes, type ReadRecord, recordFormat } from '../../../src/ops/index.ts'
+import { printableBytes } from '../../../src/ops/records/printable.ts'
+import type { ReadRecord } from '../../../src/ops/records/read-record.ts'
+import { type JsonRecord, recordFormat } from '../../../src/ops/records/record-format.ts'
 import { printableText, SeededRandom } from '../../../src/core/index.ts'
 
 const record: ReadRecord = {

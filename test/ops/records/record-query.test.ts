@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { compileQuery, type RecordQuery } from '../../../src/ops/index.ts'
+import { compileQuery, type RecordQuery } from '../../../src/ops/records/record-query.ts'
 import { RecordBatchBuilder, RecordCursor } from '../../../src/protocol/index.ts'
 import { SeededRandom } from '../../../src/core/index.ts'
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
 import { PipelineError } from '../../../src/core/index.ts'
-import { readExperiments } from '../../../src/ops/index.ts'
+import { readExperiments } from '../../../src/ops/report/read-experiments.ts'
 
 test('what chaos has printed is read; what was skipped says nothing', () => {
   const run = {

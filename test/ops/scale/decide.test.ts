@@ -4,16 +4,15 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
 import { randomInt, SeededRandom } from '../../../src/core/index.ts'
+import { decide, stepTaken } from '../../../src/ops/scale/decide.ts'
 import {
-  decide,
   DEFAULT_SCALE_POLICY,
   EMPTY_SCALE_STATE,
   type ScaleDecision,
   type ScaleObservation,
   type ScalePolicy,
-  type ScaleState,
-  stepTaken
-} from '../../../src/ops/index.ts'
+  type ScaleState
+} from '../../../src/ops/scale/scale-types.ts'
 import { ScaleWorld } from './scale-world.ts'
 
 const policy: ScalePolicy = { ...DEFAULT_SCALE_POLICY, instancesMin: 2, instancesMax: 12 }

@@ -4,17 +4,16 @@
  * nobody takes anything.
  */
 
+import { decide, stepTaken } from '../../../src/ops/scale/decide.ts'
 import {
-  decide,
   EMPTY_SCALE_STATE,
   type ScaleDecision,
   type ScaleObservation,
   type ScalePartition,
   type ScalePolicy,
   type ScaleState,
-  stepTaken,
   type TargetHealth
-} from '../../../src/ops/index.ts'
+} from '../../../src/ops/scale/scale-types.ts'
 
 export interface WorldOptions {
   readonly policy: ScalePolicy

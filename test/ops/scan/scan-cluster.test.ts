@@ -6,7 +6,8 @@ import { after, before, test, type TestContext } from 'node:test'
 import { type Broker, type Injection, startBroker } from '../../../src/broker/index.ts'
 import { Admin, Cluster } from '../../../src/client/index.ts'
 import { sleep, systemClock } from '../../../src/core/index.ts'
-import { LagMonitor, scanCluster } from '../../../src/ops/index.ts'
+import { LagMonitor } from '../../../src/ops/lag/lag-monitor.ts'
+import { scanCluster } from '../../../src/ops/scan/scan-cluster.ts'
 import { uniqueName } from '../../support/cluster.ts'
 
 let broker: Broker

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
 import { PipelineError, SeededRandom } from '../../../src/core/index.ts'
-import { calibrate, type MeasuredRun, readMeasuredRun } from '../../../src/ops/index.ts'
+import { calibrate, type MeasuredRun, readMeasuredRun } from '../../../src/ops/simulate/calibration.ts'
 
 /** A run whose invocations take 40 ms and 0.1 ms a record, with 3 ms between two of a partition. */
 function made(): MeasuredRun {

@@ -10,7 +10,9 @@ import {
   type SimulationConfig,
   simulationSeconds
 } from '../../../src/config/index.ts'
-import { INCIDENTS, simulate, withSettings } from '../../../src/ops/index.ts'
+import { INCIDENTS } from '../../../src/ops/simulate/incidents.ts'
+import { simulate } from '../../../src/ops/simulate/simulate.ts'
+import { withSettings } from '../../../src/ops/simulate/what-if.ts'
 
 function incident(name: string): SimulationConfig {
   return parseSimulation(INCIDENTS[name] ?? '', { fileName: name, environment: {} })

@@ -5,7 +5,7 @@ import { test } from 'node:test'
 
 import { simulationConfig, type SimulationInput } from '../../../src/config/index.ts'
 import { SeededRandom } from '../../../src/core/index.ts'
-import { simulate } from '../../../src/ops/index.ts'
+import { simulate } from '../../../src/ops/simulate/simulate.ts'
 
 type Input = Omit<SimulationInput, 'name'>
 
