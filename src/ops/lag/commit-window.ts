@@ -19,6 +19,9 @@ import type { CommitSample } from './burrow.ts'
 const fields = 3
 const sizeAtFirst = 2
 
+/** What `glance` writes to. */
+const glanced: { timeMs: number; offset: number; lag: number | undefined }[] = []
+
 /** A ring of commits. */
 export class CommitWindow {
   readonly #size: number
@@ -86,6 +89,23 @@ export class CommitWindow {
         lag: Number.isNaN(lag) ? undefined : lag
       }
     })
+  }
+
+  /**
+   * All commits, oldest first, in a list that the next call of any window overwrites: a look reads a hundred thousand
+   * windows, one after the other, and keeps none of the lists.
+   */
+  glance(): readonly CommitSample[] {
+    while (glanced.length < this.#count) glanced.push({ timeMs: 0, offset: 0, lag: undefined })
+    glanced.length = this.#count
+    for (const [index, sample] of glanced.entries()) {
+      const slot = this.#slot(index)
+      const lag = this.#ring[slot + 2] ?? Number.NaN
+      sample.timeMs = this.#ring[slot] ?? 0
+      sample.offset = this.#ring[slot + 1] ?? 0
+      sample.lag = Number.isNaN(lag) ? undefined : lag
+    }
+    return glanced
   }
 
   /** Forgets everything: the topic was made anew. */

@@ -94,6 +94,7 @@ export function explainFlags({ partitions }: GroupLag): Explained[] {
 const reasons: Readonly<Record<HealthReason, string>> = {
   dataLoss: 'records lost',
   unreadable: 'cannot be read',
+  partlyUnknown: 'partly unknown',
   stopped: 'not moving',
   lagHigh: 'lag high',
   lagFair: 'some lag',

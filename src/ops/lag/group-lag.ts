@@ -14,7 +14,7 @@ export interface GroupFacts {
 /** Sums up a group. */
 export function groupLagOf(facts: GroupFacts, partitions: readonly PartitionLag[]): GroupLag {
   const { groupId, state, memberCount, problem } = facts
-  const oldest = maxBy(partitions, each => each.lagSeconds)
+  const oldest = oldestOf(partitions)
   const first = maxBy(partitions, each => (each.headroomSeconds === undefined ? undefined : -each.headroomSeconds))
   const worst = maxBy(partitions, each => Number(each.lagRecords))
   return {
@@ -39,6 +39,14 @@ export function groupLagOf(facts: GroupFacts, partitions: readonly PartitionLag[
     partitions,
     ...(problem === undefined ? {} : { problem })
   }
+}
+
+/** The partition with the largest age that is known; `undefined` if that is 0 while the age of another is not known. */
+function oldestOf(partitions: readonly PartitionLag[]): PartitionLag | undefined {
+  const oldest = maxBy(partitions, each => each.lagSeconds)
+  const isOpen = (each: PartitionLag): boolean =>
+    each.lagSeconds === undefined && (each.lagRecords > 0n || !each.isKnown)
+  return oldest?.lagSeconds === 0 && partitions.some(isOpen) ? undefined : oldest
 }
 
 /** The item with the largest value that is known; the first of equals. */

@@ -3,7 +3,8 @@
  *
  * Good is all of: few unread records, records coming in, little of the retention used up, no growth. Alert is any of:
  * many unread records, nothing coming in, the retention nearly used up, growth of what is more than a little. What
- * lies between is fair. What is not known counts for neither.
+ * lies between is fair. A rate or a retention that is not known counts for neither, but a group with partitions of
+ * which nothing is known is not good.
  */
 
 import type { GroupLag } from './lag-types.ts'
@@ -46,6 +47,7 @@ export type HealthReason =
   | 'dataLoss'
   | 'stopped'
   | 'unreadable'
+  | 'partlyUnknown'
 
 /** The word, and why. */
 export interface Health {
@@ -83,6 +85,7 @@ function remarksOf(group: GroupLag, thresholds: LagThresholds): HealthReason[] {
   const lag = Number(group.lagRecords)
   const used = group.retentionUsed ?? 0
   const rate = group.arrivalRate
+  if (group.unknownCount > 0) found.push('partlyUnknown')
   if (lag > thresholds.goodLagRecords && lag <= thresholds.alertLagRecords) found.push('lagFair')
   if (used > thresholds.goodRetentionRatio && used < thresholds.alertRetentionRatio) found.push('retentionFair')
   if (rate !== undefined && rate > 0 && rate < thresholds.goodRecordsPerSecond) found.push('rateLow')

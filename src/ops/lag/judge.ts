@@ -180,7 +180,7 @@ function verdictOf(question: JudgeQuestion, currentLag: number): { status: Parti
   // The first of Burrow's rules, before a list is made for the others: most partitions are here.
   if (commits.count > 0 && currentLag <= rules.allowedLag) return { status: 'OK', complete }
   const endOffsets = history.since(sinceMs)
-  return judgePartition({ commits: commits.samples(), endOffsets, currentLag, nowMs, complete }, rules)
+  return judgePartition({ commits: commits.glance(), endOffsets, currentLag, nowMs, complete }, rules)
 }
 
 function flagsOf(

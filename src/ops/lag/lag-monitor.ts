@@ -15,7 +15,7 @@
  * the window; nothing grows with the number of looks.
  */
 
-import { type Cluster, partitionKeyOf } from '../../client/index.ts'
+import type { Cluster } from '../../client/index.ts'
 import { type Clock, invariant } from '../../core/index.ts'
 import { scanCluster } from '../scan/scan-cluster.ts'
 import type { ClusterScan, ScannedGroup, ScannedPartition } from '../scan/scan-types.ts'
@@ -24,7 +24,8 @@ import { groupLagOf } from './group-lag.ts'
 import { judge, type JudgedEnds, unreadOf } from './judge.ts'
 import { GroupTrack, type PairTrack } from './group-track.ts'
 import type { GroupLag, LagFlag, LagReport, PartitionLag } from './lag-types.ts'
-import { oldestKey, type OldestQuestion, type OldestRecord, readOldest } from './oldest-record.ts'
+import { OffsetMap } from './offset-map.ts'
+import { type OldestQuestion, type OldestRecord, readOldest } from './oldest-record.ts'
 import { readPairs, type ReadPair } from './read-pairs.ts'
 import { type LedPartition, TopicSettings } from './topic-settings.ts'
 import { TopicTrack } from './topic-track.ts'
@@ -74,7 +75,12 @@ interface Seen {
   readonly topic: TopicTrack
   readonly partition: ScannedPartition | undefined
   readonly ends: JudgedEnds | undefined
-  readonly question: OldestQuestion | undefined
+  readonly question: PairQuestion | undefined
+}
+
+/** Where the oldest unread record of a pair is, and how many follow. */
+interface PairQuestion extends OldestQuestion {
+  readonly lag: number
 }
 
 /** See the module. */
@@ -89,7 +95,7 @@ export class LagMonitor {
   /** Times of the last looks, oldest first. */
   #lookTimesMs: number[] = []
   /** What was found at places where somebody still stands. */
-  #oldest = new Map<string, OldestRecord>()
+  #oldest = new OffsetMap<OldestRecord>()
 
   constructor(options: LagMonitorOptions) {
     this.#options = options
@@ -141,13 +147,18 @@ export class LagMonitor {
 
   /** Takes note of the ends of all partitions, and forgets what is gone. */
   #remember({ topics, groups, problems, takenAtMs }: ClusterScan): void {
+    // A clock that was set back: nothing that was timed before can be held against what is timed now.
+    if (takenAtMs < (this.#lookTimesMs.at(-1) ?? 0)) this.#forget()
     this.#lookTimesMs.push(takenAtMs)
     if (this.#lookTimesMs.length > this.#windowSize) this.#lookTimesMs.shift()
     const isReadCommitted = this.#options.isReadCommitted === true
     for (const [topic, scanned] of topics) {
       const track = this.#topics.get(topic) ?? new TopicTrack()
       this.#topics.set(topic, track)
-      if (track.isAnew(scanned.topicId)) for (const group of this.#groups.values()) group.forgetTopic(topic)
+      if (track.isAnew(scanned.topicId)) {
+        this.#oldest.delete(topic)
+        for (const group of this.#groups.values()) group.forgetTopic(topic)
+      }
       for (const partition of scanned.partitions) track.add(partition, takenAtMs, isReadCommitted)
     }
     for (const topic of this.#topics.keys()) if (!topics.has(topic)) this.#topics.delete(topic)
@@ -155,6 +166,12 @@ export class LagMonitor {
     if (problems.length > 0) return
     const ids = new Set(groups.map(({ groupId }) => groupId))
     for (const groupId of this.#groups.keys()) if (!ids.has(groupId)) this.#groups.delete(groupId)
+  }
+
+  #forget(): void {
+    this.#lookTimesMs = []
+    this.#topics.clear()
+    this.#groups.clear()
   }
 
   #see(scan: ClusterScan, group: ScannedGroup): Seen[] {
@@ -176,57 +193,59 @@ export class LagMonitor {
   #questionOf(
     scan: ClusterScan,
     { pair, partition, ends }: Pick<Seen, 'pair' | 'partition' | 'ends'>
-  ): OldestQuestion | undefined {
+  ): PairQuestion | undefined {
     if (ends === undefined || partition === undefined || partition.problem !== undefined) return undefined
     const { from, lag } = unreadOf(pair.committed, ends)
     if (lag === 0n) return undefined
     const topicId = scan.topics.get(pair.topic)?.topicId ?? ''
     const { topic, partition: number } = pair
     const { leaderId } = partition
-    return { topic, topicId, partition: number, leaderId, offset: from, endOffset: ends.endOffset }
+    return { topic, topicId, partition: number, leaderId, offset: from, endOffset: ends.endOffset, lag: Number(lag) }
   }
 
   /** Asks for the times of records: of the largest lags, and of what holds back readers of committed records. */
   async #readOldest(pairs: readonly Seen[], signal: AbortSignal | undefined): Promise<void> {
     const { cluster, appendTimesMax = 500, patienceMs = 5_000 } = this.#options
-    const wanted = new Map<string, OldestQuestion>()
-    for (const { question } of pairs) if (question !== undefined) wanted.set(oldestKey(question), question)
-    const held = this.#heldQuestions(pairs)
-    for (const question of held) wanted.set(oldestKey(question), question)
-    const known = new Map<string, OldestRecord>()
-    const open: OldestQuestion[] = []
-    for (const [key, question] of wanted) {
-      const before = this.#oldest.get(key)
-      if (before?.kind === 'record') known.set(key, before)
+    const known = new OffsetMap<OldestRecord>()
+    const open: PairQuestion[] = []
+    const wanted = new OffsetMap<true>()
+    const want = (question: PairQuestion): void => {
+      if (wanted.get(question) !== undefined) return
+      wanted.set(question, true)
+      const before = this.#oldest.get(question)
+      if (before?.kind === 'record') known.set(question, before)
       else open.push(question)
     }
-    open.sort((left, right) => Number(right.endOffset - right.offset - (left.endOffset - left.offset)))
+    for (const { question } of pairs) if (question !== undefined) want(question)
+    for (const question of this.#heldQuestions(pairs)) want(question)
     // A lag of a few offsets may be none at all, and that is to be known, too.
     const asked = mostAndLeast(open, appendTimesMax)
     const patience = { timeoutMs: patienceMs, ...(signal === undefined ? {} : { signal }) }
-    for (const [key, found] of await readOldest(cluster, asked, patience)) known.set(key, found)
+    await readOldest(cluster, asked, { ...patience, onFound: (question, found) => known.set(question, found) })
     this.#oldest = known
   }
 
-  #heldQuestions(pairs: readonly Seen[]): OldestQuestion[] {
+  #heldQuestions(pairs: readonly Seen[]): PairQuestion[] {
     if (this.#options.isReadCommitted !== true) return []
     return pairs.flatMap(({ pair, partition, ends, question }) => {
       if (ends === undefined || partition === undefined || ends.heldBackRecords === 0n) return []
       const { topic, partition: number } = pair
       const topicId = question?.topicId ?? this.#topics.get(topic)?.topicId ?? ''
       const range = { offset: ends.endOffset, endOffset: ends.endOffset + ends.heldBackRecords }
-      return [{ topic, topicId, partition: number, leaderId: partition.leaderId, ...range }]
+      const lag = Number(ends.heldBackRecords)
+      return [{ topic, topicId, partition: number, leaderId: partition.leaderId, ...range, lag }]
     })
   }
 
   async #readSettings(pairs: readonly Seen[]): Promise<void> {
     if (this.#options.withRetention === false) return
-    const unread = new Map<string, LedPartition>()
-    for (const { question, ends } of pairs) {
-      if (question === undefined || ends === undefined) continue
+    // Many groups read one partition, of which a scan has one object.
+    const unread = new Map<ScannedPartition, LedPartition>()
+    for (const { question, partition: scanned, ends } of pairs) {
+      if (question === undefined || ends === undefined || scanned === undefined || unread.has(scanned)) continue
       const { topic, partition, leaderId } = question
       const offsetCount = Number(ends.endOffset + ends.heldBackRecords - ends.logStartOffset)
-      unread.set(partitionKeyOf(question), { topic, partition, leaderId, offsetCount })
+      unread.set(scanned, { topic, partition, leaderId, offsetCount })
     }
     await this.#settings.look([...unread.values()])
   }
@@ -234,7 +253,7 @@ export class LagMonitor {
   #judgeGroup({ takenAtMs }: ClusterScan, { group, pairs }: { group: ScannedGroup; pairs: readonly Seen[] }): GroupLag {
     const track = this.#groups.get(group.groupId)
     const partitions = pairs.map(each => this.#judgePair(each, takenAtMs))
-    const lastMs = Math.max(...pairs.map(({ track: pair }) => pair.movedAtMs), track?.movedAtMs ?? 0)
+    const lastMs = pairs.reduce((last, { track: { movedAtMs } }) => Math.max(last, movedAtMs), track?.movedAtMs ?? 0)
     if (track !== undefined) track.movedAtMs = lastMs
     const isExpired = takenAtMs - lastMs > (this.#options.expireGroupMs ?? expireGroupMsDefault)
     const facts = {
@@ -248,7 +267,7 @@ export class LagMonitor {
 
   #judgePair({ pair, track, topic, partition, ends, question }: Seen, nowMs: number): PartitionLag {
     const { committed } = pair
-    const oldest = question === undefined ? undefined : this.#oldest.get(oldestKey(question))
+    const oldest = question === undefined ? undefined : this.#oldest.get(question)
     const lag = ends === undefined || oldest?.kind === 'nothing' ? 0n : unreadOf(committed, ends).lag
     const isPersistent = track.isSame(committed, lag) && lag > 0n
     track.see({ pair, lag, isKnown: ends !== undefined, nowMs, minDistanceMs: this.#options.minDistanceMs ?? 0 })
@@ -279,15 +298,35 @@ export class LagMonitor {
   #isHanging({ pair, topic, ends }: Pick<Seen, 'pair' | 'topic' | 'ends'>, nowMs: number): boolean {
     if (ends === undefined || ends.heldBackRecords === 0n) return false
     const limitMs = this.#options.hangingTransactionMs ?? hangingTransactionMsDefault
-    const first = this.#oldest.get(oldestKey({ ...pair, offset: ends.endOffset }))
+    const first = this.#oldest.get({ ...pair, offset: ends.endOffset })
     const sinceMs = first?.kind === 'record' && first.timestampMs > 0 ? first.timestampMs : nowMs
     return nowMs - Math.min(sinceMs, topic.heldSinceMs(pair.partition) ?? nowMs) >= limitMs
   }
 }
 
-/** Of a sorted list, nine tenths from its beginning and the rest from its end. */
-function mostAndLeast<T>(items: readonly T[], max: number): T[] {
-  if (items.length <= max) return [...items]
-  const most = Math.ceil(max * 0.9)
-  return [...items.slice(0, most), ...items.slice(items.length - (max - most))]
+/** Of many, those with the largest lags, and for a tenth those with the smallest; without sorting objects. */
+function mostAndLeast<T extends { readonly lag: number }>(items: readonly T[], max: number): readonly T[] {
+  if (items.length <= max) return items
+  if (max === 0) return []
+  let mostLeft = Math.ceil(max * 0.9)
+  let leastLeft = max - mostLeft
+  const lags = Float64Array.from(items, ({ lag }) => lag).sort()
+  const large = lags[lags.length - mostLeft] ?? 0
+  const small = leastLeft === 0 ? -1 : (lags[leastLeft - 1] ?? 0)
+  // Of those at a bound, the first come; all that are beyond it come in any case.
+  mostLeft -= countAbove(lags, large)
+  leastLeft -= countBelow(lags, small)
+  return items.filter(({ lag }) => {
+    if (lag > large || lag < small) return true
+    if (lag === large && mostLeft > 0) return mostLeft-- > 0
+    return lag === small && leastLeft-- > 0
+  })
+}
+
+function countAbove(sorted: Float64Array, bound: number): number {
+  return sorted.length - 1 - sorted.lastIndexOf(bound)
+}
+
+function countBelow(sorted: Float64Array, bound: number): number {
+  return Math.max(0, sorted.indexOf(bound))
 }

@@ -101,7 +101,7 @@ export interface GroupLag {
   readonly lagRecords: bigint
   /** How many of its partitions are unknown (`isKnown`): the sum is then a lower bound. */
   readonly unknownCount: number
-  /** Largest of its partitions; `undefined` if none is known. */
+  /** Largest of its partitions; `undefined` if none is known, or none but those that have nothing unread. */
   readonly lagSeconds: number | undefined
   /** Of the partition with the largest. */
   readonly lagTimeSource: LagTimeSource

@@ -64,17 +64,10 @@ export interface OldestQuestion extends PeekQuestion {
 
 /** How long to wait, and until when. */
 export interface OldestOptions {
+  /** Hears of each place. */
+  readonly onFound: (question: OldestQuestion, found: OldestRecord) => void
   readonly timeoutMs: number
   readonly signal?: AbortSignal
-}
-
-/** The key of a question in the answers. */
-export function oldestKey(question: {
-  readonly topic: string
-  readonly partition: number
-  readonly offset: bigint
-}): string {
-  return `${partitionKeyOf(question)}@${question.offset}`
 }
 
 /**
@@ -86,20 +79,19 @@ export function oldestKey(question: {
 export async function readOldest(
   cluster: Cluster,
   questions: readonly OldestQuestion[],
-  options: OldestOptions
-): Promise<Map<string, OldestRecord>> {
+  { onFound, ...options }: OldestOptions
+): Promise<void> {
   const admin = new Admin(cluster)
-  const found = new Map<string, OldestRecord>()
   const ask = async (leaderId: number, some: ReadonlyMap<string, OldestQuestion>): Promise<void> => {
     try {
       for (const answer of await admin.peekBatches(leaderId, [...some.values()], options)) {
         const question = some.get(partitionKeyOf(answer))
         if (question === undefined) continue
         const isRead = answer.errorCode === 0
-        found.set(oldestKey(question), isRead ? oldestIn(answer.records, question.offset, question.endOffset) : unknown)
+        onFound(question, isRead ? oldestIn(answer.records, question.offset, question.endOffset) : unknown)
       }
     } catch {
-      for (const question of some.values()) found.set(oldestKey(question), unknown)
+      for (const question of some.values()) onFound(question, unknown)
     }
   }
   await Promise.all(
@@ -108,7 +100,6 @@ export async function readOldest(
       for (const round of rounds) await ask(leaderId, round)
     })
   )
-  return found
 }
 
 interface LeaderRounds {

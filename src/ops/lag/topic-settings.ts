@@ -52,7 +52,8 @@ export class TopicSettings {
 
   /** What a record takes on the leader's disk, in bytes; `undefined` = not known. */
   recordBytesOf(at: TopicPartition): number | undefined {
-    return this.#sizes.get(partitionKeyOf(at))?.value
+    // As a rule nothing is limited by size, and no key needs to be made.
+    return this.#sizes.size === 0 ? undefined : this.#sizes.get(partitionKeyOf(at))?.value
   }
 
   /** Asks what is not known yet, or too old, of partitions with unread records. Forgets all others. */

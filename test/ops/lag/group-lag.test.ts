@@ -36,6 +36,18 @@ test('a sum of what is known says how much is not, and an open end leaves the dr
   assert.deepEqual(found.flags, ['offline'])
 })
 
+test('a lag whose age is unknown is not an age of 0, whatever the partitions beside it', () => {
+  const read = partitionLag({ partition: 0 })
+  const noAge = { lagSeconds: undefined, lagTimeSource: 'unknown' } as const
+  for (const other of [
+    partitionLag({ partition: 1, lagRecords: 5000n, ...noAge }),
+    partitionLag({ partition: 1, isKnown: false, ...noAge })
+  ]) {
+    const found = groupLagOf(facts, [read, other])
+    assert.deepEqual([found.lagSeconds, found.lagTimeSource], [undefined, 'unknown'])
+  }
+})
+
 test('the smallest headroom and the largest share of retention count', () => {
   const found = groupLagOf(facts, [
     partitionLag({ headroomSeconds: 100, headroomLimit: 'time', retentionUsed: 0.9 }),
