@@ -57,7 +57,7 @@ export function resumeRollout(state: RolloutState, nowMs: number): RolloutState 
   if (state.phase === 'done') return state
   const isCanaryPassed = state.phase === 'paused' || state.isCanaryPassed
   if (state.current === undefined) return { ...rest, phase: 'ready', isCanaryPassed, stepStartedMs: nowMs }
-  return { ...rest, phase: 'restarting', isCanaryPassed, stepStartedMs: nowMs }
+  return { ...rest, phase: 'restarting', isCanaryPassed, isResumed: true, stepStartedMs: nowMs }
 }
 
 /** Decides. `nowMs` is the time of the decision, in milliseconds since 1970. */
@@ -66,7 +66,8 @@ export function decideRollout({ observation, state, policy }: RolloutRequest, no
   if (state.phase === 'halted') return { action: { kind: 'halt', reasons: [state.haltReason ?? 'halted'] }, state }
   const alarm = alarmOf({ observation, state, policy })
   if (alarm !== undefined) return halt(state, alarm)
-  const shut = gatesOf(observation, state, policy)
+  // One that is still the old one, though all is well, was written down and never asked for: it is taken again.
+  const shut = gatesOf(observation, state.isResumed === true ? withoutCurrent(state) : state, policy)
   const stepStartedMs = state.stepStartedMs ?? nowMs
   const seen = { ...state, stepStartedMs, ...deadLettersOf(observation, state) }
   if (shut.length > 0) {
@@ -80,13 +81,22 @@ export function decideRollout({ observation, state, policy }: RolloutRequest, no
   const left = policy.settleSeconds - (nowMs - openSinceMs) / 1000
   const open = { ...seen, openSinceMs }
   if (left > 0) return { action: { kind: 'wait', reasons: [`settled; ${Math.ceil(left)} s to be sure`] }, state: open }
-  return next(finishStep(open), policy, { observation, nowMs })
+  return next(finishStep(open, observation), policy, { observation, nowMs })
 }
 
-/** The instance under way is done. */
-function finishStep(state: RolloutState): RolloutState {
-  const { current, ...rest } = state
-  return current === undefined ? rest : { ...rest, phase: 'ready', done: [...state.done, current.id] }
+function withoutCurrent(state: RolloutState): RolloutState {
+  const { current: _, ...rest } = state
+  return rest
+}
+
+/** The instance under way is done; after a resume it may be the old one still, and is the next. */
+function finishStep(state: RolloutState, { instances = [] }: RolloutObservation): RolloutState {
+  const { current, isResumed: _, ...rest } = state
+  if (current === undefined) return rest
+  if (instances.some(each => keyOf(each) === keyOf(current))) {
+    return { ...rest, phase: 'ready', remaining: [current, ...state.remaining] }
+  }
+  return { ...rest, phase: 'ready', done: [...state.done, current.id] }
 }
 
 function next(

@@ -1,11 +1,15 @@
 /** Looks at a group and its fleet for a rollout: what cannot be seen is a problem, which keeps the gates shut. */
 
 import { Admin, type Cluster } from '../../client/index.ts'
-import { briefMessageOf, type Clock } from '../../core/index.ts'
+import { briefMessageOf, type Clock, PipelineError } from '../../core/index.ts'
+import { kafkaErrorName } from '../../protocol/index.ts'
 import type { FleetActuator } from '../fleet/fleet.ts'
 import { LagMonitor } from '../lag/lag-monitor.ts'
 import type { LagReport } from '../lag/lag-types.ts'
 import type { RolloutObservation } from './rollout-types.ts'
+
+/** Source: Kafka `UNKNOWN_TOPIC_OR_PARTITION`. */
+const UNKNOWN_TOPIC = 3
 
 /** What is looked at. */
 export interface RolloutSightOptions {
@@ -81,7 +85,9 @@ export class RolloutSight {
   async #count(topic: string): Promise<bigint> {
     const { topics } = await this.#admin.describeTopics([topic])
     const [found] = topics
-    if (found === undefined || found.errorCode !== 0) return 0n
+    if (found === undefined || found.errorCode === UNKNOWN_TOPIC) return 0n
+    if (found.errorCode !== 0)
+      throw new PipelineError('ERR_OPS_REFUSED', `${topic}: ${kafkaErrorName(found.errorCode)}`)
     const ends = await this.#admin.listOffsets(
       found.partitions.map(({ partition }) => ({ topic, partition, at: 'latest' as const }))
     )
@@ -91,14 +97,17 @@ export class RolloutSight {
 
 type LagSeen = Pick<RolloutObservation, 'lagSeconds' | 'partitionCount'>
 
-function lagOf(report: LagReport | undefined, groupId: string): LagSeen {
+/** Age of the oldest unread record of all partitions, `undefined` if that of any is not known. */
+export function lagOf(report: LagReport | undefined, groupId: string): LagSeen {
   const group = report?.groups.find(each => each.groupId === groupId)
   if (group === undefined || group.problem !== undefined) return { lagSeconds: undefined, partitionCount: undefined }
   const partitions = group.partitions.filter(({ flags }) => !flags.includes('noTopic'))
   let lagSeconds: number | undefined = 0
   for (const each of partitions) {
-    if (each.lagRecords === 0n) continue
-    if (each.lagSeconds === undefined) return { lagSeconds: undefined, partitionCount: partitions.length }
+    // What is said of a partition without a leader is old, or nothing at all: that is no lag of 0.
+    const isUnknown = !each.isKnown || each.flags.includes('offline')
+    if (!isUnknown && each.lagRecords === 0n) continue
+    if (isUnknown || each.lagSeconds === undefined) return { lagSeconds: undefined, partitionCount: partitions.length }
     lagSeconds = Math.max(lagSeconds, each.lagSeconds)
   }
   return { lagSeconds, partitionCount: partitions.length }

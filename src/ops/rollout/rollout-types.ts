@@ -92,6 +92,8 @@ export interface RolloutState {
   readonly isCanaryPassed: boolean
   /** Whether the keeper's own rollout has been begun. */
   readonly isBegun?: boolean
+  /** Whether the instance under way may never have been asked for: the process that wrote it down has ended. */
+  readonly isResumed?: boolean
   /** Why it has halted. */
   readonly haltReason?: string
   readonly deadLettersSeen?: { readonly atMs: number; readonly count: string }
