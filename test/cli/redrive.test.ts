@@ -69,6 +69,10 @@ test('the plan has counts and samples, a person is asked, and a kill repeats no 
   assert.match(dry.stdout, /orders +RetriesExhausted +400 again/)
   assert.match(dry.stdout, /^400 dead letters of dead are redriven as group dead-redrive\.$/m)
   assert.match(dry.stdout, /This cannot be taken back/)
+  const json = await runComporta([...args, '--dry-run', '--json'], { cwd })
+  // One document: the samples are in it.
+  const { samples, plan } = JSON.parse(json.stdout) as { samples: { letter: string }[]; plan: { summary: string } }
+  assert.deepEqual([samples[0]?.letter, plan.summary.slice(0, 16)], ['dead-0@0', '400 dead letters'])
   const unasked = await runComporta(args, { cwd })
   assert.equal(unasked.exitCode, 64)
   assert.deepEqual(await numbers(), [])

@@ -77,10 +77,15 @@ test('a topic is made as planned, listed, described, and its making is taken bac
   assert.deepEqual(listed?.groups, [`${name}-group`])
   assert.ok((listed?.leaderBytes ?? 0n) > 0n, 'the bytes on disk')
 
+  // They may be gone, and were there.
+  const { partition = 0, highWatermark: beforeOffset = 0n } = filled ?? {}
+  await admin.deleteRecords([{ topic: name, partition, beforeOffset }])
   const back = await undo(change, around)
-  assert.match(back.plan.conflicts?.join() ?? '', /has had records since it was made/)
+  assert.match(back.plan.conflicts?.join() ?? '', /has had records since it was made.*is read by/)
   await done(back)
   await assert.rejects(describeTopic(around, name), { code: 'ERR_OPS_NOT_FOUND' })
+  const { plan } = await undo(change, around)
+  assert.deepEqual([plan.effects, plan.blockers, plan.conflicts], [[], [], undefined])
 })
 
 test('what Kafka would refuse is said before: a name that is taken, too many replicas, an unknown setting', async t => {

@@ -145,6 +145,7 @@ async function runTail(options: TailOptions, topics: readonly string[]): Promise
     const partitions = options.partition === undefined ? {} : { partitions: options.partition }
     const wanted = matcher === undefined ? {} : { matcher }
     const last = await readLastRecords({ admin, topics, count: options.lines, ...common, ...partitions, ...wanted })
+    output.write(format.head)
     for (const record of last.records) output.write(format.format(record))
     output.flush()
     if (options.follow !== true || signal.aborted) return EXIT.ok

@@ -20,7 +20,7 @@ import {
   withQueryOptions
 } from '../operations/record-options.ts'
 import { type ChangeCommandOptions, runChange, withChangeOptions } from '../operations/run-change.ts'
-import { jsonLine, tableOf } from '../operations/table.ts'
+import { tableOf } from '../operations/table.ts'
 import type { CommandAction } from './action.ts'
 
 interface RedriveOptions extends ClusterCommandOptions, ChangeCommandOptions, QueryOptions {
@@ -110,8 +110,12 @@ async function redrive(options: RedriveOptions, named: string | undefined): Prom
       request
     )
     printSamples(change, options)
-    const code = await runChange(change, { ...options, clusterId: open.cluster.clusterId, logger: open.logger })
-    if (audit !== undefined && options.dryRun !== true && options.json !== true && change.plan.effects.length > 0) {
+    const { clusterId } = open.cluster
+    const more = { samples: change.samples }
+    const code = await runChange(change, { ...options, clusterId, logger: open.logger, more })
+    const { effects, blockers } = change.plan
+    const isRun = effects.length > 0 && blockers.length === 0 && options.dryRun !== true
+    if (audit !== undefined && isRun && options.json !== true) {
       process.stderr.write(`What was redriven is listed in ${audit}\n`)
     }
     return code
@@ -159,10 +163,7 @@ function ownName(): string {
 }
 
 function printSamples({ samples }: RedriveChange, options: RedriveOptions): void {
-  if (samples.length === 0 || options.json === true) {
-    if (options.json === true && options.dryRun === true) process.stdout.write(jsonLine({ samples }))
-    return
-  }
+  if (samples.length === 0 || options.json === true) return
   const table = tableOf(
     [
       { title: 'for example', text: each => each.letter },

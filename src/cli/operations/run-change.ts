@@ -35,6 +35,8 @@ export interface RunChangeOptions extends ChangeCommandOptions {
   readonly logger: Logger
   /** The change that this one takes back. */
   readonly undoes?: UndoRecord
+  /** What programs want to know of the plan besides: further members of the one JSON document. */
+  readonly more?: Readonly<Record<string, unknown>>
   /** Whether conflicts of an undo are overridden. */
   readonly force?: boolean
 }
@@ -77,16 +79,17 @@ export async function openUndoStore(options: ChangeCommandOptions): Promise<Undo
 export async function runChange(change: Change, options: RunChangeOptions): Promise<number> {
   const plan = planOf(change, options)
   const isJson = options.json === true
+  const { more = {} } = options
   if (!isJson) process.stdout.write(planText(plan))
   if (plan.blockers.length > 0 || options.dryRun === true) {
-    if (isJson) process.stdout.write(jsonLine({ plan, isDryRun: options.dryRun === true, isApplied: false }))
+    if (isJson) process.stdout.write(jsonLine({ plan, ...more, isDryRun: options.dryRun === true, isApplied: false }))
     if (plan.blockers.length > 0) process.stderr.write('Nothing was changed.\n')
     return plan.blockers.length > 0 ? EXIT.failed : EXIT.ok
   }
   if (plan.effects.length === 0) {
     // All is as it was before the change: somebody has put it back, or it was never done.
     if (options.undoes !== undefined) await (await openUndoStore(options)).update(options.undoes, { state: 'undone' })
-    if (isJson) process.stdout.write(jsonLine({ plan, isDryRun: false, isApplied: false }))
+    if (isJson) process.stdout.write(jsonLine({ plan, ...more, isDryRun: false, isApplied: false }))
     return EXIT.ok
   }
   if (options.yes !== true) {
@@ -112,7 +115,7 @@ function planOf({ plan }: Change, { force }: RunChangeOptions): ChangePlan {
 }
 
 async function applyAndTell(change: Change, options: RunChangeOptions): Promise<number> {
-  const { clusterId, logger, undoes, json } = options
+  const { clusterId, logger, undoes, json, more = {} } = options
   const { applyChange } = await import('../../ops/index.ts')
   const stop = new AbortController()
   const ignoreSignals = onFirstSignal(logger, () => stop.abort())
@@ -139,7 +142,8 @@ async function applyAndTell(change: Change, options: RunChangeOptions): Promise<
   }
   const { result, record } = applied
   if (json === true) {
-    process.stdout.write(jsonLine({ plan: change.plan, isDryRun: false, isApplied: true, result, undoId: record.id }))
+    const { plan } = change
+    process.stdout.write(jsonLine({ plan, ...more, isDryRun: false, isApplied: true, result, undoId: record.id }))
   } else {
     process.stdout.write(resultText(applied))
   }

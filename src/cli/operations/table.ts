@@ -11,8 +11,8 @@ export interface Column<Row> {
 }
 
 /**
- * Rows under their titles, columns two spaces apart, a line each; ends with a line break. Names come from anybody: what a
- * terminal would obey is escaped.
+ * Rows under their titles, columns two spaces apart, a line each; ends with a line break. Names come from anybody: what
+ * a terminal would obey is escaped.
  */
 export function tableOf<Row>(columns: readonly Column<Row>[], rows: readonly Row[]): string {
   const cells = rows.map(row => columns.map(column => printableText(column.text(row))))

@@ -41,6 +41,14 @@ export async function planSkip(open: OffsetsOpen, request: SkipRequest): Promise
   await needThere(open, places)
   const ends = await endsOf(open, places)
   const { heads, blockers } = await readNamed(open, records)
+  const firsts = await readHeads(
+    open.cluster,
+    places.flatMap(place => {
+      const offset = group?.offsets.get(partitionKeyOf(place))?.offset
+      return offset === undefined ? [] : [{ ...place, offset }]
+    }),
+    open.signal === undefined ? {} : { signal: open.signal }
+  )
   const moves: OffsetMove[] = []
   for (const place of places) {
     const key = partitionKeyOf(place)
@@ -49,7 +57,9 @@ export async function planSkip(open: OffsetsOpen, request: SkipRequest): Promise
     const isDispatcher = request.isDispatcher === true || committed?.metadata.startsWith(OWN_TEXT) === true
     const name = `${place.topic}-${place.partition}`
     const offsets = named.map(({ offset }) => offset)
-    const outcome = resolveSkip({ name, committed, offsets, isDispatcher })
+    const firstUnread = firsts.get(key)?.offset
+    const known = firstUnread === undefined ? {} : { firstUnread }
+    const outcome = resolveSkip({ name, committed, offsets, isDispatcher, ...known })
     if (outcome.kind === 'impossible') blockers.push(outcome.reason)
     else {
       const note = request.isContentHidden === true ? undefined : named.map(each => headText(heads, each)).join('; ')

@@ -21,6 +21,8 @@ export interface SkipQuestion {
   readonly committed: StoredOffset | undefined
   /** Offsets of records that are there. */
   readonly offsets: readonly bigint[]
+  /** The first record at or behind the committed offset, where that is known: markers and compaction leave gaps. */
+  readonly firstUnread?: bigint
   /** Whether the group is one of dispatchers, who heed what the text says. */
   readonly isDispatcher: boolean
 }
@@ -29,7 +31,8 @@ export interface SkipQuestion {
 const AHEAD_MAX = 2n ** 40n
 
 /** The commit that skips exactly these records. */
-export function resolveSkip({ name, committed, offsets, isDispatcher }: SkipQuestion): SkipOutcome {
+export function resolveSkip(question: SkipQuestion): SkipOutcome {
+  const { name, committed, offsets, firstUnread, isDispatcher } = question
   if (committed === undefined) {
     return impossible(`${name} has no committed offset: name where the group begins with comporta offsets set first`)
   }
@@ -44,14 +47,17 @@ export function resolveSkip({ name, committed, offsets, isDispatcher }: SkipQues
     const at = Number(offset - committed.offset)
     return [at, at + 1]
   })
-  const ranges = unionOf([...finished, ...named])
+  // One committed offset skips what no record is in, too.
+  const isNext = !isDispatcher && firstUnread !== undefined && offsets.includes(firstUnread)
+  const gap = isNext ? [0, Number(firstUnread - committed.offset)] : []
+  const ranges = unionOf([...finished, ...gap, ...named])
   const begin = ranges[0] === 0 ? (ranges[1] ?? 0) : 0
   const beyond = (begin === 0 ? ranges : ranges.slice(2)).map(at => at - begin)
   if (beyond.length > 0 && !isDispatcher) {
     const first = offsets.find(offset => offset >= committed.offset + BigInt(begin)) ?? 0n
     const between = first - committed.offset - BigInt(begin)
     return impossible(
-      `${between} records lie between the group and ${name}@${first}, and one committed offset cannot skip it ` +
+      `up to ${between} records lie between the group and ${name}@${first}, and one committed offset cannot skip it ` +
         'without them: let the group come up to it first. A dispatcher of comporta can skip it alone: say ' +
         '--dispatcher if that is what reads with this group'
     )

@@ -9,7 +9,7 @@
 import type { Cluster } from '../../client/index.ts'
 import type { RecordMatcher } from './record-query.ts'
 import { type RangeAdmin, type RecordRange, resolveRanges } from './record-range.ts'
-import { keptRecord, type ReadRecord, recordAt } from './read-record.ts'
+import { bytesOf, keptRecord, type ReadRecord, recordAt } from './read-record.ts'
 import { RecordReader } from './record-reader.ts'
 
 /** What is wanted. */
@@ -33,6 +33,8 @@ export interface LastRecords {
   readonly ranges: readonly RecordRange[]
 }
 
+/** Bytes of records that may be held besides those that are wanted. */
+const HELD_BYTES = 16_777_216
 /** Most rounds back: 4^8 offsets for each record. */
 const ROUNDS_MAX = 8
 
@@ -91,6 +93,9 @@ async function readInto(
 class Newest {
   readonly #count: number
   #records: ReadRecord[] = []
+  #bytes = 0
+  /** From so many bytes on the older ones go: what is wanted may be more than this by itself. */
+  #bytesMax = HELD_BYTES
   /** Older ones need not be added: there are enough newer ones. */
   #oldestMs = Number.NEGATIVE_INFINITY
 
@@ -104,8 +109,13 @@ class Newest {
 
   add(record: ReadRecord): void {
     this.#records.push(record)
-    if (this.#records.length < 2 * this.#count + 1000) return
+    this.#bytes += bytesOf(record)
+    if (this.#records.length <= this.#count) return
+    if (this.#records.length < 2 * this.#count + 1000 && this.#bytes < this.#bytesMax) return
     this.#records = this.inOrder()
+    this.#bytes = this.#records.reduce((sum, each) => sum + bytesOf(each), 0)
+    // Not at every record: the next time that it has doubled.
+    this.#bytesMax = Math.max(HELD_BYTES, 2 * this.#bytes)
     this.#oldestMs = this.#records[0]?.timestampMs ?? this.#oldestMs
   }
 

@@ -39,6 +39,12 @@ export function keptRecord(record: ReadRecord): ReadRecord {
   }
 }
 
+/** About how many bytes a kept record takes. */
+export function bytesOf({ key, value, headers }: ReadRecord): number {
+  const headerBytes = headers.reduce((sum, each) => sum + each.key.length + (each.value?.length ?? 0) + 100, 0)
+  return (value?.length ?? 0) + (key?.length ?? 0) + headerBytes + 200
+}
+
 function copyOf(bytes: Buffer | null): Buffer | null {
   return bytes === null ? null : Buffer.from(bytes)
 }

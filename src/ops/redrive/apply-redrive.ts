@@ -19,7 +19,7 @@ import type { ChangeResult } from '../change/change.ts'
 import { getRecord } from '../records/get-record.ts'
 import { compileQuery } from '../records/record-query.ts'
 import type { RecordRange } from '../records/record-range.ts'
-import { keptRecord, type ReadRecord, recordAt } from '../records/read-record.ts'
+import { bytesOf, keptRecord, type ReadRecord, recordAt } from '../records/read-record.ts'
 import { RecordReader } from '../records/record-reader.ts'
 import type { RedriveAuditLine } from './audit-file.ts'
 import { type DeadLetterFacts, ownHeaders, readDeadLetter } from './dead-letter.ts'
@@ -100,7 +100,7 @@ class Redrive {
       onRecord: (cursor, range) => {
         const letter = keptRecord(recordAt(cursor, range))
         this.#held.push(letter)
-        this.#heldBytes += (letter.value?.length ?? 0) + (letter.key?.length ?? 0) + 100
+        this.#heldBytes += bytesOf(letter)
         return true
       },
       untilRoom: () => (this.#isRoundDue() ? (this.#rounding = this.#round()) : undefined),

@@ -1,9 +1,10 @@
 /** Plans the making of a topic: Kafka itself says beforehand whether it would. Its undo deletes the topic. */
 
+import { kafkaErrorName } from '../../protocol/index.ts'
 import type { Json } from '../change/change.ts'
 import type { Change } from '../change/change.ts'
+import { describeTopic, type TopicsOpen } from './look-at-topics.ts'
 import { planDeleteTopic } from './plan-delete.ts'
-import type { TopicsOpen } from './look-at-topics.ts'
 import { damaged, memberOf } from './snapshot.ts'
 import { topicProblem } from './topic-problem.ts'
 import { untilTopic } from './until-topic.ts'
@@ -80,17 +81,40 @@ function warningsOf(
 }
 
 /**
- * Takes a making back: the topic is deleted, with what was written since.
+ * Takes a making back: the topic is deleted, with what was written since. Where it is not there, nothing is done. One
+ * that has ever had records, or is read by a group, may be somebody else's, who was faster: that is a conflict.
  *
  * @throws PipelineError `ERR_OPS_UNDO_DAMAGED`.
  */
 export async function undoCreateTopic(snapshot: Json, open: TopicsOpen): Promise<Change> {
   const topic = memberOf(snapshot, 'topic')
   if (typeof topic !== 'string' || topic === '') throw damaged('it names no topic')
-  const change = await planDeleteTopic(open, topic)
-  const written = change.plan.effects.some(({ records = 0n }) => records < 0n)
-  if (!written) return change
+  const { topics } = await open.admin.describeTopics([topic])
+  if (kafkaErrorName(topics[0]?.errorCode ?? 0) === 'UNKNOWN_TOPIC_OR_PARTITION') return nothingToDelete(topic)
+  const [change, { partitions, groups }] = await Promise.all([planDeleteTopic(open, topic), describeTopic(open, topic)])
   // Somebody has used the topic since: that is more than the change had made.
-  const conflict = `${topic} has had records since it was made: they would be lost`
-  return { ...change, plan: { ...change.plan, conflicts: [conflict] }, apply: context => change.apply(context) }
+  const conflicts = [
+    ...(partitions.some(({ highWatermark }) => highWatermark > 0n)
+      ? [`${topic} has had records since it was made: they would be lost`]
+      : []),
+    ...(groups.length > 0 ? [`${topic} is read by ${groups.slice(0, 10).join(', ')}`] : [])
+  ]
+  return { ...change, plan: { ...change.plan, conflicts }, apply: context => change.apply(context) }
+}
+
+function nothingToDelete(topic: string): Change {
+  const summary = `There is no topic ${topic}: nothing changes.`
+  return {
+    plan: {
+      kind: 'topics-delete',
+      confirmWord: topic,
+      summary,
+      effects: [],
+      warnings: [],
+      blockers: [],
+      undo: { kind: 'possible' }
+    },
+    snapshot: undefined,
+    apply: () => Promise.resolve({ isComplete: true, summary, failures: [] })
+  }
 }

@@ -116,8 +116,11 @@ test('without a dispatcher only the next records can be skipped, and the reason 
   }
   assert.equal(skip([10n]), 11n)
   assert.equal(skip([10n, 11n]), 12n)
-  assert.match(String(skip([13n])), /^3 records lie between the group and a-0@13/)
-  assert.match(String(skip([10n, 13n])), /^2 records lie between the group and a-0@13/)
+  assert.match(String(skip([13n])), /^up to 3 records lie between the group and a-0@13/)
+  assert.match(String(skip([10n, 13n])), /^up to 2 records lie between the group and a-0@13/)
+  // 10 to 12 are markers of transactions, or compaction has taken them: 13 is the next record.
+  const next = resolveSkip({ name: 'a-0', committed, offsets: [13n, 14n], firstUnread: 13n, isDispatcher: false })
+  assert.equal(next.kind === 'to' ? next.after.offset : next.reason, 15n)
   assert.equal(skip([13n], true), 10n)
   assert.match(String(skip([9n])), /is past a-0@9 already: it goes on at 10/)
   assert.match(
