@@ -73,6 +73,22 @@ test('a door names what it lets through', () => {
   assert.deepEqual(open, [])
 })
 
+test('a command loads the schema, the client and the operations only when it runs: every process pays for the rest', () => {
+  const loaded = new Set(['src/cli/main.ts'])
+  for (const file of loaded) {
+    // An import of types alone is gone when the file runs; one in braces without `type` before them stays.
+    const found = [...textOf(file).matchAll(/^(?:import|export) (?!type )[^;'()]*?from '([^']+)'/gm)].map(
+      match => match[1]
+    )
+    for (const { to, specifier } of importsOf(file))
+      if (to?.endsWith('.ts') && found.includes(specifier)) loaded.add(to)
+  }
+  assert.deepEqual(
+    ['config', 'client', 'ops', 'protocol'].filter(room => loaded.has(`src/${room}/index.ts`)),
+    []
+  )
+})
+
 test('no import goes in a circle, type-only imports included', () => {
   const graph = new Map<string, string[]>(files.map(file => [file, []]))
   for (const { from, to } of edges) if (to !== undefined && graph.has(to)) graph.get(from)?.push(to)

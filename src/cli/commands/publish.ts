@@ -2,7 +2,7 @@
 
 import { resolve } from 'node:path'
 
-import { type ProducerConfig, type SourceConfig, transactionDefaults } from '../../config/index.ts'
+import type { ProducerConfig, SourceConfig } from '../../config/index.ts'
 import { PipelineError, type Timer, systemClock } from '../../core/index.ts'
 import { type CommonOptions, loadPipeline, loggerFor, needSection } from '../context.ts'
 import { thousands } from '../demo/progress.ts'
@@ -36,7 +36,7 @@ export function stateOption(
 /** Publishes the source as the pipeline file says, and prints what became of it. */
 export async function publish(options: PublishOptions, source: SourceConfig): Promise<number> {
   const pipeline = await loadPipeline(options)
-  const section = withTransactions(needSection(pipeline, 'producer', options), options, pipeline.name)
+  const section = await withTransactions(needSection(pipeline, 'producer', options), options, pipeline.name)
   const logger = loggerFor('producer', { ...options, logLevel: options.logLevel ?? 'warn' })
   const { startProducerRole } = await import('../roles/producer.ts')
   const startMs = systemClock.monotonicMs()
@@ -82,8 +82,13 @@ export async function publish(options: PublishOptions, source: SourceConfig): Pr
 }
 
 /** The section with transactions, where they are asked for and the pipeline file has none. */
-function withTransactions(section: ProducerConfig, options: PublishOptions, name: string): ProducerConfig {
+async function withTransactions(
+  section: ProducerConfig,
+  options: PublishOptions,
+  name: string
+): Promise<ProducerConfig> {
   if (options.transactional !== true || section.delivery.transaction !== undefined) return section
+  const { transactionDefaults } = await import('../../config/index.ts')
   return { ...section, delivery: { ...section.delivery, transaction: transactionDefaults(`${name}-ingest`) } }
 }
 

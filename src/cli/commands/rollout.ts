@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander'
 
-import { rolloutDefaults, type PipelineConfig, type RolloutConfig } from '../../config/index.ts'
+import type { PipelineConfig, RolloutConfig } from '../../config/index.ts'
 import { PipelineError, systemClock } from '../../core/index.ts'
 import type { ChangePlan, FleetActuator, RolloutAction, RolloutSight, RolloutState } from '../../ops/index.ts'
 import { confirmByTyping } from '../confirm.ts'
@@ -83,7 +83,8 @@ interface Given {
 
 async function roll(given: Given): Promise<number> {
   const { options, pipeline, fleet, stateFile } = given
-  const policy = policyOf(options, pipeline.operations.rollout)
+  const { rolloutDefaults } = await import('../../config/index.ts')
+  const policy = policyOf(options, pipeline.operations.rollout ?? rolloutDefaults())
   const sight = await sightOf(given)
   const { newRollout, readRollout, resumeRollout, runRollout } = await import('../../ops/index.ts')
   const before = await readRollout(stateFile)
@@ -120,7 +121,7 @@ async function roll(given: Given): Promise<number> {
   return endOf(ended, { options, fleet })
 }
 
-function policyOf({ canary }: RolloutOptions, config: RolloutConfig = rolloutDefaults()): RolloutConfig {
+function policyOf({ canary }: RolloutOptions, config: RolloutConfig): RolloutConfig {
   if (canary === undefined) return config
   const count = Number(canary)
   if (!Number.isInteger(count) || count < 0) throw new PipelineError('ERR_CLI_USAGE', '--canary is a whole number')

@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander'
 
-import { type FleetConfig, scaleDefaults, type ScaleConfig } from '../../config/index.ts'
+import type { FleetConfig, ScaleConfig } from '../../config/index.ts'
 import { PipelineError, systemClock } from '../../core/index.ts'
 import type { FleetActuator, ScaleDecision, ScaleLook, Scaler, ScalerOptions } from '../../ops/index.ts'
 import { logLevelOf, loadPipeline, needSection } from '../context.ts'
@@ -55,7 +55,7 @@ export function addScale(program: Command, action: CommandAction): void {
 
 async function scale(options: ScaleOptions): Promise<number> {
   return await withCluster('scale', options, async open => {
-    const config = open.pipeline?.operations.scale ?? scaleDefaults()
+    const config = open.pipeline?.operations.scale ?? (await import('../../config/index.ts')).scaleDefaults()
     const group = options.group ?? config.group ?? open.pipeline?.dispatcher?.groupId
     if (group === undefined) throw new PipelineError('ERR_CLI_USAGE', 'which group? say --group <name>')
     const given: Given = { options, open, config, group }
