@@ -99,10 +99,8 @@ function problemsOf(issue: Issue, origin: Origin): Problem[] {
   if (alternatives !== undefined) return [problemAt(issue.path, alternatives, origin)]
   const best = bestBranch(issue)
   if (best !== undefined) return best.flatMap(inner => problemsOf(inner, origin))
-  if (issue.code === 'unrecognized_keys') {
-    const known = knownSettings(origin.schema, issue.path, issue.input)
-    return issue.keys.map(key => problemAt([...issue.path, key], unknownKey(key, known), origin))
-  }
+  const unknown = unknownSettings(origin.schema, issue)
+  if (unknown.length > 0) return unknown.map(({ path, message }) => problemAt(path, message, origin))
   return [problemAt(issue.path, wordingOf(issue), origin)]
 }
 
@@ -143,6 +141,16 @@ function wordingOf(issue: Issue): string {
   // A name that is wrong, of which the check of names says more than that.
   if (issue.code === 'invalid_key') return issue.issues[0]?.message ?? issue.message
   return issue.message
+}
+
+/** Settings that there are not, and which was meant; none if that is not what an issue is about. */
+export function unknownSettings(
+  schema: z.ZodType,
+  issue: z.core.$ZodIssue
+): { readonly path: readonly PropertyKey[]; readonly message: string }[] {
+  if (issue.code !== 'unrecognized_keys') return []
+  const known = knownSettings(schema, issue.path, issue.input)
+  return issue.keys.map(key => ({ path: [...issue.path, key], message: unknownKey(key, known) }))
 }
 
 function unknownKey(key: string, { here, elsewhere }: KnownSettings): string {

@@ -2,6 +2,7 @@
 
 import type { z } from 'zod'
 
+import { unknownSettings } from './checked-file.ts'
 import { invalidConfiguration, type Problem } from './problems.ts'
 import type { Report } from './schema/common.ts'
 
@@ -23,13 +24,17 @@ export interface InputCheck<S extends z.ZodType> {
  */
 export function checkedInput<S extends z.ZodType>(input: unknown, check: InputCheck<S>): z.output<S> {
   const { schema, name, section, rules } = check
-  const result = schema.safeParse(input)
+  const result = schema.safeParse(input, { reportInput: true })
   const problems: Problem[] = []
   const report = (path: readonly PropertyKey[], message: string): void => {
     problems.push({ place: undefined, path: path.map(String).join('.'), message })
   }
   const above = section === undefined ? [] : [section]
-  for (const issue of result.error?.issues ?? []) report([...above, ...issue.path], issue.message)
+  for (const issue of result.error?.issues ?? []) {
+    const unknown = unknownSettings(schema, issue)
+    for (const { path, message } of unknown) report([...above, ...path], message)
+    if (unknown.length === 0) report([...above, ...issue.path], issue.message)
+  }
   if (result.success) rules(result.data, report)
   if (result.success && problems.length === 0) return result.data
   throw invalidConfiguration(name, problems)

@@ -48,7 +48,7 @@ export {
   type MeasuredRun,
   readMeasuredRun
 } from './simulate/calibration.ts'
-export { type PipelineAssumptions, scenarioOfPipeline } from './simulate/from-pipeline.ts'
+export { assumptionsOf, type PipelineAssumptions, scenarioOfPipeline } from './simulate/from-pipeline.ts'
 export { INCIDENTS } from './simulate/incidents.ts'
 export { simulate } from './simulate/simulate.ts'
 export type {

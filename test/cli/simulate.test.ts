@@ -9,7 +9,7 @@ import { exitCodeOf } from '../../src/cli/exit-codes.ts'
 import { calibrationLines, comparisonText, csvOf, resultText } from '../../src/cli/operations/simulation-text.ts'
 import { parsePipeline, parseSimulation, simulationConfig } from '../../src/config/index.ts'
 import { PipelineError } from '../../src/core/index.ts'
-import { compareScenarios, scenarioOfPipeline, simulate, withSettings } from '../../src/ops/index.ts'
+import { assumptionsOf, compareScenarios, scenarioOfPipeline, simulate, withSettings } from '../../src/ops/index.ts'
 import { runComporta, temporaryFolder } from '../support/comporta.ts'
 
 const SCENARIO = `name: small
@@ -86,6 +86,11 @@ dispatcher:
     [8, 6, 200, 'key']
   )
   assert.equal(scenario.arrival.recordsPerSecond, 4000)
+  assert.deepEqual(assumptionsOf(pipeline, { recordsPerSecond: 4000, instances: 2 }), [
+    '200 bytes a record (--set topic.recordBytes)',
+    '100 ms an invocation (--calibrate, or --set target.baseMs)',
+    'nothing waits at the start (--set topic.backlog)'
+  ])
   const calibration = {
     sampleCount: 10,
     baseMs: 12,
@@ -99,6 +104,29 @@ dispatcher:
   }
   assert.equal(scenarioOfPipeline(pipeline, { calibration }).target.baseMs, 12)
   assert.match(calibrationLines(calibration), /could not be told apart/)
+})
+
+test('a function in this runtime has the concurrency, the time-out and the memory of the file', () => {
+  const text = `name: trucks
+kafka: { bootstrapServers: embedded }
+dispatcher: { groupId: g, topics: [t], target: { type: lambda, functionName: f }, deadLetterTopic: dead }
+lambda: { runtime: embedded, functions: { f: { handler: ./f.mjs, concurrency: 3, timeoutMs: 7000, memoryMb: 512 } } }
+`
+  const { target } = scenarioOfPipeline(parsePipeline(text, { fileName: 'comporta.yaml', environment: {} }))
+  assert.deepEqual([target.concurrencyMax, target.timeoutMs, target.memoryMb], [3, 7000, 512])
+})
+
+test('a setting that there is not is named with those that there are, and touches no prototype', () => {
+  const scenario = parseSimulation(SCENARIO, { fileName: 'small.yaml', environment: {} })
+  const isUnknown = (pattern: RegExp) => (error: unknown) =>
+    PipelineError.is(error) && error.code === 'ERR_CONFIG_INVALID' && pattern.test(error.message)
+  assert.throws(
+    () => withSettings(scenario, { 'consumers.count': 4 }),
+    isUnknown(/consumers: no such setting; there are: .*group/)
+  )
+  assert.throws(() => withSettings(scenario, { 'group.instance': 4 }), isUnknown(/did you mean instances\?/))
+  assert.throws(() => withSettings(scenario, { '__proto__.polluted': 1 }), isUnknown(/__proto__/))
+  assert.equal(({} as Record<string, unknown>)['polluted'], undefined)
 })
 
 test('settings that do not go together are named', () => {

@@ -122,15 +122,20 @@ async function readScenario(
   options: SimulateOptions,
   { name, calibration }: { readonly name: string | undefined; readonly calibration: Calibration | undefined }
 ): Promise<SimulationScenario> {
-  const { INCIDENTS, scenarioOfPipeline } = await import('../../ops/index.ts')
+  const { assumptionsOf, INCIDENTS, scenarioOfPipeline } = await import('../../ops/index.ts')
   if (name === undefined) {
     const { rate, instances, partitions } = options
-    return scenarioOfPipeline(await loadPipeline(options), {
+    const pipeline = await loadPipeline(options)
+    const assumed = {
       ...(rate === undefined ? {} : { recordsPerSecond: rate }),
       ...(instances === undefined ? {} : { instances }),
       ...(partitions === undefined ? {} : { partitions }),
       ...(calibration === undefined ? {} : { calibration })
-    })
+    }
+    const set = new Set((options.set ?? []).map(([path]) => path))
+    const open = assumptionsOf(pipeline, assumed).filter(text => !set.has(/--set ([\w.]+)/.exec(text)?.[1] ?? ''))
+    if (open.length > 0) process.stderr.write(`assumed, as neither measured nor said: ${open.join('; ')}\n`)
+    return scenarioOfPipeline(pipeline, assumed)
   }
   const { loadSimulationFile, parseSimulation } = await import('../../config/index.ts')
   const incident = INCIDENTS[name]

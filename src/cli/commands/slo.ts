@@ -144,6 +144,7 @@ async function watch(run: SloRun & { readonly open: OpenCluster }): Promise<numb
   const everyMs = everySeconds * 1000
   const server = options.listen === undefined ? undefined : await listenForLag(options.listen, name, everyMs)
   if (server !== undefined) process.stderr.write(`listening on ${server.url}\n`)
+  process.stderr.write(watchedText(operations))
   try {
     await whileRunning(undefined, ({ signal }) =>
       watchSlo({
@@ -168,6 +169,16 @@ async function watch(run: SloRun & { readonly open: OpenCluster }): Promise<numb
     await server?.close()
   }
   return tracker.status(systemClock.now()).some(isBroken) ? EXIT.failed : EXIT.ok
+}
+
+/** A watch without objectives says nothing until something is wrong: what it does is said once. */
+function watchedText({ slo: objectives, alerts, alerting }: OperationsConfig): string {
+  const kept = objectives.length === 0 ? 'no objectives (operations.slo)' : `objectives: ${objectives.length}`
+  const sent = alerts.length === 0 ? 'shown here only (operations.alerts)' : `sent to ${alerts.length} receivers`
+  return (
+    `watching every ${alerting.everySeconds} s, until Ctrl-C: ${kept}; all groups are held against operations.health; ` +
+    `alerts are ${sent}\n`
+  )
 }
 
 function lookJson({ report, problem, slo: objectives, alerts }: WatchedLook): unknown {

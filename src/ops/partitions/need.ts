@@ -6,6 +6,8 @@
  * neither for nor against.
  */
 
+import { counted } from '../words/counted.ts'
+
 /** What was measured. Rates are records per second over the window of the looks. */
 export interface NeedFacts {
   readonly partitions: readonly PartitionLoad[]
@@ -117,7 +119,7 @@ function noMoreConsumers({ consumers, partitions, didMoreConsumersHelp }: NeedFa
   if (consumers === 0) return { name, holds: false, reason: 'no consumer works' }
   if (consumers >= partitions.length)
     return { name, holds: true, reason: `${consumers} consumers for ${partitions.length} partitions: no more can work` }
-  const reason = `${consumers} ${consumers === 1 ? 'consumer' : 'consumers'} for ${partitions.length} partitions: more can work already`
+  const reason = `${counted(consumers, 'consumer')} for ${partitions.length} partitions: more can work already`
   return { name, holds: false, reason }
 }
 

@@ -19,6 +19,7 @@ import {
   SERVERLESS_LEADERS_MAX,
   SERVERLESS_PARTITION_MB
 } from './msk-limits.ts'
+import { counted } from '../words/counted.ts'
 
 /** What is known, measured or wished. Rates are records per second unless they say otherwise. */
 export interface PartitionFacts {
@@ -241,7 +242,7 @@ function capsOf({ cluster, replicationFactor, partitions, isCompacted }: Partiti
     Math.max(0, Math.floor((perBroker * cluster.brokers - others) / replicationFactor))
   const what =
     `replicas per broker${cluster.brokerType === undefined ? '' : ` (${cluster.brokerType})`}, ` +
-    `${cluster.brokers} ${cluster.brokers === 1 ? 'broker' : 'brokers'}`
+    `${counted(cluster.brokers, 'broker')}`
   const caps = [
     { reason: `${shown(limit.recommended)} ${what}, recommended`, count: under(limit.recommended), isHard: false }
   ]
@@ -323,7 +324,7 @@ function warningsOf(
     )
   else if (isMeasured === true && consumers > 0 && consumers < partitions)
     warnings.push(
-      `${shown(perPartitionOut)}/s per partition is what ${consumers} ${consumers === 1 ? 'consumer' : 'consumers'} ` +
+      `${shown(perPartitionOut)}/s per partition is what ${counted(consumers, 'consumer')} ` +
         `of ${partitions} partitions gave: if each shares its time among them, more consumers raise it`
     )
   if (needed > cap)
@@ -372,7 +373,7 @@ function answerOf(
       : rest > 0
         ? `${rest} ${rest === 1 ? 'is' : 'are'} reserve: up to ${partitions} consumers without a growth`
         : 'there is no reserve'
-  return `${partitions} partitions and ${consumers} ${consumers === 1 ? 'consumer' : 'consumers'}: ${reasons}; ${share}; ${reserve}.`
+  return `${partitions} partitions and ${counted(consumers, 'consumer')}: ${reasons}; ${share}; ${reserve}.`
 }
 
 function shareText(partitions: number, consumers: number): string {

@@ -2,6 +2,7 @@
 
 import { type Block, heading, list, paragraph } from './blocks.ts'
 import type { ReportFacts } from './report-facts.ts'
+import { counted } from '../words/counted.ts'
 
 /** Writes the record; without a pipeline file there is no decision to record. */
 export function adrBlocks({ pipeline, scan, looks, cost, writtenAtMs }: ReportFacts): Block[] {
@@ -19,7 +20,7 @@ export function adrBlocks({ pipeline, scan, looks, cost, writtenAtMs }: ReportFa
         load === undefined ? '' : `${Math.round(load).toLocaleString('en-US')} records/s were measured.`,
         scan === undefined
           ? ''
-          : `The cluster has ${scan.brokers.length} brokers and ${scan.topics.size} topics in view.`,
+          : `The cluster has ${counted(scan.brokers.length, 'broker')} and ${counted(scan.topics.size, 'topic')} in view.`,
         cost === undefined
           ? ''
           : `It costs about ${Math.round(cost.report.monthly).toLocaleString('en-US')} USD a month.`,
@@ -65,9 +66,13 @@ function consequences(dispatcher: Sections['dispatcher']): string[] {
     dispatcher?.order === 'none'
       ? 'Order is given up for parallel work.'
       : 'More partitions move keys: order across that change needs `comporta partitions migrate`.'
+  const isEager =
+    dispatcher?.groupProtocol === 'classic' && dispatcher.assignors.every(name => name !== 'cooperative-sticky')
   return [
     'When the target is slow, lag grows and nothing else happens: lag in seconds is what is watched.',
-    'A rebalance pauses the partitions that move, and only those.',
+    isEager
+      ? 'A rebalance pauses all partitions of the group: its assignors are eager.'
+      : 'A rebalance pauses the partitions that move, and only those.',
     order,
     'Services behind the target see a record again after a crash: they need a key to tell it by.'
   ]

@@ -7,6 +7,7 @@ import { type Block, heading, list, paragraph, table } from './blocks.ts'
 import { c4Container, c4Context } from './c4.ts'
 import { reviewAnswers } from './questions.ts'
 import type { ReportFacts } from './report-facts.ts'
+import { counted } from '../words/counted.ts'
 
 /** Parts of a report that can be asked for on their own. */
 export const REPORT_PARTS = ['summary', 'questions', 'lag', 'cost', 'experiments', 'findings', 'adr', 'c4'] as const
@@ -51,7 +52,10 @@ function summaryBlocks({ scan, looks, findings, cost }: ReportFacts): Block[] {
   const partitions = [...(scan?.topics.values() ?? [])].reduce((sum, topic) => sum + topic.partitions.length, 0)
   const rows: [string, string][] = []
   if (scan !== undefined) {
-    rows.push(['Cluster', `${scan.clusterId}: ${scan.brokers.length} brokers, ${scan.topics.size} topics`])
+    rows.push([
+      'Cluster',
+      `${scan.clusterId}: ${counted(scan.brokers.length, 'broker')}, ${counted(scan.topics.size, 'topic')}`
+    ])
     rows.push(['Partitions', partitions.toLocaleString('en-US')])
   }
   for (const group of looks.at(-1)?.groups ?? []) rows.push([`Group ${group.groupId}`, groupText(group)])
@@ -71,7 +75,7 @@ function groupText(group: GroupLag): string {
   const age = lagSeconds === undefined ? '' : ` (${lagSeconds.toFixed(1)} s)`
   const rates =
     arrivalRate === undefined ? '' : `; ${Math.round(arrivalRate)} records/s in, ${Math.round(serviceRate ?? 0)} out`
-  return `${state}, ${memberCount} members, ${status}, ${lagRecords.toLocaleString('en-US')} behind${age}${rates}`
+  return `${state}, ${counted(memberCount, 'member')}, ${status}, ${lagRecords.toLocaleString('en-US')} behind${age}${rates}`
 }
 
 function questionBlocks(facts: ReportFacts): Block[] {

@@ -8,6 +8,7 @@
 
 import type { PipelineConfig, SourceConfig, TargetConfig } from '../../config/index.ts'
 import type { ClusterScan } from '../scan/scan-types.ts'
+import { counted } from '../words/counted.ts'
 
 /** What is drawn. */
 export interface C4Input {
@@ -119,7 +120,7 @@ function sizeOf(topic: string, pipeline: PipelineConfig, scan: ClusterScan | und
 
 function dispatcherText(dispatcher: NonNullable<PipelineConfig['dispatcher']>, scan: ClusterScan | undefined): string {
   const members = scan?.groups.find(({ groupId }) => groupId === dispatcher.groupId)?.members?.length
-  const group = `group ${dispatcher.groupId}${members === undefined ? '' : `, ${members} members`}`
+  const group = `group ${dispatcher.groupId}${members === undefined ? '' : `, ${counted(members, 'member')}`}`
   const batch = `${dispatcher.batch.recordsMax} or ${dispatcher.batch.ageMs} ms`
   return `${group}; batches of ${batch}, order by ${dispatcher.order}`
 }

@@ -35,6 +35,7 @@ export interface GatherOptions {
 
 /** Looks within the time: enough for a curve, not so many that the looking is the load. */
 const looksMax = 60
+const PROGRESS_MS = 10_000
 const periodMinMs = 1000
 /** How long a plan looks at a topic at most, in milliseconds. */
 const planMsMax = 15_000
@@ -92,10 +93,14 @@ async function watchLag(options: GatherOptions): Promise<LagReport[]> {
   const periodMs = Math.max(periodMinMs, watchMs / looksMax)
   const endMs = clock.monotonicMs() + watchMs
   const looks = [await monitor.look(signal)]
+  let saidMs = Number.POSITIVE_INFINITY
   for (;;) {
     const leftMs = endMs - clock.monotonicMs()
     if (leftMs <= 0 || signal.aborted) return looks
-    onProgress(`watching the lag: ${Math.ceil(leftMs / 1000)} s to go`)
+    if (saidMs - leftMs >= PROGRESS_MS) {
+      onProgress(`watching the lag: ${Math.ceil(leftMs / 1000)} s to go`)
+      saidMs = leftMs
+    }
     if (!(await sleep(clock, Math.min(periodMs, leftMs), signal))) return looks
     looks.push(await monitor.look(signal))
   }

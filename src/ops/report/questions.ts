@@ -6,6 +6,7 @@
 
 import type { GroupLag } from '../lag/lag-types.ts'
 import type { ReportExperiment, ReportFacts } from './report-facts.ts'
+import { counted } from '../words/counted.ts'
 
 /** Where an answer comes from. */
 export type AnswerSource = 'measured' | 'computed' | 'configured' | 'not known'
@@ -72,7 +73,9 @@ function rebalancesADay({ looks }: ReportFacts): Omit<ReviewAnswer, 'question'> 
 }
 
 function whySoMany({ plans, looks }: ReportFacts): Omit<ReviewAnswer, 'question'> {
-  const members = looks.at(-1)?.groups.map(({ groupId, memberCount }) => `${groupId} has ${memberCount} members`)
+  const members = looks
+    .at(-1)
+    ?.groups.map(({ groupId, memberCount }) => `${groupId} has ${counted(memberCount, 'member')}`)
   if (plans.length === 0) return unknown('`comporta partitions plan` answers it from measured rates.')
   const suffix = members === undefined || members.length === 0 ? '' : ` ${members.join(', ')}.`
   return computed(`${plans.map(({ topic, answer }) => `${topic}: ${answer}`).join(' ')}${suffix}`)
@@ -183,7 +186,11 @@ function largestRisk({ findings }: ReportFacts): Omit<ReviewAnswer, 'question'> 
   if (findings === undefined) return unknown('`comporta doctor` looks for it.')
   const worst =
     findings.find(({ severity }) => severity === 'error') ?? findings.find(({ severity }) => severity === 'warn')
-  if (worst === undefined) return measured('None of the checks of `comporta doctor` found one.')
+  if (worst === undefined) {
+    const open = findings.filter(({ severity }) => severity === 'unknown').length
+    const unseen = open === 0 ? '' : ` ${counted(open, 'check')} could not be made or were not asked for: see below.`
+    return measured(`None of the checks of \`comporta doctor\` found one.${unseen}`)
+  }
   return measured(`${worst.title}: ${worst.reason} What to do: ${worst.fix}`)
 }
 
@@ -198,7 +205,7 @@ function whoWakesUp({ pipeline, looks }: ReportFacts): Omit<ReviewAnswer, 'quest
     )
   }
   return configured(
-    `${prefix}${slo.length} objectives on the age of the oldest unread record, ${alerts.length} places that are told ` +
+    `${prefix}${counted(slo.length, 'objective')} on the age of the oldest unread record, ${counted(alerts.length, 'place')} told ` +
       'when their error budget burns. The pipeline degrades by lag, not by loss: whoever wakes up scales, and ' +
       'puts out no fire.'
   )

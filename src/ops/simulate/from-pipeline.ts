@@ -1,6 +1,6 @@
 /** A scenario from a pipeline file: what the file says, and for the rest assumptions that measured figures replace. */
 
-import { type PipelineConfig, simulationConfig } from '../../config/index.ts'
+import { type PipelineConfig, simulationConfig, type SimulationInput } from '../../config/index.ts'
 import type { Calibration } from './calibration.ts'
 import type { SimulationScenario } from './simulation-types.ts'
 
@@ -65,15 +65,40 @@ export function scenarioOfPipeline(pipeline: PipelineConfig, assumed: PipelineAs
     },
     target: {
       ...(calibration === undefined ? {} : { baseMs: calibration.baseMs, perRecordUs: calibration.perRecordUs }),
-      ...(dispatcher === undefined || !('timeoutMs' in dispatcher.target)
-        ? {}
-        : { timeoutMs: dispatcher.target.timeoutMs }),
+      ...targetOf(pipeline),
       breaker: {
         failuresMax: dispatcher?.breaker.failuresMax ?? 5,
         openMs: dispatcher?.breaker.openMs ?? 5000
       }
     }
   })
+}
+
+/** What the file says of the target: its time-out, and of a function in this runtime how many run at once. */
+function targetOf({ dispatcher, lambda }: PipelineConfig): NonNullable<SimulationInput['target']> {
+  const target = dispatcher?.target
+  const timeoutMs = target !== undefined && 'timeoutMs' in target ? { timeoutMs: target.timeoutMs } : {}
+  if (target?.type !== 'lambda' || target.endpoint !== undefined || lambda?.runtime !== 'embedded') return timeoutMs
+  const [name = ''] = target.functionName.split(':')
+  const found = Object.hasOwn(lambda.functions, name) ? lambda.functions[name] : undefined
+  if (found === undefined || found.concurrency === 0) return timeoutMs
+  return { timeoutMs: found.timeoutMs, concurrencyMax: found.concurrency, memoryMb: found.memoryMb }
+}
+
+/** What neither the file nor a measurement says, one sentence each. */
+export function assumptionsOf(pipeline: PipelineConfig, assumed: PipelineAssumptions): string[] {
+  const { arrival, topic, group, target } = scenarioOfPipeline(pipeline, assumed)
+  const limit = pipeline.producer?.rate?.recordsPerSecond === undefined ? '' : ', the limit of the producer'
+  const rate = `${String(arrival.recordsPerSecond)} records/s${limit} (--rate, --set arrival.recordsPerSecond)`
+  return [
+    ...(assumed.recordsPerSecond === undefined ? [rate] : []),
+    ...(assumed.recordBytes === undefined ? [`${topic.recordBytes} bytes a record (--set topic.recordBytes)`] : []),
+    ...(assumed.instances === undefined ? [`${group.instances} instance (--instances, --set group.instances)`] : []),
+    ...(assumed.calibration === undefined
+      ? [`${target.baseMs} ms an invocation (--calibrate, or --set target.baseMs)`]
+      : []),
+    ...(topic.backlog === 0 ? ['nothing waits at the start (--set topic.backlog)'] : [])
+  ]
 }
 
 function protocolOf(dispatcher: PipelineConfig['dispatcher']): 'eager' | 'cooperative' | 'consumer' {

@@ -33,15 +33,20 @@ function setAt(root: Record<string, unknown>, path: string, value: unknown): voi
   let node: unknown = root
   for (const step of steps) {
     const holder = node as Record<string, unknown>
-    if (holder[step] === undefined && !Array.isArray(node)) holder[step] = {}
-    node = holder[step]
+    if (!Object.hasOwn(holder, step) && !Array.isArray(node)) setOwn(holder, step, {})
+    node = Object.hasOwn(holder, step) ? holder[step] : undefined
     if (typeof node !== 'object' || node === null) {
       throw new PipelineError('ERR_CONFIG_INVALID', `simulation: ${path}: there is nothing at ${step}`)
     }
   }
   const holder = node as Record<string, unknown>
   if (value === null) delete holder[last]
-  else holder[last] = value
+  else setOwn(holder, last, value)
+}
+
+/** A setting named like what every object has, `__proto__`, is one that there is not. */
+function setOwn(holder: Record<string, unknown>, key: string, value: unknown): void {
+  Object.defineProperty(holder, key, { value, enumerable: true, writable: true, configurable: true })
 }
 
 /** What everybody asks: double the volume, the partitions, the batch, the instances. */

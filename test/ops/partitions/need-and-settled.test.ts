@@ -45,39 +45,22 @@ test('one look confirms nothing; an unknown processor does not stand in the way'
 
 test('behind is what had unread records all the time; a batch in flight, a first commit and a reset are not', () => {
   const look = (atMs: number, rows: readonly (readonly [end: bigint, committed: bigint])[]): TopicFacts => {
-    const partitions = rows.map(([highWatermark], index) => ({
-      ...{ topic: 't', partition: index, leaderId: 1, replicas: [1], inSyncReplicas: [1], leaderEpoch: 0 },
-      ...{ logStartOffset: 0n, highWatermark, lastStableOffset: highWatermark }
+    const place = { topic: 't', leaderEpoch: 0 }
+    const led = { ...place, leaderId: 1, replicas: [1], inSyncReplicas: [1], logStartOffset: 0n }
+    const partitions = rows.map(([end], index) => ({
+      ...led,
+      partition: index,
+      highWatermark: end,
+      lastStableOffset: end
     }))
-    const offsets = rows.map(([, committed], index) => ({
-      ...{ topic: 't', partition: index, committed, leaderEpoch: 0, metadata: '' }
-    }))
-    const group = {
-      groupId: 'g',
-      state: 'Stable',
-      protocolType: 'consumer',
-      assignor: 'range',
-      coordinatorId: 1,
-      offsets
-    }
+    const offsets = rows.map(([, committed], index) => ({ ...place, partition: index, committed, metadata: '' }))
+    const named = { groupId: 'g', state: 'Stable', protocolType: 'consumer', assignor: 'range', coordinatorId: 1 }
+    const groups = [{ ...named, offsets }]
     const scanned = { topic: 't', topicId: 'x', isInternal: false, partitions }
-    const scan = {
-      ...{
-        clusterId: 'c',
-        brokers: [],
-        controllerId: 1,
-        takenAtMs: atMs,
-        durationMs: 0,
-        groups: [group],
-        problems: []
-      },
-      topics: new Map([['t', scanned]])
-    }
-    const { length: partitionCount } = rows
-    return {
-      ...{ topic: 't', scan, scanned, partitionCount, replicationFactor: 1, configs: {} },
-      ...{ isCompacted: false, groups: [group] }
-    }
+    const cluster = { clusterId: 'c', brokers: [], controllerId: 1, durationMs: 0, problems: [] }
+    const scan = { ...cluster, takenAtMs: atMs, groups, topics: new Map([['t', scanned]]) }
+    const counts = { partitionCount: rows.length, replicationFactor: 1 }
+    return { topic: 't', scan, scanned, ...counts, configs: {}, isCompacted: false, groups }
   }
   // Committed -1 = nothing yet.
   const first = look(0, [

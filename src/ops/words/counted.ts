@@ -1,0 +1,6 @@
+/** Numbers of things, in words. */
+
+/** `1 member`, `2 members`, `1,000 members`. */
+export function counted(count: number, one: string): string {
+  return `${count.toLocaleString('en-US')} ${count === 1 ? one : `${one}s`}`
+}
