@@ -134,7 +134,8 @@ export { RESIZE_KIND, resizeChange, type ResizeRequest, undoResize } from './fle
 export { SocketFleet } from './fleet/socket-fleet.ts'
 export { WebhookFleet, type WebhookFleetOptions, webhookSignature } from './fleet/webhook.ts'
 export { observationOf, type Sight } from './scale/observe.ts'
-export { readScaleState, Scaler, type ScaleLook, type ScalerOptions } from './scale/scaler.ts'
+export { Scaler, type ScaleLook, type ScalerOptions } from './scale/scaler.ts'
+export { readScaleState } from './scale/state-file.ts'
 export { readTargetPage, TargetWatch } from './scale/target-health.ts'
 export { decide, type ScaleAnswer, type ScaleRequest, stepTaken } from './scale/decide.ts'
 export {

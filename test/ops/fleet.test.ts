@@ -21,7 +21,7 @@ import { openFleet } from '../../src/ops/fleet/open-fleet.ts'
 import { resizeChange } from '../../src/ops/fleet/resize-change.ts'
 import { SocketFleet } from '../../src/ops/fleet/socket-fleet.ts'
 import { WebhookFleet } from '../../src/ops/fleet/webhook.ts'
-import { readScaleState } from '../../src/ops/scale/scaler.ts'
+import { readScaleState } from '../../src/ops/scale/state-file.ts'
 import { readTargetPage, TargetWatch } from '../../src/ops/scale/target-health.ts'
 import { Authority } from '../support/certificates.ts'
 import { temporaryFolder } from '../support/comporta.ts'
@@ -348,6 +348,11 @@ test('one hand at a time: a lock names its holder, outlives no process of this m
   writeFileSync(path, JSON.stringify({ pid: 4_999_999, host: hostname(), what: 'comporta scale' }))
   const taken = await lockFleet(path, 'comporta scale')
   await taken.release()
+  // A container's process has the same number each time: what it left behind before it was killed holds nothing.
+  writeFileSync(path, JSON.stringify({ pid: process.pid, host: hostname(), what: 'comporta scale', token: 'before' }))
+  const again = await lockFleet(path, 'comporta scale')
+  await assert.rejects(lockFleet(path, 'x'), isCode('ERR_OPS_FLEET_LOCKED', /comporta scale/))
+  await again.release()
   writeFileSync(path, JSON.stringify({ pid: 1, host: 'elsewhere', what: 'comporta scale' }))
   await assert.rejects(lockFleet(path, 'x'), isCode('ERR_OPS_FLEET_LOCKED', /on elsewhere/))
 })
@@ -357,6 +362,26 @@ test('what is remembered: none is an empty one, a damaged one is said', async t 
   assert.deepEqual(await readScaleState(path), { version: 1, rebalancesMs: [], wants: [] })
   writeFileSync(path, '{"version":1')
   await assert.rejects(readScaleState(path), isCode('ERR_OPS_SCALE_STATE', /is damaged: delete it/))
+  const whole = { version: 1, rebalancesMs: [1], wants: [{ atMs: 1, instances: 2 }], lastWanted: 3 }
+  writeFileSync(path, JSON.stringify(whole))
+  assert.deepEqual(await readScaleState(path), whole)
+  const step = { atMs: 1, from: 1, to: 2, by: 'scaler', verdict: 'open' }
+  for (const damage of [
+    { wants: [null] },
+    { wants: [{ atMs: 1 }] },
+    { rebalancesMs: ['x'] },
+    { lastWanted: 'three' },
+    { lastWanted: 1.5 },
+    { lastStep: {} },
+    { lastStep: { ...step, from: null } },
+    { settledSinceMs: null },
+    { members: 'm' },
+    { ceiling: { instances: 1 } },
+    { kedaOffsets: { 't-0': 'many' } }
+  ]) {
+    writeFileSync(path, JSON.stringify({ ...whole, ...damage }))
+    await assert.rejects(readScaleState(path), isCode('ERR_OPS_SCALE_STATE', /is damaged/), JSON.stringify(damage))
+  }
 })
 
 test('open breakers and the time of invocations are read from the dispatchers’ pages', async t => {

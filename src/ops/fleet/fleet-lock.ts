@@ -10,7 +10,7 @@
  */
 
 import { randomBytes } from 'node:crypto'
-import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { dirname } from 'node:path'
 
@@ -23,6 +23,8 @@ export interface FleetLock {
 }
 
 const ATTEMPTS = 3
+/** What this process holds: a lock with its number that is not among these was left by one before, as in a container. */
+const held = new Set<string>()
 
 /**
  * Takes the lock.
@@ -34,13 +36,18 @@ const ATTEMPTS = 3
 export async function lockFleet(path: string, what: string): Promise<FleetLock> {
   const mine = JSON.stringify({ pid: process.pid, host: hostname(), what, token: randomBytes(8).toString('hex') })
   for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
-    if (await tryLock(path, mine)) return { release: () => release(path, mine) }
-    const holder = await holderOf(path)
-    if (holder !== undefined && isAlive(holder)) {
+    if (await tryLock(path, mine)) {
+      held.add(mine)
+      return { release: () => release(path, mine) }
+    }
+    const text = await readFile(path, 'utf8').catch(() => undefined)
+    if (text === undefined) continue
+    const holder = holderIn(text)
+    if (holder !== undefined && isAlive(holder, text)) {
       const message = `${holder.what} (process ${holder.pid} on ${holder.host}) works on this fleet; its lock: ${path}`
       throw new PipelineError('ERR_OPS_FLEET_LOCKED', message)
     }
-    await rm(path, { force: true })
+    await takeAway(path, text)
   }
   throw new PipelineError('ERR_OPS_FLEET_LOCKED', `the lock ${path} is taken again and again`)
 }
@@ -61,7 +68,23 @@ async function tryLock(path: string, mine: string): Promise<boolean> {
   }
 }
 
+/** Takes a lock away that nobody holds; one that somebody has taken since is put back. */
+async function takeAway(path: string, stale: string): Promise<void> {
+  const away = `${path}.${process.pid}.${randomBytes(4).toString('hex')}`
+  try {
+    await rename(path, away)
+    if ((await readFile(away, 'utf8')) !== stale) await link(away, path)
+  } catch (error) {
+    // Gone already, or taken again meanwhile: the next attempt sees.
+    if (codeOf(error) === 'ENOENT' || codeOf(error) === 'EEXIST') return
+    throw new PipelineError('ERR_OPS_SCALE_STATE', `${path}: ${messageOf(error)}`, { cause: error })
+  } finally {
+    await rm(away, { force: true })
+  }
+}
+
 async function release(path: string, mine: string): Promise<void> {
+  held.delete(mine)
   // Whoever took it over holds it rightly.
   const text = await readFile(path, 'utf8').catch(() => '')
   if (text === mine) await rm(path, { force: true })
@@ -73,18 +96,19 @@ interface Holder {
   readonly what: string
 }
 
-async function holderOf(path: string): Promise<Holder | undefined> {
+function holderIn(text: string): Holder | undefined {
   try {
-    const { pid, host, what } = JSON.parse(await readFile(path, 'utf8')) as Partial<Holder>
+    const { pid, host, what } = JSON.parse(text) as Partial<Holder>
     return typeof pid === 'number' && typeof host === 'string' ? { pid, host, what: String(what) } : undefined
   } catch {
-    // Gone in between, or not one of ours: nobody holds it.
+    // Not one of ours: nobody holds it.
     return undefined
   }
 }
 
-function isAlive({ pid, host }: Holder): boolean {
+function isAlive({ pid, host }: Holder, text: string): boolean {
   if (host !== hostname()) return true
+  if (pid === process.pid) return held.has(text)
   try {
     process.kill(pid, 0)
     return true
@@ -99,8 +123,9 @@ function codeOf(error: unknown): unknown {
 
 /** Who holds a lock, for people; `undefined` = nobody who is alive. Looks only. */
 export async function lockHolder(path: string): Promise<string | undefined> {
-  const holder = await holderOf(path)
-  return holder !== undefined && isAlive(holder)
+  const text = await readFile(path, 'utf8').catch(() => '')
+  const holder = holderIn(text)
+  return holder !== undefined && isAlive(holder, text)
     ? `${holder.what} (process ${holder.pid} on ${holder.host})`
     : undefined
 }

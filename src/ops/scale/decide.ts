@@ -16,8 +16,9 @@ import { kedaReplicas } from '../keda/keda.ts'
 import { isMeasurable, learn, settlingOf } from './learn.ts'
 import { type GroupLoad, loadOf } from './load.ts'
 import type { ScaleDecision, ScaleHold, ScaleObservation, ScalePolicy, ScaleState } from './scale-types.ts'
-import { type Limit, limitOf, missingInput, sickTarget, stormReason, vetoOf } from './vetoes.ts'
+import { type Limit, limitOf, missingInput, roomOf, sickTarget, stormReason, vetoOf } from './vetoes.ts'
 import { alternativesOf, drainFormula, evenDown, evenUp } from './wanted.ts'
+import { notAhead } from './state-file.ts'
 import * as words from './words.ts'
 
 /** What a decision is made of. */
@@ -38,9 +39,10 @@ const WANTS_MAX = 500
 /** Decides. `nowMs` is the time of the decision, in milliseconds since 1970. */
 export function decide({ observation, state, policy }: ScaleRequest, nowMs: number): ScaleAnswer {
   const missing = missingInput(observation, policy, nowMs)
-  const learned = learn(state, observation, { policy, isComplete: missing.length === 0 })
+  const learned = learn(notAhead(state, policy, nowMs), observation, { policy, isComplete: missing.length === 0 })
   const { wanted: current } = observation
-  const tooFew = current !== undefined && current < policy.instancesMin
+  const least = leastOf(observation, policy)
+  const tooFew = current !== undefined && current < least
   if (missing.length > 0) {
     // Nothing has to be known of the group to know that too few of them are there.
     if (tooFew && pauseLeft(learned, policy, { nowMs, isUp: true }) <= 0) return toMinimum(current)
@@ -65,11 +67,19 @@ export function decide({ observation, state, policy }: ScaleRequest, nowMs: numb
   }
 
   function toMinimum(from: number): ScaleAnswer {
-    const to = policy.instancesMin
-    const reason = `${words.instances(from)}: fewer than instancesMin ${to}`
+    const to = least
+    const bound = to < policy.instancesMin ? `, of which partitions and the fleet allow ${to}` : ''
+    const reason = `${words.instances(from)}: fewer than instancesMin ${policy.instancesMin}${bound}`
     const decision = { atMs: nowMs, from, to, computed: undefined, hold: 'none', alternatives: [] } as const
     return { decision: { ...decision, action: 'resize', reasons: [reason] }, state: learned }
   }
+}
+
+/** The fewest there shall be: not more than there can be, or the size would swing between the two. */
+function leastOf(observation: ScaleObservation, policy: ScalePolicy): number {
+  const { partitions, fleetMax = policy.instancesMin } = observation
+  const most = partitions.length === 0 ? fleetMax : Math.min(fleetMax, roomOf(observation))
+  return Math.min(policy.instancesMin, most)
 }
 
 /**

@@ -31,6 +31,8 @@ export function observationOf({ atMs, lag, group, size, target, problems }: Sigh
     for (const each of assignment) owners.set(partitionKeyOf(each), memberId)
   }
   const partitions = (lag?.partitions ?? []).filter(each => !isGone(each))
+  // A broker that has just started may not know a topic for a moment: who owns its partitions does.
+  const unseen = (lag?.partitions ?? []).filter(each => isGone(each) && owners.has(partitionKeyOf(each)))
   const offline = partitions.filter(({ flags }) => flags.includes('offline'))
   return {
     atMs,
@@ -45,7 +47,8 @@ export function observationOf({ atMs, lag, group, size, target, problems }: Sigh
     problems: [
       ...problems,
       ...(lag?.problem === undefined ? [] : [`the group could not be read: ${lag.problem}`]),
-      ...offline.slice(0, 3).map(({ topic, partition }) => `${topic}-${partition} has no leader`)
+      ...offline.slice(0, 3).map(({ topic, partition }) => `${topic}-${partition} has no leader`),
+      ...unseen.slice(0, 3).map(({ topic, partition }) => `${topic}-${partition} is not seen, though a member owns it`)
     ]
   }
 }

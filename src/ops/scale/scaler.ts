@@ -10,7 +10,7 @@ import { Admin, type Cluster, type GroupDescription } from '../../client/index.t
 import { briefMessageOf, type Clock, sleep } from '../../core/index.ts'
 import type { FleetActuator, FleetSize } from '../fleet/fleet.ts'
 import { lockHolder } from '../fleet/fleet-lock.ts'
-import { readState, writeState } from '../fleet/json-state.ts'
+import { writeState } from '../fleet/json-state.ts'
 import { LagMonitor } from '../lag/lag-monitor.ts'
 import type { GroupLag } from '../lag/lag-types.ts'
 import { decide, stepTaken } from './decide.ts'
@@ -22,6 +22,7 @@ import {
   type ScalePolicy,
   type ScaleState
 } from './scale-types.ts'
+import { readScaleState } from './state-file.ts'
 import { TargetWatch } from './target-health.ts'
 
 /** Options of `Scaler`. */
@@ -166,7 +167,10 @@ export class Scaler {
 
   async #readState(): Promise<ScaleState> {
     const { stateFile } = this.#options
-    return stateFile === undefined ? EMPTY_SCALE_STATE : await readScaleState(stateFile)
+    if (stateFile === undefined) return EMPTY_SCALE_STATE
+    // Rates are measured anew: those of the first two looks are of one period, in which there may be no commit, or two.
+    const { settledSinceMs: _, ...state } = await readScaleState(stateFile)
+    return state
   }
 
   async #writeState(state: ScaleState): Promise<void> {
@@ -176,22 +180,8 @@ export class Scaler {
   }
 }
 
-/**
- * What a scaler remembered.
- *
- * @throws PipelineError `ERR_OPS_SCALE_STATE` if the file cannot be read, or is damaged.
- */
-export async function readScaleState(path: string): Promise<ScaleState> {
-  return (await readState(path, isScaleState)) ?? EMPTY_SCALE_STATE
-}
-
 function sizeOf(group: GroupDescription | undefined): FleetSize | undefined {
   if (group === undefined) return undefined
   const { length } = group.members
   return { wanted: length, running: length, min: undefined, max: undefined }
-}
-
-function isScaleState(value: unknown): value is ScaleState {
-  const { version, rebalancesMs, wants } = Object(value) as Record<string, unknown>
-  return version === 1 && Array.isArray(rebalancesMs) && Array.isArray(wants)
 }

@@ -50,18 +50,28 @@ export interface Limit {
   readonly reason: string
 }
 
+function othersOf({ members = [], running = 0 }: ScaleObservation): number {
+  return Math.max(0, members.length - running)
+}
+
+/** Instances that can have a partition each. */
+export function roomOf(observation: ScaleObservation): number {
+  return Math.max(1, observation.partitions.length - othersOf(observation))
+}
+
 /** The lowest of all limits. */
 export function limitOf(
-  { partitions, members = [], running = 0, wanted = 0, fleetMax }: ScaleObservation,
+  observation: ScaleObservation,
   { ceiling }: ScaleState,
   { policy, nowMs }: { readonly policy: ScalePolicy; readonly nowMs: number }
 ): Limit {
-  const others = Math.max(0, members.length - running)
+  const { partitions, wanted = 0, fleetMax } = observation
+  const others = othersOf(observation)
   const besides = others > 0 ? ` and ${others} members that are not of this fleet` : ''
   const limits: Limit[] = [
     {
       kind: 'partitions',
-      instances: Math.max(1, partitions.length - others),
+      instances: roomOf(observation),
       reason:
         `there are ${partitions.length} partitions${besides}: an instance more would be idle ` +
         '(comporta partitions plan)'

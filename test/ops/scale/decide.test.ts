@@ -235,6 +235,66 @@ test('KEDA’s rules decide where that is asked for, within the same vetoes', ()
   assert.match(decision.reasons.at(-1) ?? '', /^KEDA: lag 120000 ÷ 20000 = 6/)
 })
 
+test('a minimum above the partitions, or above what the fleet allows itself, does not make the size swing', () => {
+  for (const [partitions, fleetMax] of [
+    [3, undefined],
+    [12, 3]
+  ] as const) {
+    const many: ScalePolicy = { ...policy, instancesMin: 5 }
+    let state: ScaleState = EMPTY_SCALE_STATE
+    const sizes = [2]
+    for (let second = 0; second < 7200; second += 15) {
+      const nowMs = 1_700_000_000_000 + second * 1000
+      const size = sizes.at(-1) ?? 0
+      const seen = observed(new SeededRandom(second), { nowMs, size, partitionCount: partitions })
+      const observation: ScaleObservation = {
+        ...seen,
+        wanted: size,
+        running: size,
+        fleetMax,
+        groupState: 'Stable',
+        problems: [],
+        partitions: seen.partitions.map(each => ({ ...each, lagRecords: 0, lagSeconds: 0, serviceRate: 1 }))
+      }
+      const { decision, state: next } = decide({ observation, state, policy: many }, nowMs)
+      state = next
+      if (decision.action === 'hold') continue
+      state = stepTaken(state, decision, observation)
+      sizes.push(decision.to ?? 0)
+    }
+    assert.deepEqual(sizes, [2, 3])
+  }
+})
+
+test('a clock that was set back does not hold a fleet until it has caught up', () => {
+  const nowMs = 1_700_000_000_000
+  const aheadMs = nowMs + 86_400_000
+  const step = { atMs: aheadMs, from: 1, to: 2, by: 'scaler', throughput: undefined, verdict: 'unjudged' } as const
+  const seen = observed(new SeededRandom(1), { nowMs, size: 2, partitionCount: 4 })
+  const { state } = decide(
+    {
+      observation: { ...seen, wanted: 2, running: 2, groupState: 'Stable', problems: [] },
+      state: {
+        ...EMPTY_SCALE_STATE,
+        settledSinceMs: aheadMs,
+        sickSinceMs: aheadMs,
+        lastWanted: 2,
+        lastStep: step,
+        members: ['m0', 'm1'],
+        rebalancesMs: [aheadMs],
+        wants: [{ atMs: aheadMs, instances: 1 }],
+        ceiling: { instances: 2, untilMs: aheadMs, reason: 'x' }
+      },
+      policy
+    },
+    nowMs
+  )
+  assert.equal(state.lastStep?.atMs, nowMs)
+  assert.equal(state.settledSinceMs, nowMs)
+  assert.equal(state.ceiling?.untilMs, nowMs + policy.ceilingSeconds * 1000)
+  assert.deepEqual([state.rebalancesMs, state.wants.filter(({ atMs }) => atMs > nowMs)], [[], []])
+})
+
 test('whatever is seen: never above a limit, never within a pause, never on missing data', () => {
   const seed = Number(process.env['TEST_SEED'] ?? 20_261_121)
   console.log(`TEST_SEED=${seed}`)
@@ -268,15 +328,16 @@ function walk(random: SeededRandom): void {
       continue
     }
     const to = decision.to ?? -1
-    assert.ok(to >= chosen.instancesMin || to === size - 1)
+    const least = Math.min(chosen.instancesMin, partitionCount)
+    assert.ok(to >= least || to === size - 1)
     const isGrowth = to > size
     if (isGrowth) assert.ok(to <= Math.max(chosen.instancesMax, chosen.instancesMin))
-    if (isGrowth && size >= chosen.instancesMin) assert.ok(to <= partitionCount, decision.reasons.join('\n'))
+    if (isGrowth) assert.ok(to <= partitionCount, decision.reasons.join('\n'))
     const isReversal = decision.reasons[0]?.endsWith('so it is taken back') === true
     assert.ok(isGrowth || isReversal || to === size - 1)
     const pause = isGrowth || isReversal ? chosen.upCooldownSeconds : chosen.downCooldownSeconds
     assert.ok(nowMs - lastStepMs >= pause * 1000, 'within the pause')
-    if (size >= chosen.instancesMin) {
+    if (size >= least) {
       assert.equal(observation.groupState, 'Stable')
       assert.deepEqual(observation.problems, [])
       assert.ok(
