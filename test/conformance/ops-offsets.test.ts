@@ -84,12 +84,10 @@ test('every operation on offsets is taken back to what was there, metadata inclu
     planReset(open, { groupIds: [groupId], scope: to.kind === 'shift' ? 'all' : scope, to })
   const stored = { offset: 999n, leaderEpoch: -1, metadata: '' }
   const cases: Record<string, [plan: () => Promise<Change>, offsets: readonly (bigint | undefined)[]]> = {
-    earliest: [() => reset({ kind: 'earliest' }), [0n, 2n, 0n]],
     latest: [() => reset({ kind: 'latest' }), ends],
     offset: [() => reset({ kind: 'offset', offset: 1n }), [1n, 2n, 1n]],
     shift: [() => reset({ kind: 'shift', by: 1n }), [(half[0] ?? 0n) + 1n, (half[1] ?? 0n) + 1n, undefined]],
     current: [() => reset({ kind: 'current' }), [half[0], half[1], ends[2]]],
-    time: [() => reset({ kind: 'time', timestampMs: 0n }), [0n, 2n, 0n]],
     later: [() => reset({ kind: 'time', timestampMs: 4_000_000_000_000n }), ends],
     set: [
       () => planPlace(open, { groupId, title: 'Set', offsets: [{ groupId: undefined, topic, partition: 2, stored }] }),
@@ -168,7 +166,12 @@ test('wherever the process ends in the middle of a change, its undo brings every
   }
   const before = await stateOf(open, groupIds)
   const plans: ((mortal: OffsetsOpen) => Promise<Change>)[] = [
-    mortal => planReset(mortal, { groupIds, scope: [{ topic, partitions: undefined }], to: { kind: 'latest' } }),
+    mortal =>
+      planReset(mortal, {
+        groupIds: groupIds.slice(1),
+        scope: [{ topic, partitions: undefined }],
+        to: { kind: 'latest' }
+      }),
     mortal => planDeleteGroups(mortal, groupIds.slice(0, 2))
   ]
   for (const plan of plans) {
