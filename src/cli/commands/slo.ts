@@ -188,7 +188,7 @@ function lookJson({ report, problem, slo: objectives, alerts }: WatchedLook): un
 function lookText({ report, problem, slo: objectives, alerts }: WatchedLook): string {
   const at = new Date(report?.takenAtMs ?? systemClock.now()).toISOString()
   const sent = alerts.map(({ status, severity, title, value }) => `${at} ${status} ${severity}: ${title}: ${value}\n`)
-  if (problem !== '') return `${at} no look: ${problem}\n`
+  if (problem !== '') return [`${at} no look: ${problem}\n`, ...sent].join('')
   const lines = objectives.map(
     ({ name, last, budgetLeft, burnLastHour }) =>
       `${at} ${name}: ${last?.kind ?? 'unknown'}, lag ${duration(last?.lagSeconds)}, ` +

@@ -76,6 +76,16 @@ export class BucketRing {
     return { goodMs, badMs, unknownMs }
   }
 
+  /** Forgets what begins later: a clock that was ahead wrote it. */
+  forgetAfter(timeMs: number): void {
+    const last = Math.floor(timeMs / this.bucketMs)
+    for (const [slot, index] of this.#indexes.entries()) {
+      if (index <= last) continue
+      this.#indexes[slot] = -1
+      this.#times.fill(0, slot * FIELDS, slot * FIELDS + FIELDS)
+    }
+  }
+
   /** What it holds, oldest first. */
   write(): WrittenBuckets {
     const found: [number, number, number, number][] = []

@@ -126,14 +126,24 @@ export class SloTracker {
     const { lastMs } = kept
     kept.last = sample
     if (lastMs === undefined) kept.lastMs = nowMs
-    // A clock that was set back: time that has been counted is not counted again.
-    if (lastMs === undefined || nowMs <= lastMs) return
+    // A clock that was set back a little: time that has been counted is not counted again.
+    if (lastMs === undefined || nowMs <= lastMs) {
+      if (lastMs !== undefined && lastMs - nowMs > this.#gapMsMax) goBack(kept, nowMs)
+      return
+    }
     kept.lastMs = nowMs
     for (const ring of [kept.minutes, kept.hours]) {
       if (nowMs - lastMs > this.#gapMsMax) ring.add(lastMs, nowMs, 'unknown')
       else ring.add(lastMs, nowMs, sample.kind)
     }
   }
+}
+
+/** A clock that was far ahead: what it wrote there is forgotten, or nothing would count until it is reached again. */
+function goBack(kept: Kept, nowMs: number): void {
+  kept.lastMs = nowMs
+  kept.minutes.forgetAfter(nowMs)
+  kept.hours.forgetAfter(nowMs)
 }
 
 function statusOf({ name, objective, minutes, hours, last }: Kept, nowMs: number): SloStatus {

@@ -163,6 +163,18 @@ test('time without a look is unknown, and so is a look that failed', () => {
   assert.equal(last?.reason, 'Kafka is away')
 })
 
+test('a clock that was a day ahead does not blind an objective for that day, not even by the state file', () => {
+  const ahead = new SloTracker({ objectives: [objective] })
+  const aheadMs = feed(ahead, START_MS + 24 * HOUR_MS, [{ ms: HOUR_MS, lag: 400 }])
+  const tracker = new SloTracker({ objectives: [objective] })
+  tracker.read(ahead.write())
+  const endMs = feed(tracker, START_MS, [{ ms: HOUR_MS, lag: 0 }])
+  const status = statusOf(tracker, endMs)
+  assert.deepEqual(status.time, { goodMs: HOUR_MS, badMs: 0, unknownMs: 0 })
+  assert.equal(status.burnLastHour, 0)
+  assert.ok(endMs < aheadMs)
+})
+
 test('a clock that is set back counts no time twice', () => {
   const tracker = new SloTracker({ objectives: [objective] })
   for (const minute of [0, 1, 2, 1, 2, 3]) {
