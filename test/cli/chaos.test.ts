@@ -5,19 +5,38 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 
+import { newFolder } from '../../src/cli/chaos/run.ts'
 import { CHAOS_EXPERIMENTS, EXPECTATION, LEDGER_KIND, LedgerWriter } from '../../src/ops/index.ts'
 import { runComporta, temporaryFolder } from '../support/comporta.ts'
 
 const entry = { producer: 0, event: 0, detail: 1, key: 5, keySequence: 0, timeMs: 1000 }
 
-test('chaos list has every experiment; an unknown one is a mistake of the command line', async () => {
-  const [text, unknown] = await Promise.all([runComporta(['chaos', 'list']), runComporta(['chaos', 'run', 'tornado'])])
+test('chaos list has every experiment; an unknown one is a mistake, and one that cannot be done here no success', async () => {
+  const [text, unknown, skipped] = await Promise.all([
+    runComporta(['chaos', 'list']),
+    runComporta(['chaos', 'run', 'tornado']),
+    runComporta(['chaos', 'run', 'broker-kill', '--brokers', '127.0.0.1:1', '--json'])
+  ])
 
   const names = CHAOS_EXPERIMENTS.map(each => each.name)
   for (const name of names) assert.ok(text.stdout.includes(`\n${name}\n`), name)
   assert.notEqual(unknown.exitCode, 0)
   assert.match(unknown.stderr, /no experiment is called tornado; there are: kill-dispatcher/)
   assert.equal(unknown.stdout, '')
+  const { reports } = JSON.parse(skipped.stdout) as { reports: { verdict: string }[] }
+  assert.deepEqual(
+    [skipped.exitCode, reports.map(({ verdict }) => verdict)],
+    [1, ['skipped']],
+    'nothing was seen to hold'
+  )
+})
+
+test('a run never goes on in the folder of another, whose ledgers would be judged with its own', t => {
+  const dir = temporaryFolder(t)
+  assert.deepEqual(
+    [1, 2].map(() => newFolder(join(dir, 'keep'), 'kill-all')),
+    [join(dir, 'keep/kill-all'), join(dir, 'keep/kill-all-2')]
+  )
 })
 
 test('audit judges the ledgers of a folder: exit 0 if all arrived, 1 if not, 65 if it is no ledger', async t => {

@@ -36,9 +36,12 @@ test('a client stays behind the proxy, whatever brokers say of themselves; cut o
 
   proxy.treat('swallow')
   assert.equal(await within(systemClock, 200, admin.listTopics()), undefined, 'half open: no answer and no error')
+  assert.ok(proxy.harmedCount > 0)
   proxy.treat('cut')
   await assert.rejects(admin.listTopics())
+  assert.ok(proxy.harmedCount > 0, 'somebody was cut off')
   proxy.treat('pass')
+  assert.equal(proxy.harmedCount, 0)
   assert.ok((await admin.listTopics()).topics.some(each => each.topic === 'a'))
   const startMs = systemClock.monotonicMs()
   proxy.treat({ delayMs: 60 })

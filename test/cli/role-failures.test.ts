@@ -1,6 +1,7 @@
 /** A role that fails after its start: its process ends, and whoever keeps it running starts it again. */
 
 import assert from 'node:assert/strict'
+import { fork } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -81,4 +82,15 @@ test('a target that cannot work as configured ends the dispatcher with 78', asyn
   const { exitCode, stderr } = await runComporta(['dispatch'], { cwd, env: { KAFKA: broker.bootstrapServers } })
   assert.equal(exitCode, 78, stderr)
   assert.match(stderr, /absent\.mjs cannot be imported/)
+})
+
+test('a role whose parent was killed while it started ends by itself', async t => {
+  const command = join(import.meta.dirname, '../../bin/comporta.js')
+  const child = fork(command, ['internal-role'], { stdio: ['ignore', 'ignore', 'ignore', 'ipc'] })
+  t.after(() => child.kill('SIGKILL'))
+  const ended = new Promise(resolve => child.once('exit', resolve))
+  const options = { dataDir: temporaryFolder(t), port: 0, config: {} }
+  // Gone as soon as the orders are: `ready` never comes to anybody.
+  child.send({ kind: 'start', role: 'broker', options, logLevel: 'silent' }, () => child.disconnect())
+  assert.equal(await ended, 0)
 })

@@ -51,6 +51,7 @@ export class KafkaProxy {
   readonly #links = new Set<Link>()
   #bootstrapServers: readonly string[] = []
   #treatment: NetworkTreatment = 'pass'
+  #harmedCount = 0
 
   /** Opens a door for each bootstrap address, `host:port`. */
   static async open(bootstrapServers: readonly string[]): Promise<KafkaProxy> {
@@ -69,9 +70,15 @@ export class KafkaProxy {
     return this.#bootstrapServers
   }
 
+  /** Connections that were broken or refused, and messages that were swallowed or late, since the last treatment. */
+  get harmedCount(): number {
+    return this.#harmedCount
+  }
+
   /** Treats everything that passes in some way from now on. What has lost bytes is broken when the network is whole. */
   treat(treatment: NetworkTreatment): void {
     this.#treatment = treatment
+    this.#harmedCount = treatment === 'cut' ? this.#links.size : 0
     for (const link of this.#links) if (treatment === 'cut' || (treatment === 'pass' && link.hasHole)) this.#break(link)
   }
 
@@ -101,6 +108,7 @@ export class KafkaProxy {
 
   #accept(near: Socket, to: Address): void {
     if (this.#treatment === 'cut') {
+      this.#harmedCount += 1
       near.destroy()
       return
     }
@@ -133,6 +141,7 @@ export class KafkaProxy {
 
   #pass(link: Link, to: Socket, frame: Buffer): void {
     const treatment = this.#treatment
+    if (treatment !== 'pass') this.#harmedCount += 1
     if (treatment === 'swallow') link.hasHole = true
     else if (typeof treatment === 'object') setTimeout(() => to.writable && to.write(frame), treatment.delayMs)
     else if (to.writable) to.write(frame)

@@ -1,5 +1,6 @@
 /** Runs experiments one after the other, each on a pipeline of its own. */
 
+import { randomBytes } from 'node:crypto'
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -28,7 +29,10 @@ export interface ChaosCommandRun {
   readonly logLevel: string
   readonly logger: Logger
   readonly signal: AbortSignal
-  /** Folder for logs and ledgers; default a temporary one, which is removed where all holds. */
+  /**
+   * Folder for logs and ledgers, in which each run gets a new folder of its own; default a temporary one, which is
+   * removed where all holds.
+   */
   readonly keepIn?: string
   readonly onStart?: (experiment: ChaosExperiment, dir: string) => void
   readonly onEvent?: (entry: TimelineEntry) => void
@@ -49,7 +53,7 @@ export async function runChaos(options: ChaosCommandRun): Promise<ChaosReport[]>
     const report =
       options.brokers !== undefined && isEmbeddedOnly !== undefined
         ? skippedReport(experiment, isEmbeddedOnly)
-        : await runOne(experiment, join(base, experiment.name), options)
+        : await runOne(experiment, newFolder(base, experiment.name), options)
     reports.push(report)
     options.onReport?.(report)
   }
@@ -61,9 +65,9 @@ export async function runChaos(options: ChaosCommandRun): Promise<ChaosReport[]>
 async function runOne(experiment: ChaosExperiment, dir: string, options: ChaosCommandRun): Promise<ChaosReport> {
   const { brokers, ratePerSecond, steadyMs, recordsMin, logLevel, logger, signal, onEvent, onSample } = options
   const { dispatchers, isProxied, certificateMs, instanceIds } = experiment.needs
-  mkdirSync(dir, { recursive: true })
   options.onStart?.(experiment, dir)
-  const name = `comporta-chaos-${runName(dir)}`
+  // On a cluster of many: whoever runs the same at the same time has topics and a group of his own.
+  const name = `comporta-chaos-${randomBytes(4).toString('hex')}-${experiment.name}`
   const world = new PipelineWorld({
     dir,
     logLevel,
@@ -95,8 +99,16 @@ async function runOne(experiment: ChaosExperiment, dir: string, options: ChaosCo
   }
 }
 
-/** Unique where the folder is: its own name and that of the temporary one around it. */
-function runName(dir: string): string {
-  const [outer = '', inner = ''] = dir.split('/').slice(-2)
-  return `${outer.slice(outer.lastIndexOf('-') + 1)}-${inner}`
+/** A new folder: what an earlier run of the same name has left, ledgers above all, is not this run's. */
+export function newFolder(base: string, name: string): string {
+  mkdirSync(base, { recursive: true })
+  for (let count = 1; ; count += 1) {
+    const dir = join(base, count === 1 ? name : `${name}-${count}`)
+    try {
+      mkdirSync(dir)
+      return dir
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+    }
+  }
 }

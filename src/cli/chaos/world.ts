@@ -24,6 +24,8 @@ const LOOK_MS = 1000
 /** Of the load's own events at most so many are bad: half of that is made. */
 const BAD_RATIO = 0.002
 const BAD_ALLOWANCE = 20
+/** Longest stop in order, in milliseconds. */
+const DRAIN_MS = 30_000
 
 type Apply<K extends ChaosAction['do']> = (
   action: Extract<ChaosAction, { do: K }>,
@@ -46,6 +48,10 @@ export class PipelineWorld implements ChaosWorld {
   #rate = 0
   #looking: Promise<ReadonlyMap<string, PartitionOffsets> | undefined> | undefined
   #areFaultsSet = false
+  /** Whether the network is not whole. */
+  #isHarmed = false
+  /** Invocations that had failed when the function was made to fail; absent while it is not. */
+  #failuresBefore: number | undefined
 
   constructor(options: Omit<ChaosPipelineOptions, 'onEnd'>) {
     this.#dir = options.dir
@@ -145,19 +151,29 @@ export class PipelineWorld implements ChaosWorld {
     },
     thaw: () => Promise.resolve(this.#thaw()),
     faults: async ({ faults }) => {
+      const failures = sum(this.#pipeline.dispatchers, 'retries') + sum(this.#pipeline.dispatchers, 'unavailable')
+      // A harm that nobody has felt proves nothing.
+      if (failures === this.#failuresBefore) throw new Error('no invocation has failed meanwhile: raise --rate')
+      const { failureRatio = 0, throttleRatio = 0, timeoutRatio = 0 } = faults
+      this.#failuresBefore = failureRatio + throttleRatio + timeoutRatio > 0 ? failures : undefined
       this.#areFaultsSet = true
       await this.#pipeline.setFaults(faults)
     },
-    network: ({ treatment }) => {
+    network: async ({ treatment }) => {
+      const { proxy } = this.#pipeline
       this.#victim = this.#pipeline.proxied
-      this.#pipeline.proxy.treat(treatment)
-      return Promise.resolve()
+      const harmed = this.#isHarmed ? proxy.harmedCount : undefined
+      proxy.treat(treatment)
+      this.#isHarmed = treatment !== 'pass'
+      if (harmed === 0) throw new Error('nothing has come through the proxy meanwhile: nobody was harmed')
+      return await Promise.resolve(harmed === undefined ? undefined : `${harmed} connections or messages were harmed`)
     },
     join: async action => await this.#join(action),
     leave: async () => {
       const last = this.#joined.pop()
-      await last?.drain(30_000)
-      return last === undefined ? 'nobody had joined' : `${last.name} has left`
+      if (last === undefined) throw new Error('nobody had joined')
+      await drainWhole(last)
+      return `${last.name} has left`
     },
     skewProducer: async ({ skewMs }) => void (await this.#pipeline.produce({ rate: this.#rate / 10, skewMs })),
     renewCertificate: ({ validMs }) => Promise.resolve(this.#pipeline.renewCertificate(validMs)),
@@ -192,9 +208,12 @@ export class PipelineWorld implements ChaosWorld {
       case 'services':
         await Promise.all(DEMO_SERVICES.map((_, index) => this.#pipeline.killService(index)))
         break
-      case 'producer':
-        await Promise.all(this.#pipeline.producers.map(each => each.kill()))
+      case 'producer': {
+        const running = this.#pipeline.producers.filter(each => each.isRunning)
+        if (running.length === 0) throw new Error('no producer runs')
+        await Promise.all(running.map(each => each.kill()))
         break
+      }
       case 'dispatcher': {
         const victim = this.#oneRunning()
         await victim.kill()
@@ -202,6 +221,7 @@ export class PipelineWorld implements ChaosWorld {
       }
       case 'consumers': {
         const running = this.#running()
+        if (running.length === 0) throw new Error('no dispatcher runs')
         this.#killedConsumers = running.length
         await Promise.all(running.map(each => each.kill()))
         break
@@ -215,7 +235,7 @@ export class PipelineWorld implements ChaosWorld {
     else if (part === 'producer') await this.#pipeline.endLoad()
     else if (part === 'dispatcher') {
       const oldest = this.#oneRunning()
-      await oldest.drain(30_000)
+      await drainWhole(oldest)
       return `${oldest.name} has stopped`
     } else throw new Error(`no experiment stops ${part} in order`)
     return `${part}: stopped`
@@ -310,6 +330,11 @@ export class PipelineWorld implements ChaosWorld {
     if (oldest === undefined) throw new Error('no dispatcher runs')
     return oldest
   }
+}
+
+/** Stops a dispatcher in order. One that had to be cut short is another experiment than was announced. */
+async function drainWhole(dispatcher: RoleProcess): Promise<void> {
+  if (!(await dispatcher.drain(DRAIN_MS))) throw new Error(`${dispatcher.name} did not finish what was in flight`)
 }
 
 /** Partition of a key of the generator: `codigo|truck_id`, hashed, as the scenario's key strategy says. */

@@ -58,7 +58,7 @@ export function addChaos(program: Command, action: CommandAction): void {
 }
 
 const examples = `
-Exit codes: 0 every experiment holds, 1 one does not, 69 a part could not run, 130 interrupted.
+Exit codes: 0 every experiment that was run holds, 1 one does not or none was run, 69 a part could not run, 130 interrupted.
 
 Examples:
   comporta chaos run kill-dispatcher,slow-target
@@ -123,7 +123,11 @@ async function run(options: RunOptions, names: string): Promise<number> {
   if (options.report !== undefined) writeReport(options.report, chaosMarkdown(reports, context))
   process.stdout.write(options.json === true ? jsonLine({ ...context, reports }) : textOf(reports))
   if (stop.signal.aborted) return EXIT.interrupted
-  return reports.every(({ verdict }) => verdict === 'holds' || verdict === 'skipped') ? EXIT.ok : EXIT.failed
+  const verdicts = new Set(reports.map(({ verdict }) => verdict))
+  // Where all were skipped, nothing was seen to hold.
+  if (!verdicts.delete('holds')) return EXIT.failed
+  verdicts.delete('skipped')
+  return verdicts.size === 0 ? EXIT.ok : EXIT.failed
 }
 
 function writeReport(path: string, text: string): void {

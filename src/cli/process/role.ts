@@ -98,7 +98,7 @@ async function serveParent(role: RunningRole, logger: Logger): Promise<boolean> 
   const reason = await Promise.race([
     failure.promise,
     nextMessage('drain').then(message => message.deadlineMs),
-    new Promise<number>(resolve => process.once('disconnect', () => resolve(10_000))),
+    parentGone().then(() => 10_000),
     new Promise<number>(resolve => process.once('SIGTERM', () => resolve(30_000)))
   ])
   const isFailed = typeof reason === 'object'
@@ -107,6 +107,11 @@ async function serveParent(role: RunningRole, logger: Logger): Promise<boolean> 
   tell({ kind: 'status', status: role.status() })
   if (isFailed) throw reason.error
   return isComplete
+}
+
+/** Also if it went while the role was starting: nobody else will ever stop this process. */
+async function parentGone(): Promise<void> {
+  if (process.connected) await new Promise<void>(resolve => process.once('disconnect', () => resolve()))
 }
 
 function configured(role: RunningRole, options: unknown): FromRole {

@@ -17,5 +17,6 @@ export const networkCut: ChaosExperiment = {
   ],
   abort: USUAL_ABORT,
   recoverWithinMs: 40_000,
-  duplicatesMax: repeatsAfterCrash(1)
+  duplicatesMax: repeatsAfterCrash(1),
+  refute: ({ rebalances }) => (rebalances > 0 ? [] : ['nobody took over: no rebalance was seen'])
 }
