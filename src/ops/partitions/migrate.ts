@@ -43,7 +43,10 @@ export interface MigrateRequest {
   readonly stateFile: string
   /** Silence of the old topic that counts as its end, in milliseconds. Default 5,000. */
   readonly quietMs?: number
-  /** Longest time that producers may wait, in milliseconds. Default 20,000: below `kafka.requestTimeoutMs`. */
+  /**
+   * Longest time from the last record of the old topic to the new topic, in milliseconds. Default 20,000: below
+   * `kafka.requestTimeoutMs`, for which a producer waits for its topic.
+   */
   readonly pauseMaxMs?: number
   readonly areProducersSwitched?: boolean
   /** Time between looks, in milliseconds. Default 500. */
@@ -74,7 +77,7 @@ export async function planMigration(request: MigrateRequest): Promise<Change> {
   const file = new MigrationFile(request.stateFile)
   const saved = await file.read()
   const facts = await readTopicFacts(cluster, admin, topic)
-  const state = saved ?? (await freshState(request, facts, cluster.clock.now()))
+  const state = saved === undefined ? await freshState(request, facts, cluster.clock.now()) : withTimes(saved, request)
   const isResumed = saved !== undefined
   const { topics } = await admin.describeTopics([state.target])
   const isTargetThere = (topics[0]?.errorCode ?? UNKNOWN_TOPIC) === 0
@@ -83,6 +86,12 @@ export async function planMigration(request: MigrateRequest): Promise<Change> {
     blockers.push(
       `a migration to ${state.partitions} partitions is under way (${file.path}): go on with --to ${state.partitions}`
     )
+  for (const [option, known, asked] of [
+    ['--hold', state.hold, request.hold],
+    ['--target', state.target, request.target]
+  ])
+    if (isResumed && asked !== undefined && asked !== known)
+      blockers.push(`a migration with ${option} ${known} is under way (${file.path}): go on with the same`)
   if (isResumed && state.topic !== topic) blockers.push(`${file.path} is the state of a migration of ${state.topic}`)
   if (!isResumed && isTargetThere)
     blockers.push(`${state.target} exists: delete it (comporta topics delete) or name another with --target`)
@@ -137,6 +146,11 @@ export async function planMigration(request: MigrateRequest): Promise<Change> {
   })
   const snapshot: Json = { topic, target: state.target, partitions: state.partitions, stateFile: file.path }
   return { plan, snapshot, apply: context => run.run(state, context) }
+}
+
+/** Times may be other ones when a migration goes on, above all after it has stopped because producers waited. */
+function withTimes(saved: MigrationState, { quietMs, pauseMaxMs }: MigrateRequest): MigrationState {
+  return { ...saved, quietMs: quietMs ?? saved.quietMs, pauseMaxMs: pauseMaxMs ?? saved.pauseMaxMs }
 }
 
 async function freshState(request: MigrateRequest, facts: TopicFacts, nowMs: number): Promise<MigrationState> {

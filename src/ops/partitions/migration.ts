@@ -183,9 +183,13 @@ function whileSwitching(state: MigrationState, look: MigrationLook): MigrationDe
     const why = 'a cluster that creates topics by itself (auto.create.topics.enable), or a pipeline file that lists it'
     return stop(state, `${target} is there already: ${why}; delete it while it is empty, or name another`)
   }
-  const unready = readinessOf(state, look)
-  if (unready !== undefined) return wait(state, unready)
   const quietForMs = look.atMs - state.quietSinceMs
+  const unready = readinessOf(state, look)
+  if (unready !== undefined) {
+    // Whoever was switched waits for what nothing here can bring about.
+    const isLate = quietForMs > state.pauseMaxMs && isSilenceProof(state)
+    return isLate ? stop(state, tooLong(state, quietForMs, unready)) : wait(state, unready)
+  }
   if (quietForMs < quietMs) {
     const rate = rateOf(state)
     const shown = rate === undefined ? '' : ` (${rate.toFixed(rate < 10 ? 1 : 0)} records/s so far)`
@@ -233,17 +237,19 @@ function whileDraining(state: MigrationState, look: MigrationLook): MigrationDec
   if (left.length > 0) {
     const waited = look.atMs - state.quietSinceMs
     const text = `to drain up to the fence: ${left.join(', ')}`
-    if (state.hold === 'producers' && waited > state.pauseMaxMs)
-      return stop(
-        fenced,
-        `producers wait for ${seconds(waited)}, longer than ${seconds(state.pauseMaxMs)}; ${text}. ` +
-          `Switch them back to ${state.topic}: nothing is in ${state.target}, so no order is lost`
-      )
+    if (state.hold === 'producers' && waited > state.pauseMaxMs) return stop(fenced, tooLong(state, waited, text))
     return wait(fenced, text)
   }
   if (state.hold === 'producers') return wait({ ...fenced, phase: 'creating' }, `${state.topic} is drained`)
   const say = `${state.topic} is drained: add ${state.target} to the topics of ${state.groups.join(', ')} and restart`
   return wait({ ...fenced, phase: 'opening' }, say)
+}
+
+function tooLong({ topic, target, pauseMaxMs }: MigrationState, waitedMs: number, why: string): string {
+  return (
+    `producers wait for ${seconds(waitedMs)}, longer than ${seconds(pauseMaxMs)} (--pause-max); ${why}. ` +
+    `Switch them back to ${topic}: nothing is in ${target}, so no order is lost`
+  )
 }
 
 function whileCreating(state: MigrationState, look: MigrationLook): MigrationDecision {

@@ -203,6 +203,20 @@ test('producers that wait for too long stop it with the way back', () => {
   assert.match(stops?.say ?? '', /Switch them back to a/)
 })
 
+test('groups that are not ready do not keep switched producers waiting without an end', () => {
+  const notReady = { group: { wantsTarget: 'none' } } as const
+  const looks = [look(1000), look(5000, notReady), look(6000, notReady), look(6001, notReady)]
+  const decisions = feed(begin('producers'), looks)
+  assert.deepEqual(path(decisions).slice(1), ['switching wait', 'switching wait', 'switching stop'])
+  assert.match(
+    decisions.at(-1)?.say ?? '',
+    /wait for 5\.0 s, .*--pause-max.*no member of group g.*Switch them back to a/
+  )
+  // Where little came, silence says nothing of producers.
+  const few = feed(begin('producers'), [look(1000, { ends: [1n, 0n] }), look(60_000, { ends: [1n, 0n], ...notReady })])
+  assert.equal(few.at(-1)?.action, 'wait')
+})
+
 test('a new topic that somebody else made, an old one that is gone or has grown: stop', () => {
   const say = (state: MigrationState, each: MigrationLook): string => {
     const decision = decideMigration(state, each)
