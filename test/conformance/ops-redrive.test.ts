@@ -382,3 +382,17 @@ test('a redrive stops when somebody else moves the offsets of its group', async 
   assert.equal(isComplete, false)
   assert.match(failures.join(), /somebody else has moved the offset of group .*: is another redrive running\?/)
 })
+
+test('what somebody else has redriven since the plan is not redriven again', async t => {
+  const bench = await Bench.open(t)
+  await append(
+    bench,
+    Array.from({ length: 6 }, (_, n) => letterOf(bench, n))
+  )
+  const [first, second] = [await plan(bench), await plan(bench)]
+  assert.equal((await second.apply({})).isComplete, true)
+  const { isComplete, failures, summary } = await first.apply({})
+  assert.equal(isComplete, false)
+  assert.match(summary, /^0 dead letters were redriven/)
+  assert.match(failures.join(), /somebody else has moved the offset of group/)
+})

@@ -3,7 +3,7 @@
  *
  * A round is: append, wait until all in-sync replicas have all of it, write the
  * audit, commit. So a kill at any instant loses nothing, and repeats at most one
- * round. Before each commit the group's offsets are looked at: if somebody else
+ * round. Before the first round, and before each commit, the group's offsets are looked at: if somebody else
  * has moved them, another redrive is at work, and this one stops.
  *
  * Of one partition of the dead letter topic records are appended in order, by an
@@ -12,7 +12,15 @@
  * that was not appended.
  */
 
-import { Appender, type AppendRecord, type DeliveryListener, partitionKeyOf } from '../../client/index.ts'
+import { randomUUID } from 'node:crypto'
+
+import {
+  Appender,
+  type AppendRecord,
+  type DeliveryListener,
+  partitionKeyOf,
+  type TopicPartition
+} from '../../client/index.ts'
 import { messageOf, PipelineError, sleep, TokenBucket } from '../../core/index.ts'
 import { kafkaErrorName } from '../../protocol/index.ts'
 import type { ChangeResult } from '../change/change.ts'
@@ -26,11 +34,19 @@ import { type DeadLetterFacts, ownHeaders, readDeadLetter } from './dead-letter.
 import type { RedriveOpen, RedriveRequest } from './redrive-types.ts'
 import { judgeLetter, redrivenRecord, type RedriveSource, STAY_TEXT, type StayReason } from './redrive-rules.ts'
 
+/** How far a redrive is in a partition, and whose commit says so. */
+export interface Progress {
+  readonly offset: bigint
+  readonly metadata: string
+}
+
 /** What has been planned. */
 export interface PlannedRedrive {
   readonly request: RedriveRequest
   readonly groupId: string
   readonly ranges: readonly RecordRange[]
+  /** What the group had committed when it was planned, by `partitionKeyOf`; absent: nothing. */
+  readonly committed: ReadonlyMap<string, Progress>
   /** Records that are to be redriven. */
   readonly due: number
   readonly onProgress?: (text: string) => void
@@ -64,7 +80,9 @@ class Redrive {
   readonly #batchRecords: number
   readonly #startedMs: number
   /** What the group has committed, as far as we know; absent: nothing. */
-  readonly #committed = new Map<string, bigint>()
+  readonly #committed: Map<string, Progress>
+  /** Lies beside our commits: another redrive in step with this one would commit the same offsets. */
+  readonly #runId = `run ${randomUUID()}`
   readonly #stays = new Map<StayReason, number>()
   readonly #targets = new Map<string, { records: number; first: bigint; last: bigint }>()
   #held: ReadRecord[] = []
@@ -77,6 +95,7 @@ class Redrive {
   constructor(open: RedriveOpen, planned: PlannedRedrive) {
     this.#open = open
     this.#planned = planned
+    this.#committed = new Map(planned.committed)
     const { ratePerSecond, batchRecords = 1000 } = planned.request
     this.#appender = new Appender({ cluster: open.cluster, lingerMs: 1 })
     this.#bucket = ratePerSecond === undefined ? undefined : new TokenBucket({ perSecond: ratePerSecond, burstMs: 100 })
@@ -87,11 +106,8 @@ class Redrive {
   }
 
   async run(): Promise<ChangeResult> {
-    const { cluster, admin, signal, onTrouble } = this.#open
-    const { request, groupId, ranges } = this.#planned
-    for (const each of await admin.fetchGroupOffsets(groupId, ranges)) {
-      if (each.offset >= 0n) this.#committed.set(partitionKeyOf(each), each.offset)
-    }
+    const { cluster, signal, onTrouble } = this.#open
+    const { request, ranges } = this.#planned
     const reader = new RecordReader({
       cluster,
       ranges,
@@ -109,6 +125,8 @@ class Redrive {
     })
     let isAllDone = false
     try {
+      // Somebody may have redriven the same while a person thought about the plan.
+      await this.#needUnmoved(ranges)
       const isAllRead = (await reader.run()) === 'all'
       // A reading that was ended does not wait for the round under way.
       await this.#rounding
@@ -283,7 +301,7 @@ class Redrive {
     const { ranges } = this.#planned
     await this.#commit(
       ranges.flatMap(({ topic, partition, to = 0n }) => {
-        const isAhead = to > (this.#committed.get(partitionKeyOf({ topic, partition })) ?? -1n)
+        const isAhead = to > (this.#committed.get(partitionKeyOf({ topic, partition }))?.offset ?? -1n)
         return isAhead ? [{ topic, partition, offset: to }] : []
       })
     )
@@ -293,21 +311,36 @@ class Redrive {
     if (offsets.length === 0) return
     const { admin } = this.#open
     const { groupId } = this.#planned
-    for (const { topic, partition, offset } of await admin.fetchGroupOffsets(groupId, offsets)) {
-      const key = partitionKeyOf({ topic, partition })
-      if (offset === (this.#committed.get(key) ?? -1n)) continue
-      throw new PipelineError(
-        'ERR_OPS_REFUSED',
-        `somebody else has moved the offset of group ${groupId} for ${topic}-${partition}: is another redrive running?`
-      )
-    }
-    const altered = await admin.alterGroupOffsets(groupId, offsets)
+    await this.#needUnmoved(offsets)
+    const metadata = this.#runId
+    const altered = await admin.alterGroupOffsets(
+      groupId,
+      offsets.map(each => ({ ...each, metadata }))
+    )
     const failed = altered.find(({ errorCode }) => errorCode !== 0)
     if (failed !== undefined) {
       const reason = kafkaErrorName(failed.errorCode)
       throw new PipelineError('ERR_OPS_REFUSED', `group ${groupId} does not take offsets: ${reason}`)
     }
-    for (const each of offsets) this.#committed.set(partitionKeyOf(each), each.offset)
+    for (const each of offsets) this.#committed.set(partitionKeyOf(each), { offset: each.offset, metadata })
+  }
+
+  /** @throws PipelineError `ERR_OPS_REFUSED` if the group's offsets are not those that we know. */
+  async #needUnmoved(partitions: readonly TopicPartition[]): Promise<void> {
+    const { groupId } = this.#planned
+    for (const { topic, partition, ...found } of await this.#open.admin.fetchGroupOffsets(groupId, partitions)) {
+      const known = this.#committed.get(partitionKeyOf({ topic, partition }))
+      if (
+        found.errorCode === 0 &&
+        found.offset === (known?.offset ?? -1n) &&
+        found.metadata === (known?.metadata ?? '')
+      )
+        continue
+      throw new PipelineError(
+        'ERR_OPS_REFUSED',
+        `somebody else has moved the offset of group ${groupId} for ${topic}-${partition}: is another redrive running?`
+      )
+    }
   }
 
   #stay(reason: StayReason): void {

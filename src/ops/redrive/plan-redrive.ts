@@ -16,7 +16,7 @@ import { compileQuery, type RecordQuery } from '../records/record-query.ts'
 import { type RecordRange, resolveRanges } from '../records/record-range.ts'
 import { recordAt } from '../records/read-record.ts'
 import { RecordReader } from '../records/record-reader.ts'
-import { applyRedrive } from './apply-redrive.ts'
+import { applyRedrive, type Progress } from './apply-redrive.ts'
 import { readDeadLetter } from './dead-letter.ts'
 import { judgeLetter, REDRIVES_MAX, STAY_TEXT } from './redrive-rules.ts'
 import { type RedriveSample, RedriveSurvey } from './redrive-survey.ts'
@@ -77,6 +77,7 @@ export async function planRedrive(open: RedriveOpen, request: RedriveRequest): P
           request,
           groupId,
           ranges: progress.ranges,
+          committed: progress.committed,
           due: Math.min(survey.redriven, request.limit ?? survey.redriven),
           ...(context.onProgress === undefined ? {} : { onProgress: context.onProgress })
         }
@@ -87,18 +88,20 @@ export async function planRedrive(open: RedriveOpen, request: RedriveRequest): P
 async function progressOf(
   { admin }: RedriveOpen,
   { groupId, request, whole }: { groupId: string; request: RedriveRequest; whole: readonly RecordRange[] }
-): Promise<{ ranges: RecordRange[]; isResumed: boolean }> {
-  const committed = await admin.fetchGroupOffsets(groupId, whole)
-  const offsets = new Map(committed.map(each => [partitionKeyOf(each), each.offset]))
+): Promise<{ ranges: RecordRange[]; isResumed: boolean; committed: ReadonlyMap<string, Progress> }> {
+  const committed = new Map<string, Progress>()
+  for (const each of await admin.fetchGroupOffsets(groupId, whole)) {
+    if (each.offset >= 0n) committed.set(partitionKeyOf(each), { offset: each.offset, metadata: each.metadata })
+  }
   let isResumed = false
   const ranges = whole.map(range => {
-    const done = offsets.get(partitionKeyOf(range)) ?? -1n
+    const done = committed.get(partitionKeyOf(range))?.offset ?? -1n
     // An offset beyond the end is that of a topic which was made anew.
     if (request.isRestarted === true || done < 0n || done > range.endOffset) return range
     isResumed = true
     return { ...range, from: done > range.from ? done : range.from }
   })
-  return { ranges, isResumed }
+  return { ranges, isResumed, committed }
 }
 
 async function surveyLetters(
