@@ -9,10 +9,12 @@ import { type TestContext, test } from 'node:test'
 
 import { startBroker } from '../../src/broker/index.ts'
 import { Admin, Appender, Cluster } from '../../src/client/index.ts'
-import { runComporta, temporaryFolder } from '../support/comporta.ts'
+import { hostedComporta, runComporta, temporaryFolder } from '../support/comporta.ts'
 
 interface World {
   readonly run: (...args: string[]) => ReturnType<typeof runComporta>
+  /** `run` in a process of its own. */
+  readonly runAlone: (...args: string[]) => ReturnType<typeof runComporta>
   /** Any command, in the folder of the pipeline file. */
   readonly comporta: (...args: string[]) => ReturnType<typeof runComporta>
   /** Numbers that the target was sent, in order. */
@@ -64,79 +66,86 @@ dispatcher:
   deadLetterTopic: dead
 ${more(port)}`
   )
-  const comporta = (...args: string[]): ReturnType<typeof runComporta> => runComporta(args, { cwd })
-  return { run: (...args) => comporta('replay', ...args), comporta, sent }
+  const hosted = hostedComporta(t, { cwd })
+  return {
+    run: (...args) => hosted(['replay', ...args]),
+    runAlone: (...args) => runComporta(['replay', ...args], { cwd }),
+    comporta: (...args) => hosted(args),
+    sent
+  }
 }
 
-test('the plan is shown, a person is asked, and a program says --yes', async t => {
-  const { run, sent } = await world(t)
-  const bounds = ['--from', '1970-01-01T00:00:03Z', '--to', '7000']
-  const dry = await run(...bounds, '--dry-run')
-  assert.equal(dry.exitCode, 0, dry.stderr)
-  assert.equal(
-    dry.stdout,
-    'partition  from  to  to replay\nt-0           2   6          4\nup to 4 records as group g-replay\n'
-  )
-  const unasked = await run(...bounds)
-  assert.equal(unasked.exitCode, 64)
-  assert.match(unasked.stderr, /nobody can be asked without a terminal: look with --dry-run, go on with --yes/)
-  assert.deepEqual(sent, [])
+test('a replay of one pipeline: refused, asked for, done, gone on with and taken back', async t => {
+  const { run, runAlone, sent, comporta } = await world(t)
 
-  const done = await run(...bounds, '--yes', '--json')
-  assert.equal(done.exitCode, 0, done.stderr)
-  const result = JSON.parse(done.stdout) as Record<string, unknown>
-  assert.deepEqual([result['isDone'], result['records'], result['groupId']], [true, 4, 'g-replay'])
-  assert.deepEqual(sent, [2, 3, 4, 5])
+  await t.test('what cannot be replayed is said in one line', async () => {
+    for (const [args, message] of [
+      [['--from', 'yesterday', '--to', 'latest'], /A time is like 2026-03-01T09:00:00Z \(with its zone\)/],
+      [['--from', '2026-03-01T09:00:00', '--to', 'latest'], /with its zone/],
+      [['--from', 'earliest'], /--to <time>/],
+      [['--from', 'earliest', '--to', 'latest', '--group', 'g'], /g is the group of the live records/],
+      [['--from', 'earliest', '--to', 'latest', '--topic', 'other'], /other is not one of dispatcher.topics \(t\)/],
+      [['--from', '20000', '--to', 'latest'], /there is nothing between the bounds/]
+    ] as const) {
+      const { exitCode, stderr } = await run(...args)
+      assert.equal(exitCode, 64, stderr)
+      assert.match(stderr, message)
+      assert.doesNotMatch(stderr, /\n {4}at /)
+    }
+  })
 
-  const again = await run(...bounds, '--dry-run')
-  assert.match(again.stdout, /up to 0 records as group g-replay, going on where an earlier run ended/)
-  assert.equal((await run(...bounds, '--yes', '--restart')).exitCode, 0)
-  assert.deepEqual(sent, [2, 3, 4, 5, 2, 3, 4, 5])
-})
+  await t.test('the group of a replay is deleted when asked for, or taken away by the undo', async () => {
+    const bounds = ['--from', '1970-01-01T00:00:03Z', '--to', '5000', '--yes']
+    const deleted = await run(...bounds, '--delete-group', '--json')
+    assert.equal(deleted.exitCode, 0, deleted.stderr)
+    assert.equal((JSON.parse(deleted.stdout) as { isGroupDeleted: boolean }).isGroupDeleted, true)
+    const again = await run(...bounds)
+    assert.equal(again.exitCode, 0, again.stderr)
+    assert.deepEqual(sent, [2, 3, 2, 3], 'nothing of the first replay is remembered')
+    const [, id] = /to delete it: comporta undo (\S+)/.exec(again.stdout) ?? []
+    const undone = await comporta('undo', id ?? '', '--yes')
+    assert.equal(undone.exitCode, 0, undone.stderr)
+    assert.match(undone.stdout, /warning: what the replay has delivered stays delivered\n/)
+    const fresh = await run(...bounds.slice(0, 4), '--dry-run')
+    assert.match(fresh.stdout, /up to 2 records as group g-replay\n$/)
+  })
+  sent.length = 0
 
-test('the group of a replay is deleted when asked for, or taken away by the undo', async t => {
-  const { run, sent, comporta } = await world(t)
-  const bounds = ['--from', '1970-01-01T00:00:03Z', '--to', '5000', '--yes']
-  const deleted = await run(...bounds, '--delete-group', '--json')
-  assert.equal(deleted.exitCode, 0, deleted.stderr)
-  assert.equal((JSON.parse(deleted.stdout) as { isGroupDeleted: boolean }).isGroupDeleted, true)
-  const again = await run(...bounds)
-  assert.equal(again.exitCode, 0, again.stderr)
-  assert.deepEqual(sent, [2, 3, 2, 3], 'nothing of the first replay is remembered')
-  const [, id] = /to delete it: comporta undo (\S+)/.exec(again.stdout) ?? []
-  const undone = await comporta('undo', id ?? '', '--yes')
-  assert.equal(undone.exitCode, 0, undone.stderr)
-  assert.match(undone.stdout, /warning: what the replay has delivered stays delivered\n/)
-  const fresh = await run(...bounds.slice(0, 4), '--dry-run')
-  assert.match(fresh.stdout, /up to 2 records as group g-replay\n$/)
-})
+  await t.test('the plan is shown, a person is asked, and a program says --yes', async () => {
+    const bounds = ['--from', '1970-01-01T00:00:03Z', '--to', '7000']
+    const dry = await run(...bounds, '--dry-run')
+    assert.equal(dry.exitCode, 0, dry.stderr)
+    assert.equal(
+      dry.stdout,
+      'partition  from  to  to replay\nt-0           2   6          4\nup to 4 records as group g-replay\n'
+    )
+    const unasked = await run(...bounds)
+    assert.equal(unasked.exitCode, 64)
+    assert.match(unasked.stderr, /nobody can be asked without a terminal: look with --dry-run, go on with --yes/)
+    assert.deepEqual(sent, [])
 
-test('what cannot be replayed is said in one line', async t => {
-  const { run } = await world(t)
-  for (const [args, message] of [
-    [['--from', 'yesterday', '--to', 'latest'], /A time is like 2026-03-01T09:00:00Z \(with its zone\)/],
-    [['--from', '2026-03-01T09:00:00', '--to', 'latest'], /with its zone/],
-    [['--from', 'earliest'], /--to <time>/],
-    [['--from', 'earliest', '--to', 'latest', '--group', 'g'], /g is the group of the live records/],
-    [['--from', 'earliest', '--to', 'latest', '--topic', 'other'], /other is not one of dispatcher.topics \(t\)/],
-    [['--from', '20000', '--to', 'latest'], /there is nothing between the bounds/]
-  ] as const) {
-    const { exitCode, stderr } = await run(...args)
-    assert.equal(exitCode, 64, stderr)
-    assert.match(stderr, message)
-    assert.doesNotMatch(stderr, /\n {4}at /)
-  }
+    const done = await runAlone(...bounds, '--yes', '--json')
+    assert.equal(done.exitCode, 0, done.stderr)
+    const result = JSON.parse(done.stdout) as Record<string, unknown>
+    assert.deepEqual([result['isDone'], result['records'], result['groupId']], [true, 4, 'g-replay'])
+    assert.deepEqual(sent, [2, 3, 4, 5])
+
+    const again = await run(...bounds, '--dry-run')
+    assert.match(again.stdout, /up to 0 records as group g-replay, going on where an earlier run ended/)
+    assert.equal((await run(...bounds, '--yes', '--restart')).exitCode, 0)
+    assert.deepEqual(sent, [2, 3, 4, 5, 2, 3, 4, 5])
+  })
 })
 
 test('a replay uses the targets of classes, and leaves no record in a retry topic behind', async t => {
-  const { run, sent } = await world(
+  const { runAlone, sent } = await world(
     t,
     port => `  order: key
   retry: { attemptsMax: 1, delays: [3600000] }
   priorities: [{ name: c, topics: [t], share: 1, target: { type: http, url: "http://127.0.0.1:${port}/picky" } }]
 `
   )
-  const { exitCode, stdout, stderr } = await run('--from', '4000', '--to', '8000', '--yes', '--json')
+  const { exitCode, stdout, stderr } = await runAlone('--from', '4000', '--to', '8000', '--yes', '--json')
   assert.equal(exitCode, 0, stderr)
   const { records, deadLettered } = JSON.parse(stdout) as Record<string, unknown>
   assert.deepEqual([records, deadLettered], [3, 1])

@@ -1,6 +1,6 @@
 /** Runs the command line as a user would: a process of its own, in a folder of its own. */
 
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, fork, spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -41,6 +41,56 @@ export async function runComporta(args: readonly string[], options: CommandOptio
     new Promise<number | null>(resolve => child.once('close', resolve))
   ])
   return { exitCode, stdout, stderr }
+}
+
+/**
+ * A process that runs command lines one after the other: a third of a second of CPU for each that need not start a
+ * process of its own. That a command ends by itself, and with which signals, only `runComporta` shows.
+ */
+export function hostedComporta(
+  t: TestContext,
+  { cwd = tmpdir(), env = {} }: Pick<CommandOptions, 'cwd' | 'env'> = {}
+): (args: readonly string[]) => Promise<CommandResult> {
+  let host: CommandHost | undefined
+  t.after(() => host?.end())
+  return async args => await (host ??= new CommandHost(cwd, env)).run(args)
+}
+
+class CommandHost {
+  readonly #process: ChildProcess
+  /** Rejects once the process is gone. */
+  readonly #ended: Promise<never>
+  #last: Promise<unknown> = Promise.resolve()
+
+  constructor(cwd: string, env: Readonly<Record<string, string>>) {
+    this.#process = fork(fileURLToPath(new URL('./comporta-host.ts', import.meta.url)), [], {
+      cwd,
+      env: { ...bareEnvironment(), ...env },
+      // Log lines go past what is caught: shown only where the host itself fails.
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc']
+    })
+    const said = textOf(this.#process.stderr)
+    this.#ended = new Promise<never>((_, reject) =>
+      this.#process.once('exit', code => {
+        void said.then(text => reject(new Error(`the host of command lines has ended with ${code}: ${text}`)))
+      })
+    )
+    this.#ended.catch(() => undefined)
+  }
+
+  async run(args: readonly string[]): Promise<CommandResult> {
+    const result = this.#last.then(async () => {
+      const answered = new Promise<CommandResult>(resolve => this.#process.once('message', resolve as () => void))
+      this.#process.send([...args])
+      return await Promise.race([answered, this.#ended])
+    })
+    this.#last = result.catch(() => undefined)
+    return await result
+  }
+
+  end(): void {
+    this.#process.kill('SIGKILL')
+  }
 }
 
 /** A command that goes on running. */
@@ -97,12 +147,17 @@ export async function startComporta(
 }
 
 function spawnComporta(args: readonly string[], options: CommandOptions): ChildProcess {
-  const { PATH = '', HOME = '', NODE_COMPILE_CACHE } = process.env
   return spawn(process.execPath, [command, ...args], {
     cwd: options.cwd ?? tmpdir(),
-    env: { PATH, HOME, ...(NODE_COMPILE_CACHE === undefined ? {} : { NODE_COMPILE_CACHE }), ...options.env },
+    env: { ...bareEnvironment(), ...options.env },
     stdio: 'pipe'
   })
+}
+
+/** What a command needs of this process's environment; nothing of it must decide what a test shows. */
+function bareEnvironment(): Record<string, string> {
+  const { PATH = '', HOME = '', NODE_COMPILE_CACHE } = process.env
+  return { PATH, HOME, ...(NODE_COMPILE_CACHE === undefined ? {} : { NODE_COMPILE_CACHE }) }
 }
 
 async function textOf(stream: NodeJS.ReadableStream | null): Promise<string> {
