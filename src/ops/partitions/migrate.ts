@@ -81,18 +81,7 @@ export async function planMigration(request: MigrateRequest): Promise<Change> {
   const isResumed = saved !== undefined
   const { topics } = await admin.describeTopics([state.target])
   const isTargetThere = (topics[0]?.errorCode ?? UNKNOWN_TOPIC) === 0
-  const blockers: string[] = []
-  if (isResumed && state.partitions !== request.partitions)
-    blockers.push(
-      `a migration to ${state.partitions} partitions is under way (${file.path}): go on with --to ${state.partitions}`
-    )
-  for (const [option, known, asked] of [
-    ['--hold', state.hold, request.hold],
-    ['--target', state.target, request.target]
-  ])
-    if (isResumed && asked !== undefined && asked !== known)
-      blockers.push(`a migration with ${option} ${known} is under way (${file.path}): go on with the same`)
-  if (isResumed && state.topic !== topic) blockers.push(`${file.path} is the state of a migration of ${state.topic}`)
+  const blockers = saved === undefined ? [] : otherThan(saved, request, file.path)
   if (!isResumed && isTargetThere)
     blockers.push(`${state.target} exists: delete it (comporta topics delete) or name another with --target`)
   if (facts.configs === undefined)
@@ -146,6 +135,23 @@ export async function planMigration(request: MigrateRequest): Promise<Change> {
   })
   const snapshot: Json = { topic, target: state.target, partitions: state.partitions, stateFile: file.path }
   return { plan, snapshot, apply: context => run.run(state, context) }
+}
+
+/** What is asked otherwise than the migration under way has it: one sentence each. */
+function otherThan(
+  { topic, partitions, hold, target }: MigrationState,
+  request: MigrateRequest,
+  path: string
+): string[] {
+  if (topic !== request.topic) return [`${path} is the state of a migration of ${topic}`]
+  const asked = [
+    ['--to', partitions, request.partitions],
+    ['--hold', hold, request.hold],
+    ['--target', target, request.target]
+  ] as const
+  return asked
+    .filter(([, known, wanted]) => wanted !== undefined && wanted !== known)
+    .map(([option, known]) => `a migration with ${option} ${known} is under way (${path}): go on with the same`)
 }
 
 /** Times may be other ones when a migration goes on, above all after it has stopped because producers waited. */
