@@ -143,6 +143,8 @@ async function kubeServer(t: TestContext): Promise<{ server: string; authority: 
   const items = [
     { metadata: { name: 'p-2' }, status: looping },
     { metadata: { name: 'p-1' }, status: ready },
+    // What was evicted stays in the list for days; the Deployment has another in its place.
+    { metadata: { name: 'p-0' }, status: { phase: 'Failed', reason: 'Evicted' } },
     { metadata: { name: 'p-3', deletionTimestamp: '2026-01-01T00:00:00Z' }, status: ready }
   ]
   const server = createTlsServer({ cert: pair.cert, key: pair.key }, (request, response) => {
@@ -156,6 +158,7 @@ async function kubeServer(t: TestContext): Promise<{ server: string; authority: 
       })
       if (url.includes('/missing'))
         response.writeHead(404).end('{"message":"deployments.apps \\"missing\\" not found"}')
+      else if (url.includes('/expired')) response.writeHead(401).end('{"message":"Unauthorized"}')
       else if (url.includes('/forbidden')) response.writeHead(403).end('{"message":"cannot patch"}')
       else response.end(JSON.stringify(url.includes('/pods') ? { items } : deployment))
     })
@@ -188,7 +191,11 @@ test('a Deployment is looked at, scaled and rolled by the requests that Kubernet
   const { server, authority, said } = await kubeServer(t)
   const ca = Buffer.from(authority.cert).toString('base64')
   const file = kubeconfig(t, server, { cluster: `certificate-authority-data: ${ca}`, user: '{ token: secret-token }' })
-  const access = await openKubeAccess({ environment: { KUBECONFIG: file }, clock })
+  let forgotten = 0
+  const access = {
+    ...(await openKubeAccess({ environment: { KUBECONFIG: file }, clock })),
+    forget: () => void (forgotten += 1)
+  }
   assert.equal(access.namespace, 'lanes')
   const fleet = new KubernetesFleet({ access, clock, namespace: 'lanes', deployment: 'consumer' })
   assert.deepEqual(await fleet.size(), { wanted: 3, running: 2, min: undefined, max: undefined })
@@ -228,6 +235,8 @@ test('a Deployment is looked at, scaled and rolled by the requests that Kubernet
   const other = (deployment: string): KubernetesFleet =>
     new KubernetesFleet({ access, clock, namespace: 'lanes', deployment })
   await assert.rejects(other('missing').size(), isCode('ERR_OPS_NOT_FOUND', /"missing" not found$/))
+  await assert.rejects(other('expired').size(), isCode('ERR_OPS_REFUSED', /401/))
+  assert.equal(forgotten, 1)
   await assert.rejects(other('forbidden').resize(2), isCode('ERR_OPS_REFUSED', /403 cannot patch$/))
 })
 
@@ -286,6 +295,8 @@ echo "{\\"status\\":{\\"token\\":\\"$PREFIX-$n\\",\\"expirationTimestamp\\":\\"$
   assert.deepEqual([await access.credentials(), await access.credentials()], [{ token: 't-1' }, { token: 't-1' }])
   await clock.advance(3_550_000)
   assert.deepEqual(await access.credentials(), { token: 't-2' })
+  access.forget?.()
+  assert.deepEqual(await access.credentials(), { token: 't-3' }, 'one that the server refused is not used again')
 
   const account = join(folder, 'account')
   mkdirSync(account)

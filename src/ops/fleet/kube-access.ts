@@ -52,6 +52,8 @@ export interface KubeAccess {
   /** Namespace that it names; `undefined` = none. */
   readonly namespace: string | undefined
   credentials(): Promise<KubeCredentials>
+  /** Lets go of what is kept: the server has refused it. Absent = nothing is kept. */
+  forget?(): void
 }
 
 const SERVICE_ACCOUNT_DIR = '/var/run/secrets/kubernetes.io/serviceaccount'
@@ -108,7 +110,7 @@ async function fromKubeconfig(path: string, options: KubeAccessOptions): Promise
     ca: await material(cluster, 'certificate-authority', dir),
     servername: textOf(cluster, 'tls-server-name'),
     namespace: textOf(context, 'namespace'),
-    credentials: await credentialsOf(user, { dir, server, options })
+    ...(await credentialsOf(user, { dir, server, options }))
   }
 }
 
@@ -119,13 +121,15 @@ function checkServer(server: string, file: string): void {
   throw invalid(`${file}: the server ${server} is not https://`)
 }
 
+type Credentials = Pick<KubeAccess, 'credentials' | 'forget'>
+
 interface UserSurroundings {
   readonly dir: string
   readonly server: string
   readonly options: KubeAccessOptions
 }
 
-async function credentialsOf(user: Fields, around: UserSurroundings): Promise<() => Promise<KubeCredentials>> {
+async function credentialsOf(user: Fields, around: UserSurroundings): Promise<Credentials> {
   const { dir } = around
   if (user['exec'] !== undefined) return pluginCredentials(fieldsOf(user['exec']), around)
   if (user['auth-provider'] !== undefined || user['username'] !== undefined) {
@@ -138,13 +142,14 @@ async function credentialsOf(user: Fields, around: UserSurroundings): Promise<()
   const tokenFile = textOf(user, 'tokenFile')
   const token = textOf(user, 'token')
   const pair = cert === undefined || key === undefined ? {} : { cert, key }
-  return async () => {
+  const credentials = async (): Promise<KubeCredentials> => {
     if (tokenFile !== undefined) return { ...pair, token: (await read(resolve(dir, tokenFile))).toString().trim() }
     return token === undefined ? pair : { ...pair, token }
   }
+  return { credentials }
 }
 
-function pluginCredentials(exec: Fields, { dir, server, options }: UserSurroundings): () => Promise<KubeCredentials> {
+function pluginCredentials(exec: Fields, { dir, server, options }: UserSurroundings): Credentials {
   const command = textOf(exec, 'command') ?? ''
   const apiVersion = textOf(exec, 'apiVersion') ?? 'client.authentication.k8s.io/v1'
   const args = listOf(exec['args']).map(String)
@@ -161,7 +166,7 @@ function pluginCredentials(exec: Fields, { dir, server, options }: UserSurroundi
   // A name is looked up in PATH, a path is one beside the kubeconfig.
   const program = command.includes('/') && !isAbsolute(command) ? resolve(dir, command) : command
   let kept: { readonly credentials: KubeCredentials; readonly untilMs: number } | undefined
-  return async () => {
+  const ask = async (): Promise<KubeCredentials> => {
     const nowMs = options.clock.now()
     if (kept !== undefined && nowMs < kept.untilMs) return kept.credentials
     const output = await runPlugin(program, args, environment)
@@ -179,6 +184,7 @@ function pluginCredentials(exec: Fields, { dir, server, options }: UserSurroundi
     kept = { credentials, untilMs: Number.isNaN(expires) ? Number.POSITIVE_INFINITY : expires - RENEW_MS }
     return credentials
   }
+  return { credentials: ask, forget: () => void (kept = undefined) }
 }
 
 function runPlugin(program: string, args: readonly string[], env: Variables): Promise<string> {

@@ -58,6 +58,8 @@ export async function kubeRequest(access: KubeAccess, given: KubeRequest): Promi
   } catch (error) {
     throw unreachable(error, given.what)
   }
+  // A token may be taken back before it ends: the next request asks for another.
+  if (answer.status === 401) access.forget?.()
   const value = jsonOf(answer.body)
   if (answer.status < 200 || answer.status > 299) {
     throw httpError(answer.status, given.what, typeof value?.['message'] === 'string' ? value['message'] : '')

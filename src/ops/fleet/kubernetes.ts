@@ -73,7 +73,12 @@ export class KubernetesFleet implements FleetActuator {
     if (selector === '') throw new PipelineError('ERR_OPS_REFUSED', `${this.name} selects no pods`)
     const path = `/api/v1/namespaces/${this.#namespace}/pods?labelSelector=${encodeURIComponent(selector)}`
     const { items = [] } = (await this.#ask('GET', { path, signal })) as { items?: readonly Pod[] }
-    return items.map(instanceOf).toSorted((a, b) => (a.id < b.id ? -1 : 1))
+    // Pods that have ended for good are listed until somebody removes them: the Deployment does not count them either.
+    const isOver = ({ status = {} }: Pod): boolean => status.phase === 'Failed' || status.phase === 'Succeeded'
+    return items
+      .filter(pod => !isOver(pod))
+      .map(instanceOf)
+      .toSorted((a, b) => (a.id < b.id ? -1 : 1))
   }
 
   async restart(instance: string, signal?: AbortSignal): Promise<void> {
@@ -220,7 +225,7 @@ function instanceOf({ metadata = {}, status = {} }: Pod): FleetInstance {
 
   function stateOf(): InstanceState {
     if (metadata.deletionTimestamp !== undefined) return 'stopping'
-    if (status.phase === 'Failed' || (waiting ?? '').endsWith('BackOff')) return 'failed'
+    if ((waiting ?? '').endsWith('BackOff')) return 'failed'
     return isReady ? 'running' : 'starting'
   }
 }
