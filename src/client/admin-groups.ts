@@ -14,7 +14,7 @@ import { resultOf } from './admin-topics.ts'
 import type { AdminResult, GroupOffset, ListedGroup } from './admin-types.ts'
 import type { Cluster } from './cluster.ts'
 import type { TopicPartition } from './group-types.ts'
-import { throwKafkaError } from './kafka-error.ts'
+import { KAFKA, throwKafkaError } from './kafka-error.ts'
 
 /** OffsetFetch and OffsetCommit name topics by id from version 10 on (KIP-848); names serve all brokers. */
 const offsetVersionMax = 9
@@ -54,7 +54,7 @@ export async function deleteGroups(cluster: Cluster, groupIds: readonly string[]
         codesOf: each => each.results.map(result => result.errorCode),
         groupId
       })
-      return resultOf(groupId, answer.results[0]?.errorCode ?? 0, null)
+      return resultOf(groupId, answer.results[0]?.errorCode ?? KAFKA.UNKNOWN_SERVER_ERROR, null)
     })
   )
 }

@@ -44,6 +44,8 @@ export interface ReplayPartition extends TopicPartition {
   readonly to: bigint
   /** Next record of this run: behind `from` if an earlier run of the group has begun. */
   readonly position: bigint
+  /** What the group had committed when it was planned; -1n = nothing. */
+  readonly committed: bigint
   /** Whether an earlier run has committed an offset. */
   readonly isBegun: boolean
 }
@@ -86,7 +88,7 @@ export async function planReplay(admin: ReplayAdmin, request: ReplayRequest): Pr
     if (isBegun) isResumed = true
     const position = isBegun ? done : from
     offsetCount += position < to ? to - position : 0n
-    return { ...at, from, to, position, isBegun }
+    return { ...at, from, to, position, committed: done, isBegun }
   })
   if (partitions.every(({ from, to }) => from === to)) {
     throw invalid(`there is nothing between the bounds in ${request.topics.join(', ')}`)
@@ -94,8 +96,21 @@ export async function planReplay(admin: ReplayAdmin, request: ReplayRequest): Pr
   return { groupId: request.groupId, isResumed, offsetCount, partitions }
 }
 
-/** Commits the beginnings. @throws PipelineError `ERR_DISPATCHER_REPLAY_INVALID` if the group does not take them. */
+/**
+ * Commits the beginnings.
+ *
+ * @throws PipelineError `ERR_DISPATCHER_REPLAY_INVALID` if the group does not take them, or has moved since the plan:
+ *   then somebody else has replayed, and would have done it for nothing.
+ */
 export async function applyReplay(admin: ReplayAdmin, plan: ReplayPlan): Promise<void> {
+  const now = new Map(
+    (await admin.fetchGroupOffsets(plan.groupId, plan.partitions)).map(each => [partitionKeyOf(each), each.offset])
+  )
+  const moved = plan.partitions.find(each => (now.get(partitionKeyOf(each)) ?? -1n) !== each.committed)
+  if (moved !== undefined) {
+    const where = `${moved.topic}-${moved.partition}`
+    throw invalid(`somebody else has moved group ${plan.groupId} in ${where} since the plan: plan it again`)
+  }
   // What has begun is left alone: with its offset the group may have kept what it has done beyond it.
   const offsets = plan.partitions
     .filter(({ isBegun }) => !isBegun)

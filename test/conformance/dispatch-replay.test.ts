@@ -166,6 +166,13 @@ test('a replay that cannot be begun says why', async t => {
   await rejects({ topics: ['no-such-topic'] }, /there is no topic no-such-topic/)
   await rejects({ partitions: [7] }, /has no partition 7: it has 1/)
   await rejects({ from: 'latest' }, /there is nothing between the bounds/)
+  // Somebody else has replayed while the plan was read.
+  const plan = await planReplay(bench.admin, request)
+  await bench.admin.alterGroupOffsets(bench.groupId, [{ topic: bench.topic, partition: 0, offset: 3n }])
+  await assert.rejects(applyReplay(bench.admin, plan), {
+    code: 'ERR_DISPATCHER_REPLAY_INVALID',
+    message: /somebody else has moved group .* since the plan/
+  })
 })
 
 /** Runs something and gives times before and behind all records that it has written. */

@@ -111,6 +111,25 @@ test('an apply, and the undo of a replay, touch nothing that the plan did not kn
     assert.deepEqual(await committed(open, 'busy', 'b'), [1n, ''])
   })
 
+  await t.test('a deletion whose answer was lost is done; a commit that nobody has answered is not', async () => {
+    class OddAdmin extends Admin {
+      override async deleteGroups(groupIds: readonly string[]): ReturnType<Admin['deleteGroups']> {
+        await super.deleteGroups(groupIds)
+        return await super.deleteGroups(groupIds)
+      }
+
+      override alterGroupOffsets(): ReturnType<Admin['alterGroupOffsets']> {
+        return Promise.resolve([])
+      }
+    }
+    const odd = { ...open, admin: new OddAdmin(open.cluster) }
+    await admin.alterGroupOffsets('odd', [{ topic: 'a', partition: 0, offset: 3n }])
+    const reset = await planReset(odd, { groupIds: ['odd'], scope: 'all', to: { kind: 'earliest' } })
+    assert.deepEqual((await reset.apply({})).failures, ['a-0 of odd: no answer'])
+    const { failures, isComplete } = await (await planDeleteGroups(odd, ['odd'])).apply({})
+    assert.deepEqual([failures, isComplete], [[], true])
+  })
+
   await t.test('two offsets for one partition are refused', async () => {
     const at = (offset: bigint) => ({
       groupId: undefined,
