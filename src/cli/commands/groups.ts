@@ -38,6 +38,7 @@ export function addGroups(program: Command, action: CommandAction): void {
       'Groups of both protocols. Share groups and streams groups are shown, and not touched: Kafka has tools of its ' +
         'own for what they keep.'
     )
+    .addHelpText('after', '\nExamples:\n  comporta groups list\n  comporta groups describe orders')
   addList(groups, action)
   addGroupsDescribe(groups, action)
   addDelete(groups, action)

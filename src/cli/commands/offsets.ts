@@ -33,6 +33,7 @@ export function addOffsets(program: Command, action: CommandAction): void {
       'Committed offsets of consumer groups. Whatever moves one shows its plan first, with the records that are read ' +
         'again or never; asks, saves the way back, and can be taken back with comporta undo.'
     )
+    .addHelpText('after', '\nExamples:\n  comporta offsets show --group billing\n  comporta offsets reset --help')
   addShow(offsets, action)
   addOffsetsReset(offsets, action)
   addOffsetsSkip(offsets, action)

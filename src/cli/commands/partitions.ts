@@ -52,6 +52,7 @@ export function addPartitions(program: Command, action: CommandAction): void {
       'Plans the number of partitions from measured rates, shows which keys would move, grows a topic by a playbook ' +
         'with gates, or replaces it by one with more partitions without breaking the order of a key.'
     )
+    .addHelpText('after', '\nExamples:\n  comporta partitions plan orders\n  comporta partitions grow orders --help')
   addPlan(partitions, action)
   addPartitionsGrow(partitions, action)
   addPartitionsMigrate(partitions, action)

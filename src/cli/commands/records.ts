@@ -76,6 +76,7 @@ export function addRecords(program: Command, action: CommandAction): void {
     .command('records')
     .summary('read, search and count records of topics')
     .description('Reads records without a consumer group: no offset is committed, and nobody is rebalanced.')
+    .addHelpText('after', '\nExamples:\n  comporta records tail orders --follow\n  comporta records search --help')
   const shown = (command: Command): Command => withFormatOptions(withClusterOptions(command))
   const tail = records
     .command('tail <topics...>')

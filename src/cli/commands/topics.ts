@@ -61,7 +61,10 @@ Examples:
 
 /** Adds the commands. */
 export function addTopics(program: Command, action: CommandAction): void {
-  const topics = program.command('topics').summary('list, describe, make, change and delete topics')
+  const topics = program
+    .command('topics')
+    .summary('list, describe, make, change and delete topics')
+    .addHelpText('after', '\nExamples:\n  comporta topics list\n  comporta topics describe orders')
   withClusterOptions(
     topics
       .command('list')
