@@ -4,10 +4,12 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 
 import { cliReference } from '../../scripts/generate-cli-reference.ts'
-import { runComporta, temporaryFolder } from '../support/comporta.ts'
+import { hostedComporta, runComporta, temporaryFolder } from '../support/comporta.ts'
+
+const hosted = hostedComporta()
 
 test('help lists every command, and every command has help with examples', async () => {
-  const [overview, fault] = await Promise.all([runComporta(['--help']), runComporta(['lambda', 'fault', '--help'])])
+  const [overview, fault] = await Promise.all([hosted(['--help']), hosted(['lambda', 'fault', '--help'])])
   assert.equal(overview.exitCode, 0)
   assert.equal(fault.exitCode, 0)
   assert.match(fault.stdout, /Examples:\n {2}comporta lambda fault/)
@@ -28,7 +30,7 @@ test('the version is the one of the package', async () => {
 })
 
 test('a misspelt command or option ends with 64 and says what was meant', async () => {
-  const unknown = await runComporta(['chek'])
+  const unknown = await hosted(['chek'])
   assert.equal(unknown.exitCode, 64)
   assert.match(unknown.stderr, /Did you mean check\?/)
   for (const args of [
@@ -38,30 +40,30 @@ test('a misspelt command or option ends with 64 and says what was meant', async 
     ['demo', '--nope'],
     ['check', '--log-level', 'loud', '--file', 'x']
   ]) {
-    const { exitCode, stderr } = await runComporta(args)
+    const { exitCode, stderr } = await hosted(args)
     assert.ok(exitCode === 64 || exitCode === 78, `${args.join(' ')}: ${exitCode}`)
     assert.doesNotMatch(stderr, /\n {4}at /)
   }
-  assert.match((await runComporta(['broker', '--nope'])).stderr, /see comporta broker --help/)
+  assert.match((await hosted(['broker', '--nope'])).stderr, /see comporta broker --help/)
 })
 
 test('init writes a pipeline that check finds sound, and never replaces a file unasked', async t => {
   const cwd = temporaryFolder(t)
-  assert.equal((await runComporta(['init'], { cwd })).exitCode, 0)
-  const check = await runComporta(['check'], { cwd })
+  assert.equal((await hosted(['init'], { cwd })).exitCode, 0)
+  const check = await hosted(['check'], { cwd })
   assert.equal(check.exitCode, 0)
   assert.match(check.stdout, /comporta\.yaml is sound/)
-  const again = await runComporta(['init'], { cwd })
+  const again = await hosted(['init'], { cwd })
   assert.equal(again.exitCode, 64)
   assert.match(again.stderr, /--force/)
-  assert.equal((await runComporta(['init', '--force'], { cwd })).exitCode, 0)
+  assert.equal((await hosted(['init', '--force'], { cwd })).exitCode, 0)
 })
 
 test('a wrong pipeline file ends every command that needs it with 78 and every problem at its line', async t => {
   const cwd = temporaryFolder(t)
   writeFileSync(join(cwd, 'comporta.yaml'), 'name: X\nkafka: { bootstrapServers: "nowhere" }\nprodcer: {}\n')
   for (const command of [['check'], ['up'], ['dispatch'], ['produce'], ['lambda'], ['produce', '-']]) {
-    const { exitCode, stderr } = await runComporta(command, { cwd })
+    const { exitCode, stderr } = await hosted(command, { cwd })
     assert.equal(exitCode, 78, command.join(' '))
     assert.match(stderr, /3 problems/)
     assert.match(stderr, /comporta\.yaml:3:1 prodcer: no such setting; did you mean producer\?/)
@@ -82,7 +84,7 @@ dispatcher:
 `
   writeFileSync(join(cwd, 'there.mjs'), '')
   writeFileSync(join(cwd, 'comporta.yaml'), text)
-  const { exitCode, stderr } = await runComporta(['check'], { cwd })
+  const { exitCode, stderr } = await hosted(['check'], { cwd })
   assert.equal(exitCode, 78)
   assert.match(stderr, /1 problem\n {2}comporta\.yaml:7:27 dispatcher\.target\.file: there is no file .*absent\.mjs/)
 })
@@ -90,7 +92,7 @@ dispatcher:
 test('problems are JSON for programs that ask for it', async t => {
   const cwd = temporaryFolder(t)
   writeFileSync(join(cwd, 'comporta.yaml'), 'name: X\nkafka: { bootstrapServers: "a:1" }\n')
-  const { stderr } = await runComporta(['check', '--json'], { cwd })
+  const { stderr } = await hosted(['check', '--json'], { cwd })
   const { error } = JSON.parse(stderr) as {
     error: { code: string; problems: { path: string; place: { line: number } }[] }
   }
@@ -109,7 +111,7 @@ test('a command whose section is missing says so', async t => {
     ['lambda', 'lambda'],
     ['produce', 'producer']
   ] as const) {
-    const { exitCode, stderr } = await runComporta([command], { cwd })
+    const { exitCode, stderr } = await hosted([command], { cwd })
     assert.equal(exitCode, 78)
     assert.match(stderr, new RegExp(`no section "${section}:"`))
   }
@@ -117,15 +119,15 @@ test('a command whose section is missing says so', async t => {
 
 test('a file of events that is not there ends with 65', async t => {
   const cwd = temporaryFolder(t)
-  await runComporta(['init'], { cwd })
-  const { exitCode, stderr } = await runComporta(['ingest', 'absent.ndjson'], { cwd })
+  await hosted(['init'], { cwd })
+  const { exitCode, stderr } = await hosted(['ingest', 'absent.ndjson'], { cwd })
   assert.equal(exitCode, 65)
   assert.match(stderr, /cannot read absent\.ndjson/)
 })
 
 test('Kafka that cannot be reached ends with 69 and its address', async t => {
   const cwd = temporaryFolder(t)
-  await runComporta(['init'], { cwd })
+  await hosted(['init'], { cwd })
   writeFileSync(join(cwd, 'events.ndjson'), '{"codigo":300,"truck_id":"T-1"}\n')
   const env = { KAFKA_BOOTSTRAP: '127.0.0.1:1', COMPORTA_KAFKA__CONNECT_TIMEOUT_MS: '500' }
   for (const args of [['ingest', 'events.ndjson'], ['dispatch']]) {

@@ -7,7 +7,9 @@ import { test } from 'node:test'
 
 import { startBroker } from '../../src/broker/index.ts'
 import { Admin, Appender, Cluster } from '../../src/client/index.ts'
-import { runComporta, startComporta, temporaryFolder } from '../support/comporta.ts'
+import { hostedComporta, runComporta, startComporta, temporaryFolder } from '../support/comporta.ts'
+
+const hosted = hostedComporta()
 
 test('records are read, searched and counted, and topics changed, with exit codes that mean something', async t => {
   const broker = await startBroker({ config: { 'group.initial.rebalance.delay.ms': '0' } })
@@ -28,10 +30,12 @@ test('records are read, searched and counted, and topics changed, with exit code
   await append(0, 20_000)
   const cwd = temporaryFolder(t)
   const run = (...args: string[]): ReturnType<typeof runComporta> =>
-    runComporta([...args, '--bootstrap-server', broker.bootstrapServers], { cwd })
+    hosted([...args, '--bootstrap-server', broker.bootstrapServers], { cwd })
 
+  const where = ['--where', 'n={"from":7,"to":8}', '--order', 'time', '--format', '%k %s']
+  const search = ['records', 'search', 't', ...where, '--bootstrap-server', broker.bootstrapServers]
   const [found, none, vague, raw, counted, refused] = await Promise.all([
-    run('records', 'search', 't', '--where', 'n={"from":7,"to":8}', '--order', 'time', '--format', '%k %s'),
+    runComporta(search, { cwd }),
     run('records', 'search', 't', '--key', 'nobody'),
     run('records', 'search', 't'),
     run('records', 'read', 't', '--from', '1000ms', '--to', '1003ms', '--order', 'time', '--json'),

@@ -11,6 +11,8 @@ import { startBroker } from '../../src/broker/index.ts'
 import { Admin, Appender, Cluster } from '../../src/client/index.ts'
 import { hostedComporta, runComporta, temporaryFolder } from '../support/comporta.ts'
 
+const hosted = hostedComporta()
+
 interface World {
   readonly run: (...args: string[]) => ReturnType<typeof runComporta>
   /** `run` in a process of its own. */
@@ -66,11 +68,10 @@ dispatcher:
   deadLetterTopic: dead
 ${more(port)}`
   )
-  const hosted = hostedComporta(t, { cwd })
   return {
-    run: (...args) => hosted(['replay', ...args]),
+    run: (...args) => hosted(['replay', ...args], { cwd }),
     runAlone: (...args) => runComporta(['replay', ...args], { cwd }),
-    comporta: (...args) => hosted(args),
+    comporta: (...args) => hosted(args, { cwd }),
     sent
   }
 }

@@ -5,7 +5,11 @@
 
 import { main } from '../../src/cli/main.ts'
 
-process.on('message', (args: string[]) => {
+const bare = { ...process.env }
+
+process.on('message', ({ args, cwd, env }: { args: string[]; cwd: string; env: Record<string, string> }) => {
+  process.chdir(cwd)
+  process.env = { ...bare, ...env }
   const caught = { stdout: '', stderr: '' }
   for (const name of ['stdout', 'stderr'] as const) {
     process[name].write = (text: string | Uint8Array, ...rest: unknown[]) => {

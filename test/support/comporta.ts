@@ -4,7 +4,7 @@ import { type ChildProcess, fork, spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { TestContext } from 'node:test'
+import { after, type TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 
 const command = fileURLToPath(new URL('../../bin/comporta.js', import.meta.url))
@@ -44,17 +44,16 @@ export async function runComporta(args: readonly string[], options: CommandOptio
 }
 
 /**
- * A process that runs command lines one after the other: a third of a second of CPU for each that need not start a
- * process of its own. That a command ends by itself, and with which signals, only `runComporta` shows.
+ * `runComporta` for command lines that need no process of their own: one process of the test file runs them one after
+ * the other, a third of a second of CPU less for each. That a command ends by itself only `runComporta` shows.
  */
-export function hostedComporta(
-  t: TestContext,
-  { cwd = tmpdir(), env = {} }: Pick<CommandOptions, 'cwd' | 'env'> = {}
-): (args: readonly string[]) => Promise<CommandResult> {
+export function hostedComporta(): (args: readonly string[], options?: HostedOptions) => Promise<CommandResult> {
   let host: CommandHost | undefined
-  t.after(() => host?.end())
-  return async args => await (host ??= new CommandHost(cwd, env)).run(args)
+  after(() => host?.end())
+  return async (args, options = {}) => await (host ??= new CommandHost()).run(args, options)
 }
+
+type HostedOptions = Pick<CommandOptions, 'cwd' | 'env'>
 
 class CommandHost {
   readonly #process: ChildProcess
@@ -62,10 +61,9 @@ class CommandHost {
   readonly #ended: Promise<never>
   #last: Promise<unknown> = Promise.resolve()
 
-  constructor(cwd: string, env: Readonly<Record<string, string>>) {
+  constructor() {
     this.#process = fork(fileURLToPath(new URL('./comporta-host.ts', import.meta.url)), [], {
-      cwd,
-      env: { ...bareEnvironment(), ...env },
+      env: bareEnvironment(),
       // Log lines go past what is caught: shown only where the host itself fails.
       stdio: ['ignore', 'ignore', 'pipe', 'ipc']
     })
@@ -78,10 +76,10 @@ class CommandHost {
     this.#ended.catch(() => undefined)
   }
 
-  async run(args: readonly string[]): Promise<CommandResult> {
+  async run(args: readonly string[], { cwd = tmpdir(), env = {} }: HostedOptions): Promise<CommandResult> {
     const result = this.#last.then(async () => {
       const answered = new Promise<CommandResult>(resolve => this.#process.once('message', resolve as () => void))
-      this.#process.send([...args])
+      this.#process.send({ args, cwd, env })
       return await Promise.race([answered, this.#ended])
     })
     this.#last = result.catch(() => undefined)
