@@ -27,7 +27,13 @@ export async function certificatesOf({ tls, bootstrapServers }: KafkaConfig): Pr
 
 async function ownCertificates(tls: Exclude<KafkaConfig['tls'], boolean | undefined>): Promise<CertificateFact[]> {
   const verdict = verifyTls(await readParts(tls, new SourceReader(process.env).round()), systemClock.now())
-  if (verdict.kind === 'refused') return []
+  if (verdict.kind === 'refused') {
+    return verdict.problems.map(({ path, reason }) => ({
+      name: `kafka.${path.join('.')}`,
+      notAfterMs: undefined,
+      problem: reason
+    }))
+  }
   return verdict.expiries.map(({ material, subject, expiresAtMs }) => ({
     name: `kafka.tls.${material} (${subject.replaceAll('\n', ', ')})`,
     notAfterMs: expiresAtMs
@@ -43,13 +49,14 @@ async function brokerCertificate(address: string): Promise<CertificateFact[]> {
       socket.destroy()
       resolve(found)
     }
-    socket.setTimeout(HANDSHAKE_MS, () => end([]))
-    socket.once('error', () => end([]))
+    const unseen = (problem: string): void => end([{ name: `broker ${address}`, notAfterMs: undefined, problem }])
+    socket.setTimeout(HANDSHAKE_MS, () => unseen(`no answer within ${HANDSHAKE_MS / 1000} s`))
+    socket.once('error', error => unseen(messageOf(error)))
     socket.once('secureConnect', () => end(factOf(address, socket.getPeerCertificate(true))))
   })
 }
 
 function factOf(address: string, certificate: DetailedPeerCertificate): CertificateFact[] {
   const notAfterMs = Date.parse(certificate.valid_to)
-  return Number.isNaN(notAfterMs) ? [] : [{ name: `broker ${address}`, notAfterMs }]
+  return [{ name: `broker ${address}`, notAfterMs: Number.isNaN(notAfterMs) ? undefined : notAfterMs }]
 }

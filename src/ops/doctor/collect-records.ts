@@ -5,7 +5,7 @@
 
 import { Admin, type Cluster, type PeekQuestion } from '../../client/index.ts'
 import { type Clock, messageOf, sleep } from '../../core/index.ts'
-import { murmur2, RecordCursor } from '../../protocol/index.ts'
+import { kafkaErrorName, murmur2, RecordCursor } from '../../protocol/index.ts'
 import type { ClusterScan, ScannedTopic } from '../scan/scan-types.ts'
 import { type CommitWatch, known, type Known, type NewestTimestamp, type TopicSample, unknown } from './facts.ts'
 import { SpaceSaving } from './space-saving.ts'
@@ -36,22 +36,29 @@ export async function sampleTopics(
 ): Promise<Known<readonly TopicSample[]>> {
   const topics = [...scan.topics.values()].filter(({ isInternal }) => !isInternal).slice(0, TOPICS_MAX)
   const samples: TopicSample[] = []
-  let problem = ''
   for (const topic of topics) {
     if (signal?.aborted === true) break
     try {
-      const buffers = await newestBatches(new Admin(cluster), topic, signal)
-      samples.push(sampleOf(topic.topic, buffers, showKeys))
+      const { buffers, problem } = await newestBatches(new Admin(cluster), topic, signal)
+      const sample = sampleOf(topic.topic, buffers, showKeys)
+      samples.push(problem === undefined ? sample : { ...sample, problem })
     } catch (error) {
-      // One topic without the right to read leaves the others.
-      problem = messageOf(error)
+      // One topic that cannot be read leaves the others.
+      samples.push({ ...sampleOf(topic.topic, [], showKeys), problem: messageOf(error) })
     }
   }
-  if (samples.length === 0 && problem !== '') return unknown(`${problem}; it needs READ on the topics`)
+  const [first] = samples
+  const isNothing = samples.every(({ records, problem }) => records === 0 && problem !== undefined)
+  if (first?.problem !== undefined && isNothing) return unknown(`${first.problem}; it needs READ on the topics`)
   return known(samples)
 }
 
-async function newestBatches(admin: Admin, topic: ScannedTopic, signal?: AbortSignal): Promise<Buffer[]> {
+interface Newest {
+  readonly buffers: readonly Buffer[]
+  readonly problem: string | undefined
+}
+
+async function newestBatches(admin: Admin, topic: ScannedTopic, signal?: AbortSignal): Promise<Newest> {
   const byLeader = new Map<number, PeekQuestion[]>()
   for (const { partition, leaderId, highWatermark, logStartOffset } of topic.partitions.slice(0, PARTITIONS_MAX)) {
     if (leaderId < 0 || highWatermark <= logStartOffset) continue
@@ -64,7 +71,11 @@ async function newestBatches(admin: Admin, topic: ScannedTopic, signal?: AbortSi
   const answers = await Promise.all(
     [...byLeader].map(([leaderId, questions]) => admin.peekBatches(leaderId, questions, options))
   )
-  return answers.flat().map(({ records }) => records)
+  const refused = answers.flat().find(({ errorCode }) => errorCode !== 0)
+  return {
+    buffers: answers.flat().map(({ records }) => records),
+    problem: refused === undefined ? undefined : kafkaErrorName(refused.errorCode)
+  }
 }
 
 /** Counts what record batches hold. */

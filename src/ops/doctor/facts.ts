@@ -56,6 +56,8 @@ export interface TopicSample {
   /** Most frequent first. */
   readonly keys: readonly SampledKey[]
   readonly largestBytes: number
+  /** Why nothing, or not all of it, could be read. */
+  readonly problem?: string
 }
 
 /** The newest time stamp of a partition. */
@@ -74,8 +76,10 @@ export interface CommitWatch {
 export interface CertificateFact {
   /** Setting or broker that it belongs to. */
   readonly name: string
-  /** In milliseconds since 1970. */
-  readonly notAfterMs: number
+  /** In milliseconds since 1970; `undefined` = it could not be looked at. */
+  readonly notAfterMs: number | undefined
+  /** Why not. */
+  readonly problem?: string
 }
 
 /** What kind of cluster it is. */

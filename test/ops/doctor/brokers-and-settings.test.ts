@@ -81,6 +81,15 @@ test('certificates: 20 days are a warning, 3 an error, 40 nothing', () => {
     assert.equal(findingsOf('certificates', { certificates })[0]?.severity, severity)
   }
   assert.equal(findingsOf('certificates', { certificates: DENIED })[0]?.severity, 'unknown')
+  const unseen = { name: 'broker b2:9093', notAfterMs: undefined, problem: 'ECONNREFUSED' }
+  const some = known([{ name: 'broker b1:9093', notAfterMs: NOW_MS + 3 * day }, unseen])
+  assert.deepEqual(
+    findingsOf('certificates', { certificates: some }).map(({ severity }) => severity),
+    ['error', 'unknown']
+  )
+  assert.deepEqual(findingsOf('certificates', { certificates: known([unseen]) })[0]?.evidence, [
+    'broker b2:9093: ECONNREFUSED'
+  ])
 })
 
 test('heartbeats at more than a third of the session', () => {

@@ -33,6 +33,9 @@ test('few records say nothing of keys, and without a sample nothing can be said'
   const few = sample({ records: 20, keys: [{ text: 'a', share: 0.9 }] })
   assert.deepEqual(findingsOf('hot-keys', { ...ten, ...few }), [])
   assert.equal(findingsOf('hot-keys', { samples: DENIED })[0]?.severity, 'unknown')
+  const [unread] = findingsOf('hot-keys', { ...ten, ...sample({ records: 0, problem: 'TOPIC_AUTHORIZATION_FAILED' }) })
+  assert.equal(unread?.severity, 'unknown')
+  assert.deepEqual(unread.evidence, ['orders: TOPIC_AUTHORIZATION_FAILED'])
 })
 
 /** A batch of records with these keys. */

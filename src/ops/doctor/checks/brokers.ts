@@ -117,11 +117,19 @@ const certificates: DoctorCheck = {
   sentence: 'Certificates, of this machine or of brokers, that end within 30 days.',
   find({ certificates: found, nowMs }) {
     if (!found.isKnown) return [cannotSay('Certificates are not known', found.reason)]
+    const unseen = found.value
+      .filter(({ notAfterMs }) => notAfterMs === undefined)
+      .map(({ name, problem }) => `${name}: ${problem ?? 'it did not show one'}`)
+    const unknown: Found[] =
+      unseen.length === 0
+        ? []
+        : [{ ...cannotSay('Not all certificates could be looked at', unseen[0] ?? ''), evidence: unseen }]
     const ending = found.value
+      .flatMap(({ name, notAfterMs }) => (notAfterMs === undefined ? [] : [{ name, notAfterMs }]))
       .filter(({ notAfterMs }) => notAfterMs - nowMs < CERTIFICATE_WARN_MS)
       .toSorted((left, right) => left.notAfterMs - right.notAfterMs)
     const [first] = ending
-    if (first === undefined) return []
+    if (first === undefined) return unknown
     const leftMs = first.notAfterMs - nowMs
     return [
       {
@@ -130,7 +138,8 @@ const certificates: DoctorCheck = {
         reason: 'From then on no new connection is made; those that stand end with their brokers’ next restart.',
         fix: 'Renew it where it lies: comporta takes a new one up without a restart.',
         evidence: ending.map(({ name, notAfterMs }) => `${name}: ends ${new Date(notAfterMs).toISOString()}`)
-      }
+      },
+      ...unknown
     ]
   }
 }

@@ -16,7 +16,13 @@ const hotKeys: DoctorCheck = {
   sentence: 'Keys that many of the sampled records have (needs --sample).',
   find({ samples, scan }) {
     if (!samples.isKnown) return [cannotSay('No records were sampled', samples.reason)]
-    return samples.value.flatMap(({ topic, records, keys }): Found[] => {
+    const unread = samples.value.flatMap(({ topic, problem }) =>
+      problem === undefined ? [] : [`${topic}: ${problem}`]
+    )
+    const [first] = unread
+    const unknown: Found[] =
+      first === undefined ? [] : [{ ...cannotSay('Not all topics could be sampled', first), evidence: unread }]
+    const found = samples.value.flatMap(({ topic, records, keys }): Found[] => {
       const partitions = scan.topics.get(topic)?.partitions.length ?? 1
       const hot = keys.filter(({ share }) => share >= Math.max(HOT_KEY, Math.min(0.9, 1.5 / partitions)))
       if (records < SAMPLE_MIN || hot.length === 0 || partitions < 2) return []
@@ -32,6 +38,7 @@ const hotKeys: DoctorCheck = {
         }
       ]
     })
+    return [...found, ...unknown]
   }
 }
 
