@@ -2,6 +2,7 @@
 
 import { type Command, InvalidArgumentError } from 'commander'
 
+import { printableText } from '../../core/index.ts'
 import type { CheckArea, DoctorFinding, DoctorSeverity } from '../../ops/index.ts'
 import { EXIT } from '../exit-codes.ts'
 import { type ClusterCommandOptions, withCluster, withClusterOptions } from '../operations/cluster-options.ts'
@@ -138,5 +139,6 @@ async function textOf(findings: readonly DoctorFinding[], { all }: DoctorCommand
     .map(severity => ({ severity, count: findings.filter(each => each.severity === severity).length }))
     .filter(({ count }) => count > 0)
     .map(({ severity, count }) => `${count} ${severity}`)
-  return `${[...lines, ...(lines.length === 0 ? [] : ['']), counts.join(', ')].join('\n')}\n`
+  const shown = lines.map(printableText)
+  return `${[...shown, ...(shown.length === 0 ? [] : ['']), counts.join(', ')].join('\n')}\n`
 }

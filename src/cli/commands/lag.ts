@@ -3,7 +3,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 
 import type { OperationsConfig } from '../../config/index.ts'
-import { PipelineError, sleep, systemClock } from '../../core/index.ts'
+import { PipelineError, printableText, sleep, systemClock } from '../../core/index.ts'
 import type { GroupLag, LagMonitor, LagReport, LagServer, LagThresholds } from '../../ops/index.ts'
 import { EXIT } from '../exit-codes.ts'
 import {
@@ -164,7 +164,7 @@ async function lookOnce({ monitor, looks }: LookRun, signal: AbortSignal): Promi
   } catch (error) {
     if (signal.aborted) return undefined
     if (looks.count !== undefined || !PipelineError.is(error) || !error.retriable) throw error
-    process.stderr.write(`no look: ${error.message}\n`)
+    process.stderr.write(`no look: ${printableText(error.message)}\n`)
     return undefined
   }
 }

@@ -3,7 +3,7 @@
 import type { Command } from 'commander'
 
 import type { PipelineConfig, RolloutConfig } from '../../config/index.ts'
-import { PipelineError, systemClock } from '../../core/index.ts'
+import { PipelineError, printableText, systemClock } from '../../core/index.ts'
 import type { ChangePlan, FleetActuator, RolloutAction, RolloutSight, RolloutState } from '../../ops/index.ts'
 import { confirmByTyping } from '../confirm.ts'
 import { needSection } from '../context.ts'
@@ -192,7 +192,7 @@ function printer(options: RolloutOptions): (action: RolloutAction, state: Rollou
   let said = ''
   const startedMs = systemClock.monotonicMs()
   return (action, state) => {
-    const text = action.reasons.join('; ')
+    const text = printableText(action.reasons.join('; '))
     if (options.json === true) {
       const { done, remaining, phase, current } = state
       process.stdout.write(jsonLine({ ...action, phase, current, done, remaining: remaining.map(({ id }) => id) }))
@@ -216,7 +216,8 @@ function endOf(
   if (options.json !== true) {
     if (phase === 'done') process.stdout.write(`all ${done.length} instances are new\n`)
     else {
-      const why = phase === 'halted' ? `halted: ${haltReason ?? ''}` : phase === 'paused' ? 'paused' : 'stopped'
+      const why =
+        phase === 'halted' ? `halted: ${printableText(haltReason ?? '')}` : phase === 'paused' ? 'paused' : 'stopped'
       process.stdout.write(
         `${why}\n${done.length} instances are new, ${left} are not.\n` +
           `Go on: comporta rollout --resume\nGo back: ${goBack}\n`

@@ -3,7 +3,7 @@
 import type { Command } from 'commander'
 
 import type { FleetConfig, ScaleConfig } from '../../config/index.ts'
-import { PipelineError, systemClock } from '../../core/index.ts'
+import { PipelineError, printableText, systemClock } from '../../core/index.ts'
 import type { FleetActuator, ScaleDecision, ScaleLook, Scaler, ScalerOptions } from '../../ops/index.ts'
 import { logLevelOf, loadPipeline, needSection } from '../context.ts'
 import { EXIT } from '../exit-codes.ts'
@@ -221,7 +221,8 @@ async function once(
       last = look
       looks += 1
       const isEarly = look.decision.hold === 'unknownInput' || look.decision.hold === 'measuring'
-      if (isEarly && looks < looksMax) process.stderr.write(`measuring: ${look.decision.reasons[0] ?? ''}\n`)
+      if (isEarly && looks < looksMax)
+        process.stderr.write(`measuring: ${printableText(look.decision.reasons[0] ?? '')}\n`)
       else end.abort()
     }
     await scaler.run(onLook, AbortSignal.any([signal, end.signal]))
@@ -251,8 +252,8 @@ function printer(options: ScaleOptions): (look: ScaleLook) => void {
     const { reasons, alternatives } = look.decision
     const shown = isNew ? reasons : reasons.slice(0, 1)
     const time = new Date(look.decision.atMs).toTimeString().slice(0, 8)
-    let text = `${time} ${head}\n${shown.map(reason => `         ${reason}\n`).join('')}`
-    if (look.problem !== undefined) text += `         failed: ${look.problem}\n`
+    let text = `${time} ${head}\n${shown.map(reason => `         ${printableText(reason)}\n`).join('')}`
+    if (look.problem !== undefined) text += `         failed: ${printableText(look.problem)}\n`
     if (isNew) {
       for (const { instances, effect } of alternatives) text += `         ${String(instances).padStart(3)}: ${effect}\n`
     }

@@ -5,7 +5,7 @@ import { dirname, resolve } from 'node:path'
 import type { Command } from 'commander'
 
 import type { AlertConfig, OperationsConfig, PipelineConfig } from '../../config/index.ts'
-import { PipelineError, systemClock, systemRandom } from '../../core/index.ts'
+import { PipelineError, printableText, systemClock, systemRandom } from '../../core/index.ts'
 import type { AlertOutbox, AlertSender, LagMonitor, SloStatus, SloTracker, WatchedLook } from '../../ops/index.ts'
 import { pipelinePath } from '../context.ts'
 import { EXIT } from '../exit-codes.ts'
@@ -187,11 +187,13 @@ function lookJson({ report, problem, slo: objectives, alerts }: WatchedLook): un
 
 function lookText({ report, problem, slo: objectives, alerts }: WatchedLook): string {
   const at = new Date(report?.takenAtMs ?? systemClock.now()).toISOString()
-  const sent = alerts.map(({ status, severity, title, value }) => `${at} ${status} ${severity}: ${title}: ${value}\n`)
-  if (problem !== '') return [`${at} no look: ${problem}\n`, ...sent].join('')
+  const sent = alerts.map(
+    ({ status, severity, title, value }) => `${at} ${status} ${severity}: ${printableText(`${title}: ${value}`)}\n`
+  )
+  if (problem !== '') return [`${at} no look: ${printableText(problem)}\n`, ...sent].join('')
   const lines = objectives.map(
     ({ name, last, budgetLeft, burnLastHour }) =>
-      `${at} ${name}: ${last?.kind ?? 'unknown'}, lag ${duration(last?.lagSeconds)}, ` +
+      `${at} ${printableText(name)}: ${last?.kind ?? 'unknown'}, lag ${duration(last?.lagSeconds)}, ` +
       `budget left ${percent(budgetLeft)}, burn ${burnLastHour?.toFixed(1) ?? '–'}\n`
   )
   return [...lines, ...sent].join('')

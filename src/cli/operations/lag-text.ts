@@ -1,5 +1,6 @@
 /** Lag for people: a line for each group or partition within 120 characters, and what its remarks mean. */
 
+import { printableText } from '../../core/index.ts'
 import {
   explainFlags,
   explainReason,
@@ -32,7 +33,7 @@ export function lagText(report: LagReport, options: LagTextOptions): string {
   if (remarks.length > 0) parts.push(`\n${remarks.join('')}`)
   const legend = legendOf(groups)
   if (legend !== '') parts.push(`\n${legend}\n`)
-  for (const problem of report.problems) parts.push(`\nnote: ${problem}\n`)
+  for (const problem of report.problems) parts.push(`\nnote: ${printableText(problem)}\n`)
   return parts.join('')
 }
 
@@ -67,9 +68,9 @@ function groupColumns(thresholds: LagThresholds): Column<GroupLag>[] {
 }
 
 function partitionText(group: GroupLag): string {
-  if (group.partitions.length === 0) return `${group.groupId}: nothing committed\n`
+  if (group.partitions.length === 0) return `${printableText(group.groupId)}: nothing committed\n`
   const columns: Column<PartitionLag>[] = [
-    { title: `${group.groupId}`, text: each => `${each.topic}-${each.partition}` },
+    { title: printableText(group.groupId), text: each => `${each.topic}-${each.partition}` },
     { title: 'COMMITTED', text: each => (each.committed === undefined ? '–' : count(each.committed)), align: 'right' },
     { title: 'END', text: each => (each.isKnown ? count(each.endOffset) : '?'), align: 'right' },
     { title: 'LAG', text: each => (each.isKnown ? count(each.lagRecords) : '?'), align: 'right' },
@@ -154,9 +155,9 @@ function healthCell(group: GroupLag, thresholds: LagThresholds): string {
 
 function remarksOf(group: GroupLag): string[] {
   const lines = explainFlags(group).map(
-    ({ flag, text, remedy }) => `${group.groupId}: ${flag}: ${text}\n    remedy: ${remedy}\n`
+    ({ flag, text, remedy }) => `${printableText(`${group.groupId}: ${flag}: ${text}`)}\n    remedy: ${remedy}\n`
   )
-  return group.problem === undefined ? lines : [`${group.groupId}: ${group.problem}\n`, ...lines]
+  return group.problem === undefined ? lines : [`${printableText(`${group.groupId}: ${group.problem}`)}\n`, ...lines]
 }
 
 function legendOf(groups: readonly GroupLag[]): string {

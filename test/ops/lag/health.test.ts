@@ -48,6 +48,15 @@ test('flags are told in words, worst first, with places, numbers and a remedy', 
   assert.equal(second?.flag, 'unassigned')
 })
 
+test('what a terminal would obey is escaped, wherever a name stands', () => {
+  const hostile = 'g\u001b[2J'
+  const partitions = [partitionLag({ topic: hostile, owner: hostile, flags: ['unassigned'] })]
+  const group = groupLag({ groupId: hostile, partitions, problem: hostile })
+  const report = { ...lagReport(0, group, groupLag({ groupId: hostile, partitions: [] })), problems: [hostile] }
+  const text = lagText(report, { thresholds: LAG_THRESHOLDS, withPartitions: true })
+  assert.ok(!text.includes('\u001b'), text)
+})
+
 test('a table fits 120 characters whatever the names, the oldest first', () => {
   const long = 'a-group-with-a-name-of-many-words-that-somebody-thought-was-a-good-idea-in-production-eu-west-1'
   const busy = {
