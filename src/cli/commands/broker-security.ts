@@ -11,6 +11,7 @@ import { InvalidArgumentError, Option } from 'commander'
 import type { BrokerOptions, ScramUser } from '../../broker/index.ts'
 import { PipelineError } from '../../core/index.ts'
 import { parseProperties, readInput, resolveReferences } from '../properties.ts'
+import { collect } from '../operations/collect.ts'
 
 /** What the options give. */
 export interface BrokerSecurityOptions {
@@ -31,10 +32,6 @@ export interface BrokerSecurityOptions {
 export const KEY_PASSWORD_VARIABLE = 'COMPORTA_BROKER_TLS_KEY_PASSWORD'
 
 const SECRET = /password|jaas\.config|keystore\.key$|secret/i
-
-function collect(text: string, before: readonly string[] = []): readonly string[] {
-  return [...before, text]
-}
 
 function parseListener(text: string, before?: readonly string[]): readonly string[] {
   if (/^[\w-]+:\/\/[^\s,]*:\d+$/.test(text)) return collect(text, before)

@@ -14,6 +14,7 @@ import { runAlone } from '../process/role.ts'
 import type { RunningMappings } from '../roles/esm.ts'
 import type { CommandAction } from './action.ts'
 import { metricsPortOption, parsePort } from './options.ts'
+import { collect } from '../operations/collect.ts'
 
 interface EsmOptions extends CommonOptions {
   readonly mapping?: readonly string[]
@@ -72,10 +73,6 @@ export function addEsm(program: Command, action: CommandAction): void {
     .option(...metricsPortOption)
     .addHelpText('after', EXAMPLES)
     .action(action(esm))
-}
-
-function collect(value: string, before: readonly string[] = []): string[] {
-  return [...before, value]
 }
 
 async function esm(options: EsmOptions): Promise<number> {

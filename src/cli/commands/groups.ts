@@ -7,17 +7,12 @@ import type { GroupRow } from '../../ops/index.ts'
 import { EXIT } from '../exit-codes.ts'
 import { type ClusterCommandOptions, withCluster, withClusterOptions } from '../operations/cluster-options.ts'
 import { count } from '../operations/format.ts'
-import {
-  changeOn,
-  collect,
-  type GroupCommandOptions,
-  waitForGroups,
-  withOffsetsChange
-} from '../operations/group-options.ts'
+import { changeOn, type GroupCommandOptions, waitForGroups, withOffsetsChange } from '../operations/group-options.ts'
 import { runChange, withChangeOptions } from '../operations/run-change.ts'
 import { type Column, jsonLine, tableOf } from '../operations/table.ts'
 import type { CommandAction } from './action.ts'
 import { addGroupsDescribe } from './groups-describe.ts'
+import { collect } from '../operations/collect.ts'
 
 interface ListOptions extends ClusterCommandOptions {
   readonly type?: readonly string[]

@@ -12,7 +12,7 @@ import {
   withCluster,
   withClusterOptions
 } from '../operations/cluster-options.ts'
-import { collect } from '../operations/group-options.ts'
+import { collect } from '../operations/collect.ts'
 import { kedaQuestion, type KedaMemory, kedaText, kedaViews, listenForLag } from '../operations/lag-keda.ts'
 import { exceeding, limitOf, type Looks, looksOf } from '../operations/lag-limits.ts'
 import { jsonLine } from '../operations/table.ts'

@@ -4,7 +4,7 @@ import { type Command, Option } from 'commander'
 
 import type { MigrateRequest } from '../../ops/index.ts'
 import { type ClusterCommandOptions, withCluster, withClusterOptions } from '../operations/cluster-options.ts'
-import { collect } from '../operations/group-options.ts'
+import { collect } from '../operations/collect.ts'
 import { type ChangeCommandOptions, runChange, withChangeOptions } from '../operations/run-change.ts'
 import type { CommandAction } from './action.ts'
 import { migrationFile, millisecondsOf, present, readCount } from '../operations/partition-options.ts'

@@ -11,7 +11,6 @@ import { pipelinePath } from '../context.ts'
 import { type ClusterCommandOptions, withCluster, withClusterOptions } from '../operations/cluster-options.ts'
 import {
   BOUND_HELP,
-  collect,
   isQueryEmpty,
   parseCount,
   queryOf,
@@ -22,6 +21,7 @@ import {
 import { type ChangeCommandOptions, runChange, withChangeOptions } from '../operations/run-change.ts'
 import { tableOf } from '../operations/table.ts'
 import type { CommandAction } from './action.ts'
+import { collect } from '../operations/collect.ts'
 
 interface RedriveOptions extends ClusterCommandOptions, ChangeCommandOptions, QueryOptions {
   readonly to?: string

@@ -15,9 +15,11 @@ import { EXIT } from '../exit-codes.ts'
 import { count } from '../operations/format.ts'
 import { type ChangeCommandOptions, openUndoStore } from '../operations/run-change.ts'
 import { jsonLine, tableOf } from '../operations/table.ts'
+import { goOnWithoutReader } from '../process/lost-reader.ts'
 import { onFirstSignal } from '../process/signals.ts'
 import { connectCluster, dispatcherWithEndpoint } from '../wiring.ts'
 import type { CommandAction } from './action.ts'
+import { collect, collectPartition } from '../operations/collect.ts'
 
 interface ReplayOptions extends ChangeCommandOptions {
   readonly from: ReplayBound
@@ -88,6 +90,7 @@ async function replay(options: ReplayOptions): Promise<number> {
       isRestarted: options.restart === true
     })
     const before = await admin.fetchGroupOffsets(groupId)
+    if (options.dryRun !== true) goOnWithoutReader()
     if (options.dryRun === true || options.json !== true) printPlan(plan, options)
     const overwritten = overwrittenOf(plan, before)
     if (overwritten > 0) {
@@ -307,14 +310,4 @@ function readBound(text: string): ReplayBound {
     throw new InvalidArgumentError(`${messageOf(error)}.`)
   }
   throw new InvalidArgumentError('A time is like 2026-03-01T09:00:00Z (with its zone), or milliseconds since 1970.')
-}
-
-function collect(text: string, before: readonly string[] = []): readonly string[] {
-  return [...before, text]
-}
-
-function collectPartition(text: string, before: readonly number[] = []): readonly number[] {
-  const partition = Number(text)
-  if (Number.isInteger(partition) && partition >= 0) return [...before, partition]
-  throw new InvalidArgumentError('A partition is a whole number from 0 on.')
 }

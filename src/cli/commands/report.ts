@@ -20,6 +20,7 @@ import { readInput } from '../properties.ts'
 import type { CommandAction } from './action.ts'
 import { timeoutOf } from './cost.ts'
 import { packageVersion } from './package-version.ts'
+import { collect } from '../operations/collect.ts'
 
 interface ReportOptions extends ClusterCommandOptions {
   readonly for: string
@@ -142,10 +143,6 @@ function measuredRate(looks: readonly LagReport[]): number | undefined {
 function readOut(text: string): string {
   if (['.html', '.md'].includes(extname(text))) return text
   throw new InvalidArgumentError('The file must end with .html or .md.')
-}
-
-function collect(text: string, before: readonly string[] = []): readonly string[] {
-  return [...before, text]
 }
 
 const partNames = 'summary questions lag cost experiments findings adr c4'.split(' ')

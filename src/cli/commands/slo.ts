@@ -176,8 +176,8 @@ function watchedText({ slo: objectives, alerts, alerting }: OperationsConfig): s
   const kept = objectives.length === 0 ? 'no objectives (operations.slo)' : `objectives: ${objectives.length}`
   const sent = alerts.length === 0 ? 'shown here only (operations.alerts)' : `sent to ${alerts.length} receivers`
   return (
-    `watching every ${alerting.everySeconds} s, until Ctrl-C: ${kept}; all groups are held against operations.health; ` +
-    `alerts are ${sent}\n`
+    `watching every ${alerting.everySeconds} s, until Ctrl-C: ${kept}; all groups are held against ` +
+    `operations.health; alerts are ${sent}\n`
   )
 }
 

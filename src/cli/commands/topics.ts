@@ -12,10 +12,11 @@ import {
   withClusterOptions
 } from '../operations/cluster-options.ts'
 import { count } from '../operations/format.ts'
-import { BOUND_HELP, collectPartition, parseCount, readBound } from '../operations/record-options.ts'
+import { BOUND_HELP, parseCount, readBound } from '../operations/record-options.ts'
 import { type ChangeCommandOptions, runChange, withChangeOptions } from '../operations/run-change.ts'
 import { type Column, jsonLine, tableOf } from '../operations/table.ts'
 import type { CommandAction } from './action.ts'
+import { collect, collectPartition } from '../operations/collect.ts'
 
 type TopicOptions = ClusterCommandOptions & ChangeCommandOptions
 
@@ -98,7 +99,7 @@ export function addTopics(program: Command, action: CommandAction): void {
     .command('alter <topic>')
     .summary('change settings of a topic')
     .option('--set <name=value>', 'a setting; may be given again', collectSettings)
-    .option('--unset <name>', 'back to that of the brokers; may be given again', collectNames)
+    .option('--unset <name>', 'back to that of the brokers; may be given again', collect)
     .addHelpText('after', EXAMPLES.alter)
   changing(alter, action, async (options: AlterOptions, topic, open) => {
     const { planTopicConfigs } = await import('../../ops/index.ts')
@@ -230,8 +231,4 @@ function collectSettings(
   const at = text.indexOf('=')
   if (at > 0) return { ...before, [text.slice(0, at)]: text.slice(at + 1) }
   throw new InvalidArgumentError('It is a name and a value: retention.ms=604800000.')
-}
-
-function collectNames(text: string, before: readonly string[] = []): readonly string[] {
-  return [...before, text]
 }

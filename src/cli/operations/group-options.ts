@@ -6,6 +6,7 @@ import { PipelineError, printableText } from '../../core/index.ts'
 import type { OffsetsScope } from '../../ops/index.ts'
 import { type ClusterCommandOptions, type OpenCluster, withClusterOptions } from './cluster-options.ts'
 import { type ChangeCommandOptions, withChangeOptions } from './run-change.ts'
+import { collect } from './collect.ts'
 
 /** Which groups, and which partitions of them. */
 export interface GroupCommandOptions extends ClusterCommandOptions, ChangeCommandOptions {
@@ -14,11 +15,6 @@ export interface GroupCommandOptions extends ClusterCommandOptions, ChangeComman
   readonly topic?: readonly string[]
   readonly allTopics?: boolean
   readonly wait?: string
-}
-
-/** Gathers an option that may be given again. */
-export function collect(text: string, before: readonly string[] = []): readonly string[] {
-  return [...before, text]
 }
 
 /** Adds `--group` and `--all-groups`. */

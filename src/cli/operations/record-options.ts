@@ -4,6 +4,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander'
 
 import { systemClock } from '../../core/index.ts'
 import type { RecordBound, RecordPart, RecordQuery, TextCondition } from '../../ops/index.ts'
+import { collect, collectPartition } from './collect.ts'
 
 /** Options of what is looked for. */
 export interface QueryOptions {
@@ -115,18 +116,6 @@ export function readBound(text: string): RecordBound {
   const timestampMs = /(Z|[+-]\d\d:?\d\d)$/.test(text) ? Date.parse(text) : Number.NaN
   if (Number.isFinite(timestampMs)) return { at: 'time', timestampMs }
   throw new InvalidArgumentError(`It is ${BOUND_HELP}.`)
-}
-
-/** Collects the values of an option that may be given again. */
-export function collect(text: string, before: readonly string[] = []): readonly string[] {
-  return [...before, text]
-}
-
-/** Collects partitions. */
-export function collectPartition(text: string, before: readonly number[] = []): readonly number[] {
-  const partition = Number(text)
-  if (/^\d{1,9}$/.test(text) && Number.isInteger(partition)) return [...before, partition]
-  throw new InvalidArgumentError('A partition is a whole number from 0 on.')
 }
 
 /** Reads a count from 1 on. */

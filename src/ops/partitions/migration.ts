@@ -23,6 +23,8 @@
  * verdict is that the order of their keys is not proven.
  */
 
+import { seconds } from '../words/counted.ts'
+
 /** How far a migration is. */
 export type MigrationPhase = 'switching' | 'draining' | 'creating' | 'opening' | 'settling' | 'done'
 
@@ -347,8 +349,4 @@ function wait(state: MigrationState, say: string): MigrationDecision {
 
 function stop(state: MigrationState, say: string): MigrationDecision {
   return { state, action: 'stop', say }
-}
-
-function seconds(ms: number): string {
-  return `${(ms / 1000).toFixed(1)} s`
 }

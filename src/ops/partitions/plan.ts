@@ -90,8 +90,8 @@ export interface PartitionCap {
 }
 
 /**
- * `grow`, `enough` as it is, `willNotHelp`: more partitions are not the cure, or `unknown`: what a partition gives is not
- * known, and the readers were not seen to keep up with the peak.
+ * `grow`, `enough` as it is, `willNotHelp`: more partitions are not the cure, or `unknown`: what a partition gives is
+ * not known, and the readers were not seen to keep up with the peak.
  */
 export type PlanVerdict = 'grow' | 'enough' | 'willNotHelp' | 'unknown'
 
@@ -285,7 +285,8 @@ function obstaclesOf(facts: PartitionFacts, needed: number): string[] {
     )
   if (consumers > 0 && consumers < Math.min(partitions, needed))
     obstacles.push(
-      `${consumers} ${consumers === 1 ? 'consumer has' : 'consumers share'} ${partitions} partitions: up to ${partitions} of them can work already; add ` +
+      `${consumers} ${consumers === 1 ? 'consumer has' : 'consumers share'} ${partitions} partitions: ` +
+        `up to ${partitions} of them can work already; add ` +
         'consumers first'
     )
   if (consumerCpu !== undefined && consumerCpu >= CPU_BUSY)

@@ -6,6 +6,8 @@
  * without members cannot settle and is not waited for: its next member starts with whatever the counts are then.
  */
 
+import { seconds } from '../words/counted.ts'
+
 /** What one look at a group shows of a topic. */
 export interface SettleLook {
   /** Of the monotonic clock, in milliseconds. */
@@ -122,8 +124,4 @@ function lagOf(look: SettleLook): bigint {
 
 function sum(partitions: readonly SettlePartition[], of: (partition: SettlePartition) => bigint): bigint {
   return partitions.reduce((total, partition) => total + of(partition), 0n)
-}
-
-function seconds(ms: number): string {
-  return `${(ms / 1000).toFixed(1)} s`
 }

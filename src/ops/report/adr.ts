@@ -20,7 +20,8 @@ export function adrBlocks({ pipeline, scan, looks, cost, writtenAtMs }: ReportFa
         load === undefined ? '' : `${Math.round(load).toLocaleString('en-US')} records/s were measured.`,
         scan === undefined
           ? ''
-          : `The cluster has ${counted(scan.brokers.length, 'broker')} and ${counted(scan.topics.size, 'topic')} in view.`,
+          : `The cluster has ${counted(scan.brokers.length, 'broker')} and ` +
+            `${counted(scan.topics.size, 'topic')} in view.`,
         cost === undefined
           ? ''
           : `It costs about ${Math.round(cost.report.monthly).toLocaleString('en-US')} USD a month.`,

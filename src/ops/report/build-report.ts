@@ -75,7 +75,8 @@ function groupText(group: GroupLag): string {
   const age = lagSeconds === undefined ? '' : ` (${lagSeconds.toFixed(1)} s)`
   const rates =
     arrivalRate === undefined ? '' : `; ${Math.round(arrivalRate)} records/s in, ${Math.round(serviceRate ?? 0)} out`
-  return `${state}, ${counted(memberCount, 'member')}, ${status}, ${lagRecords.toLocaleString('en-US')} behind${age}${rates}`
+  const members = counted(memberCount, 'member')
+  return `${state}, ${members}, ${status}, ${lagRecords.toLocaleString('en-US')} behind${age}${rates}`
 }
 
 function questionBlocks(facts: ReportFacts): Block[] {

@@ -205,7 +205,8 @@ function whoWakesUp({ pipeline, looks }: ReportFacts): Omit<ReviewAnswer, 'quest
     )
   }
   return configured(
-    `${prefix}${counted(slo.length, 'objective')} on the age of the oldest unread record, ${counted(alerts.length, 'place')} told ` +
+    `${prefix}${counted(slo.length, 'objective')} on the age of the oldest unread record, ` +
+      `${counted(alerts.length, 'place')} told ` +
       'when their error budget burns. The pipeline degrades by lag, not by loss: whoever wakes up scales, and ' +
       'puts out no fire.'
   )

@@ -1,12 +1,13 @@
 /** Looks at a group and its fleet for a rollout: what cannot be seen is a problem, which keeps the gates shut. */
 
 import { Admin, type Cluster } from '../../client/index.ts'
-import { briefMessageOf, type Clock, PipelineError } from '../../core/index.ts'
+import { type Clock, PipelineError } from '../../core/index.ts'
 import { kafkaErrorName } from '../../protocol/index.ts'
 import type { FleetActuator } from '../fleet/fleet.ts'
 import { LagMonitor } from '../lag/lag-monitor.ts'
 import type { LagReport } from '../lag/lag-types.ts'
 import type { RolloutObservation } from './rollout-types.ts'
+import { guardedLook } from '../fleet/guarded.ts'
 
 /** Source: Kafka `UNKNOWN_TOPIC_OR_PARTITION`. */
 const UNKNOWN_TOPIC = 3
@@ -49,14 +50,7 @@ export class RolloutSight {
   async look(signal?: AbortSignal): Promise<RolloutObservation> {
     const { fleet, group: groupId, clock, deadLetterTopic } = this.#options
     const problems: string[] = []
-    const guarded = async <T>(what: string, run: () => Promise<T>): Promise<T | undefined> => {
-      try {
-        return await run()
-      } catch (error) {
-        problems.push(`${what}: ${briefMessageOf(error)}`)
-        return undefined
-      }
-    }
+    const guarded = guardedLook(problems)
     const [instances, group, report, deadLetters] = await Promise.all([
       guarded('the fleet does not answer', () => fleet.instances(signal)),
       guarded('the group could not be described', async () => (await this.#admin.describeGroups([groupId]))[0]),

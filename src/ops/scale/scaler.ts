@@ -24,6 +24,7 @@ import {
 } from './scale-types.ts'
 import { readScaleState } from './state-file.ts'
 import { TargetWatch } from './target-health.ts'
+import { guardedLook } from '../fleet/guarded.ts'
 
 /** Options of `Scaler`. */
 export interface ScalerOptions {
@@ -134,14 +135,7 @@ export class Scaler {
   async #observe(signal: AbortSignal | undefined): Promise<ScaleObservation> {
     const { group: groupId, fleet, clock, metricsUrls } = this.#options
     const problems: string[] = []
-    const guarded = async <T>(what: string, run: () => Promise<T>): Promise<T | undefined> => {
-      try {
-        return await run()
-      } catch (error) {
-        problems.push(`${what}: ${briefMessageOf(error)}`)
-        return undefined
-      }
-    }
+    const guarded = guardedLook(problems)
     const [lag, group, asked, target] = await Promise.all([
       guarded('the lag could not be read', () => this.#lag(signal)),
       guarded('the group could not be described', () => this.#describe()),
