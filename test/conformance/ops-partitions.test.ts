@@ -192,7 +192,7 @@ test('a migration under load keeps the order of every key, killed and resumed at
     target,
     partitions: 6,
     stateFile: file,
-    quietMs: 300,
+    quietMs: 150,
     intervalMs: 30
   }
   const phases: string[] = []
@@ -250,7 +250,7 @@ test('the same load on a topic that simply grows loses its order: the audit can 
     timeoutMs: 10_000,
     handler: async given => {
       const payload = given as { partition: number; messages: { key: number; n: number; event: number }[] }
-      await tick(payload.partition < 2 ? 400 : 1)
+      await tick(payload.partition < 2 ? 200 : 1)
       load.take(payload.messages)
     }
   })
@@ -303,7 +303,7 @@ test('the playbook of a growth under load: plan, alter, settle; new partitions a
   load = await KeyedLoad.start(t, bench)
   const written = load
   await until(() => written.deliveredCount > 50, 'records flow')
-  const request = { cluster: bench.cluster, topic: bench.topic, observeMs: 100, quietMs: 200, intervalMs: 30 }
+  const request = { cluster: bench.cluster, topic: bench.topic, observeMs: 100, quietMs: 100, intervalMs: 30 }
 
   const refused = await planGrowth({ ...request, didMoreConsumersHelp: true })
   assert.equal(refused.plan.blockers.length, 2)
@@ -359,8 +359,8 @@ test(
       cluster: bench.cluster,
       topic: bench.topic,
       observeMs: 10,
-      quietMs: 200,
-      intervalMs: 50,
+      quietMs: 100,
+      intervalMs: 30,
       forceNeed: 'a test',
       isDrainedFirst: true
     }
@@ -431,7 +431,7 @@ test('a long lag: producers go on at once, groups read the new topic when they h
   const bench = await Bench.open(t, 2)
   const target = `${bench.topic}-v2`
   const load = await KeyedLoad.start(t, bench)
-  const takes = slowTarget(() => load, 30)
+  const takes = slowTarget(() => load, 12)
   const old = await bench.dispatch(takes, { concurrency: 1 })
   await until(() => load.deliveredCount > 20, 'records flow')
   let next: Promise<Dispatcher> | undefined
@@ -444,7 +444,7 @@ test('a long lag: producers go on at once, groups read the new topic when they h
     partitions: 4,
     hold: 'consumers',
     stateFile: await stateFile(t),
-    quietMs: 200,
+    quietMs: 100,
     intervalMs: 30
   })
   const result = await change.apply({

@@ -27,7 +27,7 @@ async function reportsOf(t: TestContext, { brokers, names, onEvent }: Question):
     experiments: experimentsNamed(names),
     brokers,
     ratePerSecond: 300,
-    steadyMs: 1000,
+    steadyMs: 400,
     recordsMin: 0,
     logLevel: 'info',
     logger: silentLogger,

@@ -17,7 +17,8 @@ import { batchOf, openLog, seededRandom, START_MS, systemError, temporaryFolder 
 import { batchesOf, type ModelState, readCommitted, stateOf } from './transaction-model.ts'
 
 const PRODUCER_COUNT = 4
-const ROUND_COUNT = 25
+/** Each begins with another seed: what ten rounds miss today they find tomorrow. `npm run test:crash` has more. */
+const ROUND_COUNT = process.env['CRASH'] === 'long' ? 100 : 10
 const STEPS_PER_ROUND = 25
 const CONFIG = { segmentBytes: 900, indexIntervalBytes: 200 }
 
@@ -247,5 +248,5 @@ test('last stable offset, aborted transactions and readable records survive fail
   const log = await openLog(t, { folder, config: CONFIG })
   const state = await check(log, random)
   t.diagnostic(`${acknowledged.size} batches, ${state.aborted.length} aborted, ${log.segmentCount} segments`)
-  assert.ok(state.aborted.length > 5 && state.committed.length > 50)
+  assert.ok(state.aborted.length > ROUND_COUNT / 5 && state.committed.length > 2 * ROUND_COUNT)
 })
