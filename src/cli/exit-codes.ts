@@ -22,7 +22,9 @@ export const EXIT = {
   /** The pipeline file, the environment, or the version of Node. */
   config: 78,
   /** A second Ctrl-C. */
-  interrupted: 130
+  interrupted: 130,
+  /** Nobody reads the output any more: as if SIGPIPE had ended the process. */
+  lostReader: 141
 } as const
 
 /** Errors of other rooms that speak of a setting: nothing but the pipeline file can help. */

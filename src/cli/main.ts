@@ -9,7 +9,7 @@ import { readFileSync } from 'node:fs'
 
 import { Command, CommanderError } from 'commander'
 
-import { PipelineError } from '../core/index.ts'
+import { PipelineError, printableText } from '../core/index.ts'
 import type { CommandAction } from './commands/action.ts'
 import { addBroker } from './commands/broker.ts'
 import { addCheck } from './commands/check.ts'
@@ -25,6 +25,7 @@ import { addProduce } from './commands/produce.ts'
 import { addUp } from './commands/up.ts'
 import { EXIT, exitCodeOf } from './exit-codes.ts'
 import { addOperations } from './operations/index.ts'
+import { endWithReader } from './process/lost-reader.ts'
 
 /** Builds the program; `--help` of every command comes from here. What a command ends with goes to `onExitCode`. */
 export function createProgram(onExitCode: (code: number) => void): Command {
@@ -66,7 +67,7 @@ function report(error: unknown, isJson: boolean): void {
   if (PipelineError.is(error)) {
     const text = isJson
       ? JSON.stringify({ error: { code: error.code, message: error.message, ...error.fields } })
-      : error.message
+      : error.message.split('\n').map(printableText).join('\n')
     process.stderr.write(`${isJson ? '' : 'comporta: '}${text}\n`)
     return
   }
@@ -81,6 +82,7 @@ function report(error: unknown, isJson: boolean): void {
  * @returns The exit code.
  */
 export async function main(args: readonly string[]): Promise<number> {
+  endWithReader()
   let exitCode: number = EXIT.ok
   const program = createProgram(code => {
     exitCode = code

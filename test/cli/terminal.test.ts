@@ -1,12 +1,16 @@
 /** What a person at a terminal sees, and may answer. */
 
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { PassThrough } from 'node:stream'
+import { text } from 'node:stream/consumers'
 import { test } from 'node:test'
 
 import { confirmByTyping } from '../../src/cli/confirm.ts'
 import { planText } from '../../src/cli/operations/run-change.ts'
 import { tableOf } from '../../src/cli/operations/table.ts'
+import { temporaryFolder } from '../support/comporta.ts'
 
 /** The name of a group that clears the screen, and writes a line of its own. */
 const HOSTILE = 'g\u001b[2J\u009b1m\nblocked: no\u202e'
@@ -50,4 +54,15 @@ test('names that others have made up do not reach the terminal as commands', asy
   input.write('g\\e[2J\\u009b1m\\nblocked: no\\u202e\r')
   assert.equal(await answer, true)
   assert.ok(!String(output.read()).includes(HOSTILE))
+})
+
+test('a reader that goes away ends a command that prints, without a word', async t => {
+  const command = new URL('../../bin/comporta.js', import.meta.url).pathname
+  const child = spawn(process.execPath, [command, 'undo'], {
+    cwd: temporaryFolder(t),
+    stdio: ['ignore', 'pipe', 'pipe']
+  })
+  child.stdout.destroy()
+  const [stderr, [exitCode]] = await Promise.all([text(child.stderr), once(child, 'close')])
+  assert.deepEqual([stderr, exitCode], ['', 141])
 })

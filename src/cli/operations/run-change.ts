@@ -17,6 +17,7 @@ import type { Logger } from '../../telemetry/index.ts'
 import { confirmByTyping } from '../confirm.ts'
 import { type CommonOptions, pipelinePath } from '../context.ts'
 import { EXIT } from '../exit-codes.ts'
+import { goOnWithoutReader } from '../process/lost-reader.ts'
 import { onFirstSignal } from '../process/signals.ts'
 import { count, duration } from './format.ts'
 import { type Column, jsonLine, tableOf } from './table.ts'
@@ -77,6 +78,7 @@ export async function openUndoStore(options: ChangeCommandOptions): Promise<Undo
  *   written (nothing was changed then), and what the change throws.
  */
 export async function runChange(change: Change, options: RunChangeOptions): Promise<number> {
+  if (options.dryRun !== true) goOnWithoutReader()
   const plan = planOf(change, options)
   const isJson = options.json === true
   const { more = {} } = options
