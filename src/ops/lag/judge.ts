@@ -38,6 +38,8 @@ export interface JudgeQuestion extends TopicPartition {
   readonly sinceMs: number
   /** Time of this look. */
   readonly nowMs: number
+  /** By how much earlier than the ends committed offsets were read, in milliseconds, by the time of the look. */
+  readonly leadsMs: ReadonlyMap<number, number>
   /** What lies at the first unread offset; `undefined` = it was not looked at. */
   readonly oldest: OldestRecord | undefined
   /** `undefined` = not known, or not asked because nothing is unread. */
@@ -152,7 +154,7 @@ interface Rates {
 
 const noRates: Rates = { arrivalRate: undefined, serviceRate: undefined, trend: undefined }
 
-function ratesOf({ commits, history, sinceMs, nowMs, committed, ends }: JudgeQuestion): Rates {
+function ratesOf({ commits, history, sinceMs, nowMs, leadsMs, committed, ends }: JudgeQuestion): Rates {
   const first = history.firstTimeMs ?? Infinity
   const hasCommit = committed !== undefined && commits.count > 0
   const known = hasCommit ? Math.max(commits.firstTimeMs ?? 0, commits.rewoundAtMs() ?? 0) : 0
@@ -163,7 +165,10 @@ function ratesOf({ commits, history, sinceMs, nowMs, committed, ends }: JudgeQue
   const arrivalRate = Math.max(0, (Number(ends.endOffset) - endThen) / seconds)
   const then = hasCommit ? commits.offsetAt(fromMs) : undefined
   if (then === undefined || committed === undefined) return { ...noRates, arrivalRate }
-  const serviceRate = Math.max(0, (Number(committed) - then) / seconds)
+  // A first look may wait a second between commits and ends: what was committed meanwhile is not of the window alone.
+  const committedSeconds = seconds + ((leadsMs.get(fromMs) ?? 0) - (leadsMs.get(nowMs) ?? 0)) / 1000
+  if (!(committedSeconds > 0)) return { ...noRates, arrivalRate }
+  const serviceRate = Math.max(0, (Number(committed) - then) / committedSeconds)
   return { arrivalRate, serviceRate, trend: arrivalRate - serviceRate }
 }
 

@@ -94,6 +94,8 @@ export class LagMonitor {
   readonly #settings: TopicSettings
   /** Times of the last looks, oldest first. */
   #lookTimesMs: number[] = []
+  /** See `JudgeQuestion`. */
+  readonly #leadsMs = new Map<number, number>()
   /** What was found at places where somebody still stands. */
   #oldest = new OffsetMap<OldestRecord>()
 
@@ -146,11 +148,12 @@ export class LagMonitor {
   }
 
   /** Takes note of the ends of all partitions, and forgets what is gone. */
-  #remember({ topics, groups, problems, takenAtMs }: ClusterScan): void {
+  #remember({ topics, groups, problems, takenAtMs, committedAtMs = takenAtMs }: ClusterScan): void {
     // A clock that was set back: nothing that was timed before can be held against what is timed now.
     if (takenAtMs < (this.#lookTimesMs.at(-1) ?? 0)) this.#forget()
     this.#lookTimesMs.push(takenAtMs)
-    if (this.#lookTimesMs.length > this.#windowSize) this.#lookTimesMs.shift()
+    this.#leadsMs.set(takenAtMs, takenAtMs - committedAtMs)
+    if (this.#lookTimesMs.length > this.#windowSize) this.#leadsMs.delete(this.#lookTimesMs.shift() ?? 0)
     const isReadCommitted = this.#options.isReadCommitted === true
     for (const [topic, scanned] of topics) {
       const track = this.#topics.get(topic) ?? new TopicTrack()
@@ -170,6 +173,7 @@ export class LagMonitor {
 
   #forget(): void {
     this.#lookTimesMs = []
+    this.#leadsMs.clear()
     this.#topics.clear()
     this.#groups.clear()
   }
@@ -285,6 +289,7 @@ export class LagMonitor {
       lookCount: track.lookCount,
       sinceMs: this.#lookTimesMs[0] ?? nowMs,
       nowMs,
+      leadsMs: this.#leadsMs,
       oldest,
       settings: this.#settings.settingsOf(pair.topic),
       recordBytes: this.#settings.recordBytesOf(pair),

@@ -50,7 +50,14 @@ export async function scanCluster(cluster: Cluster, request: ScanRequest = {}): 
     cluster.metadata(early),
     request.groups === undefined ? admin.listGroupsByBroker(patience) : Promise.resolve([])
   ])
-  const { groups, problems } = await scanGroups({ admin, request, patience, listed, metadata })
+  const { groups, problems, committedAtMs } = await scanGroups({
+    clock: cluster.clock,
+    admin,
+    request,
+    patience,
+    listed,
+    metadata
+  })
   request.signal?.throwIfAborted()
   const whole = await withTopicsOfGroups(cluster, { request, metadata, groups })
   const takenAtMs = cluster.clock.now()
@@ -64,6 +71,7 @@ export async function scanCluster(cluster: Cluster, request: ScanRequest = {}): 
     brokers: whole.brokers,
     controllerId: whole.controllerId,
     takenAtMs,
+    committedAtMs,
     durationMs: cluster.clock.monotonicMs() - startedMs,
     topics: new Map(
       [...topics].sort((left, right) => (left.topic < right.topic ? -1 : 1)).map(each => [each.topic, each])
@@ -74,6 +82,7 @@ export async function scanCluster(cluster: Cluster, request: ScanRequest = {}): 
 }
 
 interface GroupScan {
+  readonly clock: Cluster['clock']
   readonly admin: Admin
   readonly request: ScanRequest
   readonly patience: { readonly timeoutMs: number; readonly signal?: AbortSignal }
@@ -81,14 +90,28 @@ interface GroupScan {
   readonly metadata: ClusterMetadata
 }
 
-async function scanGroups(scan: GroupScan): Promise<{ groups: ScannedGroup[]; problems: string[] }> {
+interface GroupsScanned {
+  readonly groups: ScannedGroup[]
+  readonly problems: string[]
+  readonly committedAtMs: number
+}
+
+async function scanGroups(scan: GroupScan): Promise<GroupsScanned> {
   const { admin, request, patience, listed } = scan
   const known = new Map<string, ListedGroup>()
   for (const { groups } of listed) for (const group of groups) known.set(group.groupId, group)
   const groupIds = request.groups ?? [...known.values()].filter(mayHaveOffsets).map(({ groupId }) => groupId)
   const partitions = request.topics === undefined ? undefined : partitionsOf(scan.metadata)
+  let committedAtMs = scan.clock.now()
+  const readOffsets = async (): Promise<GroupOffsets[]> => {
+    const asked = { ...patience, ...(partitions === undefined ? {} : { partitions }) }
+    const found = await admin.fetchOffsetsOfGroups(groupIds, asked)
+    // Members may take a second longer to be told: offsets are as old as they are, or rates would be wrong.
+    committedAtMs = scan.clock.now()
+    return found
+  }
   const [offsets, members] = await Promise.all([
-    admin.fetchOffsetsOfGroups(groupIds, { ...patience, ...(partitions === undefined ? {} : { partitions }) }),
+    readOffsets(),
     request.withMembers === false ? undefined : admin.describeGroups(groupIds, { ...patience, isPartial: true })
   ])
   const groups = offsets
@@ -96,7 +119,8 @@ async function scanGroups(scan: GroupScan): Promise<{ groups: ScannedGroup[]; pr
     // Connect, schema registries and others form groups too, and read nothing with them.
     .filter(group => request.groups !== undefined || isConsumerGroup(group, request.topics))
     .sort((left, right) => (left.groupId < right.groupId ? -1 : 1))
-  return { groups, problems: listed.flatMap(({ problem }) => (problem === '' ? [] : [problem])) }
+  const problems = listed.flatMap(({ problem }) => (problem === '' ? [] : [problem]))
+  return { groups, problems, committedAtMs }
 }
 
 function mayHaveOffsets({ groupType }: ListedGroup): boolean {

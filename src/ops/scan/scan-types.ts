@@ -65,6 +65,8 @@ export interface ClusterScan {
   readonly controllerId: number
   /** When the offsets were asked for, in milliseconds since 1970. */
   readonly takenAtMs: number
+  /** When committed offsets were read, before that, in milliseconds since 1970. Absent = at `takenAtMs`. */
+  readonly committedAtMs?: number
   /** How long the scan took, in milliseconds. */
   readonly durationMs: number
   readonly topics: ReadonlyMap<string, ScannedTopic>

@@ -101,6 +101,24 @@ test('rates come from the second look on, and drain from both of them', () => {
   assert.equal(found.drainSeconds, 700 / 30)
 })
 
+test('a slow first look does not double the service rate: commits count over the time between their own readings', () => {
+  // 1,000 a second come and go. The first look read commits 900 ms before the ends, the second one 10 ms before them.
+  const looks = [
+    [10_000, 9_100, 10_000],
+    [11_000, 10_990, 11_000]
+  ] as const
+  const leadsMs = new Map([
+    [10_000, 900],
+    [11_000, 10]
+  ])
+  const { arrivalRate, serviceRate, trend } = judge(questionOf(looks, { leadsMs }))
+  assert.deepEqual(
+    [arrivalRate, serviceRate, trend].map(each => Math.round(each ?? -1)),
+    [1000, 1000, 0]
+  )
+  assert.equal(judge(questionOf(looks)).serviceRate, 1890, 'which is what it looked like')
+})
+
 test('a step back begins the rates anew: what is read again is not read slower', () => {
   const found = judge(
     questionOf([

@@ -36,6 +36,7 @@ export function questionOf(looks: Looks, change: Partial<JudgeQuestion> = {}): J
     lookCount: looks.length,
     sinceMs: looks[0]?.[0] ?? 0,
     nowMs,
+    leadsMs: new Map(),
     oldest: undefined,
     settings: undefined,
     recordBytes: undefined,
