@@ -11,7 +11,7 @@ import { runComporta, temporaryFolder } from '../support/comporta.ts'
 
 const entry = { producer: 0, event: 0, detail: 1, key: 5, keySequence: 0, timeMs: 1000 }
 
-test('chaos list has every experiment; an unknown one is a mistake, and one that cannot be done here no success', async () => {
+test('chaos list has every experiment; an unknown one is a mistake, one that cannot be done no success', async () => {
   const [text, unknown, skipped] = await Promise.all([
     runComporta(['chaos', 'list']),
     runComporta(['chaos', 'run', 'tornado']),

@@ -1,7 +1,7 @@
 /**
  * `comporta scale` and `comporta rollout` as a person runs them, on the embedded broker: a local fleet, a rollout over
- * its socket, a stop that drains, a dry run. Starting processes is what takes time: with `OPS_SCALE=long` there are two,
- * and one is killed and comes back.
+ * its socket, a stop that drains, a dry run. Starting processes is what takes time: with `OPS_SCALE=long` there are
+ * two, and one is killed and comes back.
  */
 
 import assert from 'node:assert/strict'

@@ -93,7 +93,7 @@ test('a ledger longer than what is read at once is read whole; one that is named
   assert.deepEqual([audit.holds, audit.produced, audit.delivered, audit.duplicates], [true, 70_000, 70_000, 0])
 })
 
-test('what was acknowledged is due without its produced entry, and a producer without acknowledgements by itself', t => {
+test('what was acknowledged is due without its produced entry, a producer without acknowledgements by itself', t => {
   const dir = temporaryFolder(t)
   const silent = { ...made(7), producer: 1 }
   write(join(dir, 'a.ledger'), [{ ...made(3), kind: acknowledged }, silent])

@@ -122,7 +122,7 @@ test('after a halt it goes on where it was, and not before the instance under wa
   assert.equal(resumed.current?.id, 'd-2')
 })
 
-test('killed after it was written down and before it was asked for: the instance is taken again, not waited for', () => {
+test('killed after it was written down and before it was asked for: the instance is taken again', () => {
   const stuck = decideAt(140, taken(), seen()).state
   assert.match(stuck.haltReason ?? '', /d-1 is still the old one/)
   let resumed = resumeRollout(stuck, startMs + 200_000)

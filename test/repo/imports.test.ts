@@ -73,7 +73,7 @@ test('a door names what it lets through', () => {
   assert.deepEqual(open, [])
 })
 
-test('a command loads the schema, the client and the operations only when it runs: every process pays for the rest', () => {
+test('a command loads schema, client and operations only when it runs: every process pays for the rest', () => {
   const loaded = new Set(['src/cli/main.ts'])
   for (const file of loaded) {
     // An import of types alone is gone when the file runs; one in braces without `type` before them stays.

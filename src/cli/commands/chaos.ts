@@ -58,7 +58,7 @@ export function addChaos(program: Command, action: CommandAction): void {
 }
 
 const examples = `
-Exit codes: 0 every experiment that was run holds, 1 one does not or none was run, 69 a part could not run, 130 interrupted.
+Exit codes: 0 all that were run hold, 1 one does not or none was run, 69 a part could not run, 130 interrupted.
 
 Examples:
   comporta chaos run kill-dispatcher,slow-target

@@ -32,7 +32,7 @@ export function addDispatch(program: Command, action: CommandAction): void {
     .addHelpText(
       'after',
       '\nExamples:\n  comporta dispatch\n  COMPORTA_DISPATCHER__BATCH__RECORDS_MAX=100 comporta dispatch\n' +
-        '  comporta dispatch --measure run.json   # then: comporta simulate --from-pipeline --calibrate run.json --compare'
+        '  comporta dispatch --measure run.json   # then: comporta simulate --from-pipeline --calibrate run.json'
     )
     .action(action(dispatch))
 }

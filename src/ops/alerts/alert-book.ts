@@ -4,7 +4,8 @@
  * Pure. A condition has to hold for a while before it is sent (`for`), and to be
  * gone for a while before it is resolved, so that one that comes and goes is one
  * alert. While it holds it is sent again after `repeatMs`. What never was sent
- * is never resolved, and what could not be looked at stands as it is. Limit: `alertsMax` conditions at a time, the first come.
+ * is never resolved, and what could not be looked at stands as it is.
+ * Limit: `alertsMax` conditions at a time, the first come.
  */
 
 import type { Alert, AlertCondition } from './alert.ts'

@@ -23,7 +23,7 @@ export interface FleetLock {
 }
 
 const ATTEMPTS = 3
-/** What this process holds: a lock with its number that is not among these was left by one before, as in a container. */
+/** What this process holds: a lock with its number that is not here was left by one before, as in a container. */
 const held = new Set<string>()
 
 /**

@@ -37,7 +37,7 @@ export async function planReset(open: OffsetsOpen, { groupIds, scope, to }: Rese
   const { partitionsOf, warnings } = await scopeOf(open, groups, scope)
   const all = uniquePartitions(groups.flatMap(partitionsOf))
   const [ends, times] = await Promise.all([endsOf(open, all), timesOf(open, all, to)])
-  const blockers: string[] = []
+  const blockers = scope === 'all' ? groups.filter(isAbsent).map(absentText) : []
   const moves = groups.flatMap(group =>
     partitionsOf(group).flatMap((place): OffsetMove[] => {
       const key = partitionKeyOf(place)
@@ -65,6 +65,15 @@ export async function planReset(open: OffsetsOpen, { groupIds, scope, to }: Rese
     })
   )
   return await offsetsChange({ open, groups, moves, ends, title: titleOf(to), warnings, blockers })
+}
+
+/** A name that was mistyped has no offsets: that nothing changes would be the wrong comfort. */
+function isAbsent({ state, offsets }: GroupLook): boolean {
+  return state === 'Dead' && offsets.size === 0
+}
+
+function absentText({ groupId }: GroupLook): string {
+  return `group ${groupId} is not there (comporta groups list); a new one needs its topics: --topic`
 }
 
 function titleOf(to: ResetTo): string {

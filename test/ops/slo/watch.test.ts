@@ -79,7 +79,7 @@ test('looks that fail are unknown time, end nothing, and resolve nothing', async
   assert.equal(looks.at(-1)?.slo[0]?.time.unknownMs, 6 * MINUTE_MS)
 })
 
-test('Kafka away: the watch says so by itself, and takes it back; alerts of groups that were not seen stand', async () => {
+test('Kafka away: the watch says so by itself, and takes it back; alerts of unseen groups stand', async () => {
   const { sent } = await run(40, minute => {
     if (minute >= 10 && minute < 20) throw new Error('Kafka is away')
     const other = groupLag({ groupId: 'other', lagRecords: 2000n })
