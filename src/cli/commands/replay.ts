@@ -4,7 +4,7 @@ import { type Command, InvalidArgumentError } from 'commander'
 
 import type { Admin } from '../../client/index.ts'
 import type { DispatcherConfig, PipelineConfig } from '../../config/index.ts'
-import { messageOf, PipelineError, systemClock } from '../../core/index.ts'
+import { PipelineError, systemClock } from '../../core/index.ts'
 import type { Dispatcher, ReplayAdmin, ReplayBound, ReplayPlan } from '../../dispatcher/index.ts'
 import type { ChangeResult, OffsetsBefore } from '../../ops/index.ts'
 import type { Target } from '../../targets/index.ts'
@@ -13,6 +13,7 @@ import { confirmByTyping } from '../confirm.ts'
 import { loadPipeline, loggerFor, needSection } from '../context.ts'
 import { EXIT } from '../exit-codes.ts'
 import { count } from '../operations/format.ts'
+import { isoTimeMs } from '../operations/iso-time.ts'
 import { type ChangeCommandOptions, openUndoStore } from '../operations/run-change.ts'
 import { jsonLine, tableOf } from '../operations/table.ts'
 import { goOnWithoutReader } from '../process/lost-reader.ts'
@@ -303,11 +304,7 @@ function endText({ isDone, records, deadLettered }: Totals): string {
 function readBound(text: string): ReplayBound {
   if (text === 'earliest' || text === 'latest') return text
   if (/^\d{1,16}$/.test(text)) return { timestampMs: BigInt(text) }
-  try {
-    // Without a zone a time means another hour on each machine.
-    if (/(Z|[+-]\d\d:?\d\d)$/.test(text)) return { timestampMs: BigInt(Date.parse(text)) }
-  } catch (error) {
-    throw new InvalidArgumentError(`${messageOf(error)}.`)
-  }
+  const timestampMs = isoTimeMs(text)
+  if (timestampMs !== undefined) return { timestampMs: BigInt(timestampMs) }
   throw new InvalidArgumentError('A time is like 2026-03-01T09:00:00Z (with its zone), or milliseconds since 1970.')
 }

@@ -5,6 +5,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander'
 import { systemClock } from '../../core/index.ts'
 import type { RecordBound, RecordPart, RecordQuery, TextCondition } from '../../ops/index.ts'
 import { collect, collectPartition } from './collect.ts'
+import { isoTimeMs } from './iso-time.ts'
 
 /** Options of what is looked for. */
 export interface QueryOptions {
@@ -112,9 +113,8 @@ export function readBound(text: string): RecordBound {
   }
   const [, epochMs] = /^(\d{1,15})ms$/.exec(text) ?? []
   if (epochMs !== undefined) return { at: 'time', timestampMs: Number(epochMs) }
-  // Without a zone a time means another hour on each machine.
-  const timestampMs = /(Z|[+-]\d\d:?\d\d)$/.test(text) ? Date.parse(text) : Number.NaN
-  if (Number.isFinite(timestampMs)) return { at: 'time', timestampMs }
+  const timestampMs = isoTimeMs(text)
+  if (timestampMs !== undefined) return { at: 'time', timestampMs }
   throw new InvalidArgumentError(`It is ${BOUND_HELP}.`)
 }
 
