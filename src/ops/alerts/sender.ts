@@ -58,6 +58,8 @@ export function failed(message: string, retriable: boolean): PipelineError {
 function causeOf(error: unknown, url: string): string {
   const cause: unknown = error instanceof Error ? error.cause : undefined
   const code: unknown = cause instanceof Error ? Reflect.get(cause, 'code') : undefined
+  // Of a request that cannot even be made the message quotes the header: its value may be a secret.
+  if (cause === undefined && error instanceof TypeError) return 'its address or a header is not one that can be sent'
   const text = typeof code === 'string' ? code : messageOf(cause ?? error)
   return text.replaceAll(url, '…')
 }

@@ -173,7 +173,21 @@ function healthConditions(group: GroupLag, thresholds: HealthThresholds): AlertC
       }
     ]
   }
-  return [...lagConditions(group, thresholds), ...retentionConditions(group, thresholds)]
+  const unknown: AlertCondition[] =
+    group.unknownCount === 0
+      ? []
+      : [
+          {
+            ...about,
+            key: `unreadable:${group.groupId}`,
+            severity: 'ticket',
+            title: `${group.groupId} cannot be read as a whole`,
+            value: `${group.unknownCount} of ${group.partitions.length} partitions unknown`,
+            threshold: 'readable',
+            reason: 'they have no leader, or may not be read'
+          }
+        ]
+  return [...unknown, ...lagConditions(group, thresholds), ...retentionConditions(group, thresholds)]
 }
 
 function lagConditions(group: GroupLag, thresholds: HealthThresholds): AlertCondition[] {

@@ -146,6 +146,13 @@ test('what is refused is dropped at once, and no log line or error has the addre
   assert.doesNotMatch(log, /very-secret/)
 })
 
+test('a header that cannot be sent is not quoted', async () => {
+  const headers = { authorization: 'Bearer very\nsecret' }
+  const sender = webhookSender({ name: 'webhook', severities, url: 'http://127.0.0.1:1/', headers, clock: systemClock })
+  const sent = sender.send(messageOfAlert(alert(), 'shop'), new AbortController().signal)
+  await assert.rejects(sent, error => error instanceof Error && !/very|secret/.test(error.message))
+})
+
 test('a place that cannot be reached is said without its address', async () => {
   const sender = slackSender({ name: 'slack', severities, url: 'http://127.0.0.1:1/very-secret' })
   await assert.rejects(sender.send(messageOfAlert(alert(), 'shop'), new AbortController().signal), (error: Error) => {

@@ -101,7 +101,7 @@ test('rates come from the second look on, and drain from both of them', () => {
   assert.equal(found.drainSeconds, 700 / 30)
 })
 
-test('a slow first look does not double the service rate: commits count over the time between their own readings', () => {
+test('a slow first look does not double the service rate: commits count by when they were read', () => {
   // 1,000 a second come and go. The first look read commits 900 ms before the ends, the second one 10 ms before them.
   const looks = [
     [10_000, 9_100, 10_000],

@@ -35,6 +35,7 @@ test('a group that cannot be read is said so', () => {
   const [found] = conditionsOf({ report: lagReport(0, groupLag({ problem: 'GROUP_AUTHORIZATION_FAILED' })) })
   assert.equal(found?.key, 'unreadable:billing')
   assert.equal(found?.reason, 'GROUP_AUTHORIZATION_FAILED')
+  assert.deepEqual(keys({ unknownCount: 1 }), ['unreadable:billing'])
 })
 
 test('lost records are a page at once, objective or not, with their number', () => {
