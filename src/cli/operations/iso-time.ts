@@ -1,8 +1,8 @@
-/** Times on a command line: ISO 8601 with a zone, and days that exist. `Date.parse` alone takes `5-01:00` for a time. */
+/** Times on a command line: ISO 8601 with a zone, of days that exist. `Date.parse` alone takes `5-01:00` for one. */
 
 const isoTime = /^(\d{4})-(\d\d)-(\d\d)T\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:?\d\d)$/
 
-/** Milliseconds since 1970; `undefined` if it is no such time. Without a zone a time means another hour on each machine. */
+/** Milliseconds since 1970; `undefined` if it is none. Without a zone a time means another hour on each machine. */
 export function isoTimeMs(text: string): number | undefined {
   const [, year, month, day] = (isoTime.exec(text) ?? []).map(Number)
   if (year === undefined || month === undefined || day === undefined) return undefined
