@@ -39,7 +39,7 @@ async function seen(up: RunningCommand, pattern: RegExp): Promise<void> {
   while (!pattern.test(up.output())) await new Promise(resolve => setTimeout(resolve, 20))
 }
 
-test('events from a file, from standard input and over HTTP reach the function; after a restart no one does again', async t => {
+test('events by file, standard input and HTTP reach the function once; bad ones are dead letters', async t => {
   const { cwd, env, eventsUrl, up } = await startPipeline(t)
   writeFileSync(join(cwd, 'events.ndjson'), '{"codigo":300,"truck_id":"T-1","speed":71}\nnot json\n{"codigo":300}\n')
 
