@@ -35,8 +35,8 @@ export function planRollout(request: RolloutPlanRequest): ChangePlan {
   if (policy.canary > 0) warnings.push(`pauses after ${policy.canary}, until somebody says --resume`)
   const isFresh = state.done.length === 0 && state.current === undefined
   const gates = isFresh ? gatesOf(observation, state, policy) : []
-  // A fleet that does not answer seems empty, and its gates unknown: said once.
-  const empty = places.length === 0 && keeperProblems.length === 0 ? [`${fleet.name} has no instances`] : []
+  // A fleet that does not answer seems empty: its gate says so.
+  const empty = places.length === 0 && observation.instances !== undefined ? [`${fleet.name} has no instances`] : []
   return {
     kind: 'rollout',
     confirmWord: fleet.name,
