@@ -192,7 +192,7 @@ test('a migration under load keeps the order of every key, killed and resumed at
     target,
     partitions: 6,
     stateFile: file,
-    quietMs: 150,
+    quietMs: 300,
     intervalMs: 30
   }
   const phases: string[] = []
@@ -303,7 +303,7 @@ test('the playbook of a growth under load: plan, alter, settle; new partitions a
   load = await KeyedLoad.start(t, bench)
   const written = load
   await until(() => written.deliveredCount > 50, 'records flow')
-  const request = { cluster: bench.cluster, topic: bench.topic, observeMs: 100, quietMs: 100, intervalMs: 30 }
+  const request = { cluster: bench.cluster, topic: bench.topic, observeMs: 100, quietMs: 200, intervalMs: 30 }
 
   const refused = await planGrowth({ ...request, didMoreConsumersHelp: true })
   assert.equal(refused.plan.blockers.length, 2)
@@ -359,8 +359,8 @@ test(
       cluster: bench.cluster,
       topic: bench.topic,
       observeMs: 10,
-      quietMs: 100,
-      intervalMs: 30,
+      quietMs: 200,
+      intervalMs: 50,
       forceNeed: 'a test',
       isDrainedFirst: true
     }
@@ -444,7 +444,7 @@ test('a long lag: producers go on at once, groups read the new topic when they h
     partitions: 4,
     hold: 'consumers',
     stateFile: await stateFile(t),
-    quietMs: 100,
+    quietMs: 200,
     intervalMs: 30
   })
   const result = await change.apply({
