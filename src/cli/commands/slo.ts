@@ -42,7 +42,7 @@ export function addSlo(program: Command, action: CommandAction): void {
     .option('--listen <address>', 'with --watch: serve lag for KEDA, Burrow’s clients and Prometheus')
     .addHelpText(
       'after',
-      '\nExit codes: 0 all objectives hold, 1 a budget is spent or burns at the rate of a page.\n\nExamples:\n' +
+      '\nExit codes: 0 all objectives hold, 1 a budget is spent, burns at the rate of a page, or cannot be told.\n\nExamples:\n' +
         '  comporta slo --state slo.json\n  comporta slo --watch --state slo.json\n' +
         '  comporta slo --watch --json --listen 9470'
     )
@@ -112,7 +112,9 @@ async function show({ options, operations, tracker, monitor }: SloRun): Promise<
   tracker.observe(await monitor.look())
   const found = tracker.status(systemClock.now())
   process.stdout.write(options.json === true ? jsonLine({ objectives: found }) : textOf(found))
-  return found.some(isBroken) ? EXIT.failed : EXIT.ok
+  // What could not be seen is not kept.
+  const isUnseen = found.some(({ last }) => last?.kind === 'unknown')
+  return isUnseen || found.some(isBroken) ? EXIT.failed : EXIT.ok
 }
 
 function isBroken({ budgetLeft, burn }: SloStatus): boolean {

@@ -127,6 +127,12 @@ export async function newestTimestamps(
     .map(({ topic, partition }) => ({ topic, partition, at: 'maxTimestamp' as const }))
   try {
     const found = await new Admin(cluster).listOffsets(questions)
+    const failed = found.filter(({ errorCode }) => errorCode !== 0)
+    const [first] = failed
+    // Some that do not answer leave the others to judge by; if none does, there is nothing to say "ok" of.
+    if (first !== undefined && failed.length === found.length) {
+      return unknown(`${failed.length} partitions do not answer: ${kafkaErrorName(first.errorCode)}`)
+    }
     const dated = found.filter(({ errorCode, timestamp }) => errorCode === 0 && timestamp >= 0n)
     return known(dated.map(({ topic, partition, timestamp }) => ({ topic, partition, timestampMs: Number(timestamp) })))
   } catch (error) {

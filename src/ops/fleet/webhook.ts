@@ -15,6 +15,7 @@
 import { createHmac } from 'node:crypto'
 
 import { type Clock, PipelineError, systemClock } from '../../core/index.ts'
+import { answerText } from './answer-text.ts'
 import { withDeadline } from './deadline.ts'
 import type { FleetActuator, FleetInstance, FleetSize, InstanceState } from './fleet.ts'
 import { httpError, unreachable } from './fleet-error.ts'
@@ -122,7 +123,7 @@ export class WebhookFleet implements FleetActuator {
       } as const
       const answered = await withDeadline({ clock, timeoutMs, signal }, async ending => {
         const answer = await fetch(url, { ...request, signal: ending })
-        return { answer, text: await textOf(answer) }
+        return { answer, text: await answerText(answer, ANSWER_CHARACTERS_MAX) }
       })
       response = answered.answer
       text = answered.text
@@ -132,16 +133,6 @@ export class WebhookFleet implements FleetActuator {
     if (!response.ok) throw httpError(response.status, this.name, text)
     return text
   }
-}
-
-async function textOf(response: Response): Promise<string> {
-  const decoder = new TextDecoder()
-  let text = ''
-  for await (const chunk of response.body ?? []) {
-    text += decoder.decode(chunk, { stream: true })
-    if (text.length > ANSWER_CHARACTERS_MAX) throw new Error('the answer is too long')
-  }
-  return text
 }
 
 function limit(value: unknown): number | undefined {

@@ -293,7 +293,7 @@ function whileSettling(state: MigrationState, look: MigrationLook): MigrationDec
     if (targetOwned < state.partitions)
       return wait(state, `group ${groupId} reads ${targetOwned} of ${state.partitions} partitions of ${state.target}`)
   }
-  if (look.target.ends.every(end => end === 0n)) return wait(state, `nothing was written to ${state.target} yet`)
+  if (look.target.ends.every(end => end === 0n)) return wait(state, notWritten(state))
   const left = look.groups.flatMap(group => leftOf(group, { ...state, fence: state.ends }, look.source))
   if (left.length > 0) return wait(state, `behind the fence: ${left.join(', ')}`)
   const quietForMs = look.atMs - Math.max(state.quietSinceMs, state.createdAtMs ?? 0)
@@ -304,6 +304,16 @@ function whileSettling(state: MigrationState, look: MigrationLook): MigrationDec
       : `${state.target} is read by all groups; ${state.stragglers} records came to ${state.topic} behind the fence: ` +
         'a producer was switched too late, and the order of its keys is not proven'
   return { state: { ...state, phase: 'done' }, action: 'done', say }
+}
+
+/** A pause of producers that was taken for their end leaves them at the old topic: that is said, not waited out. */
+function notWritten({ topic, target, stragglers }: MigrationState): string {
+  if (stragglers === '0') return `nothing was written to ${target} yet`
+  return (
+    `nothing was written to ${target} yet, and ${stragglers} records came to ${topic} behind the fence: producers write ` +
+    `there still, their pause was shorter than it seemed. Switch them to ${target} now (the order of their keys is then ` +
+    'not proven), or take it back with comporta undo and begin again with a longer --quiet'
+  )
 }
 
 /** Whether the order of every key is proven to hold. Meant for a migration that is done. */

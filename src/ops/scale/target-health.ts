@@ -7,6 +7,7 @@
  */
 
 import { type Clock, systemClock } from '../../core/index.ts'
+import { answerText } from '../fleet/answer-text.ts'
 import { type Deadline, withDeadline } from '../fleet/deadline.ts'
 import type { TargetHealth } from './scale-types.ts'
 
@@ -63,11 +64,11 @@ export class TargetWatch {
 
 async function pageOf(url: string, group: string, deadline: Deadline): Promise<Page | undefined> {
   try {
-    const { isOk, text } = await withDeadline(deadline, async signal => {
-      const response = await fetch(url, { signal })
-      return { isOk: response.ok, text: await response.text() }
+    const text = await withDeadline(deadline, async signal => {
+      const response = await fetch(url, { signal, redirect: 'error' })
+      return response.ok ? await answerText(response, PAGE_CHARACTERS_MAX) : undefined
     })
-    return isOk && text.length <= PAGE_CHARACTERS_MAX ? readTargetPage(text, group) : undefined
+    return text === undefined ? undefined : readTargetPage(text, group)
   } catch {
     // Said by its absence: what could be read of the others counts.
     return undefined

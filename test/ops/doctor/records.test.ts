@@ -91,6 +91,15 @@ test('dead letters that lie there are a warning, and more of them an error', () 
   assert.deepEqual(findingsOf('dead-letters', { scan: scanOf([scanned('orders-dlq', [0])]) }), [])
 })
 
+test('dead letters that could not be counted are not none, and do not grow by being seen', () => {
+  const away = scanned('orders-dlq', [-1, 3], { logStartOffset: 0n })
+  const dark = scanned('orders-dlq', [-1], { logStartOffset: -1n })
+  const [unknown] = findingsOf('dead-letters', { scan: scanOf([dark]) })
+  assert.equal(unknown?.severity, 'unknown')
+  const later = known(scanOf([scanned('orders-dlq', [50, 3])]))
+  assert.equal(findingsOf('dead-letters', { scan: scanOf([away]), later })[0]?.severity, 'warn')
+})
+
 test('a dead letter topic that the pipeline file does not name is known by its name', () => {
   const scan = scanOf([scanned('payments.DLT', [1]), scanned('deadline', [9])])
   assert.equal(findingsOf('dead-letters', { scan, pipeline: undefined }).length, 1)

@@ -90,22 +90,27 @@ const deadLetters: DoctorCheck = {
       ({ topic }) => named.includes(topic) || /(?:^|[-_.])(?:dlq|dlt|dead[-_.]?letters?)$/i.test(topic)
     )
     return topics.flatMap(({ topic, partitions }): Found[] => {
-      const kept = partitions.reduce(
-        (sum, { highWatermark, logStartOffset }) => sum + highWatermark - logStartOffset,
-        0n
-      )
-      if (kept <= 0n) return []
+      // One that could not be looked at has -1 for offsets.
+      const seen = partitions.filter(({ highWatermark, logStartOffset }) => highWatermark >= 0n && logStartOffset >= 0n)
+      const kept = seen.reduce((sum, { highWatermark, logStartOffset }) => sum + highWatermark - logStartOffset, 0n)
+      if (kept <= 0n) {
+        const missing = partitions.length - seen.length
+        return missing === 0 ? [] : [cannotSay(`${topic} may have dead letters`, `${missing} partitions do not answer`)]
+      }
       const after = later.isKnown ? later.value.topics.get(topic)?.partitions : undefined
-      const now = (after ?? []).reduce((sum, { highWatermark }) => sum + highWatermark, 0n)
-      const before = partitions.reduce((sum, { highWatermark }) => sum + highWatermark, 0n)
-      const isGrowing = after !== undefined && now > before
+      const came = seen.map(({ partition, highWatermark }) => {
+        const now = after?.find(each => each.partition === partition)?.highWatermark ?? -1n
+        return now > highWatermark ? now - highWatermark : 0n
+      })
+      const more = came.reduce((sum, each) => sum + each, 0n)
+      const isGrowing = more > 0n
       return [
         {
           severity: isGrowing ? 'error' : 'warn',
           title: `${topic} has ${kept} dead letters${isGrowing ? ', and more come in' : ''}`,
           reason: 'Each is a record that was not handled: retention deletes them unread.',
           fix: `Look at their reasons: comporta records --topic ${topic}. Mend the cause, then comporta redrive.`,
-          evidence: isGrowing ? [`${now - before} came in between two looks`] : []
+          evidence: isGrowing ? [`${more} came in between two looks`] : []
         }
       ]
     })
