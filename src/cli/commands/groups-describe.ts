@@ -68,7 +68,7 @@ function groupText(group: GroupLook, offsets: readonly ShownOffset[], isVerbose:
     kind === '' ? '' : `type ${kind}`,
     assignor === '' ? '' : `assignor ${assignor}`,
     coordinatorId < 0 ? '' : `coordinator ${coordinatorId}`,
-    `${count(members.length)} members`,
+    `${count(members.length)} ${members.length === 1 ? 'member' : 'members'}`,
     `lag ${count(lag)}`
   ]
   return [

@@ -125,9 +125,13 @@ function trend(value: number | undefined): string {
   return `${value > 0 ? '↑' : '↓'} ${rate(Math.abs(value))}`
 }
 
-function drainCell({ drainSeconds, trend: growth, lagRecords }: GroupLag): string {
+/** What is this young is in a batch, or at the target: its number goes up and down with the batches. */
+const UNDER_WAY_SECONDS = 5
+
+function drainCell({ drainSeconds, trend: growth, lagRecords, lagSeconds }: GroupLag): string {
   if (drainSeconds !== undefined) return duration(drainSeconds)
-  return growth !== undefined && growth >= 0 && lagRecords > 0n ? 'never' : '–'
+  if (growth === undefined || growth < 0 || lagRecords === 0n) return '–'
+  return lagSeconds !== undefined && lagSeconds < UNDER_WAY_SECONDS ? 'keeps up' : 'never'
 }
 
 function groupHeadroomCell({ headroomSeconds, headroomLimit, partitions }: GroupLag): string {

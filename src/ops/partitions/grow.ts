@@ -10,6 +10,7 @@ import { Admin, type Cluster } from '../../client/index.ts'
 import { isRetriable, messageOf, PipelineError, sleep } from '../../core/index.ts'
 import type { ApplyContext, Change, ChangePlan, ChangeResult, Json } from '../change/change.ts'
 import type { ScannedGroup } from '../scan/scan-types.ts'
+import { counted } from '../words/counted.ts'
 import { type KeyMovement, keyMovement } from './key-movement.ts'
 import { SERVERLESS_CREATES_MAX, SERVERLESS_CREATES_WINDOW_MS } from './msk-limits.ts'
 import { judgeNeed, type NeedVerdict } from './need.ts'
@@ -176,7 +177,7 @@ function groupEffect(group: ScannedGroup, isPreCommitted: boolean): ChangePlan['
     }
   return {
     what: `group ${group.groupId}`,
-    before: `${count} members`,
+    before: counted(count, 'member'),
     after: 'one rebalance',
     note: rebalanceText(group)
   }

@@ -4,6 +4,7 @@ import type { ConfigChange } from '../../client/index.ts'
 import { PipelineError } from '../../core/index.ts'
 import { kafkaErrorName } from '../../protocol/index.ts'
 import type { Change, ChangeEffect, Json } from '../change/change.ts'
+import { counted } from '../words/counted.ts'
 import type { TopicsOpen } from './look-at-topics.ts'
 import { damaged, memberOf } from './snapshot.ts'
 import { topicProblem } from './topic-problem.ts'
@@ -51,7 +52,7 @@ export async function planTopicConfigs(open: TopicsOpen, topic: string, wanted: 
     plan: {
       kind: 'topics-alter',
       confirmWord: topic,
-      summary: `${settings.length} settings of topic ${topic} change.`,
+      summary: `Changes ${counted(settings.length, 'setting')} of topic ${topic}.`,
       effects,
       warnings: warningsOf(settings, current),
       blockers,
