@@ -17,7 +17,8 @@ const DEPTH = 500n
 const PARTITION_BYTES = 131_072
 const KEYS_KEPT = 200
 const KEYS_SHOWN = 5
-const TIMESTAMPS_MAX = 500
+/** Their index answers: no record is read for them. */
+const TIMESTAMPS_MAX = 10_000
 const GROUPS_MAX = 50
 const WATCH_STEP_MS = 500
 
@@ -25,6 +26,8 @@ const WATCH_STEP_MS = 500
 export interface SampleOptions {
   /** Whole keys instead of their beginning and hash. Default `false`: keys may be personal data. */
   readonly showKeys?: boolean
+  /** Topics that are sampled before others: those of the pipeline file. */
+  readonly first?: readonly string[]
   readonly signal?: AbortSignal
 }
 
@@ -32,9 +35,10 @@ export interface SampleOptions {
 export async function sampleTopics(
   cluster: Cluster,
   scan: ClusterScan,
-  { showKeys = false, signal }: SampleOptions
+  { showKeys = false, first = [], signal }: SampleOptions
 ): Promise<Known<readonly TopicSample[]>> {
-  const topics = [...scan.topics.values()].filter(({ isInternal }) => !isInternal).slice(0, TOPICS_MAX)
+  const all = sampledOrder(scan, first)
+  const topics = all.slice(0, TOPICS_MAX)
   const samples: TopicSample[] = []
   for (const topic of topics) {
     if (signal?.aborted === true) break
@@ -47,10 +51,30 @@ export async function sampleTopics(
       samples.push({ ...sampleOf(topic.topic, [], showKeys), problem: messageOf(error) })
     }
   }
-  const [first] = samples
+  const [one] = samples
   const isNothing = samples.every(({ records, problem }) => records === 0 && problem !== undefined)
-  if (first?.problem !== undefined && isNothing) return unknown(`${first.problem}; it needs READ on the topics`)
+  if (one?.problem !== undefined && isNothing) return unknown(`${one.problem}; it needs READ on the topics`)
+  const leftOut = all.length - topics.length
+  if (leftOut > 0) {
+    const problem = `not sampled: ${TOPICS_MAX} topics are, those of the pipeline file and then the largest`
+    samples.push({ ...sampleOf(`${leftOut} other topics`, [], showKeys), problem })
+  }
   return known(samples)
+}
+
+/** Topics with records, those that come first first, then the largest. */
+function sampledOrder(scan: ClusterScan, first: readonly string[]): ScannedTopic[] {
+  const sizes = new Map<string, number>()
+  for (const { topic, isInternal, partitions } of scan.topics.values()) {
+    const size = partitions.reduce((sum, each) => sum + Number(each.highWatermark - each.logStartOffset), 0)
+    if (!isInternal && size > 0) sizes.set(topic, first.includes(topic) ? Number.POSITIVE_INFINITY : size)
+  }
+  const names = [...sizes.keys()].sort((left, right) => compareSizes(sizes.get(left) ?? 0, sizes.get(right) ?? 0))
+  return names.flatMap(name => scan.topics.get(name) ?? [])
+}
+
+function compareSizes(left: number, right: number): number {
+  return left === right ? 0 : right - left
 }
 
 interface Newest {

@@ -90,7 +90,11 @@ export async function collectFacts(options: CollectOptions): Promise<DoctorFacts
   const isSampled = sampleSeconds !== undefined
   if (isSampled) onProgress('newest records')
   const samples = isSampled
-    ? await sampleTopics(cluster, scan, { showKeys: options.showKeys ?? false, ...patience })
+    ? await sampleTopics(cluster, scan, {
+        showKeys: options.showKeys ?? false,
+        first: [...(options.pipeline?.dispatcher?.topics ?? []), ...Object.keys(options.pipeline?.topics ?? {})],
+        ...patience
+      })
     : unknown(NOT_ASKED)
   if (isSampled) onProgress(`commits, for ${sampleSeconds} s`)
   const commits = isSampled
