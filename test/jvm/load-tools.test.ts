@@ -118,7 +118,7 @@ function sumOfEnds(printed: string): number {
   return linesOf(printed).reduce((sum, line) => sum + Number(line.split(':')[2]), 0)
 }
 
-test('kafka-e2e-latency sees each of its records come back', async t => {
+test('kafka-e2e-latency sees each of its records come back', { skip: inShortRun }, async t => {
   const { tool } = await brokerWithTools(t)
   const topic = uniqueName('latency')
 
