@@ -42,7 +42,8 @@ export function addSlo(program: Command, action: CommandAction): void {
     .option('--listen <address>', 'with --watch: serve lag for KEDA, Burrow’s clients and Prometheus')
     .addHelpText(
       'after',
-      '\nExit codes: 0 all objectives hold, 1 a budget is spent, burns at the rate of a page, or cannot be told.\n\nExamples:\n' +
+      '\nExit codes: 0 all objectives hold, 1 a budget is spent, burns at the rate of a page, or cannot be ' +
+        'told.\n\nExamples:\n' +
         '  comporta slo --state slo.json\n  comporta slo --watch --state slo.json\n' +
         '  comporta slo --watch --json --listen 9470'
     )

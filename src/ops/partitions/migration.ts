@@ -310,9 +310,9 @@ function whileSettling(state: MigrationState, look: MigrationLook): MigrationDec
 function notWritten({ topic, target, stragglers }: MigrationState): string {
   if (stragglers === '0') return `nothing was written to ${target} yet`
   return (
-    `nothing was written to ${target} yet, and ${stragglers} records came to ${topic} behind the fence: producers write ` +
-    `there still, their pause was shorter than it seemed. Switch them to ${target} now (the order of their keys is then ` +
-    'not proven), or take it back with comporta undo and begin again with a longer --quiet'
+    `nothing was written to ${target} yet, and ${stragglers} records came to ${topic} behind the fence: producers ` +
+    `write there still, their pause was shorter than it seemed. Switch them to ${target} now (the order of their ` +
+    'keys is then not proven), or take it back with comporta undo and begin again with a longer --quiet'
   )
 }
 
