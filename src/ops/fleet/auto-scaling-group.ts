@@ -18,6 +18,7 @@ import type { AutoScalingClient, AutoScalingGroup } from '@aws-sdk/client-auto-s
 
 import { PipelineError } from '../../core/index.ts'
 import { abortable } from './abortable.ts'
+import { awsClientOptions } from './aws-client-options.ts'
 import type { FleetActuator, FleetInstance, FleetSize, InstanceState } from './fleet.ts'
 import { awsError } from './fleet-error.ts'
 
@@ -30,8 +31,6 @@ export interface AutoScalingGroupOptions {
   /** Address of the API. Default: AWS. */
   readonly endpoint?: string | undefined
 }
-
-const attemptsMax = 3
 
 /** Looks at the group, sets its desired capacity, terminates its instances. */
 export class AutoScalingGroupFleet implements FleetActuator {
@@ -105,14 +104,9 @@ export class AutoScalingGroupFleet implements FleetActuator {
   }
 
   async #send<T>(send: (client: AutoScalingClient) => Promise<T>): Promise<T> {
-    const { region, endpoint } = this.#options
     try {
       const { AutoScalingClient: Client } = await import('@aws-sdk/client-auto-scaling')
-      this.#client ??= new Client({
-        maxAttempts: attemptsMax,
-        ...(region === undefined ? {} : { region }),
-        ...(endpoint === undefined ? {} : { endpoint })
-      })
+      this.#client ??= new Client(awsClientOptions(this.#options))
       return await send(this.#client)
     } catch (error) {
       throw awsError(error, this.name)

@@ -15,6 +15,7 @@ import type { ECSClient, Service, Task } from '@aws-sdk/client-ecs'
 
 import { PipelineError } from '../../core/index.ts'
 import { abortable } from './abortable.ts'
+import { awsClientOptions } from './aws-client-options.ts'
 import type { FleetActuator, FleetInstance, FleetSize, InstanceState } from './fleet.ts'
 import { awsError } from './fleet-error.ts'
 
@@ -29,7 +30,6 @@ export interface EcsServiceOptions {
   readonly endpoint?: string | undefined
 }
 
-const attemptsMax = 3
 /** DescribeTasks takes so many at once. */
 const TASKS_AT_ONCE = 100
 /** Pages of tasks that are read at most: 5,000 tasks, as many as a service may have. */
@@ -114,14 +114,9 @@ export class EcsServiceFleet implements FleetActuator {
   }
 
   async #send<T>(send: (client: ECSClient) => Promise<T>): Promise<T> {
-    const { region, endpoint } = this.#options
     try {
       const { ECSClient: Client } = await import('@aws-sdk/client-ecs')
-      this.#client ??= new Client({
-        maxAttempts: attemptsMax,
-        ...(region === undefined ? {} : { region }),
-        ...(endpoint === undefined ? {} : { endpoint })
-      })
+      this.#client ??= new Client(awsClientOptions(this.#options))
       return await send(this.#client)
     } catch (error) {
       throw awsError(error, this.name)
