@@ -5,8 +5,6 @@
  * it runs. Errors end here: one message for people, an exit code for programs.
  */
 
-import { readFileSync } from 'node:fs'
-
 import { Command, CommanderError } from 'commander'
 
 import { PipelineError, printableText } from '../core/index.ts'
@@ -25,6 +23,7 @@ import { addProduce } from './commands/produce.ts'
 import { addUp } from './commands/up.ts'
 import { EXIT, exitCodeOf } from './exit-codes.ts'
 import { addOperations } from './operations/index.ts'
+import { packageVersion } from './package-version.ts'
 import { endWithReader } from './process/lost-reader.ts'
 
 /** Builds the program; `--help` of every command comes from here. What a command ends with goes to `onExitCode`. */
@@ -55,11 +54,6 @@ export function createProgram(onExitCode: (code: number) => void): Command {
     command.exitOverride().showHelpAfterError(`(see comporta ${command.name()} --help)`)
   }
   return program
-}
-
-function packageVersion(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
-  return (JSON.parse(text) as { version: string }).version
 }
 
 /** Prints an error as one message; the stack only where it is a bug of ours. */

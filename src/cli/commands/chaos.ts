@@ -13,7 +13,7 @@ import { duration } from '../operations/format.ts'
 import { jsonLine, tableOf } from '../operations/table.ts'
 import { onFirstSignal } from '../process/signals.ts'
 import type { CommandAction } from './action.ts'
-import { packageVersion } from './package-version.ts'
+import { packageVersion } from '../package-version.ts'
 
 interface RunOptions extends CommonOptions {
   readonly brokers?: string

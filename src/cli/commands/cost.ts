@@ -16,9 +16,9 @@ import type {
 } from '../../ops/index.ts'
 import { type CommonOptions, loadPipeline, pipelinePath } from '../context.ts'
 import { EXIT } from '../exit-codes.ts'
+import { billOf } from '../operations/bill.ts'
 import { count } from '../operations/format.ts'
 import { jsonLine, tableOf } from '../operations/table.ts'
-import { readInput } from '../properties.ts'
 import type { CommandAction } from './action.ts'
 import { addCostRefresh } from './cost-refresh.ts'
 
@@ -76,12 +76,8 @@ export function addCost(program: Command, action: CommandAction): void {
 }
 
 async function cost(options: CostOptions): Promise<number> {
-  const { adviseBatch, compareCosts, PRICES, priceWorkload, readPriceList, workloadOf } =
-    await import('../../ops/index.ts')
   const { section, pipeline } = await sectionOf(options)
-  const path = options.prices ?? section.prices
-  const prices = path === undefined ? PRICES : readPriceList(readInput(path), path)
-  const workload = workloadOf(section, pipeline, {
+  const overrides = {
     recordsPerSecond: options.recordsPerSecond,
     recordBytes: options.recordBytes,
     partitions: options.partitions,
@@ -94,10 +90,10 @@ async function cost(options: CostOptions): Promise<number> {
       ...(options.instance === undefined ? {} : { instance: options.instance }),
       ...(options.brokerCount === undefined ? {} : { brokers: options.brokerCount })
     }
-  })
-  const report = priceWorkload(workload, prices)
-  const timeoutMs = timeoutOf(pipeline)
-  const advice = adviseBatch(workload, prices, { waitMaxMs: section.waitMaxMs, timeoutMs })
+  }
+  const bill = await billOf({ section, pipeline, overrides, pricesPath: options.prices })
+  const { workload, prices, report, advice } = bill
+  const { compareCosts } = await import('../../ops/index.ts')
   const alternatives = options.compare === true ? compareCosts(workload, prices) : undefined
   if (options.json === true) process.stdout.write(jsonLine({ workload, report, advice, alternatives }))
   else process.stdout.write(textOf({ workload, report, advice, alternatives, prices }))
@@ -113,14 +109,6 @@ async function sectionOf(options: CostOptions): Promise<{ section: CostConfig; p
   }
   const pipeline = await loadPipeline(options)
   return { section: pipeline.operations.cost, pipeline }
-}
-
-/** Longest time of an invocation, in milliseconds: Lambda’s longest timeout, unless the pipeline file has one. */
-export function timeoutOf(pipeline: PipelineConfig | undefined): number {
-  const target = pipeline?.dispatcher?.target
-  const longest = 900_000
-  if (target?.type !== 'lambda') return longest
-  return pipeline?.lambda?.functions[target.functionName]?.timeoutMs ?? longest
 }
 
 interface Findings {

@@ -7,6 +7,7 @@ import { type Command, InvalidArgumentError } from 'commander'
 import { PipelineError, systemClock } from '../../core/index.ts'
 import type { LagReport, ReportFacts, ReportPart } from '../../ops/index.ts'
 import { EXIT } from '../exit-codes.ts'
+import { billOf } from '../operations/bill.ts'
 import {
   type ClusterCommandOptions,
   type OpenCluster,
@@ -18,8 +19,7 @@ import { whileRunning } from '../operations/while-running.ts'
 import { writeOutput } from '../package/write-output.ts'
 import { readInput } from '../properties.ts'
 import type { CommandAction } from './action.ts'
-import { timeoutOf } from './cost.ts'
-import { packageVersion } from './package-version.ts'
+import { packageVersion } from '../package-version.ts'
 import { collect } from '../operations/collect.ts'
 
 interface ReportOptions extends ClusterCommandOptions {
@@ -94,8 +94,7 @@ async function factsOf(
   options: ReportOptions,
   signal: AbortSignal
 ): Promise<Omit<ReportFacts, 'experiments'>> {
-  const { adviseBatch, compareCosts, gatherFindings, PRICES, priceWorkload, readDuration, readPriceList, workloadOf } =
-    await import('../../ops/index.ts')
+  const { compareCosts, gatherFindings, readDuration } = await import('../../ops/index.ts')
   const { costDefaults } = await import('../../config/index.ts')
   const watch = readDuration(options.for)
   if (watch.kind !== 'ms') throw new PipelineError('ERR_CLI_USAGE', `--for: ${watch.reason}`)
@@ -114,19 +113,14 @@ async function factsOf(
     onProgress: text => process.stderr.write(`${text}\n`)
   })
   const section = pipeline?.operations.cost ?? costDefaults()
-  const prices = section.prices === undefined ? PRICES : readPriceList(readInput(section.prices), section.prices)
-  const workload = workloadOf(section, pipeline, { recordsPerSecond: measuredRate(found.looks) })
-  const limits = { waitMaxMs: section.waitMaxMs, timeoutMs: timeoutOf(pipeline) }
+  const overrides = { recordsPerSecond: measuredRate(found.looks) }
+  const { workload, prices, report: bill, advice } = await billOf({ section, pipeline, overrides })
   return {
     ...found,
     version: packageVersion(),
     writtenAtMs: systemClock.now(),
     pipeline,
-    cost: {
-      report: priceWorkload(workload, prices),
-      advice: adviseBatch(workload, prices, limits),
-      alternatives: compareCosts(workload, prices)
-    }
+    cost: { report: bill, advice, alternatives: compareCosts(workload, prices) }
   }
 }
 
