@@ -50,6 +50,19 @@ test('a room imports only the rooms that the table allows, and only through thei
   assert.deepEqual(violations.map(describeEdge), [])
 })
 
+test('pages of the console stay in the browser: they share types with the server, and nothing else', () => {
+  const web = 'src/console/web/'
+  const api = 'src/console/api/'
+  const packages = /^(?:preact|@preact\/signals|uplot)(?:\/|$)/
+  const violations = edges.filter(({ from, to, specifier }) => {
+    if (from.startsWith(web))
+      return !(to === undefined ? packages.test(specifier) : to.startsWith(web) || to.startsWith(api))
+    if (from.startsWith(api)) return to?.startsWith(api) !== true
+    return to?.startsWith(web) === true
+  })
+  assert.deepEqual(violations.map(describeEdge), [])
+})
+
 test('every relative import names a file that exists, with its extension', () => {
   const broken = edges.filter(({ to }) => to !== undefined && !(/\.\w+$/.test(to) && existsSync(join(root, to))))
   assert.deepEqual(broken.map(describeEdge), [])

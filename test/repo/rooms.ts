@@ -16,7 +16,7 @@ export const ROOM_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   dispatcher: ['core', 'config', 'telemetry', 'protocol', 'client', 'registry', 'targets'],
   lambda: ['core', 'telemetry', 'protocol', 'client', 'targets'],
   ops: ['core', 'config', 'telemetry', 'protocol', 'client'],
-  console: ['core', 'config', 'telemetry', 'registry', 'ops'],
+  console: ['core', 'config', 'telemetry', 'client', 'registry', 'ops'],
   // The only place that wires rooms together.
   cli: 'core config telemetry protocol broker client registry producer targets dispatcher lambda ops console'.split(' ')
 }

@@ -24,7 +24,7 @@ export function repositoryFiles(): string[] {
 export function typeScriptFiles(folders: readonly string[], options: { isGeneratedIncluded?: boolean } = {}): string[] {
   return repositoryFiles().filter(
     file =>
-      file.endsWith('.ts') &&
+      /\.tsx?$/.test(file) &&
       folders.some(folder => file.startsWith(`${folder}/`)) &&
       (options.isGeneratedIncluded === true || !isGenerated(file))
   )
