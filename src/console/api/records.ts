@@ -1,4 +1,6 @@
-/** Records and dead letters: `GET /api/records`, `GET /api/records/tail` (server-sent events), `GET /api/dead-letters`. */
+/**
+ * Records and dead letters: `GET /api/records`, `GET /api/records/tail` (server-sent events), `GET /api/dead-letters`.
+ */
 
 import type { Freshness, Page } from './common.ts'
 
