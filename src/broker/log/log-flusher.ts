@@ -16,7 +16,7 @@ import { diskRemedy, mayPass } from './disk-trouble.ts'
 import type { LogEnvironment } from './log-environment.ts'
 import type { SegmentList } from './segment-list.ts'
 import { syncFolder } from './small-files.ts'
-import { SnapshotFiles } from './snapshot-files.ts'
+import type { SnapshotFiles } from './snapshot-files.ts'
 
 /** What is to become durable: all below `offset`, with the producer state there. */
 export interface FlushTarget {
@@ -30,8 +30,8 @@ export interface FlushTarget {
 export interface FlushedLog {
   readonly environment: LogEnvironment
   readonly segments: SegmentList
+  readonly snapshots: SnapshotFiles
   readonly logFields: Readonly<Record<string, unknown>>
-  folder(): string
   /** Offset that the next append gets. */
   nextOffset(): bigint
   flushTarget(): FlushTarget
@@ -159,7 +159,7 @@ export class LogFlusher {
   }
 
   async #makeDurable({ offset, snapshot }: FlushTarget): Promise<void> {
-    const { environment, segments } = this.#log
+    const { environment, segments, snapshots } = this.#log
     const { pool } = environment
     // One that begins at the end has none of these bytes, and its files may not be made yet.
     for (const segment of segments.all.filter(each => !each.isFlushed && each.baseOffset < offset)) {
@@ -172,7 +172,6 @@ export class LogFlusher {
       // From here on its indexes are in their files and are read back when somebody looks.
       segment.indexes = undefined
     }
-    const snapshots = new SnapshotFiles(this.#log.folder())
     await beside(() => snapshots.write(offset, snapshot))
     await beside(() => snapshots.prune(segments.all.map(segment => segment.baseOffset)))
   }

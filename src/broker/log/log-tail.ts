@@ -25,7 +25,7 @@ import type { ProducerChange, ProducerState } from './producer-state.ts'
 import { Segment } from './segment.ts'
 import type { SegmentList } from './segment-list.ts'
 import { shouldRoll } from './segment-roll.ts'
-import { SnapshotFiles } from './snapshot-files.ts'
+import type { SnapshotFiles } from './snapshot-files.ts'
 import type { LogConfig } from './topic-config.ts'
 
 const NOTHING = Buffer.alloc(0)
@@ -33,10 +33,11 @@ const NOTHING = Buffer.alloc(0)
 /** What the end of a log needs of the log. */
 export interface LogTailOwner {
   readonly environment: LogEnvironment
+  readonly folder: string
   readonly segments: SegmentList
+  readonly snapshots: SnapshotFiles
   readonly producers: ProducerState
   readonly logFields: Readonly<Record<string, unknown>>
-  folder(): string
   config(): LogConfig
   leaderEpoch(): number
   logStartOffset(): bigint
@@ -166,7 +167,7 @@ export class LogTail {
 
   #planRoll(nowMs: number): Segment {
     const { environment, producers, segments } = this.#owner
-    const segment = new Segment(this.#owner.folder(), this.#nextOffset, nowMs)
+    const segment = new Segment(this.#owner.folder, this.#nextOffset, nowMs)
     segment.resetIndexes()
     const { segmentJitterMs, segmentMs } = this.#owner.config()
     if (segmentJitterMs > 0) {
@@ -228,7 +229,7 @@ export class LogTail {
     await previous.syncTransactionIndex(pool)
     await segment.createFiles(pool)
     if (segment.startSnapshot !== undefined) {
-      await new SnapshotFiles(this.#owner.folder()).write(segment.baseOffset, segment.startSnapshot)
+      await this.#owner.snapshots.write(segment.baseOffset, segment.startSnapshot)
       segment.startSnapshot = undefined
     }
     // Last, after all waits: a flush takes the indexes of sealed segments out of memory.

@@ -63,12 +63,14 @@ export class PartitionLog {
   readonly topic: string
   readonly partition: number
   readonly topicId: string
+  /** Folder of this partition. */
+  readonly folder: string
   /** Bytes that recovery had to check when this log was opened. */
   readonly recoveredBytes: number
   readonly #environment: LogEnvironment
-  #folder: string
   #config: LogConfig
   readonly #segments: SegmentList
+  readonly #snapshots: SnapshotFiles
   readonly #producers: ProducerState
   readonly #epochs: LeaderEpochs
   readonly #reader: LogReader
@@ -86,10 +88,11 @@ export class PartitionLog {
     this.topic = options.topic
     this.partition = options.partition
     this.topicId = options.topicId
-    this.#folder = options.folder
+    this.folder = options.folder
     this.#config = options.config
     this.#environment = options.environment
     this.#segments = new SegmentList(recovered.segments)
+    this.#snapshots = new SnapshotFiles(options.folder)
     this.#appendedBytes = this.#segments.sizeBytes
     this.#producers = recovered.producers
     this.#epochs = recovered.epochs
@@ -128,11 +131,6 @@ export class PartitionLog {
     const epoch = options.wasCleanStop || latest < 0 ? Math.max(latest, 0) : latest + 1
     if (epochs.assign(epoch, nextOffset) || latest !== latestEpochSeen) await saveLeaderEpochs(folder, epochs)
     return new PartitionLog(options, recovered)
-  }
-
-  /** Folder of this partition. */
-  get folder(): string {
-    return this.#folder
   }
 
   /** Epoch that appended batches are stamped with. */
@@ -401,7 +399,7 @@ export class PartitionLog {
   replaceSegments(old: readonly Segment[], cleaned: Segment): Promise<boolean> {
     return this.#flusher.exclusive(async () => {
       if (this.#isClosed || this.isOffline) return false
-      const target = { ...this.#environment, folder: this.#folder, segments: this.#segments }
+      const target = { ...this.#environment, folder: this.folder, segments: this.#segments }
       try {
         return await swapSegments(target, old, cleaned)
       } catch (error) {
@@ -444,11 +442,6 @@ export class PartitionLog {
       // The names are free for another log from now on: what a late read misses is not made any more.
       for (const segment of this.#segments.all) this.#environment.indexes.retire(segment)
     })
-  }
-
-  /** Says that the folder was renamed. */
-  movedTo(folder: string): void {
-    this.#folder = folder
   }
 
   #unreadable(error: { readonly code: number }): ReadResult {
@@ -533,12 +526,12 @@ export class PartitionLog {
         for (const file of segment.paths) this.#environment.pool.forget(file)
       }
       await this.#removeFiles(dropped.flatMap(segment => segment.paths))
-      await new SnapshotFiles(this.#folder).prune(this.#segments.all.map(segment => segment.baseOffset))
+      await this.#snapshots.prune(this.#segments.all.map(segment => segment.baseOffset))
       const fields = { ...this.#name(), segments: dropped.length, logStartOffset: this.#logStartOffset.toString() }
       this.#environment.logger.info(fields, 'old segments were removed')
       this.#changed()
       // Last: on a full disk it must not keep the space from being freed, and older epochs do no harm.
-      if (this.#epochs.truncateUpTo(this.#logStartOffset)) await saveLeaderEpochs(this.#folder, this.#epochs)
+      if (this.#epochs.truncateUpTo(this.#logStartOffset)) await saveLeaderEpochs(this.folder, this.#epochs)
       return dropped.length
     })
   }
@@ -553,8 +546,8 @@ export class PartitionLog {
     return {
       environment: this.#environment,
       segments: this.#segments,
+      snapshots: this.#snapshots,
       logFields: this.#name(),
-      folder: () => this.#folder,
       nextOffset: () => this.#tail.nextOffset,
       flushTarget: () => this.#flushTarget()
     }
@@ -563,10 +556,11 @@ export class PartitionLog {
   #tailOwner(): LogTailOwner {
     return {
       environment: this.#environment,
+      folder: this.folder,
       segments: this.#segments,
+      snapshots: this.#snapshots,
       producers: this.#producers,
       logFields: this.#name(),
-      folder: () => this.#folder,
       config: () => this.#config,
       leaderEpoch: () => this.leaderEpoch,
       logStartOffset: () => this.#logStartOffset,

@@ -4,6 +4,10 @@
  *
  * They are put in place whole. One that the machine lost part of has a wrong
  * checksum: it is removed and the one before it is taken.
+ *
+ * A roll and a flush go on beside each other and may both come to write the
+ * snapshot of the same offset. They share one `SnapshotFiles`, which writes one
+ * file at a time: two would write, and rename, the same temporary file.
  */
 
 import fs from 'node:fs/promises'
@@ -23,29 +27,24 @@ export interface LoadedSnapshot {
   readonly entries: ProducerEntry[]
 }
 
-/** Snapshot files of one folder. */
+/** Snapshot files of one folder; an open log has exactly one of these. */
 export class SnapshotFiles {
   readonly #folder: string
+  #lastWrite: Promise<unknown> = Promise.resolve()
 
   constructor(folder: string) {
     this.#folder = folder
   }
 
   /**
-   * Writes one snapshot; durable when it resolves. One that is there already stays whole until then: it may be the
-   * only one, and the batches that it speaks of may be gone.
+   * Writes one snapshot, after those asked for before; durable when it resolves. One that is there already stays whole
+   * until then: it may be the only one, and the batches that it speaks of may be gone.
    */
-  async write(offset: bigint, content: Buffer): Promise<void> {
-    // What a crash leaves of it is removed with the other temporary files of the folder, see `log-recovery.ts`.
-    const temporary = `${this.#path(offset)}.tmp`
-    const handle = await fs.open(temporary, 'w')
-    try {
-      await handle.writeFile(content)
-      await handle.datasync()
-    } finally {
-      await handle.close()
-    }
-    await fs.rename(temporary, this.#path(offset))
+  write(offset: bigint, content: Buffer): Promise<void> {
+    const written = this.#lastWrite.then(() => this.#replace(offset, content))
+    // The next one is written whatever became of this one; the caller has the error.
+    this.#lastWrite = written.catch(() => undefined)
+    return written
   }
 
   /**
@@ -85,6 +84,19 @@ export class SnapshotFiles {
     const names = (await fs.readdir(this.#folder)).map(parseOffsetFileName)
     const offsets = names.flatMap(name => (name?.suffix === SNAPSHOT_SUFFIX ? [name.offset] : []))
     return offsets.toSorted((a, b) => (a < b ? -1 : 1))
+  }
+
+  async #replace(offset: bigint, content: Buffer): Promise<void> {
+    // What a crash leaves of it is removed with the other temporary files of the folder, see `log-recovery.ts`.
+    const temporary = `${this.#path(offset)}.tmp`
+    const handle = await fs.open(temporary, 'w')
+    try {
+      await handle.writeFile(content)
+      await handle.datasync()
+    } finally {
+      await handle.close()
+    }
+    await fs.rename(temporary, this.#path(offset))
   }
 
   #path(offset: bigint): string {
