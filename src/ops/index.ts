@@ -80,9 +80,11 @@ export { type CheckChoice, DOCTOR_CHECKS, judgeFacts } from './doctor/judge.ts'
 export { bySeverity, type DoctorOptions, runDoctor } from './doctor/run-doctor.ts'
 
 // Fleets.
+export { answerText } from './fleet/answer-text.ts'
 export { AutoScalingGroupFleet, type AutoScalingGroupOptions } from './fleet/auto-scaling-group.ts'
 export { EcsServiceFleet, type EcsServiceOptions } from './fleet/ecs-service.ts'
 export { type FleetLock, lockFleet, lockHolder } from './fleet/fleet-lock.ts'
+export { type Deadline, withDeadline } from './fleet/deadline.ts'
 export type {
   FleetActuator,
   FleetInstance,

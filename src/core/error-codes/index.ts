@@ -4,6 +4,7 @@ import { brokerErrorCodes } from './broker.ts'
 import { cliErrorCodes } from './cli.ts'
 import { clientErrorCodes } from './client.ts'
 import { configErrorCodes } from './config.ts'
+import { consoleErrorCodes } from './console.ts'
 import { coreErrorCodes } from './core.ts'
 import { dispatcherErrorCodes } from './dispatcher.ts'
 import type { ErrorCodeEntry } from './entry.ts'
@@ -23,6 +24,7 @@ export const ERROR_CODES = /* @__PURE__ */ (() => ({
   ...dispatcherErrorCodes,
   ...lambdaErrorCodes,
   ...opsErrorCodes,
+  ...consoleErrorCodes,
   ...cliErrorCodes
 }))()
 
