@@ -12,6 +12,7 @@ import { lambdaSchema } from './lambda.ts'
 import { operationsSchema } from './operations.ts'
 import { producerSchema } from './producer.ts'
 import { checkProducer } from './producer-rules.ts'
+import { telemetrySchema } from './telemetry.ts'
 
 /** What the distributor keeps back of an invocation, and the shortest request that it begins. */
 const distributorTimeoutMinMs = 270
@@ -32,7 +33,8 @@ export const pipelineSchema = z.strictObject({
   dispatcher: dispatcherSchema.optional(),
   lambda: lambdaSchema.optional(),
   eventSourceMappings: eventSourceMappingsSchema,
-  operations: operationsSchema
+  operations: operationsSchema,
+  telemetry: telemetrySchema
 })
 
 /** The pipeline file as read: defaults filled in. */

@@ -1,0 +1,26 @@
+/** `telemetry.logs`: what is logged and how a line looks. */
+
+import { z } from 'zod'
+
+const level = z.enum(['debug', 'info', 'warn', 'error', 'silent'])
+
+/** Everything has a default. */
+export const logsSchema = z
+  .strictObject({
+    level: level
+      .default('info')
+      .describe('Least level that is written; COMPORTA_LOG_LEVEL and `--verbose` come before it.'),
+    rooms: z
+      .record(z.string().regex(/^[a-z]{1,32}$/, 'not the name of a room'), level)
+      .default({})
+      .describe('Levels of single rooms, for example `dispatcher: debug`.'),
+    format: z
+      .enum(['auto', 'json', 'pretty'])
+      .default('auto')
+      .describe('`auto` is `pretty` on a terminal, else `json`.')
+  })
+  .prefault({})
+  .describe('Logs.')
+
+/** The part as read. */
+export type LogsConfig = z.infer<typeof logsSchema>
