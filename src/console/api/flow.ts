@@ -28,8 +28,12 @@ export interface RouteRow {
   readonly inFlightBytes: number | null
   readonly waiting: number
   readonly oldestWaitMs: number | null
-  readonly rateTokens: number | null
-  readonly isPaused: boolean
+  /** Limit of records per second; `null` = none. */
+  readonly ratePerSecond: number | null
+  /** What holds the first in line back, in the dispatcher's word; `null` = nobody waits. */
+  readonly blockedBy: string | null
+  /** Partitions that an operator has paused, `topic-3`. */
+  readonly pausedPartitions: readonly string[]
 }
 
 /** A limit of a producer. */
@@ -38,8 +42,8 @@ export interface LimiterRow {
   /** A topic, or `all`. */
   readonly limit: string
   readonly unit: 'records' | 'bytes'
-  readonly perSecond: number | null
-  readonly tokens: number | null
+  /** What it would let through at once; below 0 while it is owed. */
+  readonly tokens: number
   readonly waiting: number
 }
 
