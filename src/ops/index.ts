@@ -23,6 +23,7 @@ export { EXPECTATION, LEDGER_KIND, type LedgerEntry, LedgerWriter, readLedger } 
 // Changes and their undo.
 export { type AppliedChange, applyChange, type ApplyOptions } from './change/apply-change.ts'
 export type { ApplyContext, Change, ChangeEffect, ChangePlan, ChangeResult, Json, Undo } from './change/change.ts'
+export { planTakeBack, type TakeBackQuestion, takeBackProblem, withConflicts } from './change/take-back.ts'
 export { undoHandlerOf } from './change/undo-handlers.ts'
 export {
   type DamagedRecord,
@@ -129,7 +130,7 @@ export {
 } from './lag/burrow.ts'
 export { type Explained, explainFlags, explainReason } from './lag/explain.ts'
 export { type Health, healthOf, type HealthReason, LAG_THRESHOLDS, type LagThresholds } from './lag/health.ts'
-export { LagMonitor, type LagMonitorOptions } from './lag/lag-monitor.ts'
+export { type LagLook, LagMonitor, type LagMonitorOptions } from './lag/lag-monitor.ts'
 export type {
   GroupLag,
   GroupStatus,
@@ -140,6 +141,7 @@ export type {
   PartitionLag,
   PartitionStatus
 } from './lag/lag-types.ts'
+export type { Arrivals } from './lag/topic-track.ts'
 
 // Committed offsets.
 export { filedOf, type ShownOffset, showOffsets } from './offsets/export-offsets.ts'
@@ -235,7 +237,7 @@ export { type DeadLetterFacts, type LetterOrigin, readDeadLetter, REDRIVE_HEADER
 export { planRedrive, type RedriveChange, redriveGroup } from './redrive/plan-redrive.ts'
 export { judgeLetter, type LetterVerdict, type RedriveRules, type StayReason } from './redrive/redrive-rules.ts'
 export type { RedriveSample } from './redrive/redrive-survey.ts'
-export type { RedriveOpen, RedriveRequest } from './redrive/redrive-types.ts'
+export { LETTERS_MAX, type RedriveOpen, type RedriveRequest } from './redrive/redrive-types.ts'
 
 // Replay.
 export { type OffsetsBefore, replayChange, type ReplayFacts } from './replay/replay-plan.ts'

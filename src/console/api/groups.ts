@@ -32,8 +32,8 @@ export interface GroupRow {
   readonly isLagEstimated: boolean
   /** What was promised, in seconds; `null` = nothing. */
   readonly sloSeconds: number | null
-  /** Decimal text. */
-  readonly lagRecords: string
+  /** Decimal text; `null` = the group could not be read, or none of its partitions: not the same as 0. */
+  readonly lagRecords: string | null
   /** Partitions whose lag is unknown: the sum is then a lower bound. */
   readonly unknownCount: number
   readonly arrivalRate: number | null
@@ -130,7 +130,10 @@ export interface HeatCell {
 
 /** `GET /api/rebalances?group=` (default: all groups), newest first, a `Page`. */
 export interface RebalanceEntry {
+  /** Of the look that saw it first. */
   readonly atMs: number
+  /** Of the look before: it began after that. */
+  readonly afterMs: number
   readonly groupId: string
   /** When it was seen to be over; `null` = it goes on. */
   readonly settledAtMs: number | null

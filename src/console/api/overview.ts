@@ -39,6 +39,57 @@ export interface Fact {
   readonly value: number | string | null
 }
 
+/**
+ * Keys of `Reason`: `reason.<key>` is in the words of the pages. Values by name: `lagRecords`, `lagSeconds`,
+ * `sloSeconds`, `rate`, `partitions`, `seconds`, `ratio`, `groups`, `text`.
+ */
+export const REASON_KEYS = [
+  'lagHigh',
+  'lagFair',
+  'producerStopped',
+  'rateLow',
+  'retentionNearlyFull',
+  'retentionFair',
+  'lagGrows',
+  'dataLoss',
+  'stopped',
+  'unreadable',
+  'partlyUnknown',
+  'lagOverSlo',
+  'noMembers',
+  'topicMissing',
+  'groupMissing',
+  'partitionsOffline',
+  'underReplicated',
+  'topicUnreadable',
+  'deadLettersArrive',
+  'recordsWait',
+  'instanceAway',
+  'instanceNotReady',
+  'breakerOpen',
+  'sourceProblem'
+] as const
+
+/**
+ * Keys of `Fact`: `fact.<key>`. Seconds and records per second are numbers, counts of records decimal text where they
+ * can be larger than 2^53.
+ */
+export const FACT_KEYS = [
+  'partitions',
+  'members',
+  'lagRecords',
+  'lagSeconds',
+  'drainSeconds',
+  'records',
+  'rate',
+  'instances',
+  'inFlight',
+  'concurrency',
+  'readers',
+  'address',
+  'delaySeconds'
+] as const
+
 /** See the module. */
 export interface Overview {
   readonly freshness: Freshness
@@ -50,6 +101,9 @@ export interface Overview {
   readonly health: HealthLevel
   readonly nodes: readonly PipelineNode[]
   readonly edges: readonly PipelineEdge[]
+  /** Topics and groups that are not drawn, because there are too many. */
+  readonly hiddenTopics: number
+  readonly hiddenGroups: number
   /** Groups by Burrow's word. */
   readonly groupsByStatus: Readonly<Record<'OK' | 'WARN' | 'ERR' | 'NONE', number>>
   /** Sum over all groups, records per second and seconds. */

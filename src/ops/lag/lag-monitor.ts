@@ -28,7 +28,7 @@ import { OffsetMap } from './offset-map.ts'
 import { type OldestQuestion, type OldestRecord, readOldest } from './oldest-record.ts'
 import { readPairs, type ReadPair } from './read-pairs.ts'
 import { type LedPartition, TopicSettings } from './topic-settings.ts'
-import { TopicTrack } from './topic-track.ts'
+import { type Arrivals, TopicTrack } from './topic-track.ts'
 
 /** Options of `LagMonitor`. */
 export interface LagMonitorOptions {
@@ -67,6 +67,12 @@ export interface LagMonitorOptions {
 const windowSizeDefault = 10
 const expireGroupMsDefault = 604_800_000
 const hangingTransactionMsDefault = 900_000
+
+/** A look and what it rests on. */
+export interface LagLook {
+  readonly report: LagReport
+  readonly scan: ClusterScan
+}
 
 /** A pair, as a look found it. */
 interface Seen {
@@ -118,6 +124,16 @@ export class LagMonitor {
    * @throws PipelineError of the connection if no broker answers; whatever else fails is marked in the report.
    */
   async look(signal?: AbortSignal): Promise<LagReport> {
+    const { report } = await this.lookAndScan(signal)
+    return report
+  }
+
+  /**
+   * One look, and the scan that it rests on: for those who want to know of topics that nobody reads, and of members.
+   *
+   * @throws PipelineError of the connection if no broker answers; whatever else fails is marked in the report.
+   */
+  async lookAndScan(signal?: AbortSignal): Promise<LagLook> {
     const startedMs = this.#clock.monotonicMs()
     const scan = await this.#scan(signal)
     this.#remember(scan)
@@ -126,7 +142,7 @@ export class LagMonitor {
     await Promise.all([this.#readOldest(pairs, signal), this.#readSettings(pairs)])
     const groups = seen.map(each => this.#judgeGroup(scan, each))
     const { problem } = this.#settings
-    return {
+    const report: LagReport = {
       clusterId: scan.clusterId,
       takenAtMs: scan.takenAtMs,
       durationMs: this.#clock.monotonicMs() - startedMs,
@@ -134,6 +150,15 @@ export class LagMonitor {
       problems: problem === undefined ? scan.problems : [...scan.problems, problem],
       ...(scan.problems.length > 0 ? { isPartial: true as const } : {})
     }
+    return { report, scan }
+  }
+
+  /**
+   * What was appended to the partitions of a topic over the window, by number: the same numbers that the rates of
+   * groups rest on. Empty for a topic that was not looked at.
+   */
+  arrivalsOf(topic: string): readonly Arrivals[] {
+    return this.#topics.get(topic)?.arrivals(this.#lookTimesMs[0] ?? 0) ?? []
   }
 
   #scan(signal: AbortSignal | undefined): Promise<ClusterScan> {

@@ -11,6 +11,15 @@ interface PartitionTrack {
   heldSinceMs: number | undefined
 }
 
+/** What was appended to a partition over a time. */
+export interface Arrivals {
+  /** Offsets that were added; `undefined` before the second look. */
+  readonly records: number | undefined
+  readonly seconds: number
+  /** Records per second; `undefined` before the second look. */
+  readonly rate: number | undefined
+}
+
 /** One topic. */
 export class TopicTrack {
   readonly #partitions: (PartitionTrack | undefined)[] = []
@@ -52,6 +61,13 @@ export class TopicTrack {
     return this.#partitions[partition]?.ends
   }
 
+  /** By number of the partition: what was appended since a time, or since it is known if that is later. */
+  arrivals(sinceMs: number): Arrivals[] {
+    return Array.from(this.#partitions, track =>
+      track === undefined ? noArrivals : arrivalsOf(track.history, sinceMs)
+    )
+  }
+
   /** Empty where nothing is known. */
   historyOf(partition: number): EndHistory {
     return this.#partitions[partition]?.history ?? none
@@ -61,6 +77,17 @@ export class TopicTrack {
   heldSinceMs(partition: number): number | undefined {
     return this.#partitions[partition]?.heldSinceMs
   }
+}
+
+const noArrivals: Arrivals = { records: undefined, seconds: 0, rate: undefined }
+
+function arrivalsOf(history: EndHistory, sinceMs: number): Arrivals {
+  const fromMs = Math.max(sinceMs, history.firstTimeMs ?? Infinity)
+  const seconds = ((history.lastTimeMs ?? 0) - fromMs) / 1000
+  const then = history.offsetAt(fromMs)
+  if (!(seconds > 0) || then === undefined) return noArrivals
+  const records = Math.max(0, (history.lastOffset ?? 0) - then)
+  return { records, seconds, rate: records / seconds }
 }
 
 const none = new EndHistory(2)
