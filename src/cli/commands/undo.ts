@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander'
 
-import { PipelineError, systemClock } from '../../core/index.ts'
+import { systemClock } from '../../core/index.ts'
 import type { UndoRecord } from '../../ops/index.ts'
 import { EXIT } from '../exit-codes.ts'
 import { type ClusterCommandOptions, withCluster, withClusterOptions } from '../operations/cluster-options.ts'
@@ -62,40 +62,27 @@ async function undo(options: UndoOptions, id?: string): Promise<number> {
     }
     return EXIT.ok
   }
-  const record = await store.read(id)
-  const problem = problemOf(record, options)
-  if (problem !== undefined) {
-    process.stderr.write(`${record.id}: ${problem}\n`)
-    return EXIT.failed
-  }
-  return await takeBack(record, options)
-}
-
-/** Why a record cannot be taken back, whatever the cluster says. */
-function problemOf({ undo, state }: UndoRecord, { force }: UndoOptions): string | undefined {
-  if (undo.kind === 'impossible') return `it cannot be taken back: ${undo.reason}`
-  return state === 'undone' && force !== true ? 'it has been taken back already (--force does it again)' : undefined
+  return await takeBack(await store.read(id), options)
 }
 
 async function takeBack(record: UndoRecord, options: UndoOptions): Promise<number> {
-  const { undoHandlerOf } = await import('../../ops/index.ts')
-  const handler = await undoHandlerOf(record.kind)
-  if (handler === undefined) {
-    throw new PipelineError('ERR_OPS_UNDO_DAMAGED', `this version of comporta takes no change "${record.kind}" back`)
+  const { planTakeBack, takeBackProblem } = await import('../../ops/index.ts')
+  const isForced = options.force === true
+  const refused = (problem: string): number => {
+    process.stderr.write(`${record.id}: ${problem}\n`)
+    return EXIT.failed
+  }
+  // Without a cluster what needs none: nothing is connected for a change that cannot be taken back.
+  const problem = takeBackProblem(record, { clusterId: record.clusterId, isForced })
+  if (problem !== undefined) {
+    return refused(record.state === 'undone' ? `${problem} (--force does it again)` : problem)
   }
   return await withCluster('undo', options, async ({ cluster, admin, pipeline, logger }) => {
     const { clusterId } = cluster
-    if (record.clusterId !== null && record.clusterId !== clusterId) {
-      process.stderr.write(`${record.id} was made on the cluster ${record.clusterId}, this one is ${clusterId}\n`)
-      return EXIT.failed
-    }
-    const change = await handler(record.snapshot, {
-      cluster,
-      admin,
-      pipeline,
-      clock: systemClock,
-      environment: process.env
-    })
+    const elsewhere = takeBackProblem(record, { clusterId, isForced })
+    if (elsewhere !== undefined) return refused(elsewhere)
+    const open = { cluster, admin, pipeline, clock: systemClock, environment: process.env }
+    const change = await planTakeBack(record, open)
     if (options.json !== true) {
       const done = record.state === 'planned' ? 'it is not known what of it was done' : `it is ${record.state}`
       process.stdout.write(`Takes back ${record.id} (${done}): ${record.summary}\n`)
@@ -105,7 +92,7 @@ async function takeBack(record: UndoRecord, options: UndoOptions): Promise<numbe
       ...options,
       clusterId: about === null ? null : clusterId,
       logger,
-      force: options.force === true,
+      force: isForced,
       undoes: record
     })
   })

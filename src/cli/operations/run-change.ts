@@ -79,7 +79,9 @@ export async function openUndoStore(options: ChangeCommandOptions): Promise<Undo
  */
 export async function runChange(change: Change, options: RunChangeOptions): Promise<number> {
   if (options.dryRun !== true) goOnWithoutReader()
-  const plan = planOf(change, options)
+  const { withConflicts } = await import('../../ops/index.ts')
+  const hint = 'the state is not the one that the change left behind: look at it, and go on with --force'
+  const plan = withConflicts(change.plan, { isForced: options.force === true, hint })
   const isJson = options.json === true
   const { more = {} } = options
   if (!isJson) process.stdout.write(planText(plan))
@@ -103,17 +105,6 @@ export async function runChange(change: Change, options: RunChangeOptions): Prom
   }
   // Not a copy of the object: a change may be an instance whose parts are not its own properties.
   return await applyAndTell({ plan, snapshot: change.snapshot, apply: context => change.apply(context) }, options)
-}
-
-/** Conflicts are in the way unless they are overridden; then they are warnings. */
-function planOf({ plan }: Change, { force }: RunChangeOptions): ChangePlan {
-  const conflicts = plan.conflicts ?? []
-  if (conflicts.length === 0) return plan
-  if (force === true) return { ...plan, warnings: [...plan.warnings, ...conflicts] }
-  const shown = conflicts.slice(0, EFFECTS_SHOWN)
-  const more = conflicts.length > shown.length ? [`… and ${count(conflicts.length - shown.length)} more`] : []
-  const hint = 'the state is not the one that the change left behind: look at it, and go on with --force'
-  return { ...plan, blockers: [...plan.blockers, hint, ...shown, ...more] }
 }
 
 async function applyAndTell(change: Change, options: RunChangeOptions): Promise<number> {

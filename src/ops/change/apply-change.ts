@@ -34,7 +34,7 @@ export interface AppliedChange {
 export async function applyChange(change: Change, options: ApplyOptions): Promise<AppliedChange> {
   const { plan, snapshot } = change
   invariant(plan.blockers.length === 0, 'a change is applied although something is in its way')
-  const { store, clusterId, undoes, onProgress, signal } = options
+  const { store, clusterId, undoes, onProgress, onStep, signal } = options
   const planned = await store.create({
     kind: plan.kind,
     clusterId,
@@ -46,7 +46,11 @@ export async function applyChange(change: Change, options: ApplyOptions): Promis
     ...(undoes === undefined ? {} : { undoes: undoes.id })
   })
   options.onSaved?.(planned)
-  const context = { ...(onProgress === undefined ? {} : { onProgress }), ...(signal === undefined ? {} : { signal }) }
+  const context = {
+    ...(onProgress === undefined ? {} : { onProgress }),
+    ...(onStep === undefined ? {} : { onStep }),
+    ...(signal === undefined ? {} : { signal })
+  }
   let result: ChangeResult
   try {
     result = await change.apply(context)

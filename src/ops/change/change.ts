@@ -55,6 +55,8 @@ export interface ChangePlan {
 export interface ApplyContext {
   /** Hears what has been done, a line at a time, for people. */
   readonly onProgress?: (text: string) => void
+  /** Hears which of its steps begins; only changes that are done in named steps tell. */
+  readonly onStep?: (step: string) => void
   /** Ends the change between two of its steps; what is done stays done, and can be taken back. */
   readonly signal?: AbortSignal
 }

@@ -268,11 +268,13 @@ class GrowthRun {
     const { topic } = this.#before
     const say = (text: string): void => context.onProgress?.(text)
     if (this.#request.isDrainedFirst === true && this.#to > this.#before.partitionCount) {
+      context.onStep?.('drain')
       const left = await this.#untilDrained(context)
       if (left !== undefined) return failed(`${topic} was not grown`, left)
     }
     const { isServerless = false, stepPauseMs = isServerless ? SERVERLESS_CREATES_WINDOW_MS : 0 } = this.#request
     let count = this.#before.partitionCount
+    context.onStep?.('alter')
     for (const [index, next] of stepsOf(this.#request, count, this.#to).entries()) {
       if (index > 0) {
         say(`waiting ${Math.round(stepPauseMs / 1000)} s before the next step`)
@@ -362,7 +364,8 @@ class GrowthRun {
     return failures
   }
 
-  async #watch({ onProgress, signal }: ApplyContext, failures: readonly string[]): Promise<ChangeResult> {
+  async #watch({ onProgress, onStep, signal }: ApplyContext, failures: readonly string[]): Promise<ChangeResult> {
+    onStep?.('watch')
     const { cluster, topic, intervalMs = defaults.intervalMs } = this.#request
     const { quietMs = defaults.quietMs, unstableMaxMs = defaults.unstableMaxMs } = this.#request
     const { settleMaxMs = defaults.settleMaxMs, lagGainMax = defaults.lagGainMax } = this.#request

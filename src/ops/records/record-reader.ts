@@ -96,6 +96,14 @@ export class RecordReader {
     return this.#recordCount
   }
 
+  /**
+   * Up to where everything of a range was looked at. After an `onRecord` that had enough, records of the range behind
+   * the last one that it took are not.
+   */
+  reachedOf(range: RecordRange): bigint {
+    return this.#reached.get(partitionKeyOf(range)) ?? range.from
+  }
+
   /** Share of the offsets that lie behind, 0 to 1; `undefined` where a range has no end. */
   get share(): number | undefined {
     let done = 0n
@@ -168,7 +176,8 @@ export class RecordReader {
       this.#cursor.reset(chunk.records)
       while (!this.#isOver && this.#nextWanted(this.#cursor, range)) this.#emit(this.#cursor, range)
       chunk.lease?.release()
-      this.#passed(range, chunk.nextOffset)
+      // Ended in the middle of a chunk: what follows in it was not looked at.
+      if (!this.#isOver) this.#passed(range, chunk.nextOffset)
     } else {
       // Memory of its own: a partition that waits for the others would keep the answers of all of them.
       const records = chunk.lease === undefined ? chunk.records : Buffer.from(chunk.records)

@@ -31,6 +31,7 @@ import { bytesOf, keptRecord, type ReadRecord, recordAt } from '../records/read-
 import { RecordReader } from '../records/record-reader.ts'
 import type { RedriveAuditLine } from './audit-file.ts'
 import { type DeadLetterFacts, ownHeaders, readDeadLetter } from './dead-letter.ts'
+import { letterTest } from './named-letters.ts'
 import type { RedriveOpen, RedriveRequest } from './redrive-types.ts'
 import { judgeLetter, redrivenRecord, type RedriveSource, STAY_TEXT, type StayReason } from './redrive-rules.ts'
 
@@ -108,12 +109,14 @@ class Redrive {
   async run(): Promise<ChangeResult> {
     const { cluster, signal, onTrouble } = this.#open
     const { request, ranges } = this.#planned
+    const isNamed = letterTest(request)
     const reader = new RecordReader({
       cluster,
       ranges,
       isReadCommitted: true,
       matcher: request.query === undefined ? undefined : compileQuery(request.query),
       onRecord: (cursor, range) => {
+        if (!isNamed(range.partition, cursor.offset())) return true
         const letter = keptRecord(recordAt(cursor, range))
         this.#held.push(letter)
         this.#heldBytes += bytesOf(letter)
@@ -132,7 +135,8 @@ class Redrive {
       await this.#rounding
       if (this.#isGoingOn()) await this.#round()
       if (isAllRead && this.#isGoingOn()) {
-        await this.#commitEnds()
+        if (request.letters === undefined) await this.#commitEnds()
+        else await this.#forget()
         isAllDone = true
       }
     } catch (error) {
@@ -305,6 +309,11 @@ class Redrive {
         return isAhead ? [{ topic, partition, offset: to }] : []
       })
     )
+  }
+
+  /** A choice of single letters is made once: nobody goes on from its group. Left behind it would only be in lists. */
+  async #forget(): Promise<void> {
+    await this.#open.admin.deleteGroups([this.#planned.groupId])
   }
 
   async #commit(offsets: readonly { topic: string; partition: number; offset: bigint }[]): Promise<void> {

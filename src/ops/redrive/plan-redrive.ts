@@ -18,6 +18,7 @@ import { recordAt } from '../records/read-record.ts'
 import { RecordReader } from '../records/record-reader.ts'
 import { applyRedrive, type Progress } from './apply-redrive.ts'
 import { readDeadLetter } from './dead-letter.ts'
+import { letterTest, rangesOfLetters } from './named-letters.ts'
 import { judgeLetter, REDRIVES_MAX, STAY_TEXT } from './redrive-rules.ts'
 import { type RedriveSample, RedriveSurvey } from './redrive-survey.ts'
 import type { RedriveOpen, RedriveRequest } from './redrive-types.ts'
@@ -34,10 +35,10 @@ const IMPOSSIBLE =
 
 /** The group that keeps the progress of a redrive: with the rules in its name, unless they choose everything. */
 export function redriveGroup(request: RedriveRequest): string {
-  const { deadLetterTopic, query, to, errorClasses, originTopics, redrivesMin, redrivesMax } = request
+  const { deadLetterTopic, query, to, errorClasses, originTopics, redrivesMin, redrivesMax, letters } = request
   const rules = { query: isEmpty(query) ? undefined : query, to, errorClasses, originTopics, redrivesMin }
   const since = request.sinceName ?? request.since
-  const all = { ...rules, redrivesMax: redrivesMax === REDRIVES_MAX ? undefined : redrivesMax, since }
+  const all = { ...rules, redrivesMax: redrivesMax === REDRIVES_MAX ? undefined : redrivesMax, since, letters }
   const text = JSON.stringify(all, (_name, part: unknown) => (typeof part === 'bigint' ? part.toString() : part))
   if (text === '{}') return `${deadLetterTopic}-redrive`
   return `${deadLetterTopic}-redrive-${createHash('sha256').update(text).digest('hex').slice(0, 8)}`
@@ -50,7 +51,8 @@ function isEmpty(query: RecordQuery | undefined): boolean {
 /**
  * Finds out what a redrive would do, by reading the dead letters once. Changes nothing.
  *
- * @throws PipelineError `ERR_OPS_NOT_FOUND` if the dead letter topic does not exist, `ERR_OPS_QUERY_INVALID`, and those
+ * @throws PipelineError `ERR_OPS_NOT_FOUND` if the dead letter topic does not exist, `ERR_OPS_QUERY_INVALID`,
+ *   `ERR_OPS_INVALID` if too many letters are named, and those
  *   of the reader.
  */
 export async function planRedrive(open: RedriveOpen, request: RedriveRequest): Promise<RedriveChange> {
@@ -59,7 +61,8 @@ export async function planRedrive(open: RedriveOpen, request: RedriveRequest): P
   const groupId = request.groupId ?? redriveGroup(request)
   const { since, until } = request
   const bounds = { ...(since === undefined ? {} : { from: since }), ...(until === undefined ? {} : { to: until }) }
-  const whole = await resolveRanges(admin, { topics: [deadLetterTopic], isReadCommitted: true, ...bounds })
+  const all = await resolveRanges(admin, { topics: [deadLetterTopic], isReadCommitted: true, ...bounds })
+  const whole = rangesOfLetters(all, request)
   const progress = await progressOf(open, { groupId, request, whole })
   const survey = new RedriveSurvey()
   await surveyLetters(open, { request, ranges: progress.ranges, survey })
@@ -97,7 +100,8 @@ async function progressOf(
   const ranges = whole.map(range => {
     const done = committed.get(partitionKeyOf(range))?.offset ?? -1n
     // An offset beyond the end is that of a topic which was made anew.
-    if (request.isRestarted === true || done < 0n || done > range.endOffset) return range
+    if (request.isRestarted === true || request.letters !== undefined || done < 0n || done > range.endOffset)
+      return range
     isResumed = true
     return { ...range, from: done > range.from ? done : range.from }
   })
@@ -108,12 +112,14 @@ async function surveyLetters(
   { cluster, signal, onTrouble }: RedriveOpen,
   { request, ranges, survey }: { request: RedriveRequest; ranges: readonly RecordRange[]; survey: RedriveSurvey }
 ): Promise<void> {
+  const isNamed = letterTest(request)
   const reader = new RecordReader({
     cluster,
     ranges,
     isReadCommitted: true,
     matcher: request.query === undefined ? undefined : compileQuery(request.query),
     onRecord: (cursor, range) => {
+      if (!isNamed(range.partition, cursor.offset())) return true
       const letter = recordAt(cursor, range)
       const facts = readDeadLetter(letter)
       survey.add(letter, facts, judgeLetter(facts, request))

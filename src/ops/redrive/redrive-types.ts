@@ -7,6 +7,9 @@ import type { RecordBound } from '../records/record-range.ts'
 import type { RedriveAudit } from './audit-file.ts'
 import type { RedriveRules } from './redrive-rules.ts'
 
+/** Dead letters that may be named one by one. */
+export const LETTERS_MAX = 1000
+
 /** What is to be redriven. */
 export interface RedriveRequest extends RedriveRules {
   readonly deadLetterTopic: string
@@ -18,6 +21,11 @@ export interface RedriveRequest extends RedriveRules {
   readonly sinceName?: string
   /** Only dead letters before this. Default: the end as it is when it is planned. */
   readonly until?: RecordBound
+  /**
+   * Only these dead letters, which are redriven whatever an earlier run has done; 1 to `LETTERS_MAX`. The group of the
+   * redrive goes when all is done. Default: all.
+   */
+  readonly letters?: readonly { readonly partition: number; readonly offset: bigint }[]
   /** Most records that are redriven by this run. Default: all. */
   readonly limit?: number
   /** Records per second. Default: as fast as the topics take them. */
