@@ -20,7 +20,7 @@ const prefix = 'COMPORTA_'
 /**
  * Variables with the prefix that are not settings: the command line reads them itself.
  */
-const notSettings: ReadonlySet<string> = new Set(['COMPORTA_FILE', 'COMPORTA_LOG_LEVEL'])
+const notSettings: ReadonlySet<string> = new Set(['COMPORTA_CONTROL_TOKEN', 'COMPORTA_FILE', 'COMPORTA_LOG_LEVEL'])
 
 /** One override as read from the environment. */
 export interface EnvironmentOverride {

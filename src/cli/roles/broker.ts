@@ -3,12 +3,12 @@
 import { type Broker, type BrokerOptions, parseKafkaRelease, startBroker } from '../../broker/index.ts'
 import type { Logger } from '../../telemetry/index.ts'
 import type { RunningRole } from '../process/role.ts'
-import { type MetricsOptions, startRoleMetrics } from './role-metrics.ts'
+import { type RoleEndpointOptions, startRoleEndpoint } from './role-endpoint.ts'
 
 /** What the role is told: what can cross a process boundary. */
 export interface BrokerRoleOptions
   extends
-    MetricsOptions,
+    RoleEndpointOptions,
     Pick<
       BrokerOptions,
       | 'dataDir'
@@ -28,16 +28,16 @@ export interface BrokerRoleOptions
 
 /** Starts the broker. */
 export async function startBrokerRole(options: BrokerRoleOptions, logger: Logger): Promise<RunningRole> {
-  const { metricsPort, poseAs, ...others } = options
+  const { metricsPort, metricsHost, controlToken, poseAs, ...others } = options
   const brokerOptions = { ...others, ...(poseAs === undefined ? {} : { poseAs: parseKafkaRelease(poseAs) }) }
-  const metrics = await startRoleMetrics({ metricsPort })
-  const broker = await startBroker({ ...brokerOptions, logger, meter: metrics.meter })
+  const endpoint = await startRoleEndpoint({ metricsPort, metricsHost, controlToken })
+  const broker = await startBroker({ ...brokerOptions, logger, meter: endpoint.meter })
   return {
-    info: { bootstrapServers: broker.bootstrapServers, listeners: listenersOf(broker), ...metrics.info },
+    info: { bootstrapServers: broker.bootstrapServers, listeners: listenersOf(broker), ...endpoint.info },
     status: () => ({}),
     drain: async () => {
       await broker.close()
-      await metrics.close()
+      await endpoint.close()
     }
   }
 }

@@ -2,6 +2,7 @@
 
 import type { Cluster } from '../../client/index.ts'
 import type { DispatcherConfig, KafkaConfig, TargetConfig } from '../../config/index.ts'
+import { PipelineError } from '../../core/index.ts'
 import { type Dispatcher, type DispatcherOptions, startDispatcher } from '../../dispatcher/index.ts'
 import { createTarget, type Target } from '../../targets/index.ts'
 import type { Logger } from '../../telemetry/index.ts'
@@ -9,10 +10,11 @@ import type { RoleStatus } from '../process/messages.ts'
 import type { RunningRole } from '../process/role.ts'
 import { connectRole } from '../wiring.ts'
 import type { RunRecorder } from './measured-run.ts'
-import { type MetricsOptions, startRoleMetrics } from './role-metrics.ts'
+import { type RoleEndpointOptions, startRoleEndpoint } from './role-endpoint.ts'
+import type { ControlHandlers, ControlPlace } from './role-endpoint-control.ts'
 
 /** What the role is told. */
-export interface DispatcherRoleOptions extends MetricsOptions {
+export interface DispatcherRoleOptions extends RoleEndpointOptions {
   readonly kafka: KafkaConfig
   readonly dispatcher: DispatcherConfig
 }
@@ -35,12 +37,12 @@ export async function startDispatcherRole(
   logger: Logger,
   { recorder }: DispatcherExtras = {}
 ): Promise<RunningDispatcher> {
-  const metrics = await startRoleMetrics(options)
-  const cluster = await connectRole(options.kafka, 'dispatcher', { logger, meter: metrics.meter })
-  const around = { cluster, logger, meter: metrics.meter, recorder }
+  const endpoint = await startRoleEndpoint(options)
+  const cluster = await connectRole(options.kafka, 'dispatcher', { logger, meter: endpoint.meter })
+  const around = { cluster, logger, meter: endpoint.meter, recorder }
   const { targets, dispatcher } = await startParts(options.dispatcher, around).catch(async (error: unknown) => {
     await cluster.close()
-    await metrics.close()
+    await endpoint.close()
     throw error
   })
   const finished = dispatcher.ended.then(error => {
@@ -48,11 +50,12 @@ export async function startDispatcherRole(
   })
   finished.catch(() => undefined) // whoever runs the role awaits it
   const replaceSettings = (section: DispatcherConfig): readonly string[] => dispatcher.replaceSettings(section)
-  metrics.describeBy(() => dispatcher.describe())
+  endpoint.describeBy(() => dispatcher.describe())
+  endpoint.controlBy(controlOf(dispatcher, options.dispatcher.topics))
   return {
     finished,
     isEndedByFailure: true,
-    info: { groupId: options.dispatcher.groupId, target: targets.map(({ name }) => name).join(', '), ...metrics.info },
+    info: { groupId: options.dispatcher.groupId, target: targets.map(({ name }) => name).join(', '), ...endpoint.info },
     status: (): RoleStatus => {
       const { totals, partitions } = dispatcher.status()
       return {
@@ -73,9 +76,22 @@ export async function startDispatcherRole(
       await dispatcher.close()
       await closeAll(targets)
       await cluster.close()
-      await metrics.close()
+      await endpoint.close()
       return { isComplete }
     }
+  }
+}
+
+/** Orders to a dispatcher; a partition of a topic that it does not read would be held for nothing. */
+function controlOf(dispatcher: Dispatcher, topics: readonly string[]): ControlHandlers {
+  const known = (at: ControlPlace): ControlPlace => {
+    if (topics.includes(at.topic)) return at
+    const message = `this dispatcher does not read ${JSON.stringify(at.topic)}: it reads ${topics.join(', ')}`
+    throw new PipelineError('ERR_CLI_CONTROL_INPUT', message)
+  }
+  return {
+    pause: at => dispatcher.pause(known(at).topic, at.partition),
+    resume: at => dispatcher.resume(known(at).topic, at.partition)
   }
 }
 

@@ -18,10 +18,10 @@ import type { RoleStatus } from '../process/messages.ts'
 import type { RunningRole } from '../process/role.ts'
 import { connectRole } from '../wiring.ts'
 import { serveMappingApi, type ServedApi } from './esm-api.ts'
-import { type MetricsOptions, startRoleMetrics } from './role-metrics.ts'
+import { type RoleEndpointOptions, startRoleEndpoint } from './role-endpoint.ts'
 
 /** What the role is told. */
-export interface EsmRoleOptions extends MetricsOptions {
+export interface EsmRoleOptions extends RoleEndpointOptions {
   readonly kafka: KafkaConfig
   readonly mappings: readonly MappingSettings[]
   /** Serves AWS's API for mappings; those that it makes are invoked and send failures as `made` says. */
@@ -38,10 +38,10 @@ export interface RunningMappings extends RunningRole {
 
 /** Starts the mappings. */
 export async function startEsmRole(options: EsmRoleOptions, logger: Logger): Promise<RunningMappings> {
-  const metrics = await startRoleMetrics(options)
-  const cluster = await connectRole(options.kafka, 'esm', { logger, meter: metrics.meter }).catch(
+  const endpoint = await startRoleEndpoint(options)
+  const cluster = await connectRole(options.kafka, 'esm', { logger, meter: endpoint.meter }).catch(
     async (error: unknown) => {
-      await metrics.close()
+      await endpoint.close()
       throw error
     }
   )
@@ -49,12 +49,12 @@ export async function startEsmRole(options: EsmRoleOptions, logger: Logger): Pro
   const made = new Set<EventSourceMapping>()
   let served: ServedApi | undefined
   let isStopped = false
-  const around = { cluster, logger, meter: metrics.meter, environment: process.env }
+  const around = { cluster, logger, meter: endpoint.meter, environment: process.env }
   const closeAll = async (): Promise<void> => {
     await served?.close()
     await Promise.all(mappings.map(each => each.close()))
     await cluster.close()
-    await metrics.close()
+    await endpoint.close()
   }
   try {
     for (const each of options.mappings) {
@@ -72,7 +72,7 @@ export async function startEsmRole(options: EsmRoleOptions, logger: Logger): Pro
     throw error
   }
   const describe = (): MappingStatus[] => [...mappings, ...made].map(each => each.status())
-  metrics.describeBy(describe)
+  endpoint.describeBy(describe)
   // With the API there may always come more.
   const finished = options.api === undefined ? endOfAny(mappings) : new Promise<void>(() => undefined)
   finished.catch(() => undefined) // whoever runs the role awaits it
@@ -85,7 +85,7 @@ export async function startEsmRole(options: EsmRoleOptions, logger: Logger): Pro
       mappings: options.mappings.map(each => `${each.topic} → ${each.functionName}`).join(', '),
       groups: mappings.map(each => each.groupId).join(', '),
       ...(served === undefined ? {} : { api: served.endpoint }),
-      ...metrics.info
+      ...endpoint.info
     },
     status: () => totalsOf(describe()),
     drain: async deadlineMs => {

@@ -9,17 +9,20 @@ import { type FunctionOptions, type LambdaRuntime, startLambdaRuntime } from '..
 import type { Logger } from '../../telemetry/index.ts'
 import type { RoleStatus } from '../process/messages.ts'
 import type { RunningRole } from '../process/role.ts'
-import { type MetricsOptions, startRoleMetrics } from './role-metrics.ts'
+import { type RoleEndpointOptions, startRoleEndpoint } from './role-endpoint.ts'
 
 /** Starts the runtime with the functions of the pipeline file. */
-export async function startLambdaRole(options: LambdaConfig & MetricsOptions, logger: Logger): Promise<RunningRole> {
+export async function startLambdaRole(
+  options: LambdaConfig & RoleEndpointOptions,
+  logger: Logger
+): Promise<RunningRole> {
   const entries = Object.entries(options.functions).map(async ([name, each]) => {
     return [name, await functionOptions(name, each)] as const
   })
   const functions = Object.fromEntries(await Promise.all(entries))
-  const metrics = await startRoleMetrics(options)
+  const endpoint = await startRoleEndpoint(options)
   const { host, port, region, accountId, accountConcurrency, throttleWaitMs, watch } = options
-  const endpoint = options.destinationEndpoint ?? process.env['AWS_ENDPOINT_URL']
+  const destinationEndpoint = options.destinationEndpoint ?? process.env['AWS_ENDPOINT_URL']
   const runtime = await startLambdaRuntime({
     functions,
     host,
@@ -30,15 +33,15 @@ export async function startLambdaRole(options: LambdaConfig & MetricsOptions, lo
     throttleWaitMs,
     watch,
     logger,
-    ...(endpoint === undefined ? {} : { destinationEndpoint: endpoint }),
-    meter: metrics.meter
+    ...(destinationEndpoint === undefined ? {} : { destinationEndpoint }),
+    meter: endpoint.meter
   })
   return {
-    info: { endpoint: runtime.endpoint, ...metrics.info },
+    info: { endpoint: runtime.endpoint, ...endpoint.info },
     status: () => totalsOf(runtime),
     drain: async deadlineMs => {
       await runtime.drain(deadlineMs)
-      await metrics.close()
+      await endpoint.close()
     }
   }
 }

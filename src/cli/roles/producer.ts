@@ -18,14 +18,14 @@ import type { RunningRole } from '../process/role.ts'
 import { connectRole, ensureTopics } from '../wiring.ts'
 import { lineSource } from './line-sources.ts'
 import { ownSource, syslogText } from './own-sources.ts'
-import { type MetricsOptions, startRoleMetrics } from './role-metrics.ts'
+import { type RoleEndpointOptions, startRoleEndpoint } from './role-endpoint.ts'
 import { awsSource, kafkaSource, type SourceSurroundings } from './service-sources.ts'
 
 /** Wait between looks for a Kafka that was away at the start, in milliseconds. */
 const LOOK_AGAIN_MS = 2000
 
 /** What the role is told. */
-export interface ProducerRoleOptions extends MetricsOptions {
+export interface ProducerRoleOptions extends RoleEndpointOptions {
   readonly kafka: KafkaConfig
   readonly producer: ProducerConfig
   /** The pipeline whose missing topics are created first; absent = they must be there. */
@@ -43,17 +43,17 @@ export interface ProducerRole extends RunningRole {
 export async function startProducerRole(options: ProducerRoleOptions, logger: Logger): Promise<ProducerRole> {
   // The memory of an outage that lasts is that of its garbage: a large young generation lets it grow old first.
   if (options.producer.spill !== undefined) keepYoungGenerationSmall()
-  const metrics = await startRoleMetrics(options)
+  const endpoint = await startRoleEndpoint(options)
   const mayBeAway = options.producer.whenAway.mode === 'spill'
-  const cluster = await connectRole(options.kafka, 'producer', { logger, meter: metrics.meter, mayBeAway })
+  const cluster = await connectRole(options.kafka, 'producer', { logger, meter: endpoint.meter, mayBeAway })
   const stop = new AbortController()
   try {
     if (options.topics !== undefined) {
       if (cluster.isKnown) await ensureTopics(cluster, options.topics)
       else void ensureTopicsLater(cluster, options.topics, { logger, signal: stop.signal })
     }
-    const producer = await startProducer({ config: options.producer, cluster, logger, meter: metrics.meter })
-    metrics.describeBy(() => producer.status())
+    const producer = await startProducer({ config: options.producer, cluster, logger, meter: endpoint.meter })
+    endpoint.describeBy(() => producer.status())
     const around = { ...options, cluster, logger, isRestart: options.isRestart === true }
     const sources = await Promise.all(options.producer.sources.map(source => createSource(source, around)))
     const reports = sources.map(source => producer.run(source))
@@ -72,7 +72,7 @@ export async function startProducerRole(options: ProducerRoleOptions, logger: Lo
       info: {
         ...(urls.length === 0 ? {} : { events: urls.join(' ') }),
         ...(ports.length === 0 ? {} : { syslog: ports.join(' ') }),
-        ...metrics.info
+        ...endpoint.info
       },
       finished,
       status: () => statusOf(producer),
@@ -84,7 +84,7 @@ export async function startProducerRole(options: ProducerRoleOptions, logger: Lo
         if (error !== undefined && !isLogged)
           logger.error({ code: error.code, error: error.message }, 'not all events are in Kafka')
         await cluster.close()
-        await metrics.close()
+        await endpoint.close()
         // What is on disk is not lost, but it is not in Kafka either: whoever started this has to start it again.
         return { isComplete: (spill?.recordCount ?? 0) === 0 }
       }
@@ -92,7 +92,7 @@ export async function startProducerRole(options: ProducerRoleOptions, logger: Lo
   } catch (error) {
     stop.abort()
     await cluster.close()
-    await metrics.close()
+    await endpoint.close()
     throw error
   }
 }

@@ -26,6 +26,26 @@ export const cliErrorCodes = {
     remedy: 'Choose another one, or 0 for any that is free.',
     retriable: true
   },
+  ERR_CLI_CONTROL_TOKEN: {
+    summary: 'The token for orders to a running process is too short, or cannot be sent in a header.',
+    remedy: 'Set COMPORTA_CONTROL_TOKEN to at least 16 printable characters, or unset it.',
+    retriable: false
+  },
+  ERR_CLI_CONTROL_OFF: {
+    summary: 'A running process takes no orders, or not this one.',
+    remedy: 'Start it with a token in COMPORTA_CONTROL_TOKEN; only dispatchers pause and resume partitions.',
+    retriable: false
+  },
+  ERR_CLI_CONTROL_DENIED: {
+    summary: 'An order to a running process came without its token, under a foreign name, or from a page of a browser.',
+    remedy: 'Send the process’s token as `authorization: Bearer …` to its own address.',
+    retriable: false
+  },
+  ERR_CLI_CONTROL_INPUT: {
+    summary: 'An order to a running process cannot be understood.',
+    remedy: 'POST a JSON body like { "topic": "orders", "partition": 3 } with a topic that the process reads.',
+    retriable: false
+  },
   ERR_CLI_ROLE_FAILED: {
     summary: 'A process of the pipeline could not start, or ended by itself.',
     remedy: 'The message has its last log lines; the whole log is in the folder it names.',
