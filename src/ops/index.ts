@@ -29,6 +29,8 @@ export {
   type DamagedRecord,
   type NewUndoRecord,
   type UndoDisk,
+  type UndoList,
+  type UndoPage,
   type UndoRecord,
   type UndoState,
   UndoStore,
@@ -65,6 +67,7 @@ export { describeAbort, STEADY_TEXT } from './chaos/steady.ts'
 
 // What it costs.
 export { adviseBatch, type BatchAdvice, type BatchOption, batchOption } from './cost/batch.ts'
+export { type Bill, billOf, type BillRequest } from './cost/bill.ts'
 export { compareCosts, type CostAlternative } from './cost/compare.ts'
 export { type CostLine, type CostReport, priceWorkload } from './cost/model.ts'
 export { type Architecture, type PriceList, PRICES, type PriceTier, readPriceList } from './cost/prices.ts'
@@ -190,6 +193,13 @@ export {
   type NeedVerdict,
   type PartitionLoad
 } from './partitions/need.ts'
+export {
+  PAUSE_KIND,
+  type PauseControl,
+  type PauseRequest,
+  type PauseView,
+  planPause
+} from './partitions/pause-partition.ts'
 export {
   type ClusterFacts,
   divisorsOf,

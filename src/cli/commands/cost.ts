@@ -16,8 +16,8 @@ import type {
 } from '../../ops/index.ts'
 import { type CommonOptions, loadPipeline, pipelinePath } from '../context.ts'
 import { EXIT } from '../exit-codes.ts'
-import { billOf } from '../operations/bill.ts'
 import { count } from '../operations/format.ts'
+import { priceListOf } from '../operations/price-list.ts'
 import { jsonLine, tableOf } from '../operations/table.ts'
 import type { CommandAction } from './action.ts'
 import { addCostRefresh } from './cost-refresh.ts'
@@ -91,9 +91,9 @@ async function cost(options: CostOptions): Promise<number> {
       ...(options.brokerCount === undefined ? {} : { brokers: options.brokerCount })
     }
   }
-  const bill = await billOf({ section, pipeline, overrides, pricesPath: options.prices })
-  const { workload, prices, report, advice } = bill
-  const { compareCosts } = await import('../../ops/index.ts')
+  const { billOf, compareCosts } = await import('../../ops/index.ts')
+  const prices = await priceListOf(section, options.prices)
+  const { workload, report, advice } = billOf({ section, pipeline, overrides, prices })
   const alternatives = options.compare === true ? compareCosts(workload, prices) : undefined
   if (options.json === true) process.stdout.write(jsonLine({ workload, report, advice, alternatives }))
   else process.stdout.write(textOf({ workload, report, advice, alternatives, prices }))

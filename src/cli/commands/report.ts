@@ -7,7 +7,7 @@ import { type Command, InvalidArgumentError } from 'commander'
 import { PipelineError, systemClock } from '../../core/index.ts'
 import type { LagReport, ReportFacts, ReportPart } from '../../ops/index.ts'
 import { EXIT } from '../exit-codes.ts'
-import { billOf } from '../operations/bill.ts'
+import { priceListOf } from '../operations/price-list.ts'
 import {
   type ClusterCommandOptions,
   type OpenCluster,
@@ -114,7 +114,9 @@ async function factsOf(
   })
   const section = pipeline?.operations.cost ?? costDefaults()
   const overrides = { recordsPerSecond: measuredRate(found.looks) }
-  const { workload, prices, report: bill, advice } = await billOf({ section, pipeline, overrides })
+  const { billOf } = await import('../../ops/index.ts')
+  const prices = await priceListOf(section)
+  const { workload, report: bill, advice } = billOf({ section, pipeline, overrides, prices })
   return {
     ...found,
     version: packageVersion(),

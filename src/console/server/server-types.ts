@@ -5,7 +5,7 @@ import type { FastifyInstance } from 'fastify'
 import type { Admin, Cluster } from '../../client/index.ts'
 import type { OperationsConfig, PipelineConfig } from '../../config/index.ts'
 import type { Clock } from '../../core/index.ts'
-import type { UndoStore } from '../../ops/index.ts'
+import type { CertificateFact, Known, UndoStore } from '../../ops/index.ts'
 import type { Logger } from '../../telemetry/index.ts'
 import type { AuditEntry, ConsoleRole } from '../api/session.ts'
 import type { InstanceWatch } from '../flow/instance-types.ts'
@@ -64,6 +64,10 @@ export interface AuditLog {
 export interface ConsoleContext {
   readonly cluster: Cluster
   readonly admin: Admin
+  /** Where the cluster is reached, for the doctor. */
+  readonly bootstrapServers: readonly string[]
+  /** Reads the certificates of brokers and files, for the doctor. Default: nothing is said of them. */
+  readonly certificates?: () => Promise<Known<readonly CertificateFact[]>>
   /** Absent where only brokers were named. */
   readonly pipeline: PipelineConfig | undefined
   readonly operations: OperationsConfig

@@ -1,17 +1,19 @@
-/** What a pipeline costs, for the commands that say it: its price list, its bill, and the batch that is right. */
+/** What a pipeline costs: its bill, and the batch that is right, from one price list. */
 
 import type { CostConfig, PipelineConfig } from '../../config/index.ts'
-import type { BatchAdvice, CostReport, CostWorkload, PriceList, WorkloadOverrides } from '../../ops/index.ts'
-import { readInput } from '../properties.ts'
+import { adviseBatch, type BatchAdvice } from './batch.ts'
+import { type CostReport, priceWorkload } from './model.ts'
+import type { PriceList } from './prices.ts'
+import { workloadOf, type WorkloadOverrides } from './workload.ts'
+import type { CostWorkload } from './workload-types.ts'
 
 /** What is priced. */
 export interface BillRequest {
   readonly section: CostConfig
   readonly pipeline: PipelineConfig | undefined
-  /** Flags, and what was measured. */
+  /** What stands above the file: flags, sliders, and what was measured. */
   readonly overrides: WorkloadOverrides
-  /** Price file in place of the section's. */
-  readonly pricesPath?: string | undefined
+  readonly prices: PriceList
 }
 
 /** The bill, and what it was made from. */
@@ -28,13 +30,9 @@ const TIMEOUT_MAX_MS = 900_000
 /**
  * Makes the bill.
  *
- * @throws PipelineError `ERR_OPS_PRICES_INVALID`, `ERR_CLI_INPUT` of the price file; `ERR_OPS_NOT_FOUND` for a machine
- *   without a price.
+ * @throws PipelineError `ERR_OPS_NOT_FOUND` for a machine without a price.
  */
-export async function billOf({ section, pipeline, overrides, pricesPath }: BillRequest): Promise<Bill> {
-  const { adviseBatch, PRICES, priceWorkload, readPriceList, workloadOf } = await import('../../ops/index.ts')
-  const path = pricesPath ?? section.prices
-  const prices = path === undefined ? PRICES : readPriceList(readInput(path), path)
+export function billOf({ section, pipeline, overrides, prices }: BillRequest): Bill {
   const workload = workloadOf(section, pipeline, overrides)
   const limits = { waitMaxMs: section.waitMaxMs, timeoutMs: timeoutOf(pipeline) }
   return { workload, prices, report: priceWorkload(workload, prices), advice: adviseBatch(workload, prices, limits) }
