@@ -36,7 +36,10 @@ export interface World {
   onLook(listener: (look: WorldLook | undefined, problem: string | null) => void): () => void
   /** Time between looks, in milliseconds. Grows where a look is slow. */
   readonly intervalMs: number
+  /** From now on a longer history of the group is kept, of the groups that were asked for last. */
   groupSeries(groupId: string, name: SeriesName): Series
+  /** Lag in seconds at the last looks, at most 60, oldest first; `null` = unknown. */
+  sparkline(groupId: string): readonly (number | null)[]
   /** What was appended to the partitions of a topic over the last looks, by number. */
   arrivalsOf(topic: string): readonly Arrivals[]
   /** Records appended per second. */
@@ -44,6 +47,8 @@ export interface World {
   totalSeries(name: SeriesName): Series
   /** Newest first; all groups if none is named. */
   rebalances(groupId?: string): readonly RebalanceEntry[]
+  /** When members or partitions of a group last changed hands; `undefined` = not since it began to look. */
+  lastRebalanceMs(groupId: string): number | undefined
   /** Since when nothing has come in for a group, in milliseconds since 1970; `undefined` = something does, or unknown. */
   silentSinceMs(groupId: string): number | undefined
   close(): Promise<void>

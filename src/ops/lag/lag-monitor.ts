@@ -161,6 +161,14 @@ export class LagMonitor {
     return this.#topics.get(topic)?.arrivals(this.#lookTimesMs[0] ?? 0) ?? []
   }
 
+  /**
+   * Forgets all looks: the next one begins a new window. For those who did not look for a long time, and want rates of
+   * now and not of the pause. What topics say of retention is kept.
+   */
+  beginAnew(): void {
+    this.#forget()
+  }
+
   #scan(signal: AbortSignal | undefined): Promise<ClusterScan> {
     const { cluster, groups, topics, isReadCommitted, patienceMs } = this.#options
     return scanCluster(cluster, {
