@@ -1,5 +1,14 @@
 /** `telemetry`: logs and metrics. The contract every room records through, and the exporters. */
 
+export {
+  METRIC_CATALOGUE,
+  type MetricEntry,
+  type MetricKind,
+  type MetricName,
+  type MetricNameOf,
+  type MetricRoom,
+  prometheusName
+} from './catalogue.ts'
 export { createLogger, type LogFields, type Logger, type LoggerOptions, type LogLevel, silentLogger } from './logger.ts'
 export {
   type Attributes,
