@@ -3,6 +3,7 @@
 import { type Broker, type BrokerOptions, parseKafkaRelease, startBroker } from '../../broker/index.ts'
 import type { Logger } from '../../telemetry/index.ts'
 import type { RunningRole } from '../process/role.ts'
+import { brokerReadiness } from './readiness/broker.ts'
 import { type RoleEndpointOptions, startRoleEndpoint } from './role-endpoint.ts'
 
 /** What the role is told: what can cross a process boundary. */
@@ -31,11 +32,21 @@ export async function startBrokerRole(options: BrokerRoleOptions, logger: Logger
   const { metricsPort, metricsHost, controlToken, poseAs, ...others } = options
   const brokerOptions = { ...others, ...(poseAs === undefined ? {} : { poseAs: parseKafkaRelease(poseAs) }) }
   const endpoint = await startRoleEndpoint({ metricsPort, metricsHost, controlToken })
-  const broker = await startBroker({ ...brokerOptions, logger, meter: endpoint.meter })
+  const broker = await startBroker({ ...brokerOptions, logger, meter: endpoint.meter }).catch(
+    async (error: unknown) => {
+      await endpoint.close()
+      throw error
+    }
+  )
+  let isClosing = false
+  endpoint.readyBy(async () =>
+    isClosing ? { isReady: false, reason: 'the broker is closing' } : await brokerReadiness(broker)
+  )
   return {
     info: { bootstrapServers: broker.bootstrapServers, listeners: listenersOf(broker), ...endpoint.info },
     status: () => ({}),
     drain: async () => {
+      isClosing = true
       await broker.close()
       await endpoint.close()
     }

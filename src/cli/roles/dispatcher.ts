@@ -2,7 +2,7 @@
 
 import type { Cluster } from '../../client/index.ts'
 import type { DispatcherConfig, KafkaConfig, TargetConfig } from '../../config/index.ts'
-import { PipelineError } from '../../core/index.ts'
+import { PipelineError, systemClock } from '../../core/index.ts'
 import { type Dispatcher, type DispatcherOptions, startDispatcher } from '../../dispatcher/index.ts'
 import { createTarget, type Target } from '../../targets/index.ts'
 import type { Logger } from '../../telemetry/index.ts'
@@ -10,6 +10,8 @@ import type { RoleStatus } from '../process/messages.ts'
 import type { RunningRole } from '../process/role.ts'
 import { connectRole } from '../wiring.ts'
 import type { RunRecorder } from './measured-run.ts'
+import { DispatcherReadiness } from './readiness/dispatcher.ts'
+import { lookEveryMs } from './readiness/progress.ts'
 import { type RoleEndpointOptions, startRoleEndpoint } from './role-endpoint.ts'
 import type { ControlHandlers, ControlPlace } from './role-endpoint-control.ts'
 
@@ -51,6 +53,14 @@ export async function startDispatcherRole(
   finished.catch(() => undefined) // whoever runs the role awaits it
   const replaceSettings = (section: DispatcherConfig): readonly string[] => dispatcher.replaceSettings(section)
   endpoint.describeBy(() => dispatcher.describe())
+  const readiness = new DispatcherReadiness({
+    progressTimeoutMs: options.dispatcher.progressTimeoutMs,
+    invocationMs: Math.max(...targets.map(({ timeoutMs }) => timeoutMs))
+  })
+  endpoint.readyBy(() => {
+    readiness.look(dispatcher.describe(), systemClock.monotonicMs())
+    return readiness.verdict()
+  }, lookEveryMs(readiness.timeoutMs))
   endpoint.controlBy(controlOf(dispatcher, options.dispatcher.topics))
   return {
     finished,

@@ -18,6 +18,8 @@ import type { RoleStatus } from '../process/messages.ts'
 import type { RunningRole } from '../process/role.ts'
 import { connectRole } from '../wiring.ts'
 import { serveMappingApi, type ServedApi } from './esm-api.ts'
+import { LAMBDA_TIMEOUT_MS, MappingsReadiness } from './readiness/lambda.ts'
+import { lookEveryMs } from './readiness/progress.ts'
 import { type RoleEndpointOptions, startRoleEndpoint } from './role-endpoint.ts'
 
 /** What the role is told. */
@@ -73,6 +75,11 @@ export async function startEsmRole(options: EsmRoleOptions, logger: Logger): Pro
   }
   const describe = (): MappingStatus[] => [...mappings, ...made].map(each => each.status())
   endpoint.describeBy(describe)
+  const readiness = new MappingsReadiness()
+  endpoint.readyBy(() => {
+    readiness.look(describe(), systemClock.monotonicMs())
+    return readiness.verdict()
+  }, lookEveryMs(LAMBDA_TIMEOUT_MS))
   // With the API there may always come more.
   const finished = options.api === undefined ? endOfAny(mappings) : new Promise<void>(() => undefined)
   finished.catch(() => undefined) // whoever runs the role awaits it

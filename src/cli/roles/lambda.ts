@@ -4,11 +4,13 @@ import { readFile } from 'node:fs/promises'
 import { parseEnv } from 'node:util'
 
 import type { FunctionConfig, LambdaConfig } from '../../config/index.ts'
-import { messageOf, PipelineError } from '../../core/index.ts'
+import { messageOf, PipelineError, systemClock } from '../../core/index.ts'
 import { type FunctionOptions, type LambdaRuntime, startLambdaRuntime } from '../../lambda/index.ts'
 import type { Logger } from '../../telemetry/index.ts'
 import type { RoleStatus } from '../process/messages.ts'
 import type { RunningRole } from '../process/role.ts'
+import { LAMBDA_TIMEOUT_MS, RuntimeReadiness } from './readiness/lambda.ts'
+import { lookEveryMs } from './readiness/progress.ts'
 import { type RoleEndpointOptions, startRoleEndpoint } from './role-endpoint.ts'
 
 /** Starts the runtime with the functions of the pipeline file. */
@@ -35,7 +37,16 @@ export async function startLambdaRole(
     logger,
     ...(destinationEndpoint === undefined ? {} : { destinationEndpoint }),
     meter: endpoint.meter
+  }).catch(async (error: unknown) => {
+    await endpoint.close()
+    throw error
   })
+  const readiness = new RuntimeReadiness(Math.max(...Object.values(functions).map(each => each.timeoutMs ?? 0), 0))
+  endpoint.describeBy(() => runtime.status())
+  endpoint.readyBy(() => {
+    readiness.look(runtime.status(), systemClock.monotonicMs())
+    return readiness.verdict()
+  }, lookEveryMs(LAMBDA_TIMEOUT_MS))
   return {
     info: { endpoint: runtime.endpoint, ...endpoint.info },
     status: () => totalsOf(runtime),

@@ -18,7 +18,9 @@ import type { RunningRole } from '../process/role.ts'
 import { connectRole, ensureTopics } from '../wiring.ts'
 import { lineSource } from './line-sources.ts'
 import { ownSource, syslogText } from './own-sources.ts'
-import { type RoleEndpointOptions, startRoleEndpoint } from './role-endpoint.ts'
+import { PRODUCER_TIMEOUT_MS, ProducerReadiness } from './readiness/producer.ts'
+import { lookEveryMs } from './readiness/progress.ts'
+import { type RoleEndpoint, type RoleEndpointOptions, startRoleEndpoint } from './role-endpoint.ts'
 import { awsSource, kafkaSource, type SourceSurroundings } from './service-sources.ts'
 
 /** Wait between looks for a Kafka that was away at the start, in milliseconds. */
@@ -56,7 +58,13 @@ export async function startProducerRole(options: ProducerRoleOptions, logger: Lo
     endpoint.describeBy(() => producer.status())
     const around = { ...options, cluster, logger, isRestart: options.isRestart === true }
     const sources = await Promise.all(options.producer.sources.map(source => createSource(source, around)))
-    const reports = sources.map(source => producer.run(source))
+    const failed: string[] = []
+    const reports = sources.map(async source => {
+      const report = await producer.run(source)
+      if (report.error !== undefined) failed.push(report.name)
+      return report
+    })
+    serveReadiness(endpoint, producer, failed)
     const http = sources.filter(source => source instanceof HttpSource)
     const addresses = await Promise.all(http.map(source => source.listening))
     const urls = addresses.map(({ protocol, host, port }) => `${protocol}://${host}:${port}/events`)
@@ -95,6 +103,14 @@ export async function startProducerRole(options: ProducerRoleOptions, logger: Lo
     await endpoint.close()
     throw error
   }
+}
+
+function serveReadiness(endpoint: RoleEndpoint, producer: Producer, failed: readonly string[]): void {
+  const readiness = new ProducerReadiness(failed)
+  endpoint.readyBy(() => {
+    readiness.look(producer.status(), systemClock.monotonicMs())
+    return readiness.verdict()
+  }, lookEveryMs(PRODUCER_TIMEOUT_MS))
 }
 
 /** Creates the topics once Kafka is there. Never rejects. */

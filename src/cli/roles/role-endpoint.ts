@@ -16,7 +16,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
-import { messageOf, PipelineError } from '../../core/index.ts'
+import { messageOf, PipelineError, systemClock, type Timer } from '../../core/index.ts'
 import { createMetrics, type Meter, noopMeter } from '../../telemetry/index.ts'
 import { checkToken, type ControlAnswer, type ControlHandlers, takeOrder } from './role-endpoint-control.ts'
 import { isLoopback, isOwnName } from './role-endpoint-hosts.ts'
@@ -39,8 +39,8 @@ export interface Readiness {
   readonly isReady: boolean
   /** One sentence for people. */
   readonly reason: string
-  /** Whether the role stands still for a reason that is not its own; `?strict` then answers 503. */
-  readonly isExplained?: boolean
+  /** Whether it is not ready for its target's sake alone, whose breaker is open: `?tolerate=breaker` is 200 then. */
+  readonly isBreakerOpen?: boolean
 }
 
 /** Answers whether a role is ready. */
@@ -55,8 +55,12 @@ export interface RoleEndpoint {
   readonly info: Readonly<Record<string, string>>
   /** Serves what a function returns as JSON at `GET /describe`. */
   describeBy(read: () => unknown): void
-  /** Serves a verdict at `GET /health/ready`; until then the role is starting, which is not ready. */
-  readyBy(read: ReadReadiness): void
+  /**
+   * Serves a verdict at `GET /health/ready`; until then the role is starting, which is not ready.
+   *
+   * @param everyMs - Time between two calls that nobody has asked for: progress is seen by looking again. Default: none.
+   */
+  readyBy(read: ReadReadiness, everyMs?: number): void
   /** Takes orders at `POST /control/…`. */
   controlBy(handlers: ControlHandlers): void
   /** Idempotent. */
@@ -94,14 +98,20 @@ export async function startRoleEndpoint(options: RoleEndpointOptions): Promise<R
     await metrics.close()
     throw error
   })
+  let looks: Timer | undefined
   return {
     meter: metrics.meter,
     isServed: true,
     info: { metrics: `${url}/metrics` },
     describeBy: read => void (parts.describe = read),
-    readyBy: read => void (parts.ready = read),
+    readyBy: (read, everyMs) => {
+      parts.ready = read
+      looks?.cancel()
+      looks = everyMs === undefined ? undefined : systemClock.every(everyMs, () => void readinessOf(parts)).unref()
+    },
     controlBy: handlers => void (parts.control = handlers),
     close: async () => {
+      looks?.cancel()
       server.close()
       server.closeAllConnections()
       await metrics.close()
@@ -173,9 +183,9 @@ async function answerGet(parts: EndpointParts, { pathname, query }: Target, resp
       sendJson(response, { status: 200, body: { isLive: true } })
       return
     case '/health/ready': {
-      const { isReady, isExplained = false, reason } = await readinessOf(parts)
-      const isRefused = !isReady || (isExplained && query.has('strict'))
-      sendJson(response, { status: isRefused ? 503 : 200, body: { isReady: !isRefused, reason } })
+      const { isReady, isBreakerOpen = false, reason } = await readinessOf(parts)
+      const isTolerated = isReady || (isBreakerOpen && query.get('tolerate') === 'breaker')
+      sendJson(response, { status: isTolerated ? 200 : 503, body: { isReady: isTolerated, reason } })
       return
     }
   }
