@@ -44,6 +44,8 @@ export const PURE_ROOMS: Readonly<Record<string, readonly string[]>> = {
 export const AMBIENT_FILES: readonly RegExp[] = [
   /^src\/core\/(?:clock|virtual-clock|random)\.ts$/,
   /^src\/cli\//,
+  // Pages run in browsers, whose time and timers they use.
+  /^src\/console\/web\//,
   // The entry of a function in AWS, which is configured by its environment.
   /^src\/lambda\/bundle\//
 ]

@@ -1,6 +1,13 @@
 /** Entry of the pages. */
 
+import './tokens.css'
+import './app.css'
+
 import { render } from 'preact'
 
+import { App } from './app.tsx'
+import { takeToken } from './base/arrival.ts'
+
+const token = takeToken()
 const root = document.getElementById('root')
-if (root !== null) render(<main>Comporta</main>, root)
+if (root !== null) render(<App token={token} />, root)

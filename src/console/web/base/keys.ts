@@ -1,0 +1,58 @@
+/** Keyboard shortcuts of the whole page: one key, or `g` and then another. They rest while somebody types. */
+
+import { useEffect } from 'preact/hooks'
+
+import type { WordKey } from './words.ts'
+
+/** A shortcut, as the help shows it. */
+export interface Shortcut {
+  /** For example `?`, `g o`, `mod+k` (`mod` is Ctrl, or Command on a Mac). */
+  readonly keys: string
+  readonly title: WordKey
+  run(): void
+}
+
+const shortcuts = new Map<string, Shortcut>()
+let prefix = ''
+let prefixTimer: ReturnType<typeof setTimeout> | undefined
+
+/** Shortcuts that work now. */
+export function activeShortcuts(): readonly Shortcut[] {
+  return [...shortcuts.values()]
+}
+
+/** Gives a shortcut to the page for as long as a component is shown. */
+export function useShortcut(shortcut: Shortcut): void {
+  useEffect(() => {
+    shortcuts.set(shortcut.keys, shortcut)
+    return () => {
+      if (shortcuts.get(shortcut.keys) === shortcut) shortcuts.delete(shortcut.keys)
+    }
+  })
+}
+
+/** Listens to the keyboard. */
+export function watchKeys(): void {
+  document.addEventListener('keydown', event => {
+    const hasModifier = event.ctrlKey || event.metaKey
+    if (event.defaultPrevented || event.altKey || (!hasModifier && isTyping(event.target))) return
+    if (document.querySelector('dialog[open]') !== null && !hasModifier) return
+    const key = event.key.length === 1 ? event.key.toLowerCase() : event.key
+    const found = shortcuts.get(hasModifier ? `mod+${key}` : `${prefix}${key}`)
+    clearTimeout(prefixTimer)
+    prefix = ''
+    if (found !== undefined) {
+      event.preventDefault()
+      found.run()
+    } else if (!hasModifier && key === 'g') {
+      prefix = 'g '
+      prefixTimer = setTimeout(() => (prefix = ''), 1_500)
+    }
+  })
+}
+
+function isTyping(target: EventTarget | null): boolean {
+  return (
+    target instanceof HTMLElement && (target.isContentEditable || /^(?:INPUT|TEXTAREA|SELECT)$/.test(target.tagName))
+  )
+}

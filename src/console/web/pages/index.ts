@@ -1,0 +1,27 @@
+/**
+ * The pages of the console, in the order of the navigation. Each is loaded when it is first opened; its module exports
+ * its component as `default`.
+ */
+
+import type { ComponentType } from 'preact'
+
+import type { WordKey } from '../base/words.ts'
+import type { IconName } from '../parts/icon.tsx'
+
+/** A page. */
+export interface PageEntry {
+  /** For example `/groups/:id`; the values come by `useRoute().params`. */
+  readonly path: string
+  /** Title of the document, and in the navigation. */
+  readonly title: WordKey
+  /** Beside the title in the navigation; absent = the page is not in it. */
+  readonly icon?: IconName
+  /** Key that leads here after `g`. */
+  readonly key?: string
+  readonly load: () => Promise<{ readonly default: ComponentType }>
+}
+
+/** See the module. */
+export const pages: readonly PageEntry[] = [
+  { path: '/', title: 'overview.title', icon: 'overview', key: 'o', load: () => import('./overview/page.tsx') }
+]

@@ -1,0 +1,51 @@
+/** What stands between the reader and fresh numbers: said once, above the page, while it lasts. */
+
+import { useSignal } from '@preact/signals'
+import type { VNode } from 'preact'
+import { useEffect } from 'preact/hooks'
+
+import { time } from '../../base/format.ts'
+import { connection, lastLook } from '../../base/live.ts'
+import { t } from '../../base/words.ts'
+import { Health } from '../health.tsx'
+
+/** See the module. */
+export function Banner(): VNode {
+  const offlineSince = useOffline()
+  const text = bannerText(offlineSince)
+  return (
+    <div role="status">
+      {text === undefined ? null : (
+        <p class="shell-banner health-bad">
+          <Health level="bad" isWordHidden />
+          {text}
+        </p>
+      )}
+    </div>
+  )
+}
+
+function bannerText(offlineSince: number | null): string | undefined {
+  if (offlineSince !== null) return t('shell.offline', { since: time(offlineSince) })
+  const { kind, sinceMs } = connection.value
+  if (kind === 'lost') return t('shell.lost', { since: time(sinceMs) })
+  const look = lastLook.value
+  if (look === null || look.failingSinceMs === null) return undefined
+  return t('shell.kafkaAway', { since: time(look.failingSinceMs), taken: time(look.tick.takenAtMs) })
+}
+
+function useOffline(): number | null {
+  const since = useSignal<number | null>(navigator.onLine ? null : Date.now())
+  useEffect(() => {
+    const follow = (): void => {
+      since.value = navigator.onLine ? null : Date.now()
+    }
+    window.addEventListener('online', follow)
+    window.addEventListener('offline', follow)
+    return () => {
+      window.removeEventListener('online', follow)
+      window.removeEventListener('offline', follow)
+    }
+  }, [])
+  return since.value
+}

@@ -1,0 +1,30 @@
+/** How old the numbers of the page are: in the header, always. */
+
+import type { VNode } from 'preact'
+
+import { ago, seconds, time } from '../../base/format.ts'
+import { connection, lastLook } from '../../base/live.ts'
+import { t } from '../../base/words.ts'
+import { Health } from '../health.tsx'
+
+/** See the module. */
+export function LookStamp(): VNode {
+  const look = lastLook.value
+  const { kind } = connection.value
+  if (kind === 'lost') return <Health level="bad" word={t('shell.lostShort')} />
+  if (look === null)
+    return <Health level="unknown" word={kind === 'live' ? t('shell.notYet') : t('shell.connecting')} />
+  if (look.failingSinceMs !== null) {
+    return (
+      <Health level="bad" word={t('shell.kafkaAwayShort')} title={look.tick.problem ?? t('shell.kafkaAwayShort')} />
+    )
+  }
+  const { takenAtMs, intervalMs } = look.tick
+  const title = `${time(takenAtMs)} · ${t('shell.looksEvery', { interval: seconds(intervalMs / 1_000) })}`
+  return (
+    <span class="fresh">
+      <Health level="good" word={t('shell.live')} title={title} />
+      <span title={title}>{ago(takenAtMs)}</span>
+    </span>
+  )
+}

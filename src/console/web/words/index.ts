@@ -1,0 +1,15 @@
+/** All words of the pages: one file per area, joined here. Keys begin with their area (`groups.title`). */
+
+import type { Words } from '../base/word-forms.ts'
+import { loginWords } from './login.ts'
+import { overviewWords } from './overview.ts'
+import { shellWords } from './shell.ts'
+
+const en = { ...shellWords.en, ...loginWords.en, ...overviewWords.en }
+const pt: Readonly<Record<keyof typeof en, Words>> = { ...shellWords.pt, ...loginWords.pt, ...overviewWords.pt }
+
+/** Key of a text. */
+export type WordKey = keyof typeof en
+
+/** Words by language. */
+export const allWords: Readonly<Record<'en' | 'pt', Readonly<Record<WordKey, Words>>>> = { en, pt }
