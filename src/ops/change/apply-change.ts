@@ -14,6 +14,8 @@ export interface ApplyOptions extends ApplyContext {
   readonly clusterId: string | null
   /** The change that this one takes back. */
   readonly undoes?: UndoRecord
+  /** Who does it. */
+  readonly by?: string
   /** Hears of the record as soon as it is safe: from then on the change can be taken back, whatever happens. */
   readonly onSaved?: (record: UndoRecord) => void
 }
@@ -34,7 +36,7 @@ export interface AppliedChange {
 export async function applyChange(change: Change, options: ApplyOptions): Promise<AppliedChange> {
   const { plan, snapshot } = change
   invariant(plan.blockers.length === 0, 'a change is applied although something is in its way')
-  const { store, clusterId, undoes, onProgress, onStep, signal } = options
+  const { store, clusterId, undoes, by, onProgress, onStep, signal } = options
   const planned = await store.create({
     kind: plan.kind,
     clusterId,
@@ -43,7 +45,8 @@ export async function applyChange(change: Change, options: ApplyOptions): Promis
     effectCount: plan.effects.length,
     undo: snapshot === undefined && plan.undo.kind === 'possible' ? NO_SNAPSHOT : plan.undo,
     snapshot: snapshot ?? null,
-    ...(undoes === undefined ? {} : { undoes: undoes.id })
+    ...(undoes === undefined ? {} : { undoes: undoes.id }),
+    ...(by === undefined ? {} : { by })
   })
   options.onSaved?.(planned)
   const context = {

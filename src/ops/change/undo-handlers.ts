@@ -16,6 +16,7 @@ import type { UndoHandler } from './undo-types.ts'
 const undoHandlers: Readonly<Record<string, () => Promise<UndoHandler>>> = {
   fleet: async () => (await import('../fleet/resize-change.ts')).undoResize,
   offsets: async () => (await import('../offsets/undo-offsets.ts')).undoOffsets,
+  'partition-pause': async () => (await import('../partitions/pause-partition.ts')).undoPause,
   'partitions-migrate': async () => (await import('../partitions/undo-migration.ts')).undoMigration,
   replay: async () => (await import('../replay/replay-plan.ts')).undoReplay,
   'topics-alter': async () => (await import('../topics/plan-configs.ts')).undoTopicConfigs,

@@ -57,12 +57,28 @@ export interface UndoRecord {
   readonly result?: Pick<ChangeResult, 'isComplete' | 'summary' | 'failures'>
   /** The change that this one takes back. */
   readonly undoes?: string
+  /** Who did it, where that is known: a user of the console. */
+  readonly by?: string
 }
 
 /** A file that is no record of a change. */
 export interface DamagedRecord {
   readonly file: string
   readonly reason: string
+}
+
+/** A part of the list. */
+export interface UndoPage {
+  readonly offset?: number
+  readonly limit?: number
+}
+
+/** What lies in the folder. */
+export interface UndoList {
+  readonly records: readonly UndoRecord[]
+  readonly damaged: readonly DamagedRecord[]
+  /** Files on all pages. */
+  readonly total: number
 }
 
 /** The calls that the store makes; a test takes their place to crash between any two. */
@@ -153,16 +169,21 @@ export class UndoStore {
     return record
   }
 
-  /** All records, the newest first, and what else lies in the folder under their names. */
-  async list(): Promise<{ readonly records: readonly UndoRecord[]; readonly damaged: readonly DamagedRecord[] }> {
+  /**
+   * Records, the newest first, and what else lies in the folder under their names.
+   *
+   * @param page - Only so many, from there on: the others are not read. Default: all.
+   */
+  async list({ offset = 0, limit = FILES_MAX }: UndoPage = {}): Promise<UndoList> {
     const records: UndoRecord[] = []
     const damaged: DamagedRecord[] = []
-    for (const name of (await this.#names()).toSorted().toReversed().slice(0, FILES_MAX)) {
+    const names = (await this.#names()).toSorted().toReversed().slice(0, FILES_MAX)
+    for (const name of names.slice(offset, offset + limit)) {
       const record = await this.#readFile(name)
       if ('reason' in record) damaged.push(record)
       else records.push(record)
     }
-    return { records, damaged }
+    return { records, damaged, total: names.length }
   }
 
   async #names(): Promise<string[]> {

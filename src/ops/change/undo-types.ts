@@ -3,6 +3,7 @@
 import type { Admin, Cluster } from '../../client/index.ts'
 import type { PipelineConfig } from '../../config/index.ts'
 import type { Clock } from '../../core/index.ts'
+import type { PauseControl } from '../partitions/pause-partition.ts'
 import type { Change, Json } from './change.ts'
 
 /** What a handler may look at. */
@@ -14,6 +15,8 @@ export interface UndoOpen {
   readonly clock: Clock
   /** Environment variables: secrets of fleets. Absent = none are needed. */
   readonly environment?: Readonly<Record<string, string | undefined>>
+  /** The way to dispatchers, for pauses of partitions. Absent = there is none from here. */
+  readonly pauses?: PauseControl
   readonly signal?: AbortSignal
 }
 

@@ -81,7 +81,7 @@ test('a change whose blockers were not heeded is not applied', async t => {
   const blocked = { ...rest, plan: { ...plan, blockers: ['the group is at work'] } }
   const store = storeIn(folderOf(t))
   await assert.rejects(applyChange(blocked, { store, clusterId: 'c' }), { code: 'ERR_CORE_INVARIANT' })
-  assert.deepEqual(await store.list(), { records: [], damaged: [] })
+  assert.deepEqual(await store.list(), { records: [], damaged: [], total: 0 })
 })
 
 test('an undo that was done marks what it has taken back', async t => {
