@@ -14,6 +14,7 @@
 import { type Clock, invariant, messageOf, sleep } from '../core/index.ts'
 import type { TargetBatch, TargetOutcome } from '../targets/index.ts'
 import { TableRecords } from './batch-records.ts'
+import { BatchTrace } from './batch-trace.ts'
 import type { BatchContext, BatchDescription, LaneSurroundings } from './lane-surroundings.ts'
 import type { FilledBatch } from './partition-buffer.ts'
 import type { RecordTable } from './record-table.ts'
@@ -67,6 +68,7 @@ export class BatchDelivery implements BatchContext {
   #state: DeliveryState = 'waiting'
   #invocations = 0
   #isTransforming = false
+  readonly #trace: BatchTrace | undefined
 
   constructor(owner: DeliveryOwner, workspace: Workspace, filled: FilledBatch) {
     const { clock, retry, random } = owner.around
@@ -78,6 +80,7 @@ export class BatchDelivery implements BatchContext {
     this.#beganMs = clock.monotonicMs()
     this.#encodedTable = table
     this.settlement = new Settlement(table.count, { policy: retry, random, lookup: table })
+    this.#trace = BatchTrace.begin({ topic: owner.topic, partition: owner.partition, table, around: owner.around })
   }
 
   /** Topic of the batch. */
@@ -132,9 +135,12 @@ export class BatchDelivery implements BatchContext {
    * @returns `false` if the lane stopped or aborted before.
    */
   async run(firstSlot: Slot): Promise<boolean> {
+    let isDone = false
     try {
-      return await this.#run(firstSlot)
+      isDone = await this.#run(firstSlot)
+      return isDone
     } finally {
+      this.#trace?.end(isDone)
       firstSlot.end()
     }
   }
@@ -258,10 +264,12 @@ export class BatchDelivery implements BatchContext {
     const { meters, health } = this.#owner.around
     this.#state = 'invoking'
     const request = this.#encode(group)
+    const trace = this.#trace?.invoke()
     slot.charge({ records: request.recordCount, bytes: request.body.length })
     this.#invocations += 1
     const sentMs = this.#clock.monotonicMs()
-    const outcome = await this.#invoke(request)
+    const outcome = await this.#invoke(trace === undefined ? request : { ...request, trace })
+    this.#trace?.answered(request, outcome)
     if (outcome === undefined) {
       this.#workspace.isShared = true
       slot.release({ kind: 'released' })
@@ -282,6 +290,7 @@ export class BatchDelivery implements BatchContext {
       health.answeredSentMs = Math.max(health.answeredSentMs, sentMs)
     }
     meters.decided(decision)
+    this.#trace?.decided(decision)
     return decision
   }
 
@@ -348,6 +357,7 @@ export class BatchDelivery implements BatchContext {
   /** Puts rows aside; they have left once they are safe there. `false` if the lane was aborted. */
   async #putAside(rows: readonly DeadRow[]): Promise<boolean> {
     if (rows.length === 0) return true
+    this.#trace?.putAside(rows)
     if (!(await this.#owner.around.aside.put(this, rows, this.#owner.aborting))) return false
     for (const { row } of rows) this.settlement.leave(row)
     return true
@@ -363,7 +373,8 @@ export class BatchDelivery implements BatchContext {
       records: request.recordCount,
       attempt: request.attempt,
       outcome: outcome.kind,
-      reason: outcome.kind === 'partial' ? `${outcome.failures.length} records` : outcome.reason
+      reason: outcome.kind === 'partial' ? `${outcome.failures.length} records` : outcome.reason,
+      ...BatchTrace.fieldsOf(this.#trace)
     }
     if (outcome.kind === 'partial') logger.debug(fields, 'the target did not take all records')
     else logger.warn(fields, 'the target did not take a batch')

@@ -26,7 +26,7 @@ import {
   within
 } from '../core/index.ts'
 import type { Target } from '../targets/index.ts'
-import { type Logger, type Meter, noopMeter, silentLogger } from '../telemetry/index.ts'
+import { type AnyTracer, type Logger, type Meter, noopMeter, silentLogger, tracingOf } from '../telemetry/index.ts'
 import { Assignments } from './assignments.ts'
 import type { BreakerState } from './breaker.ts'
 import { CommitPump } from './commit-pump.ts'
@@ -76,6 +76,8 @@ export interface DispatcherOptions {
   readonly random?: Random
   readonly logger?: Logger
   readonly meter?: Meter
+  /** Traces batches: OpenTelemetry's `Tracer` or `TracerProvider`, or `createTraces().tracing`. Default: no traces. */
+  readonly tracer?: AnyTracer | undefined
 }
 
 /** A running dispatcher. */
@@ -414,6 +416,7 @@ class DispatcherRuntime implements Dispatcher {
       exactlyOnce: this.#exactlyOnce,
       health,
       meters: this.#meters,
+      tracing: tracingOf(options.tracer),
       clock,
       random,
       logger,

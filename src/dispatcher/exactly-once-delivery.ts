@@ -20,6 +20,7 @@ import type { AppendRecord } from '../client/index.ts'
 import { backoffMs, type Clock, invariant, messageOf, type PipelineError, sleep } from '../core/index.ts'
 import { appendOutcome, type TargetBatch, type TargetOutcome, TOO_LARGE } from '../targets/index.ts'
 import { TableRecords } from './batch-records.ts'
+import { BatchTrace } from './batch-trace.ts'
 import { deadLetterHeaders, shrinkDeadLetter } from './dead-letters.ts'
 import { type DeliveryOwner, type DeliveryState, slotResultOf, undeliverableRows } from './delivery.ts'
 import type { ExactlyOnceSurroundings, TransactionOutcome } from './exactly-once.ts'
@@ -55,6 +56,7 @@ export class ExactlyOnceDelivery implements BatchContext {
   #state: DeliveryState = 'waiting'
   #bytes = 0
   #invocations = 0
+  readonly #trace: BatchTrace | undefined
 
   constructor(owner: DeliveryOwner, workspace: Workspace, filled: FilledBatch) {
     const { clock, retry, random, exactlyOnce: around } = owner.around
@@ -68,6 +70,7 @@ export class ExactlyOnceDelivery implements BatchContext {
     this.#beganMs = clock.monotonicMs()
     this.#pending = undeliverableRows(filled).sort((left, right) => left.row - right.row)
     this.settlement = new Settlement(table.count, { policy: retry, random, lookup: table })
+    this.#trace = BatchTrace.begin({ topic: owner.topic, partition: owner.partition, table, around: owner.around })
   }
 
   /** Topic of the batch. */
@@ -120,6 +123,16 @@ export class ExactlyOnceDelivery implements BatchContext {
    * @returns `false` if the lane stopped or aborted before.
    */
   async run(firstSlot: Slot): Promise<boolean> {
+    let isDone = false
+    try {
+      isDone = await this.#run(firstSlot)
+      return isDone
+    } finally {
+      this.#trace?.end(isDone)
+    }
+  }
+
+  async #run(firstSlot: Slot): Promise<boolean> {
     this.settlement.beginGroups(this.#runs())
     let slot: Slot | undefined = firstSlot
     try {
@@ -191,7 +204,12 @@ export class ExactlyOnceDelivery implements BatchContext {
     slot.charge({ records: group.rows.length, bytes: this.#bytes })
     this.#invocations += 1
     const sentMs = this.#clock.monotonicMs()
-    const result = await this.#unlessAborted(this.#deliver(group))
+    const request = this.#request(group, group.rows.at(-1) ?? 0)
+    const trace = this.#trace?.invoke()
+    const result = await this.#unlessAborted(
+      this.#deliver(group, trace === undefined ? request : { ...request, trace })
+    )
+    this.#trace?.answered(request, result?.outcome)
     if (result === undefined) {
       slot.release({ kind: 'released' })
       return undefined
@@ -215,14 +233,18 @@ export class ExactlyOnceDelivery implements BatchContext {
       health.answeredSentMs = Math.max(health.answeredSentMs, sentMs)
     }
     meters.decided(decision)
+    this.#trace?.decided(decision)
     return decision
   }
 
   /** Makes the records of a group and writes them with the offset behind it. */
-  async #deliver(group: Group): Promise<{ outcome: TargetOutcome; isMember: boolean } | undefined> {
+  async #deliver(
+    group: Group,
+    request: TargetBatch
+  ): Promise<{ outcome: TargetOutcome; isMember: boolean } | undefined> {
     const lastRow = group.rows.at(-1) ?? 0
     if (this.#made?.rows !== group.rows) {
-      const made = await this.#around.target.make(this.#request(group, lastRow), this.#owner.aborting)
+      const made = await this.#around.target.make(request, this.#owner.aborting)
       if (made.kind !== 'made') return { outcome: made, isMember: false }
       this.#made = { rows: group.rows, records: made.records }
     }
@@ -279,6 +301,7 @@ export class ExactlyOnceDelivery implements BatchContext {
   /** Writes dead letters with the offset behind them, as often as it takes. `false` if the lane ended before. */
   async #putAside(rows: readonly DeadRow[]): Promise<boolean> {
     this.#state = 'puttingAside'
+    this.#trace?.putAside(rows)
     const { meters } = this.#owner.around
     const letters = this.#deadLetters(rows)
     const offset = this.#offsetBehind(rows.at(-1)?.row ?? 0)
@@ -366,7 +389,15 @@ export class ExactlyOnceDelivery implements BatchContext {
     const { topic, partition, table } = this
     const firstOffset = table.offset(group.rows[0] ?? 0).toString()
     const reason = outcome.kind === 'partial' ? '' : outcome.reason
-    const fields = { topic, partition, firstOffset, records: group.rows.length, outcome: outcome.kind, reason }
+    const fields = {
+      topic,
+      partition,
+      firstOffset,
+      records: group.rows.length,
+      outcome: outcome.kind,
+      reason,
+      ...BatchTrace.fieldsOf(this.#trace)
+    }
     this.#owner.around.logger.warn(fields, 'a batch was not delivered, its transaction was aborted or never begun')
   }
 }

@@ -3,7 +3,7 @@
 import type { FetchedChunk } from '../client/index.ts'
 import type { Clock, Random } from '../core/index.ts'
 import type { Target } from '../targets/index.ts'
-import type { Logger } from '../telemetry/index.ts'
+import type { Logger, Tracing } from '../telemetry/index.ts'
 import type { ExactlyOnceSurroundings } from './exactly-once.ts'
 import type { Meters } from './meters.ts'
 import type { RecordTable } from './record-table.ts'
@@ -163,6 +163,8 @@ export interface LaneSurroundings {
   /** When the latest invocation was sent that the target has answered: evidence that it is well. */
   readonly health: { answeredSentMs: number }
   readonly meters: Meters
+  /** Set if batches are traced. */
+  readonly tracing?: Tracing | undefined
   readonly clock: Clock
   readonly random: Random
   readonly logger: Logger

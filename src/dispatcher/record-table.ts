@@ -215,6 +215,11 @@ export class RecordTable {
     return this.#places[row * 6 + 3] ?? -1
   }
 
+  /** Whether a row has headers. */
+  hasHeaders(row: number): boolean {
+    return this.#places[row * 6 + 5] !== 0
+  }
+
   /** Puts a cursor on the headers of a row. */
   openHeaders(row: number, cursor: HeaderCursor): void {
     cursor.reset(this.bufferOf(row), this.#places[row * 6 + 4] ?? 0, this.#places[row * 6 + 5] ?? 0)

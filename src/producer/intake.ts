@@ -30,8 +30,9 @@ import { SafePoints } from './routing/safe-points.ts'
 import { chunkBytes, RateGate } from './rate/rate-gate.ts'
 import { ReplayPace } from './rate/replay-pace.ts'
 import { TopicPermits } from './rate/topic-permits.ts'
+import { contextHeaders, SubmissionTrace } from './submission-trace.ts'
 import { Turnstile } from './turnstile.ts'
-import type { Logger } from '../telemetry/index.ts'
+import type { Logger, Tracing } from '../telemetry/index.ts'
 
 /** Slices from this size on let I/O run behind them. */
 const TURN_COUNT = 256
@@ -104,6 +105,8 @@ export interface EventIntakeOptions {
   readonly clock: Clock
   readonly meter: ProducerMeter
   readonly logger?: Logger
+  /** Traces chunks. Default: nobody does. */
+  readonly tracing?: Tracing | undefined
   /** What the configuration names and was loaded before. Default: nothing. */
   readonly parts?: ResolverParts
 }
@@ -141,6 +144,8 @@ export class EventIntake implements Intake {
   readonly rate: RateGate
   /** Absent where the configuration asks for no headers: those of the chunk's context are all. */
   readonly #headers: RecordHeaders | undefined
+  readonly #tracing: Tracing | undefined
+  readonly #hasTraceHeaders: boolean
   readonly #deadLetters: DeadLetterWriter
   readonly #meter: ProducerMeter
   readonly #owner: DeliveryOwner
@@ -150,7 +155,9 @@ export class EventIntake implements Intake {
   readonly #line = new Turnstile()
 
   constructor(options: EventIntakeOptions) {
-    const { config, outlet, clock, meter, logger } = options
+    const { config, outlet, clock, meter, logger, tracing } = options
+    this.#tracing = tracing
+    this.#hasTraceHeaders = config.headers?.trace !== undefined
     this.recordBytesMax = config.recordBytesMax
     this.#outlet = outlet
     this.#refusesAway = config.whenAway.mode === 'reject'
@@ -158,13 +165,15 @@ export class EventIntake implements Intake {
     this.#meter = meter
     this.#open = new OpenBudget({ countMax: OPEN_CHUNKS_MAX, bytesMax: config.openBytesMax })
     const fields = new FieldSet()
-    if (config.headers !== undefined) this.#headers = new RecordHeaders({ config: config.headers, fields, clock })
+    if (config.headers !== undefined)
+      this.#headers = new RecordHeaders({ config: config.headers, fields, clock, isTraced: tracing !== undefined })
     this.#resolver = new EventResolver({
       route: config.route,
       key: config.key,
       fields,
       ...options.parts,
-      ...(this.#headers === undefined ? {} : { headers: this.#headers })
+      ...(this.#headers === undefined ? {} : { headers: this.#headers }),
+      ...(this.#headers === undefined && tracing !== undefined ? { headers: contextHeaders } : {})
     })
     const { detector } = this.#resolver
     this.#safePoints = detector && new SafePoints({ detector, outlet, clock, logger })
@@ -230,7 +239,8 @@ export class EventIntake implements Intake {
       owner: this.#owner,
       refusalsMax: options.refusalsMax ?? 100
     })
-    const events = this.#reader.open(chunk, options.context ?? NO_CONTEXT)
+    const trace = this.#traceOf(chunk, options)
+    const events = this.#reader.open(chunk, trace?.context ?? options.context ?? NO_CONTEXT)
     const isRefusing = options.onProblem === 'refuse'
     const permits = this.rate.hasTopicLimits ? new TopicPermits(this.rate, options.source) : undefined
     // Who hears an answer is told at once that nothing was taken; who does not loses what does not fit.
@@ -249,10 +259,18 @@ export class EventIntake implements Intake {
     this.#meter.received(chunk.count, chunkBytes(chunk, 0, chunk.count))
     delivery.seal(error)
     void delivery.settled.then(settlement => {
+      trace?.end(settlement)
       this.#meter.settled(settlement)
       this.#open.leave(openBytes)
     })
     return { settled: delivery.settled, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) }
+  }
+
+  #traceOf(chunk: EventChunk, { source, context = NO_CONTEXT }: SubmitOptions): SubmissionTrace | undefined {
+    if (this.#tracing === undefined) return undefined
+    const { topics } = this.#resolver
+    const hasTraceHeaders = this.#hasTraceHeaders
+    return SubmissionTrace.begin(this.#tracing, { chunk, source, context, topics, hasTraceHeaders })
   }
 
   /** See `Intake.retryAfterMs`. */

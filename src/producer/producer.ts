@@ -18,7 +18,7 @@ import {
   systemRandom,
   within
 } from '../core/index.ts'
-import { type Logger, type Meter, noopMeter, silentLogger } from '../telemetry/index.ts'
+import { type AnyTracer, type Logger, type Meter, noopMeter, silentLogger, tracingOf } from '../telemetry/index.ts'
 import type { EventChunk } from './event-chunk.ts'
 import { EventIntake, type Intake, type Submission, type SubmitOptions } from './intake.ts'
 import type { Outlet, OutletState } from './outlet.ts'
@@ -47,6 +47,8 @@ export interface ProducerOptions {
   readonly random?: Random
   readonly logger?: Logger
   readonly meter?: Meter
+  /** Traces chunks: OpenTelemetry's `Tracer` or `TracerProvider`, or `createTraces().tracing`. Default: no traces. */
+  readonly tracer?: AnyTracer | undefined
 }
 
 /** Whether a producer takes events, finishes them, or has ended. */
@@ -169,6 +171,7 @@ class RunningProducer implements Producer {
       clock: this.#clock,
       meter: this.#meter,
       logger: this.#logger,
+      tracing: tracingOf(options.tracer),
       parts: loaded
     })
     const stopRate = observeRate(options.meter ?? noopMeter, this.#intake.rate)

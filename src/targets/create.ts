@@ -46,6 +46,8 @@ export interface TargetDependencies {
   readonly baseDir?: string
   /** Where a topic target writes: the cluster that is read from. */
   readonly cluster?: Cluster
+  /** Whether traces go on in AWS's own header, too, where a target is in AWS. Default false. */
+  readonly isXrayPropagated?: boolean | undefined
   readonly clock?: Clock
   readonly logger?: Logger
 }
@@ -71,6 +73,7 @@ export async function createTarget(settings: TargetSettings, dependencies: Targe
       return new LambdaTarget({
         ...shared,
         functionName,
+        isXrayPropagated: dependencies.isXrayPropagated,
         ...(qualifier === undefined ? {} : { qualifier }),
         ...(region === undefined ? {} : { region }),
         ...(endpoint === undefined ? {} : { endpoint })

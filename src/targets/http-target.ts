@@ -8,7 +8,7 @@
  */
 
 import { type Clock, headerProblem, messageOf, PipelineError, systemClock } from '../core/index.ts'
-import { type Logger, silentLogger } from '../telemetry/index.ts'
+import { type Logger, silentLogger, type SpanAttributes, type TraceContext } from '../telemetry/index.ts'
 import { networkOutcome, retryAfterMs } from './failures.ts'
 import { HttpClient } from './http1/http-client.ts'
 import type { HttpReply } from './http1/reply-parser.ts'
@@ -41,6 +41,7 @@ export interface HttpTargetOptions {
 /** Posts batches to a URL. */
 export class HttpTarget implements Target {
   readonly name: string
+  readonly spanAttributes: SpanAttributes
   readonly bodyBytesMax: number
   readonly timeoutMs: number
   readonly #client: HttpClient
@@ -53,6 +54,7 @@ export class HttpTarget implements Target {
   constructor(options: HttpTargetOptions) {
     const url = parseUrl(options.url)
     this.name = `http:${url.host}`
+    this.spanAttributes = { 'http.request.method': 'POST', 'server.address': url.hostname, 'server.port': portOf(url) }
     this.bodyBytesMax = options.bodyBytesMax ?? 104_857_600
     this.timeoutMs = options.timeoutMs ?? 30_000
     this.#headStart = headStart(url, options.headers ?? {})
@@ -60,7 +62,7 @@ export class HttpTarget implements Target {
     this.#loud = new LoudLog(options.logger ?? silentLogger, this.#clock)
     this.#client = new HttpClient({
       host: url.hostname.replace(/^\[|\]$/g, ''),
-      port: url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : Number(url.port),
+      port: portOf(url),
       isTls: url.protocol === 'https:',
       // Before the invocation is given up: then it would look as if the target had got the records.
       connectTimeoutMs: Math.min(10_000, this.timeoutMs * CONNECT_SHARE),
@@ -73,7 +75,7 @@ export class HttpTarget implements Target {
     const head =
       `${this.#headStart}content-type: ${batch.contentType}\r\ncontent-length: ${batch.body.length}\r\n` +
       `idempotency-key: ${batch.idempotencyKey}\r\ncomporta-attempt: ${batch.attempt}\r\n` +
-      `comporta-record-count: ${batch.recordCount}\r\n\r\n`
+      `comporta-record-count: ${batch.recordCount}\r\n${traceHeaders(batch.trace)}\r\n`
     try {
       const reply = await this.#client.send({ head, body: batch.body, replyBytesMax: REPLY_BYTES_MAX, signal })
       return this.#outcome(reply, batch)
@@ -137,8 +139,28 @@ function parseUrl(text: string): URL {
   )
 }
 
+/** Lines of a request that say where in a trace it is. */
+export function traceHeaders(trace: TraceContext | undefined): string {
+  if (trace === undefined) return ''
+  const { traceparent, tracestate } = trace
+  const state = tracestate === undefined ? '' : `tracestate: ${tracestate}\r\n`
+  return `traceparent: ${traceparent}\r\n${state}`
+}
+
+function portOf(url: URL): number {
+  if (url.port !== '') return Number(url.port)
+  return url.protocol === 'https:' ? 443 : 80
+}
+
 /** Headers that each request has a value of its own for. */
-const OWN = new Set(['content-type', 'idempotency-key', 'comporta-attempt', 'comporta-record-count'])
+const OWN = new Set([
+  'content-type',
+  'idempotency-key',
+  'comporta-attempt',
+  'comporta-record-count',
+  'traceparent',
+  'tracestate'
+])
 
 function headStart(url: URL, headers: Readonly<Record<string, string>>): string {
   const lines = [`POST ${url.pathname}${url.search} HTTP/1.1`]

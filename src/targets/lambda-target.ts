@@ -11,9 +11,10 @@ import { createRequire } from 'node:module'
 import type { InvokeCommandOutput, LambdaClient } from '@aws-sdk/client-lambda'
 
 import { type Clock, messageOf, systemClock } from '../core/index.ts'
-import { type Logger, silentLogger } from '../telemetry/index.ts'
+import { type Logger, silentLogger, type SpanAttributes } from '../telemetry/index.ts'
 import { networkOutcome, retryAfterMs } from './failures.ts'
 import { functionErrorOutcome } from './function-error.ts'
+import { clientContextOf, sendXrayHeader } from './lambda-trace.ts'
 import { LoudLog } from './loud-log.ts'
 import { readReplyText } from './reply.ts'
 import { type Target, type TargetBatch, type TargetOutcome, TOO_LARGE } from './target.ts'
@@ -42,6 +43,8 @@ export interface LambdaTargetOptions {
   readonly timeoutMs?: number
   /** Most connections. Default 1000: more than the dispatcher's limit on invocations at once. */
   readonly connectionsMax?: number
+  /** Whether traces go on in AWS's own header, too; X-Ray then takes our decision what to sample. Default false. */
+  readonly isXrayPropagated?: boolean | undefined
   readonly clock?: Clock
   readonly logger?: Logger
 }
@@ -55,20 +58,28 @@ const LAMBDA_BODY_BYTES_MAX = 6_000_000
 /** Invokes a Lambda function. */
 export class LambdaTarget implements Target {
   readonly name: string
+  readonly spanAttributes: SpanAttributes
   readonly bodyBytesMax: number = LAMBDA_BODY_BYTES_MAX
   readonly timeoutMs: number
   readonly #client: LambdaClient
   readonly #sdk = awsSdk()
   readonly #functionName: string
   readonly #qualifier: string | undefined
+  readonly #isXrayPropagated: boolean
   readonly #clock: Clock
   readonly #loud: LoudLog
 
   constructor(options: LambdaTargetOptions) {
     this.name = `lambda:${options.functionName}`
+    this.spanAttributes = {
+      'faas.invoked_name': options.functionName,
+      'faas.invoked_provider': 'aws',
+      'faas.invoked_region': options.region
+    }
     this.timeoutMs = options.timeoutMs ?? 60_000
     this.#functionName = options.functionName
     this.#qualifier = options.qualifier
+    this.#isXrayPropagated = options.isXrayPropagated ?? false
     this.#clock = options.clock ?? systemClock
     this.#loud = new LoudLog(options.logger ?? silentLogger, this.#clock)
     const agent = { maxSockets: options.connectionsMax ?? 1000, keepAlive: true }
@@ -88,8 +99,10 @@ export class LambdaTarget implements Target {
       FunctionName: this.#functionName,
       InvocationType: 'RequestResponse',
       Payload: batch.body,
-      ...(this.#qualifier === undefined ? {} : { Qualifier: this.#qualifier })
+      ...(this.#qualifier === undefined ? {} : { Qualifier: this.#qualifier }),
+      ...(batch.trace === undefined ? {} : { ClientContext: clientContextOf(batch.trace) })
     })
+    if (batch.trace !== undefined && this.#isXrayPropagated) sendXrayHeader(command.middlewareStack, batch.trace)
     let output: InvokeCommandOutput
     try {
       output = await this.#client.send(command, { abortSignal: signal })

@@ -8,6 +8,7 @@
  */
 
 import type { AppendHeader } from '../client/index.ts'
+import type { SpanAttributes, TraceContext } from '../telemetry/index.ts'
 
 /** Records of a batch, by index from 0 in offset order. Bytes are views: read-only, gone once `invoke` has settled. */
 export interface BatchRecords {
@@ -38,6 +39,8 @@ export interface TargetBatch {
   readonly attempt: number
   /** The same for the same records on every try: `group/topic/partition/first-last`, percent-encoded. */
   readonly idempotencyKey: string
+  /** Where in a trace this invocation is: for the target to pass on. Absent where nobody traces. */
+  readonly trace?: TraceContext
 }
 
 /** What is to become of one record that was not delivered. */
@@ -85,6 +88,8 @@ export type TargetOutcome =
 export interface Target {
   /** Name in logs and metrics. */
   readonly name: string
+  /** What spans of its invocations say of it, besides its name. Default: nothing. */
+  readonly spanAttributes?: SpanAttributes
   /** Largest body it takes, in bytes. */
   readonly bodyBytesMax: number
   /** Whether it takes records as they are, whatever bytes they have, instead of a payload. Default `false`. */

@@ -1,4 +1,4 @@
-/** `telemetry`: logs and metrics. The contract every room records through, and the exporters. */
+/** `telemetry`: logs, metrics and traces. The contract every room records through, and the exporters. */
 
 export {
   METRIC_CATALOGUE,
@@ -22,3 +22,18 @@ export {
   type ObservableGauge,
   type UpDownCounter
 } from './metrics.ts'
+export { createTraces, type Traces, type TracesOptions } from './traces/export-traces.ts'
+export { type EndedSpan, LINKS_MAX, Recorder, type RecorderOptions } from './traces/recorder.ts'
+export { Sampling, SAMPLING_RATIO, type SamplingOptions, SLOW_MS, TRACES_PER_SECOND_MAX } from './traces/sampling.ts'
+export { SPAN_ATTRIBUTES } from './traces/span-names.ts'
+export {
+  partsOfTraceparent,
+  readTraceContext,
+  readTraceparent,
+  readTracestate,
+  type TraceContext,
+  type TraceParent,
+  xrayHeader
+} from './traces/trace-context.ts'
+export { type AnyTracer, tracingOf } from './traces/tracer-adapter.ts'
+export type { KeepReason, SpanAttributes, SpanKind, SpanStart, TraceSpan, Tracing } from './traces/tracing.ts'

@@ -18,7 +18,8 @@ import type { ChunkContext } from '../chunk-context.ts'
 import type { EventChunk } from '../event-chunk.ts'
 import type { FieldSet, OpenEvent } from '../event-fields.ts'
 import type { HeaderConfig } from '../options.ts'
-import { type RandomFill, readTraceparent, readTracestate, type TraceContext, TraceMaker } from './trace-context.ts'
+import { readTraceparent, readTracestate, type TraceContext } from '../../telemetry/index.ts'
+import { type RandomFill, TraceMaker } from './trace-maker.ts'
 
 /** Longest value from outside, in bytes. */
 export const OUTSIDE_VALUE_BYTES_MAX = 1024
@@ -39,6 +40,8 @@ export interface HeaderMakerOptions {
   readonly newId?: () => string
   /** Makes new trace ids. Default: the system's generator. */
   readonly fill?: RandomFill
+  /** Whether chunks have spans: then only those begin sampled traces, and what is made here has no span. */
+  readonly isTraced?: boolean
 }
 
 /** Makes the headers of records. */
@@ -64,12 +67,12 @@ export class RecordHeaders {
   #correlation: AppendHeader | undefined
   #trace: readonly AppendHeader[] | undefined
 
-  constructor({ config, fields, clock, newId = randomUUID, fill }: HeaderMakerOptions) {
+  constructor({ config, fields, clock, newId = randomUUID, fill, isTraced = false }: HeaderMakerOptions) {
     const { correlationId, trace, producerId } = config
     this.#config = config
     this.#clock = clock
     this.#newId = newId
-    this.#traces = new TraceMaker(trace?.sampledRatio ?? 1, fill)
+    this.#traces = new TraceMaker(isTraced ? 0 : (trace?.sampledRatio ?? 1), fill)
     this.#correlationField = added(fields, correlationId?.field)
     this.#traceField = added(fields, trace?.field)
     this.#stateField = added(fields, trace?.stateField)

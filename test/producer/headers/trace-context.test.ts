@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { readTraceparent, readTracestate, TraceMaker } from '../../../src/producer/headers/trace-context.ts'
+import { TraceMaker } from '../../../src/producer/headers/trace-maker.ts'
+import { readTraceparent, readTracestate } from '../../../src/telemetry/index.ts'
 
 // The example of the specification, §3.2.4.
 const example = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'

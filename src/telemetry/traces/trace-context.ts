@@ -1,6 +1,5 @@
 /**
- * W3C Trace Context: reads what came from outside, makes what is new. Pure but
- * for the random bytes of new ids.
+ * W3C Trace Context: reads what came from outside, writes what goes on. Pure.
  *
  *     traceparent = version "-" trace-id "-" parent-id "-" trace-flags   ; 2, 32, 16 and 2 lower-case hex digits
  *     tracestate  = key "=" value *("," key "=" value)                   ; at most 32
@@ -13,9 +12,7 @@
  * Source: https://www.w3.org/TR/trace-context/ (Recommendation, level 1).
  */
 
-import { randomFillSync } from 'node:crypto'
-
-/** A trace that a record belongs to. */
+/** A trace that a record, a batch or a request belongs to. */
 export interface TraceContext {
   readonly traceparent: string
   /** What vendors add; absent if nothing. */
@@ -77,42 +74,37 @@ function shortened(members: string[]): string | undefined {
   return members.length === 0 ? undefined : members.join(',')
 }
 
-const ID_BYTES = 24
-const POOL_IDS = 256
+/** The three parts of a valid `traceparent` that matter to those who continue it. */
+export interface TraceParent {
+  readonly traceId: string
+  readonly spanId: string
+  /** Bit 0: sampled. Bit 1: the trace id is random (level 2 of the specification). */
+  readonly flags: number
+}
 
-/** Fills a buffer with random bytes. */
-export type RandomFill = (bytes: Buffer) => void
-
-/** Makes new traces. */
-export class TraceMaker {
-  readonly #pool = Buffer.alloc(ID_BYTES * POOL_IDS)
-  readonly #fill: RandomFill
-  readonly #sampledFrom: number
-  #position = this.#pool.length
-
-  /**
-   * @param sampledRatio - Share of the traces that are marked as sampled, 0 to 1.
-   * @param fill - Default: the system's generator.
-   */
-  constructor(sampledRatio: number, fill: RandomFill = randomFillSync) {
-    // As in OpenTelemetry: the last 56 bits of the trace id decide. Of these the upper 48 are enough here.
-    this.#sampledFrom = Math.round((1 - sampledRatio) * 2 ** 48)
-    this.#fill = fill
+/** The parts of a `traceparent` that `readTraceparent` has passed. */
+export function partsOfTraceparent(traceparent: string): TraceParent {
+  return {
+    traceId: traceparent.slice(3, 35),
+    spanId: traceparent.slice(36, 52),
+    flags: Number.parseInt(traceparent.slice(53, 55), 16)
   }
+}
 
-  /** A `traceparent` with new ids. */
-  next(): string {
-    if (this.#position >= this.#pool.length) {
-      this.#fill(this.#pool)
-      this.#position = 0
-    }
-    const start = this.#position
-    this.#position += ID_BYTES
-    const flags = this.#pool.readUIntBE(start + 9, 6) >= this.#sampledFrom ? '01' : '00'
-    const traceId = this.#pool.toString('hex', start, start + 16)
-    const parentId = this.#pool.toString('hex', start + 16, start + ID_BYTES)
-    // Ids of zeros alone are invalid: that never happens with random bytes, but would be passed on for ever.
-    if (traceId === NO_TRACE || parentId === NO_PARENT) return this.next()
-    return `00-${traceId}-${parentId}-${flags}`
-  }
+/** A context out of texts from outside; `undefined` if they hold no valid one. */
+export function readTraceContext(traceparent: unknown, tracestate?: unknown): TraceContext | undefined {
+  const parent = typeof traceparent === 'string' ? readTraceparent(traceparent) : undefined
+  if (parent === undefined) return undefined
+  const state = typeof tracestate === 'string' ? readTracestate(tracestate) : undefined
+  return state === undefined ? { traceparent: parent } : { traceparent: parent, tracestate: state }
+}
+
+/**
+ * The same place in a trace as AWS writes it: `Root=1-8 digits-24 digits;Parent=16 digits;Sampled=0|1`.
+ *
+ * Source: X-Ray developer guide, "Tracing header"; trace ids without a time in them are taken since 2023.
+ */
+export function xrayHeader({ traceparent }: TraceContext): string {
+  const { traceId, spanId, flags } = partsOfTraceparent(traceparent)
+  return `Root=1-${traceId.slice(0, 8)}-${traceId.slice(8)};Parent=${spanId};Sampled=${flags & 1}`
 }
