@@ -23,5 +23,10 @@ export interface PageEntry {
 
 /** See the module. */
 export const pages: readonly PageEntry[] = [
-  { path: '/', title: 'overview.title', icon: 'overview', key: 'o', load: () => import('./overview/page.tsx') }
+  { path: '/', title: 'overview.title', icon: 'overview', key: 'o', load: () => import('./overview/page.tsx') },
+  { path: '/flow', title: 'flow.title', icon: 'flow', key: 'f', load: () => import('./flow/page.tsx') },
+  { path: '/doctor', title: 'doctor.title', icon: 'doctor', key: 'd', load: () => import('./doctor/page.tsx') },
+  { path: '/simulate', title: 'simulate.title', icon: 'simulate', key: 's', load: () => import('./simulate/page.tsx') },
+  { path: '/cost', title: 'cost.title', icon: 'cost', key: 'c', load: () => import('./cost/page.tsx') },
+  { path: '/audit', title: 'audit.title', icon: 'audit', key: 'a', load: () => import('./audit/page.tsx') }
 ]

@@ -1,12 +1,20 @@
 /** All words of the pages: one file per area, joined here. Keys begin with their area (`groups.title`). */
 
 import type { Words } from '../base/word-forms.ts'
+import { flowWords } from './flow.ts'
+import { insightWords } from './insight.ts'
 import { loginWords } from './login.ts'
 import { overviewWords } from './overview.ts'
 import { shellWords } from './shell.ts'
 
-const en = { ...shellWords.en, ...loginWords.en, ...overviewWords.en }
-const pt: Readonly<Record<keyof typeof en, Words>> = { ...shellWords.pt, ...loginWords.pt, ...overviewWords.pt }
+const en = { ...shellWords.en, ...loginWords.en, ...overviewWords.en, ...flowWords.en, ...insightWords.en }
+const pt: Readonly<Record<keyof typeof en, Words>> = {
+  ...shellWords.pt,
+  ...loginWords.pt,
+  ...overviewWords.pt,
+  ...flowWords.pt,
+  ...insightWords.pt
+}
 
 /** Key of a text. */
 export type WordKey = keyof typeof en
