@@ -36,19 +36,29 @@ export type ChangeRequest =
       readonly settings: Readonly<Record<string, string | null>>
     }
   | { readonly kind: 'topics.delete'; readonly topic: string }
-  | { readonly kind: 'partitions.grow'; readonly topic: string; readonly count: number }
+  | ({ readonly kind: 'partitions.grow'; readonly topic: string; readonly count: number } & GrowOptions)
   | {
       readonly kind: 'replay'
       readonly group: string
       readonly topics: readonly string[]
-      readonly fromMs: number
+      /** `null` = from the oldest record on. */
+      readonly fromMs: number | null
+      /** `null` = as far as there is now. */
       readonly toMs: number | null
+      /** Group of the replay. Default: `group` with `-replay`. */
+      readonly as?: string
+      /** Begin anew, whatever an earlier run has done. */
+      readonly isRestarted?: boolean
     }
   | {
       readonly kind: 'redrive'
       readonly topic: string
       readonly filter: RedriveFilter
       readonly ratePerSecond: number | null
+      /** This topic for all, instead of where each came from. */
+      readonly to?: string
+      /** Whether records keep their time. Default `original`. */
+      readonly timestamp?: 'original' | 'now'
     }
   | {
       readonly kind: 'partition.pause' | 'partition.resume'
@@ -56,6 +66,23 @@ export type ChangeRequest =
       readonly topic: string
       readonly partition: number
     }
+
+/** Kind of a change that is asked for. */
+export type ChangeKind = ChangeRequest['kind']
+
+/** What may be said of a growth. */
+export interface GrowOptions {
+  /** The group whose lag says whether there is a need. Default: the one with the largest lag. */
+  readonly groupId?: string
+  /** Why it is done although metrics do not confirm the need. */
+  readonly forceNeed?: string
+  /** New records of keys that move may be read before their old ones. */
+  readonly isOrderBreakAccepted?: boolean
+  /** Waits until producers are still and all groups have read everything: keeps the order. */
+  readonly isDrainedFirst?: boolean
+  /** Commits offset 0 of new partitions for groups without members. */
+  readonly isPreCommitted?: boolean
+}
 
 /** Where offsets go. */
 export type OffsetTarget =
@@ -75,6 +102,7 @@ export interface OffsetPlace {
 export interface RedriveFilter {
   readonly class?: string
   readonly originTopic?: string
+  /** Times at which the dead letters were written; `toMs` is not itself part of it. */
   readonly fromMs?: number
   readonly toMs?: number
   /** Single letters, `partition` and `offset` in the dead-letter topic. */
@@ -86,6 +114,7 @@ export interface PlannedChange {
   /** For `apply`. */
   readonly id: string
   readonly expiresAtMs: number
+  /** A `ChangeKind`, or `undo`. */
   readonly kind: string
   /** What a person types to confirm. */
   readonly confirmWord: string
@@ -100,6 +129,8 @@ export interface PlannedChange {
     readonly note: string
   }[]
   readonly effectCount: number
+  /** Names of the steps that it is done in; empty where it is done in one. Of `partitions.grow`: `GROW_STEPS`. */
+  readonly steps: readonly string[]
   readonly warnings: readonly string[]
   /** Why it cannot be applied as things are. Empty = it can. */
   readonly blockers: readonly string[]
@@ -117,17 +148,34 @@ export interface ApplyRequest {
   readonly force?: boolean
 }
 
+/** Steps of a growth: the first two are the plan itself; `drain` only where it was asked for. */
+export const GROW_STEPS = ['need', 'count', 'drain', 'alter', 'watch', 'settled'] as const
+
 /** `GET /api/change?id=`, also a live view. */
 export interface ChangeProgress {
   readonly id: string
   readonly state: 'planned' | 'running' | 'done' | 'failed' | 'stopped'
   readonly kind: string
+  readonly user: string
   readonly summary: string
+  readonly startedAtMs: number | null
+  readonly endedAtMs: number | null
   /** The last lines of progress, at most 100. */
   readonly progress: readonly string[]
+  /** Steps, and how far each is. */
+  readonly steps: readonly { readonly name: string; readonly state: 'done' | 'running' | 'waiting' | 'failed' }[]
+  /** What came of it, one sentence; `null` before its end. */
+  readonly result: string | null
   readonly failures: readonly string[]
   /** Of the change, for `POST /api/changes/undo`. */
   readonly undoId: string | null
+  /** `null` = it can be taken back. */
+  readonly noUndoReason: string | null
+}
+
+/** `POST /api/changes/stop`: ends a running change between two of its steps; answers with `ChangeProgress`. */
+export interface StopRequest {
+  readonly id: string
 }
 
 /** `GET /api/changes` (a `Page`, newest first): what was changed here, and can be taken back. */
@@ -136,7 +184,17 @@ export interface ChangeEntry {
   readonly atMs: number
   readonly kind: string
   readonly summary: string
-  readonly state: string
+  /** As `comporta undo` has it; `running`: this console is at it. */
+  readonly state: 'planned' | 'applied' | 'partial' | 'undone' | 'running'
+  /** User of a console; `null` = of the command line, or not known. */
+  readonly by: string | null
+  /** One sentence on what came of it; `null` = nobody has said. */
+  readonly result: string | null
+  readonly failures: readonly string[]
+  /** The change that this one takes back. */
+  readonly undoes: string | null
+  /** For `GET /api/change`, while this console is at it. */
+  readonly changeId: string | null
   readonly canUndo: boolean
   readonly noUndoReason: string | null
 }
@@ -144,4 +202,6 @@ export interface ChangeEntry {
 /** `POST /api/changes/undo`. */
 export interface UndoRequest {
   readonly undoId: string
+  /** Takes back once more what has been taken back. */
+  readonly force?: boolean
 }

@@ -41,6 +41,26 @@ export const consoleErrorCodes = {
     remedy: 'Its log has the reason, under the number that the message names: please report it.',
     retriable: false
   },
+  ERR_CONSOLE_BLOCKED: {
+    summary: 'What was planned cannot be done as things are.',
+    remedy: 'The message says what is in its way: remove that, and plan again.',
+    retriable: false
+  },
+  ERR_CONSOLE_CONFIRM: {
+    summary: 'The word that was typed is not the one that confirms the change.',
+    remedy: 'Type the word that the plan names, exactly.',
+    retriable: false
+  },
+  ERR_CONSOLE_PLAN: {
+    summary: 'There is no such plan, or it is too old, or it has been applied.',
+    remedy: 'Plan the change again.',
+    retriable: false
+  },
+  ERR_CONSOLE_STALE: {
+    summary: 'What a plan is about has changed since it was made; nothing was done.',
+    remedy: 'Plan the change again, and look at what it does now.',
+    retriable: false
+  },
   ERR_CONSOLE_INSTANCE: {
     summary: 'A process of the pipeline is away, or takes no orders from the console.',
     remedy: 'The message says which and why: look whether it runs, and whether its control token is the console’s.',
