@@ -15,6 +15,7 @@ export interface CommonOptions {
   readonly json?: boolean
   readonly logLevel?: string
   readonly metricsPort?: number
+  readonly metricsHost?: string
 }
 
 const logLevels: readonly string[] = ['debug', 'info', 'warn', 'error', 'silent']

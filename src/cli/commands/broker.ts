@@ -6,7 +6,7 @@ import { type CommonOptions, loggerFor } from '../context.ts'
 import { runAlone } from '../process/role.ts'
 import type { CommandAction } from './action.ts'
 import { brokerOptionsOf, type BrokerSecurityOptions, brokerSecurityOptions, refuseSecret } from './broker-security.ts'
-import { metricsPortOption, parsePort } from './options.ts'
+import { endpointOptionsOf, metricsHostOption, metricsPortOption, parsePort } from './options.ts'
 
 const DATA_DIR = '.comporta/data'
 const PORT = 9092
@@ -37,6 +37,7 @@ export function addBroker(program: Command, action: CommandAction): void {
     .option('--accept-replication-factor', 'take topics that want several copies: they have one, and a warning says so')
     .option('--pose-as <release>', 'show the API versions of an older Kafka, such as 2.8 or 3.9')
     .option(...metricsPortOption)
+    .option(...metricsHostOption)
     .addHelpText(
       'after',
       '\nExamples:\n  comporta broker\n' +
@@ -60,7 +61,7 @@ async function broker(options: BrokerCommandOptions): Promise<number> {
       ...secured,
       dataDir,
       ...addressOf(options, secured.config),
-      metricsPort: options.metricsPort,
+      ...endpointOptionsOf(options),
       acceptReplicationFactor: options.acceptReplicationFactor ?? false,
       ...(options.poseAs === undefined ? {} : { poseAs: options.poseAs })
     },

@@ -11,7 +11,7 @@ import { writeOutput } from '../package/write-output.ts'
 import type { RunRecorder } from '../roles/measured-run.ts'
 import { dispatcherWithEndpoint } from '../wiring.ts'
 import type { CommandAction } from './action.ts'
-import { metricsPortOption } from './options.ts'
+import { endpointOptionsOf, metricsHostOption, metricsPortOption } from './options.ts'
 
 interface DispatchOptions extends CommonOptions {
   readonly measure?: string
@@ -28,6 +28,7 @@ export function addDispatch(program: Command, action: CommandAction): void {
         'reads the pipeline file again: limits of the flow may change while it runs.'
     )
     .option(...metricsPortOption)
+    .option(...metricsHostOption)
     .option('--measure <file>', 'write what was measured, for comporta simulate --calibrate, when it has stopped')
     .addHelpText(
       'after',
@@ -44,7 +45,7 @@ async function dispatch(options: DispatchOptions): Promise<number> {
   const { startDispatcherRole } = await import('../roles/dispatcher.ts')
   const { kafka } = pipeline
   const recorder = await recorderFor(options, section.concurrency)
-  const roleOptions = { kafka, dispatcher: section, metricsPort: options.metricsPort }
+  const roleOptions = { kafka, dispatcher: section, ...endpointOptionsOf(options, pipeline.telemetry) }
   const role = await startDispatcherRole(roleOptions, logger, { recorder })
   keepYoungGenerationSmall()
   const endReload = reloadOnHangup({

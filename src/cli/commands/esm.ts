@@ -13,7 +13,7 @@ import { enabledMappings, type MappingSettings, runtimeEndpointOf } from '../esm
 import { runAlone } from '../process/role.ts'
 import type { RunningMappings } from '../roles/esm.ts'
 import type { CommandAction } from './action.ts'
-import { metricsPortOption, parsePort } from './options.ts'
+import { endpointOptionsOf, metricsHostOption, metricsPortOption, parsePort } from './options.ts'
 import { collect } from '../operations/collect.ts'
 
 interface EsmOptions extends CommonOptions {
@@ -71,6 +71,7 @@ export function addEsm(program: Command, action: CommandAction): void {
     )
     .option('--once', 'end once all is done that the topics hold at the start')
     .option(...metricsPortOption)
+    .option(...metricsHostOption)
     .addHelpText('after', EXAMPLES)
     .action(action(esm))
 }
@@ -96,7 +97,7 @@ async function esm(options: EsmOptions): Promise<number> {
     destinationEndpoint: options.onFailureEndpoint
   }
   const api = options.port === undefined ? undefined : { port: options.port, made }
-  const settings = { kafka: pipeline.kafka, mappings, api, metricsPort: options.metricsPort }
+  const settings = { kafka: pipeline.kafka, mappings, api, ...endpointOptionsOf(options, pipeline.telemetry) }
   const role = await startEsmRole(settings, logger)
   return await runUntilEnd(role, options, logger)
 }

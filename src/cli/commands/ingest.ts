@@ -6,7 +6,7 @@ import type { Command } from 'commander'
 
 import { messageOf, PipelineError } from '../../core/index.ts'
 import type { CommandAction } from './action.ts'
-import { stateOptions } from './options.ts'
+import { metricsHostOption, metricsPortOption, stateOptions } from './options.ts'
 import { publish, type PublishOptions, stateOption } from './publish.ts'
 
 /** Adds the command. */
@@ -22,6 +22,8 @@ export function addIngest(program: Command, action: CommandAction): void {
     )
     .option(...stateOptions[0])
     .option(...stateOptions[1])
+    .option(...metricsPortOption)
+    .option(...metricsHostOption)
     .option('--transactional', 'publish in transactions and keep the position in Kafka: each line exactly once')
     .addHelpText(
       'after',

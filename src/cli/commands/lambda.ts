@@ -7,7 +7,7 @@ import { runAlone } from '../process/role.ts'
 import type { CommandAction } from './action.ts'
 import { addLambdaControl } from './lambda-control.ts'
 import { addLambdaPackage } from './lambda-package.ts'
-import { metricsPortOption, parsePort } from './options.ts'
+import { endpointOptionsOf, metricsHostOption, metricsPortOption, parsePort } from './options.ts'
 
 interface LambdaCommandOptions extends CommonOptions {
   readonly watch?: boolean
@@ -23,6 +23,7 @@ export function addLambda(program: Command, action: CommandAction): void {
     .option('--port <number>', 'port to listen on, 0 for any (default: lambda.port)', parsePort)
     .option('--no-watch', 'keep the code as it is now: changed files make no new environments')
     .option(...metricsPortOption)
+    .option(...metricsHostOption)
     .addHelpText(
       'after',
       '\nExamples:\n  comporta lambda\n' +
@@ -43,7 +44,7 @@ async function lambda(options: LambdaCommandOptions): Promise<number> {
       ...section,
       port: options.port ?? section.port,
       watch: section.watch && options.watch !== false,
-      metricsPort: options.metricsPort
+      ...endpointOptionsOf(options, pipeline.telemetry)
     },
     logger
   )

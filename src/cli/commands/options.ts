@@ -2,12 +2,30 @@
 
 import { InvalidArgumentError } from 'commander'
 
+import type { TelemetryConfig } from '../../config/index.ts'
+import type { CommonOptions } from '../context.ts'
+import type { RoleEndpointOptions } from '../roles/role-endpoint.ts'
+
 /** The option of every command that runs a role. */
 export const metricsPortOption = [
   '--metrics-port <number>',
-  'serve GET /metrics for Prometheus on this port of 127.0.0.1, 0 for any',
+  'serve GET /metrics, /describe, /health/live and /health/ready on this port, 0 for any',
   parsePort
 ] as const
+
+/** The option beside it. */
+export const metricsHostOption = [
+  '--metrics-host <address>',
+  'address for --metrics-port. Default: telemetry.metrics.host of the pipeline file, 127.0.0.1'
+] as const
+
+/** What the command line says of the endpoint comes before the pipeline file. */
+export function endpointOptionsOf(options: CommonOptions, telemetry?: TelemetryConfig): RoleEndpointOptions {
+  return {
+    metricsPort: options.metricsPort ?? telemetry?.metrics.port,
+    metricsHost: options.metricsHost ?? telemetry?.metrics.host
+  }
+}
 
 /** Options of commands that publish one input: where it goes on after a restart. */
 export const stateOptions = [

@@ -8,7 +8,7 @@ import { checkSchemas } from '../schema-check.ts'
 import { runAlone } from '../process/role.ts'
 import type { CommandAction } from './action.ts'
 import { foundOnDisk, leftOnDisk } from './spill-text.ts'
-import { metricsPortOption, stateOptions } from './options.ts'
+import { endpointOptionsOf, metricsHostOption, metricsPortOption, stateOptions } from './options.ts'
 import { publish, type PublishOptions, stateOption } from './publish.ts'
 
 /** Adds the command. */
@@ -23,6 +23,7 @@ export function addProduce(program: Command, action: CommandAction): void {
         'what was read is in Kafka.'
     )
     .option(...metricsPortOption)
+    .option(...metricsHostOption)
     .option(...stateOptions[0])
     .option(...stateOptions[1])
     .addHelpText(
@@ -55,7 +56,7 @@ async function produce(options: PublishOptions, source?: string): Promise<number
   const logger = loggerFor('producer', options)
   const { startProducerRole } = await import('../roles/producer.ts')
   const role = await startProducerRole(
-    { kafka: pipeline.kafka, producer, topics: pipeline, metricsPort: options.metricsPort },
+    { kafka: pipeline.kafka, producer, topics: pipeline, ...endpointOptionsOf(options, pipeline.telemetry) },
     logger
   )
   // It listens to signals before it says that it runs: whoever waits for the line may end it at once.

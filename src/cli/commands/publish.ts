@@ -9,6 +9,7 @@ import { thousands } from '../demo/progress.ts'
 import { EXIT } from '../exit-codes.ts'
 import { runToEnd } from '../process/role.ts'
 import type { ProducerRole } from '../roles/producer.ts'
+import { endpointOptionsOf } from './options.ts'
 import { leftOnDisk } from './spill-text.ts'
 
 /** Options of commands that publish one input. */
@@ -45,7 +46,9 @@ export async function publish(options: PublishOptions, source: SourceConfig): Pr
       kafka: pipeline.kafka,
       producer: { ...section, sources: [source] },
       topics: { ...pipeline, producer: section },
-      isRestart: options.restart === true
+      isRestart: options.restart === true,
+      // Only what the command line says: the port of the pipeline file is that of what runs all the time.
+      ...endpointOptionsOf(options)
     },
     logger
   )

@@ -58,7 +58,7 @@ export interface RoleEndpoint {
   /**
    * Serves a verdict at `GET /health/ready`; until then the role is starting, which is not ready.
    *
-   * @param everyMs - Time between two calls that nobody has asked for: progress is seen by looking again. Default: none.
+   * @param everyMs - Time between two calls that nobody has asked for: progress is seen by looking again. Default none.
    */
   readyBy(read: ReadReadiness, everyMs?: number): void
   /** Takes orders at `POST /control/…`. */

@@ -1,7 +1,7 @@
 /**
  * Whether a producer takes part: its sources run, and what they hand over becomes safe, in Kafka or on its disk.
  *
- * Events that failed and will be read again are no progress. Kafka being away is no fault as long as the spill has room.
+ * Events that failed and will be read again are no progress. Kafka being away is no fault while the spill has room.
  */
 
 import type { ProducerStatus } from '../../../producer/index.ts'
