@@ -3,6 +3,7 @@
 import { resolve } from 'node:path'
 
 import type {
+  ConsoleConfig,
   DispatcherConfig,
   EventCheckConfig,
   FleetConfig,
@@ -22,6 +23,7 @@ export function withAbsolutePaths(pipeline: PipelineConfig, folder: string): Pip
     ...pipeline,
     kafka: kafkaPaths(kafka, folder),
     operations: operationsPaths(operations, folder),
+    console: consolePaths(pipeline.console, folder),
     producer: producer && producerPaths(producer, folder),
     dispatcher: dispatcher && dispatcherPaths(dispatcher, folder),
     lambda: lambda && {
@@ -81,13 +83,29 @@ function kafkaPaths(kafka: KafkaConfig, folder: string): KafkaConfig {
   }
 }
 
+function consolePaths(settings: ConsoleConfig, folder: string): ConsoleConfig {
+  const { tls, auth, audit } = settings
+  return {
+    ...settings,
+    tls: tls && { cert: resolve(folder, tls.cert), key: resolve(folder, tls.key) },
+    audit: { ...audit, file: resolve(folder, audit.file) },
+    auth: {
+      ...auth,
+      tokens: auth.tokens.map(each => withAbsoluteFiles(each, folder)),
+      oidc: auth.oidc && withAbsoluteFiles(auth.oidc, folder)
+    },
+    instances: settings.instances.map(each => withAbsoluteFiles(each, folder))
+  }
+}
+
 function tokenFile(sasl: NonNullable<KafkaConfig['sasl']>, folder: string): { tokenFile?: string } {
   const file = sasl.mechanism === 'OAUTHBEARER' ? sasl.tokenFile : undefined
   return file === undefined ? {} : { tokenFile: resolve(folder, file) }
 }
 
 /** Settings that may name a file as `{ file }`. */
-const places: readonly string[] = 'ca cert key pfx passphrase username password credentials clientSecret'.split(' ')
+const places: readonly string[] =
+  'ca cert key pfx passphrase username password credentials clientSecret token controlToken'.split(' ')
 
 function withAbsoluteFiles<T extends object>(settings: T, folder: string): T {
   const absolute = ([name, value]: [string, unknown]): [string, unknown] => {

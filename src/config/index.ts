@@ -2,6 +2,7 @@
 
 export { HANDLER_TEMPLATE, PIPELINE_TEMPLATE } from './template.ts'
 export { loadPipelineFile, parsePipeline, type PipelineCheck, pipelineJsonSchema } from './load.ts'
+export { checkConsole, CONSOLE_PORT, type ConsoleConfig, consoleDefaults } from './schema/console.ts'
 export { dispatcherConfig, type DispatcherInput } from './dispatcher-config.ts'
 export { kafkaConfig, type KafkaInput } from './kafka-config.ts'
 export { producerConfig, type ProducerInput } from './producer-config.ts'

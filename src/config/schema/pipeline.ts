@@ -3,6 +3,7 @@
 import { z } from 'zod'
 
 import { type Report, topicName } from './common.ts'
+import { consoleSchema } from './console.ts'
 import { dispatcherSchema } from './dispatcher.ts'
 import { checkDispatcher } from './dispatcher-rules.ts'
 import { checkDistributor } from './distributor.ts'
@@ -34,7 +35,8 @@ export const pipelineSchema = z.strictObject({
   lambda: lambdaSchema.optional(),
   eventSourceMappings: eventSourceMappingsSchema,
   operations: operationsSchema,
-  telemetry: telemetrySchema
+  telemetry: telemetrySchema,
+  console: consoleSchema
 })
 
 /** The pipeline file as read: defaults filled in. */

@@ -8,8 +8,10 @@ import type { Clock } from '../../core/index.ts'
 import type { CertificateFact, Known, UndoStore } from '../../ops/index.ts'
 import type { Logger } from '../../telemetry/index.ts'
 import type { AuditEntry, ConsoleRole } from '../api/session.ts'
+import type { PlanReplay } from '../changes/replay-planner.ts'
 import type { InstanceWatch } from '../flow/instance-types.ts'
 import type { World } from '../world/world-types.ts'
+import type { MaskRule, Rights } from './access-types.ts'
 
 /** Who asks. */
 export interface Caller {
@@ -18,8 +20,12 @@ export interface Caller {
   /** Whether keys, values and headers are hidden from this user. */
   readonly isMasked: boolean
   readonly isExportAllowed: boolean
-  /** Unique to the login; plans belong to it. */
+  /** Unique to the login; plans belong to it. Opens nothing. */
   readonly sessionId: string
+  /** What an operator may change, where that is not everything: asked by `needRight` and `mayChange` of rights.ts. */
+  readonly rights?: Rights
+  /** What is hidden from this user: used by `maskRecord` and `hiddenParts` of masking.ts. */
+  readonly masks?: readonly MaskRule[]
 }
 
 /** A view: answers GET, and is part of the live stream. */
@@ -28,6 +34,8 @@ export interface View {
   readonly path: string
   /** Least role. Default `viewer`. */
   readonly needs?: ConsoleRole
+  /** Looked at so often while somebody watches it, besides after each look at the cluster, in milliseconds. */
+  readonly everyMs?: number
   /**
    * @throws PipelineError `ERR_CONSOLE_REQUEST` for a query that makes no sense, `ERR_CONSOLE_NOT_FOUND`.
    */
@@ -46,7 +54,10 @@ export interface Order {
 export interface ConsoleRoutes {
   view(view: View): void
   order(order: Order): void
-  /** For what is neither: downloads, streams. Hooks for login, role (`config.needs`) and headers run before it. */
+  /**
+   * For what is neither: downloads, streams. Hooks for login, role and headers run before it. `config: { needs }` says
+   * the least role; without it GET needs `viewer`, everything else `operator`.
+   */
   readonly app: FastifyInstance
   /** Who asks, of a request to a route of `app`. */
   callerOf(request: unknown): Caller
@@ -75,6 +86,8 @@ export interface ConsoleContext {
   readonly instances: InstanceWatch
   readonly undo: UndoStore
   readonly audit: AuditLog
+  /** Absent where there is no dispatcher to replay with. */
+  readonly replay?: PlanReplay
   readonly clock: Clock
   readonly logger: Logger
   /** Ends with the console. */

@@ -1,0 +1,9 @@
+/** The areas of the console: each adds its answers. */
+
+import { addChangeRoutes } from '../changes/change-routes.ts'
+import { addFlowRoutes } from '../flow/flow-routes.ts'
+import { addInsightRoutes } from '../insight/insight-routes.ts'
+import type { AddRoutes } from './server-types.ts'
+
+/** In the order in which they are added. */
+export const AREAS: readonly AddRoutes[] = [addChangeRoutes, addFlowRoutes, addInsightRoutes]
