@@ -1,23 +1,29 @@
 /**
  * Metrics: OpenTelemetry's `Meter` is the contract; this file gives the meter of
- * a process and its Prometheus text.
+ * a process, its Prometheus text, and what it exports.
  *
- * Instruments are created once and recorded per batch, never per record.
+ * Instruments are created once and recorded per batch, never per record. The
+ * numbers are kept by a meter of our own (`metrics/collecting-meter.ts`), once,
+ * however many exporters read them.
  *
- * OpenTelemetry is 250 files, a third of the time in which a broker starts: it
- * is loaded when metrics are collected, and nothing of it before.
+ * OpenTelemetry's exporters are hundreds of files: they are loaded when metrics
+ * are sent to a collector, and nothing of them before.
  */
-
-import { createRequire } from 'node:module'
 
 import type { Meter, ObservableCounter } from '@opentelemetry/api'
 
+import { type Clock, systemClock } from '../core/index.ts'
+import { createEmfExporter, type EmfSettings } from './exporters/emf.ts'
+import { ExportLoop, type MetricsExporter } from './exporters/export-loop.ts'
+import { createOtlpMetricsExporter, type OtlpMetricsSettings } from './exporters/otlp-metrics.ts'
+import { PrometheusText } from './exporters/prometheus-text.ts'
+import { counterOf, observedGaugeOf } from './instruments.ts'
+import { type Logger, silentLogger } from './logger.ts'
+import type { CollectedMetrics } from './metrics/collected.ts'
+import { CollectingMeter } from './metrics/collecting-meter.ts'
+
 export type { Attributes, Counter, Gauge, Histogram, Meter, ObservableGauge, UpDownCounter } from '@opentelemetry/api'
 
-type ExporterModule = typeof import('@opentelemetry/exporter-prometheus')
-type SdkModule = typeof import('@opentelemetry/sdk-metrics')
-
-const require = createRequire(import.meta.url)
 const nothing = (): void => undefined
 const noopInstrument = { add: nothing, record: nothing }
 const noopObservable: ObservableCounter = { addCallback: nothing, removeCallback: nothing }
@@ -35,32 +41,56 @@ export const noopMeter: Meter = {
   removeBatchObservableCallback: nothing
 }
 
+/** What the metrics of a process are made from. */
+export interface MetricsOptions {
+  /** Attributes of the process, such as `service.name`. Default none. */
+  readonly resource?: Readonly<Record<string, string>>
+  /** Most attribute sets of one metric; the rest is counted together. At least 2. Default 2_000. */
+  readonly seriesMax?: number
+  /** Most series of a metric that has one for each partition; 0 for none. Default 1_000. */
+  readonly partitionSeriesMax?: number
+  /** Sends metrics to a collector, each `intervalMs` milliseconds. Default: no. */
+  readonly otlp?: OtlpMetricsSettings & { readonly intervalMs: number }
+  /** Writes metrics for CloudWatch, each `intervalMs` milliseconds. Default: no. */
+  readonly emf?: EmfSettings & { readonly intervalMs: number }
+  readonly clock?: Clock
+  readonly logger?: Logger
+}
+
 /** The metrics of one process. */
 export interface Metrics {
   /** Creates instruments. */
   readonly meter: Meter
+  /** All current values. */
+  collect(): Promise<CollectedMetrics>
   /** All current values in Prometheus' text format. */
   prometheusText(): Promise<string>
-  /** Stops collection. Idempotent. */
+  /** Exports once more, for two seconds at most, and stops. Idempotent. */
   close(): Promise<void>
 }
 
 /** Starts collecting metrics in this process; serving the text over HTTP is the caller's business. */
-export function createMetrics(): Metrics {
-  // The types are those of the modules that are named.
-  const { PrometheusExporter, PrometheusSerializer } = require('@opentelemetry/exporter-prometheus') as ExporterModule
-  const { MeterProvider } = require('@opentelemetry/sdk-metrics') as SdkModule
-  const exporter = new PrometheusExporter({ preventServerStart: true })
-  const provider = new MeterProvider({ readers: [exporter] })
-  const serializer = new PrometheusSerializer()
-  let isClosed = false
+export function createMetrics(options: MetricsOptions = {}): Metrics {
+  const { clock = systemClock, logger = silentLogger, otlp, emf } = options
+  const { resource = {}, seriesMax = 2000, partitionSeriesMax = 1000 } = options
+  const meter = new CollectingMeter({ resource, seriesMax, partitionSeriesMax, clock, logger })
+  observedGaugeOf(meter, 'comporta.telemetry.overflows').addCallback(result => result.observe(meter.overflowCount))
+  const text = new PrometheusText()
+  const loops: ExportLoop[] = []
+  const start = (exporter: MetricsExporter, intervalMs: number): void => {
+    const exports = counterOf(meter, 'comporta.telemetry.exports')
+    const onEnded = (outcome: 'ok' | 'failed'): void => exports.add(1, { exporter: exporter.name, outcome })
+    const collect = (): Promise<CollectedMetrics> => meter.collect()
+    loops.push(new ExportLoop({ exporter, intervalMs, collect, onEnded, clock, logger }))
+  }
+  if (otlp !== undefined) start(createOtlpMetricsExporter(otlp), otlp.intervalMs)
+  if (emf !== undefined) start(createEmfExporter(emf), emf.intervalMs)
   return {
-    meter: provider.getMeter('comporta'),
-    prometheusText: async () => serializer.serialize((await exporter.collect()).resourceMetrics),
+    meter,
+    collect: () => meter.collect(),
+    prometheusText: async () => text.write(await meter.collect()),
     close: async () => {
-      if (isClosed) return
-      isClosed = true
-      await provider.shutdown()
+      await Promise.all(loops.map(loop => loop.close()))
     }
   }
 }
