@@ -24,6 +24,7 @@ export interface PageEntry {
 /** See the module. */
 export const pages: readonly PageEntry[] = [
   { path: '/', title: 'overview.title', icon: 'overview', key: 'o', load: () => import('./overview/page.tsx') },
+  { path: '/groups', title: 'groups.title', icon: 'groups', key: 'g', load: () => import('./groups/page.tsx') },
   { path: '/flow', title: 'flow.title', icon: 'flow', key: 'f', load: () => import('./flow/page.tsx') },
   { path: '/doctor', title: 'doctor.title', icon: 'doctor', key: 'd', load: () => import('./doctor/page.tsx') },
   { path: '/simulate', title: 'simulate.title', icon: 'simulate', key: 's', load: () => import('./simulate/page.tsx') },

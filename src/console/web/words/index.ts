@@ -3,17 +3,18 @@
 import type { Words } from '../base/word-forms.ts'
 import { flowWords } from './flow.ts'
 import { insightWords } from './insight.ts'
+import { groupsWords } from './groups.ts'
 import { loginWords } from './login.ts'
 import { overviewWords } from './overview.ts'
 import { shellWords } from './shell.ts'
 
-const en = { ...shellWords.en, ...loginWords.en, ...overviewWords.en, ...flowWords.en, ...insightWords.en }
+const en = { ...shellWords.en, ...loginWords.en, ...overviewWords.en, ...flowWords.en, ...insightWords.en, ...groupsWords.en }
 const pt: Readonly<Record<keyof typeof en, Words>> = {
   ...shellWords.pt,
   ...loginWords.pt,
   ...overviewWords.pt,
   ...flowWords.pt,
-  ...insightWords.pt
+  ...insightWords.pt, ...groupsWords.pt
 }
 
 /** Key of a text. */

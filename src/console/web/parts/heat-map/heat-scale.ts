@@ -1,0 +1,109 @@
+/**
+ * What a heat map is painted by: pure.
+ *
+ * Numbers fall into steps of a scale whose bounds are round (1, 3, 10 for lag, whose values lie far apart; 1, 2, 5 for
+ * rates), so that the legend can be read and does not change with each look. Step 0 is zero itself: nothing unread is not
+ * "a little".
+ */
+
+import type { HeatCell, HeatMetric } from '../../../api/groups.ts'
+
+/** Steps above zero. */
+export const HEAT_STEPS = 6
+
+/** Colours of owners before they repeat with a pattern. */
+export const OWNER_COLOURS = 8
+
+/** Cells that are drawn at most: each is an element that can be reached by keyboard. */
+export const HEAT_CELLS_MAX = 10_000
+
+/** Upper bounds of the steps, ascending; the last is at or above every value. Empty = all values are zero, or unknown. */
+export interface HeatScale {
+  readonly bounds: readonly number[]
+}
+
+/** The value of a cell by a metric; `null` = unknown. Owners are no values. */
+export function heatValue(cell: HeatCell, metric: HeatMetric): number | null {
+  if (metric === 'lagSeconds') return cell.lagSeconds
+  if (metric === 'lagRecords') return cell.lagRecords
+  return metric === 'rate' ? cell.rate : null
+}
+
+/** The scale of values. */
+export function heatScale(values: Iterable<number | null>, metric: HeatMetric): HeatScale {
+  let most = 0
+  for (const value of values) if (value !== null && value > most) most = value
+  if (most <= 0 || !Number.isFinite(most)) return { bounds: [] }
+  const marks = metric === 'rate' ? [1, 2, 5] : [1, 3]
+  const decade = Math.floor(Math.log10(most))
+  const series: number[] = []
+  for (let power = decade - HEAT_STEPS; power <= decade + 1; power += 1) {
+    for (const mark of marks) series.push(Number((mark * 10 ** power).toPrecision(1)))
+  }
+  const top = series.findIndex(bound => bound >= most)
+  // There is no half a record.
+  const least = metric === 'lagRecords' ? 1 : 0
+  return { bounds: series.slice(Math.max(0, top - HEAT_STEPS + 1), top + 1).filter(bound => bound >= least) }
+}
+
+/** Step of a value: 0 = zero, 1 to `HEAT_STEPS`; `null` = unknown. */
+export function heatStep(value: number | null, { bounds }: HeatScale): number | null {
+  if (value === null) return null
+  if (value <= 0) return 0
+  const step = bounds.findIndex(bound => value <= bound)
+  return step < 0 ? HEAT_STEPS : step + 1 + HEAT_STEPS - bounds.length
+}
+
+/** Side of a cell in pixels: as large as so many can be. With room for two letters where owners are shown. */
+export function cellPixels(count: number, metric: HeatMetric): number {
+  if (count <= 100) return 40
+  if (count <= 400) return 30
+  if (metric === 'owner') return 24
+  return count <= 1_500 ? 22 : 16
+}
+
+/** Two characters for each owner, each once: letters and last digit of its name, else letters of the alphabet. */
+export function ownerMarks(owners: readonly string[]): readonly string[] {
+  const taken = new Set<string>()
+  return owners.map((owner, index) => {
+    const name = owner.replace(/\s.*$/, '').replace(/@.*$/, '')
+    const letters = name.replace(/[^\p{L}]/gu, '')
+    const digit = /(\d)\D*$/.exec(name)?.[1] ?? ''
+    const first = letters.slice(0, 1).toUpperCase()
+    const wishes = [`${first}${digit}`, letters.slice(0, 2).toUpperCase(), alphabetMark(index)]
+    const mark = wishes.find(wish => wish.length === 2 && !taken.has(wish)) ?? freeMark(taken)
+    taken.add(mark)
+    return mark
+  })
+}
+
+/** Where a key leads to from a cell; `undefined` = the key is not one of the map. */
+export function movedCell(
+  key: string,
+  index: number,
+  size: { readonly count: number; readonly columns: number }
+): number | undefined {
+  const last = size.count - 1
+  const targets: Readonly<Record<string, number>> = {
+    ArrowRight: index + 1,
+    ArrowLeft: index - 1,
+    ArrowDown: index + size.columns,
+    ArrowUp: index - size.columns,
+    PageDown: index + size.columns * 10,
+    PageUp: index - size.columns * 10,
+    Home: 0,
+    End: last
+  }
+  const target = targets[key]
+  return target === undefined || last < 0 ? undefined : Math.min(last, Math.max(0, target))
+}
+
+function alphabetMark(index: number): string {
+  const letter = (at: number): string => String.fromCharCode(65 + (at % 26))
+  return `${letter(Math.floor(index / 26))}${letter(index)}`
+}
+
+function freeMark(taken: ReadonlySet<string>): string {
+  for (let index = 0; index < 676; index += 1) if (!taken.has(alphabetMark(index))) return alphabetMark(index)
+  return '··'
+}
