@@ -106,14 +106,12 @@ function Bill({ cost }: { readonly cost: CostAnswer }): VNode {
       <Card title={t('cost.bill')} isFlush>
         <Lines lines={cost.lines} />
       </Card>
-      <div class="columns">
-        <Card title={t('cost.batches')} isFlush>
-          <Batches cost={cost} />
-        </Card>
-        <Card title={t('cost.alternatives')} isFlush>
-          <Alternatives cost={cost} />
-        </Card>
-      </div>
+      <Card title={t('cost.alternatives')} isFlush>
+        <Alternatives cost={cost} />
+      </Card>
+      <Card title={t('cost.batches')} isFlush>
+        <Batches cost={cost} />
+      </Card>
       <Card title={t('cost.notes')}>
         <ul class="cost-notes" lang="en">
           {[cost.batchReason, ...cost.assumptions].map(note => (

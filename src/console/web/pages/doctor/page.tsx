@@ -77,8 +77,29 @@ function Findings({ findings }: { readonly findings: readonly Finding[] }): VNod
       </div>
       <p class="soft">{t('doctor.english')}</p>
       {ill.length === 0 ? <Empty title={t('doctor.well')} icon="doctor" /> : <List findings={ill} />}
-      {ill.length === findings.length ? null : <List findings={findings.filter(({ severity }) => severity === 'ok')} />}
+      <Well findings={findings.filter(({ severity }) => severity === 'ok')} />
     </>
+  )
+}
+
+/** Checks that found nothing: there for who wants to know what was looked for. */
+function Well({ findings }: { readonly findings: readonly Finding[] }): VNode | null {
+  if (findings.length === 0) return null
+  return (
+    <Card isFlush>
+      <details class="finding">
+        <summary>
+          <Health level="good" word={t('doctor.ok', { count: findings.length })} />
+        </summary>
+        <ul class="finding-well" lang="en">
+          {findings.map(({ id, title }) => (
+            <li key={id}>
+              <code>{id}</code> {title}
+            </li>
+          ))}
+        </ul>
+      </details>
+    </Card>
   )
 }
 
@@ -92,8 +113,9 @@ function List({ findings }: { readonly findings: readonly Finding[] }): VNode {
   )
 }
 
-function FindingRow({ finding }: { readonly finding: Finding }): VNode {
+function FindingRow({ finding }: { readonly finding: Finding }): VNode | null {
   const { id, severity, health, title, reason, fix, evidence } = finding
+  if (severity === 'ok') return null
   return (
     <details class="finding" open={severity === 'error'}>
       <summary>

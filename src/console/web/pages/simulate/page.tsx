@@ -6,8 +6,9 @@ import type { VNode } from 'preact'
 import { useEffect, useId, useState } from 'preact/hooks'
 
 import type { SimulateAnswer, SimulateRequest } from '../../../api/insight.ts'
-import { type ApiProblem, asProblem, getJson, postJson } from '../../base/api.ts'
+import { type ApiProblem, asProblem, postJson } from '../../base/api.ts'
 import { compact, count, percent, rate, seconds } from '../../base/format.ts'
+import { useLive } from '../../base/live.ts'
 import { say, t } from '../../base/words.ts'
 import { Button } from '../../parts/button.tsx'
 import { Card } from '../../parts/card.tsx'
@@ -64,10 +65,10 @@ function useModel(): Model {
   const [request, setRequest] = useState<SimulateRequest | undefined>(undefined)
   const [answer, setAnswer] = useState<SimulateAnswer | undefined>(undefined)
   const [problem, setProblem] = useState<ApiProblem | undefined>(undefined)
-  const reset = (): void => {
-    getJson<SimulateRequest>('/api/simulate').then(setRequest, (error: unknown) => setProblem(asProblem(error)))
-  }
-  useEffect(reset, [])
+  const now = useLive<SimulateRequest>('/api/simulate')
+  const reset = (): void => setRequest(now.value)
+  // The sliders begin where the pipeline is, and stay where the reader puts them.
+  useEffect(() => setRequest(set => set ?? now.value), [now.value])
   useEffect(() => {
     if (request === undefined) return undefined
     const overtaken = new AbortController()
@@ -89,7 +90,7 @@ function useModel(): Model {
   }, [request])
   const change = (part: Partial<SimulateRequest>): void =>
     setRequest(now => (now === undefined ? now : { ...now, ...part }))
-  return { request, answer, problem, change, reset }
+  return { request, answer, problem: problem ?? now.problem, change, reset }
 }
 
 function SliderField(options: {
