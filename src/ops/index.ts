@@ -80,6 +80,7 @@ export type { MskQuestion } from './doctor/collect-msk.ts'
 export { collectFacts, type CollectOptions } from './doctor/collect.ts'
 export { type CertificateFact, type DoctorFacts, type Known, known, unknown } from './doctor/facts.ts'
 export type { CheckArea, DoctorCheck, DoctorFinding, DoctorSeverity } from './doctor/finding.ts'
+export { type HotPartition, type HotPartitions, hotPartitionsOf, type PartitionCount } from './doctor/hot-partition.ts'
 export { type CheckChoice, DOCTOR_CHECKS, judgeFacts } from './doctor/judge.ts'
 export { bySeverity, type DoctorOptions, runDoctor } from './doctor/run-doctor.ts'
 

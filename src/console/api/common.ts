@@ -13,6 +13,8 @@ export interface Page<T> {
   readonly total: number
   /** Index of the first row of this page. */
   readonly offset: number
+  /** Where the list was made from a look at the cluster. */
+  readonly freshness?: Freshness
 }
 
 /** How a long list is asked for; each list says which columns it can be sorted by. */

@@ -112,8 +112,10 @@ export interface HeatMap {
   }[]
   /** Owners by index of `HeatCell.owner`. */
   readonly owners: readonly string[]
-  /** Share of a fair share above which a partition is hot, and which are. */
+  /** Partitions with at least twice their fair share of what is new, or else of what is kept: the doctor's rule. */
   readonly hot: readonly { readonly topic: string; readonly partition: number; readonly timesFair: number }[]
+  /** Partitions that are not drawn, because there are too many. */
+  readonly hiddenPartitions: number
 }
 
 /** A partition in a heat map. */

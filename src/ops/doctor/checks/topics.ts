@@ -4,6 +4,7 @@ import type { PartitionMetadata, TopicMetadata } from '../../../client/index.ts'
 import { perCent } from '../../slo/words.ts'
 import { type DoctorFacts, partitionAt, type Settings } from '../facts.ts'
 import { cannotSay, type DoctorCheck, evidenceOf, type Found } from '../finding.ts'
+import { hotPartitionsOf } from '../hot-partition.ts'
 
 const REPLICAS = 3
 
@@ -200,11 +201,6 @@ const leaders: DoctorCheck = {
   }
 }
 
-/** A partition is hot from twice the mean on. */
-const HOT = 2
-/** Fewer new records than this say nothing. */
-const HOT_RECORDS_MIN = 100n
-
 const hotPartition: DoctorCheck = {
   id: 'hot-partition',
   area: 'topics',
@@ -213,42 +209,36 @@ const hotPartition: DoctorCheck = {
     return [...scan.topics.values()].flatMap(({ topic, isInternal, partitions }): Found[] => {
       if (isInternal || partitions.length < 2) return []
       const after = later.isKnown ? later.value.topics.get(topic) : undefined
-      const fresh = partitions.map(({ partition, highWatermark }) => {
+      const counts = partitions.map(({ partition, highWatermark, logStartOffset }) => {
         const end = partitionAt(after, partition)?.highWatermark ?? highWatermark
-        return { partition, count: end > highWatermark ? end - highWatermark : 0n }
+        return {
+          partition,
+          fresh: end > highWatermark ? end - highWatermark : 0n,
+          kept: highWatermark > logStartOffset ? highWatermark - logStartOffset : 0n
+        }
       })
-      const kept = partitions.map(({ partition, highWatermark, logStartOffset }) => ({
-        partition,
-        count: highWatermark > logStartOffset ? highWatermark - logStartOffset : 0n
-      }))
-      const isFresh = sumOf(fresh) >= HOT_RECORDS_MIN
-      const counts = isFresh ? fresh : kept
-      const total = sumOf(counts)
-      const hottest = counts.reduce((most, each) => (each.count > most.count ? each : most))
-      const share = Number(hottest.count) / Math.max(1, Number(total))
-      if (total < HOT_RECORDS_MIN || share < HOT / partitions.length || (partitions.length === 2 && share < 0.9))
-        return []
+      const { isFresh, hot } = hotPartitionsOf(counts)
+      const [hottest] = hot
+      if (hottest === undefined) return []
       return [
         {
           severity: isFresh ? 'warn' : 'info',
           title:
-            `${topic}-${hottest.partition} ${isFresh ? 'gets' : 'keeps'} ${perCent(share)} of the ` +
+            `${topic}-${hottest.partition} ${isFresh ? 'gets' : 'keeps'} ${perCent(hottest.share)} of the ` +
             `records of ${topic}`,
           reason:
             `A fair share is ${perCent(1 / partitions.length)}. One consumer carries it, however ` +
             'many there are: neither more consumers nor more partitions help a hot key.',
           fix: 'Find the keys (comporta doctor --sample), and split them: producer.route.split, or a finer key.',
           evidence: evidenceOf(
-            counts.map(({ partition, count }) => `${topic}-${partition}: ${count} ${isFresh ? 'new' : 'kept'}`)
+            counts.map(({ partition, fresh, kept }) =>
+              isFresh ? `${topic}-${partition}: ${fresh} new` : `${topic}-${partition}: ${kept} kept`
+            )
           )
         }
       ]
     })
   }
-}
-
-function sumOf(counts: readonly { readonly count: bigint }[]): bigint {
-  return counts.reduce((sum, { count }) => sum + count, 0n)
 }
 
 const segments: DoctorCheck = {

@@ -1,0 +1,136 @@
+/**
+ * The health of a group: ops' word, as a level, and why.
+ *
+ * Groups of the pipeline, and those with an objective, are held against the thresholds of its file: a lag above the
+ * objective is bad, without one a lag above `operations.health`; silence is bad once it has lasted
+ * `silenceForSeconds`. Of the others nobody has said how much should come in: nothing unread and nothing coming in is
+ * idle, and a low rate is all right. A group that cannot be read is unknown, not well. Pure.
+ */
+
+import type { OperationsConfig } from '../../config/index.ts'
+import { type GroupLag, type HealthReason, healthOf, type LagThresholds } from '../../ops/index.ts'
+import type { HealthLevel } from '../api/common.ts'
+import type { Reason } from '../api/overview.ts'
+import { shortNumber } from './numbers.ts'
+
+/** The level, and why: worst first. */
+export interface JudgedHealth {
+  readonly level: HealthLevel
+  readonly reasons: readonly Reason[]
+}
+
+/** What a group is held against. */
+export interface GroupQuestion {
+  readonly group: GroupLag
+  /** Of the pipeline, or with an objective. */
+  readonly isOwn: boolean
+  /** Since when nothing has come in. */
+  readonly silentSinceMs: number | undefined
+  readonly nowMs: number
+}
+
+/** Seconds that were promised for a group, the shortest; `undefined` = nothing was. */
+export function sloSecondsOf({ slo }: OperationsConfig, groupId: string): number | undefined {
+  let least: number | undefined
+  for (const { group, lagSeconds } of slo) {
+    if (group === groupId) least = Math.min(least ?? lagSeconds, lagSeconds)
+  }
+  return least
+}
+
+/** Judges groups by the settings of a pipeline, or by the defaults. */
+export class GroupJudge {
+  readonly #operations: OperationsConfig
+
+  constructor(operations: OperationsConfig) {
+    this.#operations = operations
+  }
+
+  /** The health of a group. */
+  judge(question: GroupQuestion): JudgedHealth {
+    const { group } = question
+    if (group.problem !== undefined)
+      return { level: 'unknown', reasons: [reason('unreadable', { text: group.problem })] }
+    const sloSeconds = sloSecondsOf(this.#operations, group.groupId)
+    const { word, reasons } = healthOf(group, this.#thresholds(question, sloSeconds))
+    const found = reasons.map(key => reason(key, valuesOf(key, question)))
+    const isLate = this.#isLate(group)
+    if (isLate)
+      found.unshift(reason('lagOverSlo', { lagSeconds: seconds(group.lagSeconds), sloSeconds: sloSeconds ?? 0 }))
+    const isAlone = group.memberCount === 0 && group.lagRecords > 0n
+    if (isAlone) found.push(reason('noMembers', {}))
+    if (word === 'alert' || isLate) return { level: 'bad', reasons: found }
+    if (word === 'fair' || isAlone) return { level: 'warn', reasons: found }
+    return { level: isIdle(group) ? 'idle' : 'good', reasons: found }
+  }
+
+  #thresholds(question: GroupQuestion, sloSeconds: number | undefined): LagThresholds {
+    const { lag, health } = this.#operations
+    const { isOwn, silentSinceMs, nowMs } = question
+    const isLongSilent = silentSinceMs !== undefined && nowMs - silentSinceMs >= health.silenceForSeconds * 1000
+    return {
+      // With an objective, time counts and not the number.
+      goodLagRecords: sloSeconds === undefined ? lag.goodLagRecords : Infinity,
+      alertLagRecords: sloSeconds === undefined ? health.lagRecords : Infinity,
+      goodRecordsPerSecond: isOwn ? lag.goodRecordsPerSecond : 0,
+      goodRetentionRatio: lag.goodRetentionRatio,
+      alertRetentionRatio: health.retentionRatio,
+      isSilenceBad: isOwn && health.isSilenceBad && isLongSilent
+    }
+  }
+
+  #isLate({ groupId, partitions }: GroupLag): boolean {
+    return this.#operations.slo.some(
+      ({ group, topics, lagSeconds }) =>
+        group === groupId &&
+        partitions.some(each => (each.lagSeconds ?? 0) > lagSeconds && topics?.includes(each.topic) !== false)
+    )
+  }
+}
+
+/** The worst of several; what is idle is no worse than good, and what is unknown is worse than good. */
+export function worstOf(levels: Iterable<HealthLevel>): HealthLevel {
+  let worst: HealthLevel | undefined
+  for (const level of levels) if (worst === undefined || BADNESS[level] > BADNESS[worst]) worst = level
+  return worst ?? 'unknown'
+}
+
+/** How bad a level is. */
+export const BADNESS: Readonly<Record<HealthLevel, number>> = { idle: 0, good: 1, unknown: 2, warn: 3, bad: 4 }
+
+/** A reason with its values. */
+export function reason(key: Reason['key'], values: Reason['values'] = {}): Reason {
+  return { key, values }
+}
+
+function isIdle({ lagRecords, arrivalRate, unknownCount, partitions }: GroupLag): boolean {
+  return unknownCount === 0 && lagRecords === 0n && ((arrivalRate ?? 0) === 0 || partitions.length === 0)
+}
+
+function seconds(value: number | undefined): number {
+  return shortNumber(value) ?? 0
+}
+
+function valuesOf(key: HealthReason, { group, silentSinceMs, nowMs }: GroupQuestion): Reason['values'] {
+  switch (key) {
+    case 'lagHigh':
+    case 'lagFair':
+      return { lagRecords: group.lagRecords.toString() }
+    case 'producerStopped':
+      return { seconds: Math.round((nowMs - (silentSinceMs ?? nowMs)) / 1000) }
+    case 'rateLow':
+      return { rate: seconds(group.arrivalRate) }
+    case 'retentionNearlyFull':
+    case 'retentionFair':
+      return { ratio: seconds(group.retentionUsed) }
+    case 'lagGrows':
+      return { rate: seconds(group.trend) }
+    case 'dataLoss':
+      return { partitions: group.partitions.filter(({ flags }) => flags.includes('dataLoss')).length }
+    case 'partlyUnknown':
+      return { partitions: group.unknownCount }
+    case 'stopped':
+    case 'unreadable':
+      return {}
+  }
+}
