@@ -8,6 +8,7 @@
 
 import type { AppendHeader } from '../client/index.ts'
 import {
+  isSampledContext,
   readTraceContext,
   SPAN_ATTRIBUTES,
   type TraceContext,
@@ -110,7 +111,7 @@ function linksOf({ rowHeaders, count }: EventChunk): readonly TraceContext[] | u
     if (parent === undefined || found.has(parent)) continue
     const state = headers.find(({ key }) => key === TRACE_HEADER.state)?.value?.toString('latin1')
     const context = readTraceContext(parent, state)
-    if (context !== undefined && /[13579bdf]$/.test(context.traceparent)) found.set(parent, context)
+    if (context !== undefined && isSampledContext(context)) found.set(parent, context)
   }
   return [...found.values()]
 }

@@ -8,8 +8,9 @@
  */
 
 import { type Clock, headerProblem, messageOf, PipelineError, systemClock } from '../core/index.ts'
-import { type Logger, silentLogger, type SpanAttributes, type TraceContext } from '../telemetry/index.ts'
+import { type Logger, silentLogger, type SpanAttributes } from '../telemetry/index.ts'
 import { networkOutcome, retryAfterMs } from './failures.ts'
+import { traceHeaders } from './http-trace.ts'
 import { HttpClient } from './http1/http-client.ts'
 import type { HttpReply } from './http1/reply-parser.ts'
 import { LoudLog } from './loud-log.ts'
@@ -137,14 +138,6 @@ function parseUrl(text: string): URL {
     'ERR_DISPATCHER_TARGET_INVALID',
     `target url: ${url.protocol} is not supported, use http or https`
   )
-}
-
-/** Lines of a request that say where in a trace it is. */
-export function traceHeaders(trace: TraceContext | undefined): string {
-  if (trace === undefined) return ''
-  const { traceparent, tracestate } = trace
-  const state = tracestate === undefined ? '' : `tracestate: ${tracestate}\r\n`
-  return `traceparent: ${traceparent}\r\n${state}`
 }
 
 function portOf(url: URL): number {

@@ -7,8 +7,8 @@ export {
   type MetricName,
   type MetricNameOf,
   type MetricRoom,
-  prometheusName,
-} from "./catalogue.ts";
+  prometheusName
+} from './catalogue.ts'
 export {
   counterOf,
   gaugeOf,
@@ -18,16 +18,9 @@ export {
   observedCounterOf,
   observedGaugeOf,
   type Observing,
-  upDownCounterOf,
-} from "./instruments.ts";
-export {
-  createLogger,
-  type LogFields,
-  type Logger,
-  type LoggerOptions,
-  type LogLevel,
-  silentLogger,
-} from "./logger.ts";
+  upDownCounterOf
+} from './instruments.ts'
+export { createLogger, type LogFields, type Logger, type LoggerOptions, type LogLevel, silentLogger } from './logger.ts'
 export {
   type Attributes,
   type Counter,
@@ -39,49 +32,31 @@ export {
   type MetricsOptions,
   noopMeter,
   type ObservableGauge,
-  type UpDownCounter,
-} from "./metrics.ts";
-export type {
-  CollectedMetric,
-  CollectedMetrics,
-  HistogramValue,
-  MetricPoint,
-} from "./metrics/collected.ts";
-export { PROMETHEUS_CONTENT_TYPE } from "./exporters/prometheus-text.ts";
+  type UpDownCounter
+} from './metrics.ts'
+export type { CollectedMetric, CollectedMetrics, HistogramValue, MetricPoint } from './metrics/collected.ts'
+export { PROMETHEUS_CONTENT_TYPE } from './exporters/prometheus-text.ts'
+export { createTraces, type Traces, type TracesOptions } from './traces/export-traces.ts'
+export { type EndedSpan, LINKS_MAX, Recorder, type RecorderOptions } from './traces/recorder.ts'
+export { Sampling, SAMPLING_RATIO, type SamplingOptions, SLOW_MS, TRACES_PER_SECOND_MAX } from './traces/sampling.ts'
+export { SPAN_ATTRIBUTES } from './traces/span-names.ts'
 export {
-  createTraces,
-  type Traces,
-  type TracesOptions,
-} from "./traces/export-traces.ts";
-export {
-  type EndedSpan,
-  LINKS_MAX,
-  Recorder,
-  type RecorderOptions,
-} from "./traces/recorder.ts";
-export {
-  Sampling,
-  SAMPLING_RATIO,
-  type SamplingOptions,
-  SLOW_MS,
-  TRACES_PER_SECOND_MAX,
-} from "./traces/sampling.ts";
-export { SPAN_ATTRIBUTES } from "./traces/span-names.ts";
-export {
+  isSampledContext,
   partsOfTraceparent,
   readTraceContext,
   readTraceparent,
   readTracestate,
   type TraceContext,
   type TraceParent,
-  xrayHeader,
-} from "./traces/trace-context.ts";
-export { type AnyTracer, tracingOf } from "./traces/tracer-adapter.ts";
-export type {
-  KeepReason,
-  SpanAttributes,
-  SpanKind,
-  SpanStart,
-  TraceSpan,
-  Tracing,
-} from "./traces/tracing.ts";
+  xrayHeader
+} from './traces/trace-context.ts'
+export { type AnyTracer, tracingOf } from './traces/tracer-adapter.ts'
+export {
+  type KeepReason,
+  noTracing,
+  type SpanAttributes,
+  type SpanKind,
+  type SpanStart,
+  type TraceSpan,
+  type Tracing
+} from './traces/tracing.ts'

@@ -204,6 +204,23 @@ export const observabilitySchema = z
     traces: z
       .boolean()
       .default(false)
-      .describe('A subsegment for each request to a target. Needs the package @aws-lambda-powertools/tracer.')
+      .describe('A subsegment for each request to a target. Needs the package @aws-lambda-powertools/tracer.'),
+    otlp: z
+      .strictObject({
+        url: httpUrl.describe('Full address of the collector, path included: http://127.0.0.1:4318/v1/traces.'),
+        headers: z
+          .record(z.string(), z.union([z.string(), z.strictObject({ env: z.string().min(1) })]))
+          .optional()
+          .describe('Headers of each request: texts, or `{ env: NAME }`.'),
+        ratio: z.number().min(0).max(1).optional().describe('Share of the traces that begin here. Default 0.01.'),
+        slowMs: milliseconds(1, 900_000)
+          .optional()
+          .describe('From how long on an invocation is recorded in any case. Default 5000.')
+      })
+      .optional()
+      .describe(
+        'Spans of OpenTelemetry, one for each invocation and each request to a target. In the embedded runtime ' +
+          '`telemetry.traces` sets it where it is missing.'
+      )
   })
-  .describe('What the function tells CloudWatch and X-Ray.')
+  .describe('What the function tells CloudWatch, X-Ray and OpenTelemetry.')

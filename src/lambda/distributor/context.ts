@@ -5,4 +5,6 @@ export interface DistributorContext {
   getRemainingTimeInMillis(): number
   readonly awsRequestId?: string
   readonly functionName?: string
+  /** What the caller has put there; a dispatcher puts the trace into `custom`. */
+  readonly clientContext?: unknown
 }

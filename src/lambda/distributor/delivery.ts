@@ -22,7 +22,9 @@ import { createHash } from 'node:crypto'
 
 import { messageOf, sleep } from '../../core/index.ts'
 import type { RecordSink, SinkOutcome, SinkRequest } from '../../targets/sinks/index.ts'
+import type { TraceContext } from '../../telemetry/index.ts'
 import { type EventPartition, textOf } from '../event/read-event.ts'
+import type { InvocationTrace } from './invocation-trace.ts'
 import type { FinalWord } from './ledger.ts'
 import type { DistributorObserver } from './observer.ts'
 import { type DistributorSettings, REQUEST_MS_MIN, type TargetSettings } from './options.ts'
@@ -38,6 +40,8 @@ const GRACE_MS = 100
 export interface DeliveryRuntime {
   readonly settings: DistributorSettings
   readonly observer: DistributorObserver
+  /** Absent where nobody traces. */
+  readonly trace?: Pick<InvocationTrace, 'request' | 'requestDone'> | undefined
   /** Milliseconds until requests must be over. */
   timeLeftMs(): number
 }
@@ -271,9 +275,14 @@ export class Delivery {
     if (timeoutMs < REQUEST_MS_MIN) {
       return { kind: 'unavailable', reason: `no time was left in the invocation for target ${target.name}` }
     }
-    const request = requestOf(partition, indexes)
+    const span = this.#runtime.trace?.request(target.name)
+    const request = requestOf(partition, indexes, span?.context)
     const startMs = observer.requestDone === undefined ? 0 : settings.clock.monotonicMs()
     const outcome = await this.#answer(request, timeoutMs)
+    const attempt = this.#attempt
+    if (span !== undefined) {
+      this.#runtime.trace?.requestDone(span, { target: target.name, attempt, request, outcome })
+    }
     if (observer.requestDone !== undefined) {
       observer.requestDone({
         target: target.name,
@@ -281,7 +290,7 @@ export class Delivery {
         partition: partition.partition,
         recordCount: indexes.length,
         bytes: request.texts.reduce((sum, text) => sum + text.length, 0),
-        attempt: this.#attempt,
+        attempt,
         durationMs: settings.clock.monotonicMs() - startMs,
         outcome: outcome.kind,
         reason: reasonOf(outcome)
@@ -334,7 +343,11 @@ export function recordId(partition: EventPartition, offset: number): string {
   return `${partition.topic}-${partition.partition}-${offset}`
 }
 
-function requestOf(partition: EventPartition, indexes: readonly number[]): SinkRequest {
+function requestOf(
+  partition: EventPartition,
+  indexes: readonly number[],
+  trace: TraceContext | undefined
+): SinkRequest {
   const { topic, keys, timestamps } = partition
   const prefix = `${topic}-${partition.partition}-`
   const offsets: number[] = []
@@ -356,6 +369,7 @@ function requestOf(partition: EventPartition, indexes: readonly number[]): SinkR
     timestamps: timestamps === undefined ? undefined : indexes.map(index => timestamps[index] ?? 0),
     recordIds,
     requestId: requestId(prefix, offsets),
+    ...(trace === undefined ? {} : { trace }),
     source: {
       keyBytes: position => partition.keyBytes(indexes[position] ?? -1),
       headers: position => partition.headers(indexes[position] ?? -1)

@@ -21,6 +21,8 @@ import { LoudLog } from '../../targets/sinks/index.ts'
 import { createObserver } from '../observability/create-observer.ts'
 import { claimBatch, finishBatch, restBehindHeld, timeToAnswer } from './claim.ts'
 import type { DistributorContext } from './context.ts'
+import type { InvocationTrace } from './invocation-trace.ts'
+import { type OpenTraces, openTraces } from './open-traces.ts'
 import type { Delivery } from './delivery.ts'
 import { Ledger } from './ledger.ts'
 import { guardedResults, GuardMemory, LedgerMemory, remember } from './memory.ts'
@@ -68,11 +70,16 @@ export function createDistributor(options: DistributorOptions): Distributor {
     settings,
     parts,
     observer,
+    traces: openTraces(options, { loud, clock: settings.clock }),
     ledger: new Ledger({ entriesMax: settings.ledgerMax, ttlMs: settings.ledgerTtlMs, clock: settings.clock })
   }
   const distributor = (event: unknown, context: DistributorContext): Promise<DistributorResponse> =>
     invoke(state, event, context)
-  return Object.assign(distributor, { close: () => closeParts(parts, options) })
+  const close = async (): Promise<void> => {
+    await closeParts(parts, options)
+    void (await state.traces)?.close()
+  }
+  return Object.assign(distributor, { close })
 }
 
 /** Who watches, and when that is there. */
@@ -89,39 +96,49 @@ interface State {
   readonly settings: DistributorSettings
   readonly parts: Promise<Parts>
   readonly observer: DistributorObserver
+  /** Absent where nobody traces. */
+  readonly traces: Promise<OpenTraces> | undefined
   readonly ledger: Ledger
 }
 
 async function invoke(state: State, given: unknown, context: DistributorContext): Promise<DistributorResponse> {
   const { observer, settings } = state
+  const traces = await state.traces
+  let trace: InvocationTrace | undefined
   try {
     const event = readEvent(given)
     const startMs = settings.clock.monotonicMs()
-    observer.invocationStarted?.(observedBatch(event), context)
-    const settled = await distribute(state, event, context)
-    if (observer.invocationEnded !== undefined || observer.recordsFailed !== undefined) {
+    trace = traces?.start(event, context)
+    observer.invocationStarted?.(observedBatch(event, trace?.place), context)
+    const settled = await distribute(state, event, { context, trace })
+    if (trace !== undefined || observer.invocationEnded !== undefined || observer.recordsFailed !== undefined) {
       const result = observeResult(observer, settled, settings.clock.monotonicMs() - startMs)
+      trace?.end(result)
       const told = observer.invocationEnded?.(result, context)
       // What was delivered must be answered, whatever becomes of a metric.
       if (told !== undefined) await within(settings.clock, timeToAnswer(context), told)
     }
     return answer(event, settled)
   } catch (error) {
+    trace?.fail(error)
     await observer.invocationFailed?.(error, context)
     throw error
+  } finally {
+    await traces?.flush(timeToAnswer(context))
   }
 }
 
 async function distribute(
   state: State,
   event: DistributorEvent,
-  context: DistributorContext
+  { context, trace }: { readonly context: DistributorContext; readonly trace: InvocationTrace | undefined }
 ): Promise<readonly SettledPartition[]> {
   const { settings, observer, ledger } = state
   const parts = await state.parts
   const runtime: PlanRuntime = {
     settings,
     observer,
+    trace,
     targets: parts.targets,
     route: state.options.route,
     timeLeftMs: () => context.getRemainingTimeInMillis() - settings.reserveMs

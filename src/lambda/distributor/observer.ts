@@ -15,6 +15,12 @@ export interface ObservedPartition {
   readonly lastOffset: number
 }
 
+/** Where in a trace an invocation is. */
+export interface ObservedTrace {
+  readonly traceId: string
+  readonly spanId: string
+}
+
 /** A batch that was read. */
 export interface ObservedBatch {
   /** Which event it came in. */
@@ -24,6 +30,8 @@ export interface ObservedBatch {
   /** Those with records. */
   readonly partitions: readonly ObservedPartition[]
   readonly recordCount: number
+  /** Absent where nobody traces, here or at the caller. */
+  readonly trace?: ObservedTrace
 }
 
 /** A request that a target has answered, or not. */

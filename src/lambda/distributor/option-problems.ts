@@ -41,6 +41,7 @@ const CODE_MEMBERS: readonly string[] = [
   'guard',
   'enricher',
   'observer',
+  'tracer',
   'logger',
   'ledgerMax',
   'ledgerTtlMs',

@@ -4,7 +4,7 @@
 
 import { type Clock, PipelineError, type Random, systemClock, systemRandom } from '../../core/index.ts'
 import type { RecordSink, SinkRetrySettings, SinkSettings } from '../../targets/sinks/index.ts'
-import type { Logger } from '../../telemetry/index.ts'
+import type { AnyTracer, Logger } from '../../telemetry/index.ts'
 import type { Enricher } from '../enrichment/enricher.ts'
 import type { EnrichmentSettings } from '../enrichment/settings.ts'
 import type { ObservabilitySettings } from '../observability/settings.ts'
@@ -120,6 +120,11 @@ export interface DistributorOptions extends DistributorRouting {
   readonly logger?: Logger
   /** Watches, instead of what `observability` describes. Default: nobody does. */
   readonly observer?: DistributorObserver
+  /**
+   * Begins spans, instead of what `observability.otlp` describes: OpenTelemetry's `Tracer` or `TracerProvider`. Sending
+   * them before Lambda freezes the function is the program's business. Default: nobody does.
+   */
+  readonly tracer?: AnyTracer
   /** Most outcomes remembered for records that will come again. Default 50_000. */
   readonly ledgerMax?: number
   /** How long they are remembered, in milliseconds. Default 300_000. */

@@ -1,7 +1,7 @@
 /** Observers as the distributor calls them: what one throws is dropped, and what one does not watch is not made. */
 
 import type { DistributorEvent, EventPartition } from '../event/read-event.ts'
-import type { DistributorObserver, ObservedBatch, ObservedFailures, ObservedResult } from './observer.ts'
+import type { DistributorObserver, ObservedBatch, ObservedFailures, ObservedResult, ObservedTrace } from './observer.ts'
 import type { PartitionVerdicts } from './verdict.ts'
 
 /**
@@ -48,7 +48,7 @@ async function settled(call: () => void | Promise<void>): Promise<void> {
 }
 
 /** What an observer is told of an event. */
-export function observedBatch({ format, partitions }: DistributorEvent): ObservedBatch {
+export function observedBatch({ format, partitions }: DistributorEvent, trace?: ObservedTrace): ObservedBatch {
   return {
     format,
     topics: [...new Set(partitions.map(each => each.topic))],
@@ -59,7 +59,8 @@ export function observedBatch({ format, partitions }: DistributorEvent): Observe
       if (firstOffset === undefined || lastOffset === undefined) return []
       return [{ topic, partition, firstOffset, lastOffset }]
     }),
-    recordCount: partitions.reduce((sum, each) => sum + each.offsets.length, 0)
+    recordCount: partitions.reduce((sum, each) => sum + each.offsets.length, 0),
+    ...(trace === undefined ? {} : { trace })
   }
 }
 

@@ -1,7 +1,7 @@
 /**
  * Log lines of a distributor: one for each invocation, one for each request that failed, one for each kind of records
- * that are not simply well. With Lambda's request id, whether it was a cold start, and the batch
- * (`topic-partition-first-last`), by which the lines of a dispatcher and of targets are found.
+ * that are not simply well. With Lambda's request id, whether it was a cold start, the batch
+ * (`topic-partition-first-last`) and the trace, by which the lines of a dispatcher and of targets are found.
  *
  * Keys, values and headers of records are never written. Reasons are, because without them nobody can act; a target
  * that puts a record into its error text is cut off after 200 characters.
@@ -9,6 +9,7 @@
 
 import { messageOf, PipelineError } from '../../core/index.ts'
 import type { DistributorContext } from '../distributor/context.ts'
+import { callerPlace } from '../distributor/invocation-trace.ts'
 import type { ObservedBatch, ObservedFailures, ObservedRequest, ObservedResult } from '../distributor/observer.ts'
 import type { EnrichmentCounts } from '../enrichment/enricher.ts'
 import type { LogKeys, PowertoolsLogger } from './powertools.ts'
@@ -16,7 +17,7 @@ import type { LogKeys, PowertoolsLogger } from './powertools.ts'
 const REASON_MAX = 200
 /** Most partitions that are named in a line. */
 const BATCHES_MAX = 10
-const BATCH_KEYS = ['batch', 'batch_count']
+const BATCH_KEYS = ['batch', 'batch_count', 'traceId', 'spanId']
 
 /** Writes the lines. */
 export class BatchLogs {
@@ -26,14 +27,15 @@ export class BatchLogs {
     this.#logger = logger
   }
 
-  start({ partitions }: ObservedBatch, context: DistributorContext): void {
+  start({ partitions, trace }: ObservedBatch, context: DistributorContext): void {
     // Boundary: Powertools reads members of Lambda's context, of which an emulator may lack some.
     this.#logger.addContext(context as never)
     const ids = partitions
       .slice(0, BATCHES_MAX)
       .map(({ topic, partition, firstOffset, lastOffset }) => `${topic}-${partition}-${firstOffset}-${lastOffset}`)
     const batch = ids.length === 1 ? ids[0] : ids
-    this.#logger.appendKeys(partitions.length > 1 ? { batch, batch_count: partitions.length } : { batch })
+    const count = partitions.length > 1 ? { batch_count: partitions.length } : {}
+    this.#logger.appendKeys({ batch, ...count, ...(trace ?? callerPlace(context)) })
   }
 
   request({ outcome, reason, ...request }: ObservedRequest): void {

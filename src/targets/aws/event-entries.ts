@@ -7,6 +7,7 @@
 
 import { parseExact, readsValue, type RecordTemplate, renderTemplate } from '../sinks/record-template.ts'
 import type { SinkFailure, SinkRequest } from '../sinks/record-sink.ts'
+import { isSampledContext, xrayHeader } from '../../telemetry/index.ts'
 import type { Entry } from './entry-plan.ts'
 
 /** One event. */
@@ -16,6 +17,8 @@ export interface EventEntry extends Entry {
   readonly detail: string
   readonly resources: readonly string[]
   readonly timeMs: number | undefined
+  /** Where in a trace it is, if the trace is sampled: otherwise X-Ray would not sample it either. */
+  readonly traceHeader: string | undefined
 }
 
 /** How events are made. */
@@ -73,7 +76,19 @@ function makeEvent(
   const texts = [source, detailType, detail, ...resources]
   const bytes = texts.reduce((sum, text) => sum + Buffer.byteLength(text), timeMs === undefined ? 0 : TIME_BYTES)
   if (bytes > settings.bytesMax) return `the event would have ${bytes} bytes, and ${settings.bytesMax} is the most`
-  return { indexes: [record.index], bytes, group: undefined, source, detailType, detail, resources, timeMs }
+  const { trace } = request
+  const traceHeader = trace !== undefined && isSampledContext(trace) ? xrayHeader(trace) : undefined
+  return {
+    indexes: [record.index],
+    bytes,
+    group: undefined,
+    source,
+    detailType,
+    detail,
+    resources,
+    timeMs,
+    traceHeader
+  }
 }
 
 /** A time as EventBridge takes it. Without one, or with one of no calendar, the event gets that of its arrival. */

@@ -105,8 +105,9 @@ class MessageMaker {
     const group = this.#groupOf(index, value)
     if (this.#settings.mode === 'batch') return this.#collect(index, text, { group, value })
     const attributes = this.#attributesOf(index, value)
-    const bytes = Buffer.byteLength(text) + attributeBytes(attributes)
-    if (bytes > this.#settings.bytesMax) return this.#refuse(index, bytes)
+    const ownBytes = Buffer.byteLength(text) + attributeBytes(attributes)
+    if (ownBytes > this.#settings.bytesMax) return this.#refuse(index, ownBytes)
+    const bytes = ownBytes + this.#addTrace(attributes, this.#settings.bytesMax - ownBytes)
     const id = this.#idOf(index, value)
     this.#entries.push(this.#entry({ indexes: [index], bytes, body: text }, { attributes, group, id }))
   }
@@ -123,8 +124,9 @@ class MessageMaker {
     const own = [text, String(offsets[index]), JSON.stringify(recordIds[index] ?? '')]
     const bytes = own.reduce((sum, each) => sum + Buffer.byteLength(each) + 1, 0)
     const attributes = this.#attributesOf(index, of.value)
-    const aloneBytes = this.#frameBytes + bytes + attributeBytes(attributes)
-    if (aloneBytes > bytesMax) return this.#refuse(index, aloneBytes)
+    const ownBytes = this.#frameBytes + bytes + attributeBytes(attributes)
+    if (ownBytes > bytesMax) return this.#refuse(index, ownBytes)
+    const aloneBytes = ownBytes + this.#addTrace(attributes, bytesMax - ownBytes)
     const open = this.#open.get(of.group)
     if (open !== undefined && open.indexes.length < messageRecordsMax && open.bytes + bytes <= bytesMax) {
       open.indexes.push(index)
@@ -189,12 +191,32 @@ class MessageMaker {
     return attributes
   }
 
+  /**
+   * Adds where in a trace the request is, as far as there is room: no message is refused for it, and what the
+   * configuration asks for goes first. Returns the bytes that came with it.
+   */
+  #addTrace(attributes: Record<string, MessageAttribute>, roomBytes: number): number {
+    const { trace } = this.#request
+    let bytes = 0
+    for (const [name, text] of Object.entries(trace ?? {})) {
+      const added = { [name]: { DataType: 'String', StringValue: text } } as const
+      const addedBytes = attributeBytes(added)
+      const isFull = Object.keys(attributes).length >= ATTRIBUTES_MAX || bytes + addedBytes > roomBytes
+      if (isFull || attributes[name] !== undefined) continue
+      Object.assign(attributes, added)
+      bytes += addedBytes
+    }
+    return bytes
+  }
+
   #refuse(index: number, bytes: number): void {
     const reason = `the message would have ${bytes} bytes, and ${this.#settings.bytesMax} is the most`
     this.#refused.set(index, { action: 'deadLetter', reason })
   }
 }
 
+/** Most attributes of a message. Source: SQS developer guide, "Message attributes". */
+const ATTRIBUTES_MAX = 10
 const NUMBERS: readonly string[] = ['partition', 'offset', 'timestamp']
 
 function attributeOf(template: RecordTemplate, text: string): MessageAttribute {

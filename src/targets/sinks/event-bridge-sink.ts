@@ -57,13 +57,14 @@ export class EventBridgeSink extends AwsSink<EventEntry, EventBridgeClient> {
         send: async (client, entries, { abortSignal }) => {
           const { PutEventsCommand } = await sdk
           const command = new PutEventsCommand({
-            Entries: entries.map(({ source, detailType, detail, resources, timeMs }) => ({
+            Entries: entries.map(({ source, detailType, detail, resources, timeMs, traceHeader }) => ({
               EventBusName: eventBus,
               Source: source,
               DetailType: detailType,
               Detail: detail,
               ...(resources.length === 0 ? {} : { Resources: [...resources] }),
-              ...(timeMs === undefined ? {} : { Time: new Date(timeMs) })
+              ...(timeMs === undefined ? {} : { Time: new Date(timeMs) }),
+              ...(traceHeader === undefined ? {} : { TraceHeader: traceHeader })
             }))
           })
           const { Entries = [] } = await client.send(command, { abortSignal })

@@ -14,6 +14,7 @@
 
 import { type Clock, headerProblem, messageOf, PipelineError, systemClock } from '../../core/index.ts'
 import { networkOutcome } from '../failures.ts'
+import { traceHeaders } from '../http-trace.ts'
 import { HttpClient } from '../http1/http-client.ts'
 import { readSinkReply } from './http-sink-reply.ts'
 import type { RecordSink, SinkLimits, SinkOutcome, SinkRequest } from './record-sink.ts'
@@ -91,8 +92,8 @@ export class HttpSink implements RecordSink {
     try {
       const body = Buffer.from(requestBody(request), 'utf8')
       const idempotencyKey = headerText(`${request.requestId}-${this.name}`)
-      const own = `content-length: ${body.length}\r\nidempotency-key: ${idempotencyKey}\r\n\r\n`
-      const head = this.#headStart + own
+      const own = `content-length: ${body.length}\r\nidempotency-key: ${idempotencyKey}\r\n`
+      const head = `${this.#headStart}${own}${traceHeaders(request.trace)}\r\n`
       const reply = await this.#client.send({ head, body, replyBytesMax: REPLY_BYTES_MAX, signal })
       return readSinkReply(this.name, reply, request.offsets)
     } catch (error) {
@@ -132,7 +133,7 @@ function headerText(text: string): string {
 }
 
 /** Headers that each request has of its own. */
-const OWN = new Set(['content-length', 'idempotency-key'])
+const OWN = new Set(['content-length', 'idempotency-key', 'traceparent', 'tracestate'])
 
 function headStart(url: URL, headers: Readonly<Record<string, HeaderValue>>, environment: Environment): string {
   const lines = [`POST ${url.pathname}${url.search} HTTP/1.1`]

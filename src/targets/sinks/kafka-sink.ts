@@ -14,7 +14,7 @@
 
 import type { AppendHeader, AppendRecord } from '../../client/index.ts'
 import { type Clock, messageOf, PipelineError, systemClock } from '../../core/index.ts'
-import { type Logger, silentLogger } from '../../telemetry/index.ts'
+import { isSampledContext, type Logger, silentLogger } from '../../telemetry/index.ts'
 import { appendOutcome } from '../append-outcome.ts'
 import { LoudLog } from '../loud-log.ts'
 import { readSasl, readTls } from './kafka-security.ts'
@@ -181,7 +181,10 @@ export class KafkaSink implements RecordSink {
     const own = hasOrigin ? originHeaders(request, index) : []
     const given = copyHeaders ? (request.source?.headers(index) ?? []) : []
     const kept = given.filter(({ name }) => !own.some(({ key }) => key === name))
-    return [...kept.map(({ name, value }) => ({ key: name, value })), ...own]
+    // A record that is in a trace stays in it.
+    const isTraced = request.trace === undefined || kept.some(({ name }) => name === 'traceparent')
+    const trace = isTraced ? [] : traceHeadersOf(request)
+    return [...kept.map(({ name, value }) => ({ key: name, value })), ...own, ...trace]
   }
 
   #topicProblem(topic: string | undefined, from: string): string | undefined {
@@ -296,6 +299,11 @@ function isDeadLetter({ action }: SinkFailure): boolean {
 
 function absent(topic: string): string {
   return `the topic ${topic} does not exist`
+}
+
+function traceHeadersOf({ trace }: SinkRequest): AppendHeader[] {
+  if (trace === undefined || !isSampledContext(trace)) return []
+  return Object.entries(trace).map(([key, value]) => ({ key, value: Buffer.from(String(value), 'latin1') }))
 }
 
 function originHeaders(request: SinkRequest, index: number): AppendHeader[] {

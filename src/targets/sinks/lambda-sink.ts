@@ -15,6 +15,7 @@ import { silentLogger } from '../../telemetry/index.ts'
 import { awsClientOptions, type AwsDependencies, awsErrorKind, awsOutcome, isAwsSetupKind } from '../aws/aws-client.ts'
 import { refuseProblems, regionOfArn } from '../aws/aws-settings.ts'
 import { functionErrorOutcome } from '../function-error.ts'
+import { clientContextOf } from '../lambda-trace.ts'
 import { LoudLog } from '../loud-log.ts'
 import { readReplyText } from '../reply.ts'
 import type { TargetOutcome } from '../target.ts'
@@ -75,7 +76,7 @@ export class LambdaSink implements RecordSink {
     }
     let output: InvokeCommandOutput
     try {
-      output = await this.#invoke(payload, signal)
+      output = await this.#invoke(payload, request, signal)
     } catch (error) {
       const outcome = awsOutcome(error, this.#clock.now())
       if (isAwsSetupKind(awsErrorKind(error))) this.#loud.error({ target: this.name }, this.#say(outcome.reason))
@@ -98,14 +99,15 @@ export class LambdaSink implements RecordSink {
     return new LambdaClient(awsClientOptions({ ...place, timeoutMs: timeoutMs ?? TIMEOUT_MS }))
   }
 
-  async #invoke(payload: Buffer, signal: AbortSignal): Promise<InvokeCommandOutput> {
+  async #invoke(payload: Buffer, { trace }: SinkRequest, signal: AbortSignal): Promise<InvokeCommandOutput> {
     const { functionName, qualifier } = this.#options
     const [client, { InvokeCommand }] = await Promise.all([this.#client, this.#sdk])
     const command = new InvokeCommand({
       FunctionName: functionName,
       InvocationType: this.#type,
       Payload: payload,
-      ...(qualifier === undefined ? {} : { Qualifier: qualifier })
+      ...(qualifier === undefined ? {} : { Qualifier: qualifier }),
+      ...(trace === undefined || this.#type === 'Event' ? {} : { ClientContext: clientContextOf(trace) })
     })
     return await client.send(command, { abortSignal: signal })
   }

@@ -10,6 +10,8 @@
  * records of the same key, or cannot know (`isKeyOncePerRequest` is how it avoids that).
  */
 
+import type { TraceContext } from '../../telemetry/index.ts'
+
 /** The records of one request; all lists have one entry per record, in the order of the log. */
 export interface SinkRequest {
   readonly topic: string
@@ -27,6 +29,8 @@ export interface SinkRequest {
   readonly requestId: string
   /** What only few sinks need of a record, read when it is asked for. Default: it is not known. */
   readonly source?: RecordSource
+  /** Where in a trace this request is: for the sink to pass on where the service has a place for it. */
+  readonly trace?: TraceContext
 }
 
 /** The records as they were in Kafka, by their index in the request. */

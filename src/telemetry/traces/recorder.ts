@@ -18,7 +18,7 @@ import { randomFillSync } from 'node:crypto'
 
 import { type Clock, systemClock } from '../../core/index.ts'
 import { Sampling, type SamplingOptions } from './sampling.ts'
-import { partsOfTraceparent, type TraceContext } from './trace-context.ts'
+import { isSampledContext, partsOfTraceparent, type TraceContext } from './trace-context.ts'
 import type { KeepReason, SpanAttributes, SpanKind, SpanStart, TraceSpan, Tracing } from './tracing.ts'
 
 /** Most spans of a trace that is not sampled that are held until its end. */
@@ -132,11 +132,6 @@ export class Recorder implements Tracing {
     const own = isSampled && isWithin && parent === undefined ? sampling.state : undefined
     return { isSampled, tracestate: parent?.tracestate ?? own }
   }
-}
-
-/** Whether those who continue a context are to record. */
-export function isSampledContext({ traceparent }: TraceContext): boolean {
-  return (Number.parseInt(traceparent.slice(53, 55), 16) & SAMPLED) !== 0
 }
 
 interface TraceOptions {

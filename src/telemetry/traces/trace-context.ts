@@ -91,6 +91,11 @@ export function partsOfTraceparent(traceparent: string): TraceParent {
   }
 }
 
+/** Whether those who continue a context are to record. */
+export function isSampledContext({ traceparent }: TraceContext): boolean {
+  return (Number.parseInt(traceparent.slice(53, 55), 16) & 1) !== 0
+}
+
 /** A context out of texts from outside; `undefined` if they hold no valid one. */
 export function readTraceContext(traceparent: unknown, tracestate?: unknown): TraceContext | undefined {
   const parent = typeof traceparent === 'string' ? readTraceparent(traceparent) : undefined
