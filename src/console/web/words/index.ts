@@ -1,20 +1,34 @@
 /** All words of the pages: one file per area, joined here. Keys begin with their area (`groups.title`). */
 
 import type { Words } from '../base/word-forms.ts'
+import { changesWords } from './changes.ts'
 import { flowWords } from './flow.ts'
-import { insightWords } from './insight.ts'
 import { groupsWords } from './groups.ts'
+import { insightWords } from './insight.ts'
 import { loginWords } from './login.ts'
 import { overviewWords } from './overview.ts'
+import { pipelineWords } from './pipeline.ts'
 import { shellWords } from './shell.ts'
 
-const en = { ...shellWords.en, ...loginWords.en, ...overviewWords.en, ...flowWords.en, ...insightWords.en, ...groupsWords.en }
+const en = {
+  ...shellWords.en,
+  ...loginWords.en,
+  ...overviewWords.en,
+  ...pipelineWords.en,
+  ...flowWords.en,
+  ...changesWords.en,
+  ...insightWords.en,
+  ...groupsWords.en
+}
 const pt: Readonly<Record<keyof typeof en, Words>> = {
   ...shellWords.pt,
   ...loginWords.pt,
   ...overviewWords.pt,
+  ...pipelineWords.pt,
   ...flowWords.pt,
-  ...insightWords.pt, ...groupsWords.pt
+  ...changesWords.pt,
+  ...insightWords.pt,
+  ...groupsWords.pt
 }
 
 /** Key of a text. */
