@@ -11,7 +11,7 @@ const shapes: Readonly<Record<HealthLevel, VNode>> = {
   good: <path d="M8 1.5a6.5 6.5 0 1 1 0 13 6.5 6.5 0 0 1 0-13z" />,
   warn: <path d="M8 1.3 15 14.2H1z" />,
   bad: <path d="M5.2 1.5h5.6l3.7 3.7v5.6l-3.7 3.7H5.2l-3.7-3.7V5.2z" />,
-  unknown: <path d="M8 1.3 14.7 8 8 14.7 1.3 8z" />,
+  unknown: <path class="health-ring" d="M8 2a6 6 0 1 1 0 12A6 6 0 0 1 8 2z" />,
   idle: <path d="M2.5 2.5h11v11h-11z" />
 }
 
@@ -38,7 +38,7 @@ export function Health({ level, word, isWordHidden, title }: HealthOptions): VNo
     <span class={`health health-${level}`} title={title ?? (isWordHidden === true ? text : undefined)}>
       <svg width="16" height="16" viewBox="0 0 16 16" aria-hidden="true">
         {shapes[level]}
-        <path class="health-mark" d={marks[level]} />
+        <path class={level === 'unknown' ? 'health-ring' : 'health-mark'} d={marks[level]} />
       </svg>
       <span class={isWordHidden === true ? 'visually-hidden' : undefined}>{text}</span>
     </span>

@@ -36,6 +36,8 @@ export interface LineChartOptions {
   readonly format: (value: number) => string
   /** A value of the other axis. Default: the time. */
   readonly formatX?: (value: number) => string
+  /** Values are seconds: lines of the grid stand at 5 s, 1 min, 1 h and so on. */
+  readonly isDuration?: boolean
   /** In pixels. Default 160. */
   readonly height?: number
 }
@@ -137,7 +139,7 @@ function plotOptions(latest: { readonly current: LineChartOptions }, state: Plot
     width,
     height: state.height,
     ms: 1,
-    padding: [8, 8, 0, 0],
+    padding: [8, 26, 0, 0],
     legend: { show: false },
     cursor: { y: false, drag: { x: false, y: false }, points: { size: 6 } },
     scales: { x: { time: formatX === undefined }, y: { range: (_, least, most) => [Math.min(0, least), top(most)] } },
@@ -148,11 +150,24 @@ function plotOptions(latest: { readonly current: LineChartOptions }, state: Plot
         space: 80,
         values: (_, splits) => splits.map(at => (formatX === undefined ? clockText(at) : formatX(at)))
       },
-      { ...axis, size: 64, space: 32, values: (_, splits) => splits.map(value => latest.current.format(value)) }
+      {
+        ...axis,
+        size: axisSize,
+        space: 32,
+        ...(latest.current.isDuration === true ? { incrs: [...durationSteps] } : {}),
+        values: (_, splits) => splits.map(value => latest.current.format(value))
+      }
     ],
     series: [{}, ...latest.current.lines.map((line, index) => seriesOf(line, index))],
     hooks: { setCursor: [shown => state.onHover(shown.cursor.idx ?? null)] }
   }
+}
+
+const durationSteps = [0.1, 0.5, 1, 5, 10, 30, 60, 300, 600, 1_800, 3_600, 7_200, 21_600, 43_200, 86_400, 604_800]
+
+/** As wide as the longest value of the axis needs. */
+function axisSize(_: uPlot, values: readonly string[] | null): number {
+  return 14 + 6.6 * Math.max(3, ...(values ?? []).map(value => value.length))
 }
 
 /** Room above the highest value; a line of zeros lies at the bottom and not in the middle. */

@@ -74,7 +74,7 @@ export const shellWords = defineWords({
     'part.fresh.problems': { one: '{count} thing could not be read', other: '{count} things could not be read' },
     'health.good': 'Healthy',
     'health.warn': 'Attention',
-    'health.bad': 'Broken',
+    'health.bad': 'Critical',
     'health.unknown': 'Unknown',
     'health.idle': 'Idle'
   },
@@ -148,7 +148,7 @@ export const shellWords = defineWords({
     'part.fresh.problems': { one: '{count} item não pôde ser lido', other: '{count} itens não puderam ser lidos' },
     'health.good': 'Saudável',
     'health.warn': 'Atenção',
-    'health.bad': 'Com falha',
+    'health.bad': 'Crítico',
     'health.unknown': 'Desconhecido',
     'health.idle': 'Parado'
   }
