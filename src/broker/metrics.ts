@@ -13,7 +13,16 @@
  * Source: Kafka's monitoring page (`kafka.server:type=BrokerTopicMetrics`, …).
  */
 
-import type { Attributes, Meter } from '../telemetry/index.ts'
+import {
+  type Attributes,
+  counterOf,
+  histogramOf,
+  type Meter,
+  type MetricNameOf,
+  observedCounterOf,
+  observedGaugeOf,
+  upDownCounterOf
+} from '../telemetry/index.ts'
 import type { GroupCoordinator } from './groups/index.ts'
 import type { LogManager, PartitionLog } from './log/index.ts'
 
@@ -49,20 +58,17 @@ export function createBrokerMetrics(meter: Meter, clock: { monotonicMs(): number
   const counters = requestCounters(meter)
   const topics = topicCounters(meter)
   let inFlight = 0
-  meter
-    .createObservableGauge('kafka_network_requestchannel_requestqueuesize', { description: 'Requests in progress' })
-    .addCallback(result => result.observe(inFlight))
-  const connections = meter.createUpDownCounter('kafka_server_socket_server_metrics_connection_count', {
-    description: 'Open client connections by listener'
-  })
-  const name = 'kafka_server_socket_server_metrics'
+  observedGaugeOf(meter, 'kafka_network_requestchannel_requestqueuesize').addCallback(result =>
+    result.observe(inFlight)
+  )
+  const connections = upDownCounterOf(meter, 'kafka_server_socket_server_metrics_connection_count')
   const bytes = {
-    in: meter.createCounter(`${name}_incoming_byte`, { description: 'Bytes received from clients' }),
-    out: meter.createCounter(`${name}_outgoing_byte`, { description: 'Bytes sent to clients' })
+    in: counterOf(meter, 'kafka_server_socket_server_metrics_incoming_byte'),
+    out: counterOf(meter, 'kafka_server_socket_server_metrics_outgoing_byte')
   }
   const authentications = {
-    true: meter.createCounter(`${name}_successful_authentication`, { description: 'Logins that succeeded' }),
-    false: meter.createCounter(`${name}_failed_authentication`, { description: 'Logins that failed' })
+    true: counterOf(meter, 'kafka_server_socket_server_metrics_successful_authentication'),
+    false: counterOf(meter, 'kafka_server_socket_server_metrics_failed_authentication')
   }
   const byListener = new AttributesCache('listener')
   const byTopic = new AttributesCache('topic')
@@ -101,53 +107,44 @@ export function observeBroker(meter: Meter, broker: ObservedBroker): void {
   observeTopics(meter, broker)
   observePartitions(meter, broker)
   observeCleaner(meter, broker)
-  const gauge = (name: string, description: string, value: () => number): void =>
-    meter.createObservableGauge(name, { description }).addCallback(result => result.observe(value()))
+  const gauge = (name: MetricNameOf<'gauge'>, value: () => number): void =>
+    observedGaugeOf(meter, name).addCallback(result => result.observe(value()))
   const allLogs = (): PartitionLog[] => broker.logs.topics.flatMap(({ logs }) => logs)
   const partitionCount = (): number => allLogs().length
-  gauge('kafka_server_replicamanager_partitioncount', 'Partitions of this broker', partitionCount)
-  gauge('kafka_server_replicamanager_leadercount', 'Partitions that this broker leads', partitionCount)
-  gauge('kafka_server_replicamanager_underreplicatedpartitions', 'Always 0: there is one replica', () => 0)
-  gauge('kafka_server_replicamanager_underminisrpartitioncount', 'Always 0: there is one replica', () => 0)
+  gauge('kafka_server_replicamanager_partitioncount', partitionCount)
+  gauge('kafka_server_replicamanager_leadercount', partitionCount)
+  gauge('kafka_server_replicamanager_underreplicatedpartitions', () => 0)
+  gauge('kafka_server_replicamanager_underminisrpartitioncount', () => 0)
   const offline = (): number => allLogs().filter(log => log.isOffline).length
-  gauge('kafka_controller_kafkacontroller_offlinepartitionscount', 'Partitions whose disk failed', offline)
-  gauge('kafka_controller_kafkacontroller_activecontrollercount', 'Always 1', () => 1)
-  gauge('kafka_controller_kafkacontroller_globaltopiccount', 'Topics', () => broker.logs.topics.length)
-  gauge('kafka_controller_kafkacontroller_globalpartitioncount', 'Partitions', partitionCount)
+  gauge('kafka_controller_kafkacontroller_offlinepartitionscount', offline)
+  gauge('kafka_controller_kafkacontroller_activecontrollercount', () => 1)
+  gauge('kafka_controller_kafkacontroller_globaltopiccount', () => broker.logs.topics.length)
+  gauge('kafka_controller_kafkacontroller_globalpartitioncount', partitionCount)
   const offsetCount = (): number =>
     broker.groups.list().reduce((sum, { offsets }) => sum + offsets.partitions().length, 0)
-  const groupMetadata = 'kafka_coordinator_group_groupmetadatamanager'
-  gauge(`${groupMetadata}_numgroups`, 'Groups that are known', () => broker.groups.list().length)
-  gauge(`${groupMetadata}_numoffsets`, 'Committed offsets that are kept', offsetCount)
-  meter
-    .createObservableGauge('kafka_server_delayedoperationpurgatory_purgatorysize', {
-      description: 'Partitions that fetches wait for'
-    })
-    .addCallback(result => result.observe(broker.waitingPartitionCount(), { delayedoperation: 'Fetch' }))
+  gauge('kafka_coordinator_group_groupmetadatamanager_numgroups', () => broker.groups.list().length)
+  gauge('kafka_coordinator_group_groupmetadatamanager_numoffsets', offsetCount)
+  observedGaugeOf(meter, 'kafka_server_delayedoperationpurgatory_purgatorysize').addCallback(result =>
+    result.observe(broker.waitingPartitionCount(), { delayedoperation: 'Fetch' })
+  )
 }
 
 function requestCounters(meter: Meter) {
-  const type = 'kafka_network_requestmetrics'
   return {
-    requests: meter.createCounter(`${type}_requests`, { description: 'Requests that were answered' }),
-    totalTime: meter.createHistogram(`${type}_totaltimems`, {
-      description: 'From the last byte of a request to its answer, waits for records included',
-      advice: { explicitBucketBoundaries: [1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 5000, 30_000] }
-    })
+    requests: counterOf(meter, 'kafka_network_requestmetrics_requests'),
+    totalTime: histogramOf(meter, 'kafka_network_requestmetrics_totaltimems')
   }
 }
 
 function topicCounters(meter: Meter) {
-  const type = 'kafka_server_brokertopicmetrics'
-  const counter = (name: string, description: string) => meter.createCounter(`${type}_${name}`, { description })
   return {
-    produceRequests: counter('totalproducerequests', 'Produce requests, once for each topic they name'),
-    failedProduceRequests: counter('failedproducerequests', 'Batches that were refused'),
-    fetchRequests: counter('totalfetchrequests', 'Fetch requests, once for each topic they answer'),
-    failedFetchRequests: counter('failedfetchrequests', 'Fetch requests with an error, once for each topic'),
-    bytesOut: counter('bytesout', 'Bytes of records that consumers took'),
-    invalidCrc: counter('invalidmessagecrcrecords', 'Batches refused because of their checksum'),
-    noKey: counter('nokeycompactedtopicrecords', 'Batches refused because a compacted topic needs keys')
+    produceRequests: counterOf(meter, 'kafka_server_brokertopicmetrics_totalproducerequests'),
+    failedProduceRequests: counterOf(meter, 'kafka_server_brokertopicmetrics_failedproducerequests'),
+    fetchRequests: counterOf(meter, 'kafka_server_brokertopicmetrics_totalfetchrequests'),
+    failedFetchRequests: counterOf(meter, 'kafka_server_brokertopicmetrics_failedfetchrequests'),
+    bytesOut: counterOf(meter, 'kafka_server_brokertopicmetrics_bytesout'),
+    invalidCrc: counterOf(meter, 'kafka_server_brokertopicmetrics_invalidmessagecrcrecords'),
+    noKey: counterOf(meter, 'kafka_server_brokertopicmetrics_nokeycompactedtopicrecords')
   }
 }
 
@@ -162,53 +159,40 @@ function observeTopics(meter: Meter, { logs }: ObservedBroker): void {
   for (const log of logs.topics.flatMap(topic => topic.logs)) {
     zeros.set(log, { offset: log.highWatermark, bytes: log.appendedBytes })
   }
-  const type = 'kafka_server_brokertopicmetrics'
-  meter
-    .createObservableCounter(`${type}_messagesin`, { description: 'Records appended since the start' })
-    .addCallback(result => {
-      for (const topic of logs.topics) {
-        const count = topic.logs.reduce((sum, log) => sum + log.highWatermark - (zeros.get(log)?.offset ?? 0n), 0n)
-        result.observe(Number(count), { topic: topic.name })
-      }
-    })
-  meter
-    .createObservableCounter(`${type}_bytesin`, { description: 'Bytes of records appended since the start' })
-    .addCallback(result => {
-      for (const topic of logs.topics) {
-        const count = topic.logs.reduce((sum, log) => sum + log.appendedBytes - (zeros.get(log)?.bytes ?? 0), 0)
-        result.observe(count, { topic: topic.name })
-      }
-    })
+  observedCounterOf(meter, 'kafka_server_brokertopicmetrics_messagesin').addCallback(result => {
+    for (const topic of logs.topics) {
+      const count = topic.logs.reduce((sum, log) => sum + log.highWatermark - (zeros.get(log)?.offset ?? 0n), 0n)
+      result.observe(Number(count), { topic: topic.name })
+    }
+  })
+  observedCounterOf(meter, 'kafka_server_brokertopicmetrics_bytesin').addCallback(result => {
+    for (const topic of logs.topics) {
+      const count = topic.logs.reduce((sum, log) => sum + log.appendedBytes - (zeros.get(log)?.bytes ?? 0), 0)
+      result.observe(count, { topic: topic.name })
+    }
+  })
 }
 
 function observePartitions(meter: Meter, { logs }: ObservedBroker): void {
-  const gauge = (name: string, description: string, value: (log: PartitionLog) => number): void =>
-    meter.createObservableGauge(`kafka_log_log_${name}`, { description }).addCallback(result => {
+  const gauge = (name: MetricNameOf<'gauge'>, value: (log: PartitionLog) => number): void =>
+    observedGaugeOf(meter, name).addCallback(result => {
       for (const { name: topic, logs: partitions } of logs.topics) {
         for (const log of partitions) result.observe(value(log), { topic, partition: String(log.partition) })
       }
     })
-  gauge('logendoffset', 'Offset after the last record', log => Number(log.nextOffset))
-  gauge('logstartoffset', 'First offset that can be read', log => Number(log.logStartOffset))
-  gauge('size', 'Bytes of all segments', log => log.sizeBytes)
-  gauge('numlogsegments', 'Segments', log => log.segmentCount)
+  gauge('kafka_log_log_logendoffset', log => Number(log.nextOffset))
+  gauge('kafka_log_log_logstartoffset', log => Number(log.logStartOffset))
+  gauge('kafka_log_log_size', log => log.sizeBytes)
+  gauge('kafka_log_log_numlogsegments', log => log.segmentCount)
 }
 
 /** Compaction. Source: Kafka `LogCleanerManager`. */
 function observeCleaner(meter: Meter, { logs }: ObservedBroker): void {
-  const gauge = (name: string, description: string, value: () => number): void =>
-    meter
-      .createObservableGauge(`kafka_log_logcleanermanager_${name}`, { description })
-      .addCallback(result => result.observe(value()))
-  const percent = (): number => Math.floor(logs.cleaner.status.dirtyRatioMax * 100)
-  const idleMs = (): number => logs.cleaner.status.sinceLastRunMs
-  gauge('max_dirty_percent', 'Dirty part of the compacted log that has the largest, in percent', percent)
-  gauge('time_since_last_run_ms', 'Milliseconds since compaction last looked for work, 0 before it did', idleMs)
-  gauge(
-    'uncleanable_partitions_count',
-    'Partitions that cannot be compacted, with an error in the log that says why',
-    () => logs.cleaner.status.uncleanableCount
-  )
+  const gauge = (name: MetricNameOf<'gauge'>, value: () => number): void =>
+    observedGaugeOf(meter, name).addCallback(result => result.observe(value()))
+  gauge('kafka_log_logcleanermanager_max_dirty_percent', () => Math.floor(logs.cleaner.status.dirtyRatioMax * 100))
+  gauge('kafka_log_logcleanermanager_time_since_last_run_ms', () => logs.cleaner.status.sinceLastRunMs)
+  gauge('kafka_log_logcleanermanager_uncleanable_partitions_count', () => logs.cleaner.status.uncleanableCount)
 }
 
 /** One attributes object for each value, so that counting allocates nothing. */

@@ -267,6 +267,7 @@ export class BatchDelivery implements BatchContext {
     const trace = this.#trace?.invoke()
     slot.charge({ records: request.recordCount, bytes: request.body.length })
     this.#invocations += 1
+    if (this.#invocations === 1) meters.topics.of(this.topic).sent(request.body.length)
     const sentMs = this.#clock.monotonicMs()
     const outcome = await this.#invoke(trace === undefined ? request : { ...request, trace })
     this.#trace?.answered(request, outcome)

@@ -47,6 +47,7 @@ import { topicsNamedIn, warnOfMissingTopics } from './missing-topics.ts'
 import { Meters } from './meters.ts'
 import { clashOf, originTopics, type Retries, retriesOf, retryTopicsOf } from './parking/create.ts'
 import type { RetryTopics } from './parking/retry-topics.ts'
+import { observeDispatcher } from './observe.ts'
 import { SHARED_PARTITIONS_MAX } from './partition-buffer.ts'
 import type { EventOrigin, PayloadLimits } from './payload.ts'
 import { RecordFilter } from './record-filter.ts'
@@ -214,7 +215,7 @@ class DispatcherRuntime implements Dispatcher {
     this.#logger = (options.logger ?? silentLogger).child({ group: config.groupId })
     const logger = this.#logger
     this.ended = new Promise(resolve => (this.#end = resolve))
-    this.#meters = new Meters(options.meter ?? noopMeter, config.groupId)
+    this.#meters = new Meters(options.meter ?? noopMeter, config.groupId, this.#clock)
     this.#appender = kafka.createAppender({ lingerMs: 5, clock, random, logger })
     const partitionBytesMax = partitionBytes(config)
     this.#fetcher = this.#createFetcher(kafka, { partitionBytesMax, clock, random })
@@ -264,7 +265,7 @@ class DispatcherRuntime implements Dispatcher {
     this.#retries = this.#createRetries(options, aroundOf)
     this.#assignments = this.#createAssignments(options, aroundOf)
     this.#watchdog = this.#createWatchdog()
-    this.#observe(options.meter ?? noopMeter)
+    this.#observe(options.meter ?? noopMeter, kafka.clientId ?? '')
   }
 
   /** Sees to the topics that the dispatcher writes and reads itself. */
@@ -555,33 +556,24 @@ class DispatcherRuntime implements Dispatcher {
     this.#drained ??= this.#drain(this.#config.drainMs, error)
   }
 
-  #observe(meter: Meter): void {
-    const attributes = { group: this.#config.groupId }
-    const observe = (name: string, description: string, read: () => number): void => {
-      meter.createObservableGauge(name, { description }).addCallback(result => result.observe(read(), attributes))
-    }
-    observe('comporta.dispatcher.in_flight', 'Batches under way', () => this.#meters.inFlightBatches)
-    observe('comporta.dispatcher.buffered', 'Bytes fetched and not in a batch yet', () => this.#intake.totalBytes)
-    observe('comporta.dispatcher.partitions', 'Partitions assigned', () => this.#assignments.count)
-    observe('comporta.dispatcher.paused', 'Partitions that rest', () => this.#intake.pausedCount)
-    observe('comporta.dispatcher.stood_still_ms', 'Longest time without progress that nothing explains', () =>
-      Math.round(this.#watchdog.stoodStillMaxMs)
-    )
-    meter
-      .createObservableGauge('comporta.dispatcher.held_up', {
-        description: 'Partitions with work that wait, by reason'
-      })
-      .addCallback(result => {
-        for (const [reason, count] of this.#watchdog.explanations) result.observe(count, { ...attributes, reason })
-      })
-    this.#flow.observe(meter, attributes.group)
-    meter
-      .createObservableGauge('comporta.dispatcher.lag', { description: 'Records between committed and end' })
-      .addCallback(result => {
-        for (const { topic, partition, lag } of this.status().partitions) {
-          if (lag !== undefined) result.observe(lag, { ...attributes, topic, partition })
-        }
-      })
+  #observe(meter: Meter, clientId: string): void {
+    const assignments = this.#assignments
+    const group = this.#config.groupId
+    this.#flow.observe(meter, group)
+    observeDispatcher(meter, {
+      group,
+      clientId,
+      meters: this.#meters,
+      clock: this.#clock,
+      bufferedBytes: () => this.#intake.totalBytes,
+      partitionCount: () => assignments.count,
+      pausedCount: () => this.#intake.pausedCount,
+      stoodStillMs: () => Math.round(this.#watchdog.stoodStillMaxMs),
+      heldUp: () => this.#watchdog.explanations,
+      lanes: () => assignments.lanes,
+      committed: lane => assignments.committed(lane),
+      end: lane => assignments.end(lane)
+    })
   }
 }
 

@@ -203,6 +203,7 @@ export class ExactlyOnceDelivery implements BatchContext {
     this.#bytes = group.rows.reduce((sum, row) => sum + recordBytes(this.table, row), 0)
     slot.charge({ records: group.rows.length, bytes: this.#bytes })
     this.#invocations += 1
+    if (this.#invocations === 1) meters.topics.of(this.topic).sent(this.#bytes)
     const sentMs = this.#clock.monotonicMs()
     const request = this.#request(group, group.rows.at(-1) ?? 0)
     const trace = this.#trace?.invoke()

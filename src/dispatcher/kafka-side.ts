@@ -62,6 +62,8 @@ export type TransactionalAppenderLike = Pick<
 
 /** A cluster as a dispatcher sees it. */
 export interface KafkaSide {
+  /** How the client names itself to brokers; for metrics. Default empty. */
+  readonly clientId?: string
   /** Makes the member of the group. */
   createMember(options: MemberOptions): MemberLike
   /** Makes the reader of the partitions assigned. */
@@ -91,6 +93,7 @@ export interface KafkaSide {
 export function kafkaSideOf(cluster: Cluster): KafkaSide {
   const admin = new Admin(cluster)
   return {
+    clientId: cluster.clientId,
     createMember: options => new GroupMember({ ...options, cluster }),
     createFetcher: options => new Fetcher({ ...options, cluster }),
     createAppender: options => new Appender({ ...options, cluster }),

@@ -323,10 +323,10 @@ export class KeyedLane implements AnyLane, DeliveryOwner {
 
   async #seeThrough(underWay: UnderWay, workspace: Workspace, slot: Slot): Promise<void> {
     const { workspaces, meters } = this.around
-    const { count } = workspace.table
-    meters.batchStarted(count)
+    const ended = meters.batchStarted({ lane: this, table: workspace.table })
+    let isDone = false
     try {
-      const isDone = await underWay.delivery.run(slot)
+      isDone = await underWay.delivery.run(slot)
       this.#settle(underWay)
       // What was begun and not ended may still look at the records.
       if (!isDone) workspace.table.abandon()
@@ -334,7 +334,7 @@ export class KeyedLane implements AnyLane, DeliveryOwner {
     } catch (error) {
       this.around.onFatal(this, error)
     }
-    meters.batchEnded(count)
+    ended(isDone)
     this.#underWay.delete(underWay)
     this.#bell.ring()
   }

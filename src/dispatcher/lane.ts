@@ -186,13 +186,12 @@ export class Lane implements AnyLane, DeliveryOwner {
       return
     }
     this.#range = this.#tracker.start(filled.nextOffset)
-    const { count } = workspace.table
     const delivery = this.#newDelivery(workspace, filled)
     this.#delivery = delivery
-    meters.batchStarted(count)
+    const ended = meters.batchStarted({ lane: this, table: workspace.table })
     meters.filtered(filled.droppedCount - this.#beyond.skippedCount)
     const isDone = await delivery.run(slot)
-    meters.batchEnded(count)
+    ended(isDone)
     this.#delivery = undefined
     if (this.#aborting.signal.aborted) return
     if (isDone) {

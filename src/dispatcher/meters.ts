@@ -1,7 +1,17 @@
 /** The dispatcher's metrics and totals. Recorded per batch, never per record. */
 
-import type { Counter, Histogram, Meter } from '../telemetry/index.ts'
+import { type Clock, systemClock } from '../core/index.ts'
+import {
+  type Attributes,
+  type Counter,
+  counterOf,
+  type Histogram,
+  histogramOf,
+  type Meter
+} from '../telemetry/index.ts'
+import { LaneTimes } from './lane-times.ts'
 import type { Decision } from './settlement.ts'
+import { TopicMeters } from './topic-meters.ts'
 
 /** Totals since the dispatcher started. */
 export interface DispatcherTotals {
@@ -29,6 +39,14 @@ export interface DispatcherTotals {
 
 type MutableTotals = { -readonly [Name in keyof DispatcherTotals]: DispatcherTotals[Name] }
 
+/** A batch that begins. */
+export interface BegunBatch {
+  /** The lane that it is of; only its identity counts. */
+  readonly lane: { readonly topic: string }
+  /** Its records, in the order of their offsets. */
+  readonly table: { readonly count: number; timestampMs(row: number): number }
+}
+
 /** Counts what happens, for `status()` and for the meter. */
 export class Meters {
   readonly totals: MutableTotals = {
@@ -45,6 +63,11 @@ export class Meters {
   }
   inFlightBatches = 0
   inFlightRecords = 0
+  /** Times of records that are not done. */
+  readonly times = new LaneTimes()
+  /** What is counted by topic. */
+  readonly topics: TopicMeters
+  readonly #clock: Clock
   readonly #records: Counter
   readonly #batches: Counter
   readonly #retries: Counter
@@ -55,52 +78,66 @@ export class Meters {
   readonly #transactions: Counter
   readonly #invokeMs: Histogram
   readonly #attributes: { readonly group: string }
+  readonly #withOutcome: AttributesWith
+  readonly #withResult: AttributesWith
+  readonly #withClass: AttributesWith
 
-  constructor(meter: Meter, groupId: string) {
+  constructor(meter: Meter, groupId: string, clock: Clock = systemClock) {
+    this.#clock = clock
     this.#attributes = { group: groupId }
-    this.#records = meter.createCounter('comporta.dispatcher.records', { description: 'Records that left their batch' })
-    this.#batches = meter.createCounter('comporta.dispatcher.batches', { description: 'Batches begun' })
-    this.#retries = meter.createCounter('comporta.dispatcher.retries', { description: 'Records sent again' })
-    this.#deadLetters = meter.createCounter('comporta.dispatcher.dead_letters', { description: 'Records put aside' })
-    this.#references = meter.createCounter('comporta.dispatcher.dead_letter_references', {
-      description: 'Dead letters whose value was too large for their topic'
-    })
-    this.#parked = meter.createCounter('comporta.dispatcher.parked', { description: 'Records put into retry topics' })
-    this.#rebalances = meter.createCounter('comporta.dispatcher.rebalances', {
-      description: 'Times that partitions came or went'
-    })
-    this.#transactions = meter.createCounter('comporta.dispatcher.transactions', {
-      description: 'Transactions that ended'
-    })
-    this.#invokeMs = meter.createHistogram('comporta.dispatcher.invoke.duration', {
-      description: 'Time from sending a batch to its outcome',
-      unit: 'ms',
-      advice: {
-        explicitBucketBoundaries: [1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000]
-      }
-    })
+    this.topics = new TopicMeters(meter, groupId, clock)
+    this.#withOutcome = new AttributesWith(this.#attributes, 'outcome')
+    this.#withResult = new AttributesWith(this.#attributes, 'result')
+    this.#withClass = new AttributesWith(this.#attributes, 'class')
+    this.#records = counterOf(meter, 'comporta.dispatcher.records')
+    this.#batches = counterOf(meter, 'comporta.dispatcher.batches')
+    this.#retries = counterOf(meter, 'comporta.dispatcher.retries')
+    this.#deadLetters = counterOf(meter, 'comporta.dispatcher.dead_letters')
+    this.#references = counterOf(meter, 'comporta.dispatcher.dead_letter_references')
+    this.#parked = counterOf(meter, 'comporta.dispatcher.parked')
+    this.#rebalances = counterOf(meter, 'comporta.dispatcher.rebalances')
+    this.#transactions = counterOf(meter, 'comporta.dispatcher.transactions')
+    this.#invokeMs = histogramOf(meter, 'comporta.dispatcher.invoke.duration')
   }
 
-  /** A batch was begun. */
-  batchStarted(recordCount: number): void {
-    // A range in which nothing was left for us (compaction) is settled without a batch.
-    if (recordCount > 0) this.totals.batches += 1
+  /**
+   * A batch was begun.
+   *
+   * @returns Ends it, one way or another; `isDone` = all of its records have left.
+   */
+  batchStarted({ lane, table }: BegunBatch): (isDone: boolean) => void {
+    const { count } = table
     this.inFlightBatches += 1
-    this.inFlightRecords += recordCount
-    if (recordCount > 0) this.#batches.add(1, this.#attributes)
+    this.inFlightRecords += count
+    const ended = count === 0 ? undefined : this.#begin({ lane, table })
+    return isDone => {
+      this.inFlightBatches -= 1
+      this.inFlightRecords -= count
+      ended?.(isDone)
+    }
   }
 
-  /** A batch has ended, one way or another. */
-  batchEnded(recordCount: number): void {
-    this.inFlightBatches -= 1
-    this.inFlightRecords -= recordCount
+  /** A range in which nothing was left for us (compaction) is settled without a batch, and does not come here. */
+  #begin({ lane, table }: BegunBatch): (isDone: boolean) => void {
+    const { count } = table
+    this.totals.batches += 1
+    this.#batches.add(1, this.#attributes)
+    const times = { firstMs: table.timestampMs(0), lastMs: table.timestampMs(count - 1) }
+    const forget = this.times.began(lane, times)
+    const topic = this.topics.of(lane.topic)
+    topic.begun(count, this.#clock.now() - times.firstMs)
+    const startMs = this.#clock.monotonicMs()
+    return isDone => {
+      forget()
+      topic.ended(this.#clock.monotonicMs() - startMs, isDone)
+    }
   }
 
   /** An invocation was answered or given up. */
   invoked(outcome: string, durationMs: number): void {
     this.totals.invocations += 1
     if (outcome === 'unavailable') this.totals.unavailable += 1
-    this.#invokeMs.record(durationMs, { ...this.#attributes, outcome })
+    this.#invokeMs.record(durationMs, this.#withOutcome.of(outcome))
   }
 
   /** It was decided what becomes of the records of an invocation. */
@@ -108,10 +145,8 @@ export class Meters {
     this.totals.records += decision.deliveredCount
     this.totals.retries += decision.retriedCount
     this.totals.skipped += decision.skippedCount
-    if (decision.deliveredCount > 0) {
-      this.#records.add(decision.deliveredCount, { ...this.#attributes, result: 'delivered' })
-    }
-    if (decision.skippedCount > 0) this.#records.add(decision.skippedCount, { ...this.#attributes, result: 'skipped' })
+    if (decision.deliveredCount > 0) this.#records.add(decision.deliveredCount, this.#withResult.of('delivered'))
+    if (decision.skippedCount > 0) this.#records.add(decision.skippedCount, this.#withResult.of('skipped'))
     if (decision.retriedCount > 0) this.#retries.add(decision.retriedCount, this.#attributes)
   }
 
@@ -119,14 +154,14 @@ export class Meters {
   filtered(recordCount: number): void {
     if (recordCount === 0) return
     this.totals.filtered += recordCount
-    this.#records.add(recordCount, { ...this.#attributes, result: 'filtered' })
+    this.#records.add(recordCount, this.#withResult.of('filtered'))
   }
 
   /** A record is safe in the dead letter topic. */
   deadLettered(errorClass: string): void {
     this.totals.deadLettered += 1
-    this.#records.add(1, { ...this.#attributes, result: 'deadLettered' })
-    this.#deadLetters.add(1, { ...this.#attributes, class: errorClass })
+    this.#records.add(1, this.#withResult.of('deadLettered'))
+    this.#deadLetters.add(1, this.#withClass.of(errorClass))
   }
 
   /** A dead letter was too large for its topic: its value was left out. */
@@ -137,7 +172,7 @@ export class Meters {
   /** A record is safe in a retry topic. */
   parked(topic: string, tier: number): void {
     this.totals.parked += 1
-    this.#records.add(1, { ...this.#attributes, result: 'parked' })
+    this.#records.add(1, this.#withResult.of('parked'))
     this.#parked.add(1, { ...this.#attributes, topic, tier })
   }
 
@@ -150,5 +185,30 @@ export class Meters {
   rebalanced(): void {
     this.totals.rebalances += 1
     this.#rebalances.add(1, this.#attributes)
+  }
+}
+
+/** Most values of which the attributes are kept. */
+const VALUES_MAX = 100
+/** Longest value, in characters: a class of errors is what a target says it is. */
+const CHARACTERS_MAX = 200
+
+/** Attributes with one more, kept as one object for each value, so that counting allocates nothing. */
+class AttributesWith {
+  readonly #shared: Attributes
+  readonly #name: string
+  readonly #known = new Map<string, Attributes>()
+
+  constructor(shared: Attributes, name: string) {
+    this.#shared = shared
+    this.#name = name
+  }
+
+  of(value: string): Attributes {
+    const known = this.#known.get(value)
+    if (known !== undefined) return known
+    const attributes = { ...this.#shared, [this.#name]: value.slice(0, CHARACTERS_MAX) }
+    if (this.#known.size < VALUES_MAX) this.#known.set(value, attributes)
+    return attributes
   }
 }

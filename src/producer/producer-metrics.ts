@@ -1,6 +1,6 @@
 /** What a producer counts: its totals for `status()`, and the same as metrics. Recorded per chunk and per batch. */
 
-import type { Counter, Histogram, Meter, ObservableGauge } from '../telemetry/index.ts'
+import { type Counter, counterOf, type Histogram, histogramOf, type Meter, observeAll } from '../telemetry/index.ts'
 import type { Settlement } from './delivery.ts'
 import type { HeavyReport } from './routing/heavy-detector.ts'
 
@@ -28,8 +28,6 @@ export interface ProducerTotals {
   readonly ackLatencyMaxMs: number
 }
 
-type Reader = Parameters<ObservableGauge['addCallback']>[0]
-
 /** What is read when metrics are collected. */
 export interface ProducerGauges {
   /** Bytes handed to Kafka and not yet acknowledged. */
@@ -48,46 +46,34 @@ export interface ProducerGauges {
  * @returns Ends it.
  */
 export function observe(meter: Meter, gauges: ProducerGauges): () => void {
-  const buffered = meter.createObservableGauge('comporta.producer.buffered_bytes', {
-    unit: 'By',
-    description: 'Bytes handed to Kafka and not yet acknowledged.'
-  })
-  const open = meter.createObservableGauge('comporta.producer.open_bytes', {
-    unit: 'By',
-    description: 'Bytes of what sources have handed over together with an event that has no outcome yet.'
-  })
-  const throttled = meter.createObservableCounter('comporta.producer.throttled_ms', {
-    unit: 'ms',
-    description: 'Sum of all waits for the rate limit.'
-  })
-  const heavyValues = meter.createObservableGauge('comporta.producer.heavy_values', {
-    description: 'Keys, or values of the watched field, that make up much of a topic.'
-  })
-  const heaviestShare = meter.createObservableGauge('comporta.producer.heaviest_share', {
-    description: 'Share of a topic’s events that the heaviest of them has, from 0 to 1; 0 if none is heavy.'
-  })
-  const readHeavy: Reader = result => {
-    for (const { topic, heavy } of gauges.heavy()) result.observe(heavy.length, { topic })
-  }
-  const readHeaviest: Reader = result => {
-    for (const { topic, heavy } of gauges.heavy()) result.observe(heavy[0]?.share ?? 0, { topic })
-  }
-  const readBuffered: Reader = result => result.observe(gauges.bufferedBytes())
-  const readOpen: Reader = result => result.observe(gauges.openBytes())
-  const readThrottled: Reader = result => result.observe(gauges.throttledMs())
-  buffered.addCallback(readBuffered)
-  open.addCallback(readOpen)
-  throttled.addCallback(readThrottled)
-  heavyValues.addCallback(readHeavy)
-  heaviestShare.addCallback(readHeaviest)
-  return () => {
-    buffered.removeCallback(readBuffered)
-    open.removeCallback(readOpen)
-    throttled.removeCallback(readThrottled)
-    heavyValues.removeCallback(readHeavy)
-    heaviestShare.removeCallback(readHeaviest)
-  }
+  return observeAll(meter, [
+    { gauge: 'comporta.producer.buffered_bytes', read: result => result.observe(gauges.bufferedBytes()) },
+    { gauge: 'comporta.producer.open_bytes', read: result => result.observe(gauges.openBytes()) },
+    { counter: 'comporta.producer.throttled_ms', read: result => result.observe(gauges.throttledMs()) },
+    {
+      gauge: 'comporta.producer.heavy_values',
+      read: result => {
+        for (const { topic, heavy } of gauges.heavy()) result.observe(heavy.length, { topic })
+      }
+    },
+    {
+      gauge: 'comporta.producer.heaviest_share',
+      read: result => {
+        for (const { topic, heavy } of gauges.heavy()) result.observe(heavy[0]?.share ?? 0, { topic })
+      }
+    }
+  ])
 }
+
+/** Attributes of outcomes: one object each, so that counting allocates nothing. */
+const OUTCOMES = {
+  delivered: { outcome: 'delivered' },
+  deadLettered: { outcome: 'deadLettered' },
+  refused: { outcome: 'refused' },
+  spilled: { outcome: 'spilled' },
+  shed: { outcome: 'shed' },
+  failed: { outcome: 'failed' }
+} as const
 
 /** Counts what happens to events. */
 export class ProducerMeter {
@@ -106,17 +92,9 @@ export class ProducerMeter {
   #latencyMaxMs = 0
 
   constructor(meter: Meter) {
-    this.#events = meter.createCounter('comporta.producer.events', {
-      description: 'Events by outcome: delivered, deadLettered, refused, spilled, shed, failed.'
-    })
-    this.#bytes = meter.createCounter('comporta.producer.bytes', {
-      unit: 'By',
-      description: 'Bytes of events received.'
-    })
-    this.#ackLatency = meter.createHistogram('comporta.producer.ack.duration', {
-      unit: 'ms',
-      description: 'Time from hand-over to the acknowledgement of all in-sync replicas, per batch.'
-    })
+    this.#events = counterOf(meter, 'comporta.producer.events')
+    this.#bytes = counterOf(meter, 'comporta.producer.bytes')
+    this.#ackLatency = histogramOf(meter, 'comporta.producer.ack.duration')
   }
 
   /** Events came from a source. */
@@ -132,7 +110,7 @@ export class ProducerMeter {
     this.#latencySumMs += latencyMs * count
     this.#latencyMaxMs = Math.max(this.#latencyMaxMs, latencyMs)
     this.#ackLatency.record(latencyMs)
-    this.#events.add(count, { outcome: 'delivered' })
+    this.#events.add(count, OUTCOMES.delivered)
   }
 
   /** A chunk is settled. */
@@ -142,11 +120,11 @@ export class ProducerMeter {
     this.#spilledCount += settlement.spilledCount
     this.#shedCount += settlement.shedCount
     this.#failedCount += settlement.failedCount
-    if (settlement.deadLetteredCount > 0) this.#events.add(settlement.deadLetteredCount, { outcome: 'deadLettered' })
-    if (settlement.refusedCount > 0) this.#events.add(settlement.refusedCount, { outcome: 'refused' })
-    if (settlement.spilledCount > 0) this.#events.add(settlement.spilledCount, { outcome: 'spilled' })
-    if (settlement.shedCount > 0) this.#events.add(settlement.shedCount, { outcome: 'shed' })
-    if (settlement.failedCount > 0) this.#events.add(settlement.failedCount, { outcome: 'failed' })
+    if (settlement.deadLetteredCount > 0) this.#events.add(settlement.deadLetteredCount, OUTCOMES.deadLettered)
+    if (settlement.refusedCount > 0) this.#events.add(settlement.refusedCount, OUTCOMES.refused)
+    if (settlement.spilledCount > 0) this.#events.add(settlement.spilledCount, OUTCOMES.spilled)
+    if (settlement.shedCount > 0) this.#events.add(settlement.shedCount, OUTCOMES.shed)
+    if (settlement.failedCount > 0) this.#events.add(settlement.failedCount, OUTCOMES.failed)
   }
 
   /** Counts since the start. */

@@ -35,6 +35,7 @@ export {
   type UpDownCounter
 } from './metrics.ts'
 export type { CollectedMetric, CollectedMetrics, HistogramValue, MetricPoint } from './metrics/collected.ts'
+export { Sampled } from './sampled.ts'
 export { PROMETHEUS_CONTENT_TYPE } from './exporters/prometheus-text.ts'
 export { createTraces, type Traces, type TracesOptions } from './traces/export-traces.ts'
 export { type EndedSpan, LINKS_MAX, Recorder, type RecorderOptions } from './traces/recorder.ts'

@@ -196,11 +196,11 @@ test('what happens is counted in the metrics', async t => {
   const metrics = createMetrics()
   t.after(() => metrics.close())
   const meters = new Meters(metrics.meter, 'g')
-  meters.batchStarted(500)
+  const ended = meters.batchStarted({ lane: { topic: 't' }, table: { count: 500, timestampMs: () => 0 } })
   meters.invoked('ok', 12)
   meters.decided({ waitMs: 0, deadRows: [], retriedCount: 3, deliveredCount: 490, skippedCount: 7 })
   meters.deadLettered('MalformedRecord')
-  meters.batchEnded(500)
+  ended(true)
   meters.rebalanced()
   const text = await metrics.prometheusText()
   for (const line of [

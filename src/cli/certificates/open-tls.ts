@@ -10,7 +10,7 @@ import { createHash } from 'node:crypto'
 import type { TlsOptions, TlsProvider } from '../../client/index.ts'
 import type { SourceOfCredentials, TlsConfig } from '../../config/index.ts'
 import type { Clock, Timer } from '../../core/index.ts'
-import type { Logger, Meter } from '../../telemetry/index.ts'
+import { counterOf, type Logger, type Meter, observedGaugeOf } from '../../telemetry/index.ts'
 import { unusable } from './problem.ts'
 import { isRemote, type SourceReader, type SourceRound } from './source-reader.ts'
 import { type Expiry, type TlsParts, verifyTls } from './verify-tls.ts'
@@ -65,9 +65,7 @@ export async function openTls(tls: TlsConfig, context: CredentialContext): Promi
 
 /** Counts what became of looks for new certificates and secrets. */
 export function reloadCounter(meter: Meter): ReturnType<Meter['createCounter']> {
-  return meter.createCounter('comporta.kafka.credentials.reloads', {
-    description: 'Looks for new certificates and secrets that had a consequence'
-  })
+  return counterOf(meter, 'comporta.kafka.credentials.reloads')
 }
 
 /** How often to look; `undefined` if nothing can change. */
@@ -141,10 +139,7 @@ class Certificates implements TlsProvider {
 
   onChange(listener: () => void): () => void {
     const { clock, meter } = this.#context
-    const gauge = meter.createObservableGauge('comporta.kafka.certificate.expiry_seconds', {
-      description: 'Time until the certificate ends',
-      unit: 's'
-    })
+    const gauge = observedGaugeOf(meter, 'comporta.kafka.certificate.expiry_seconds')
     const observe = (result: { observe(value: number, attributes: Record<string, string>): void }): void => {
       for (const { material, expiresAtMs } of this.#watched.current().expiries) {
         result.observe(Math.floor((expiresAtMs - clock.now()) / 1000), { material })

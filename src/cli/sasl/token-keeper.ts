@@ -7,7 +7,7 @@
  */
 
 import { backoffMs, type Clock, messageOf, type Random, type Timer } from '../../core/index.ts'
-import type { Logger, Meter } from '../../telemetry/index.ts'
+import { counterOf, type Logger, type Meter, observedGaugeOf } from '../../telemetry/index.ts'
 import { refreshTimeMs, type RefreshWindows } from './refresh-time.ts'
 
 const retryBackoff = { initialMs: 1_000, maxMs: 60_000 }
@@ -49,13 +49,8 @@ export class TokenKeeper {
   constructor(options: TokenKeeperOptions) {
     this.#options = options
     const { meter, clock } = options
-    this.#refreshes = meter.createCounter('comporta.kafka.token.refreshes', {
-      description: 'Attempts to get a bearer token'
-    })
-    this.#gauge = meter.createObservableGauge('comporta.kafka.token.expiry_seconds', {
-      description: 'Time until the bearer token ends',
-      unit: 's'
-    })
+    this.#refreshes = counterOf(meter, 'comporta.kafka.token.refreshes')
+    this.#gauge = observedGaugeOf(meter, 'comporta.kafka.token.expiry_seconds')
     this.#observe = result => {
       if (this.#token !== undefined) result.observe(Math.floor((this.#token.expiresAtMs - clock.now()) / 1000))
     }

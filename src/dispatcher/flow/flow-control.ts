@@ -9,7 +9,7 @@
 import type { DispatcherConfig } from '../../config/index.ts'
 import { type Clock, PipelineError } from '../../core/index.ts'
 import type { Target } from '../../targets/index.ts'
-import type { Logger, Meter } from '../../telemetry/index.ts'
+import { type Logger, type Meter, type MetricNameOf, observedGaugeOf } from '../../telemetry/index.ts'
 import type { BreakerState } from '../breaker.ts'
 import type { BatchLimits } from '../lane-surroundings.ts'
 import { type SlotLimits, SlotQueue, type SlotsDescription } from '../slots.ts'
@@ -123,18 +123,13 @@ export class FlowControl {
 
   /** Tells a meter, whenever it asks. */
   observe(meter: Meter, group: string): void {
-    const gauge = (
-      name: string,
-      description: string,
-      read: (described: RouteDescription, tell: Tell) => void
-    ): void => {
-      meter.createObservableGauge(name, { description }).addCallback(result => {
+    for (const [name, read] of GAUGES) {
+      observedGaugeOf(meter, name).addCallback(result => {
         for (const route of this.describe().routes) {
           read(route, (value, more) => result.observe(value, { group, target: route.target, ...more }))
         }
       })
     }
-    for (const [name, description, read] of GAUGES) gauge(name, description, read)
   }
 
   #configure(config: DispatcherConfig): void {
@@ -173,63 +168,38 @@ export class FlowControl {
 type RouteDescription = FlowDescription['routes'][number]
 type Tell = (value: number, attributes?: Readonly<Record<string, string>>) => void
 
-const GAUGES: readonly (readonly [string, string, (route: RouteDescription, tell: Tell) => void])[] = [
-  [
-    'comporta.dispatcher.concurrency_limit',
-    'Invocations at once that are allowed now',
-    ({ concurrency }, tell) => tell(concurrency.limit)
-  ],
+const GAUGES: readonly (readonly [MetricNameOf<'gauge'>, (route: RouteDescription, tell: Tell) => void])[] = [
+  ['comporta.dispatcher.concurrency_limit', ({ concurrency }, tell) => tell(concurrency.limit)],
   [
     'comporta.dispatcher.adaptive_limit',
-    'Invocations at once that adaptive concurrency allows, or would allow in a dry run',
     ({ concurrency }, tell) => {
       if (concurrency.mode !== 'off') tell(concurrency.wouldBe ?? concurrency.limit, { mode: concurrency.mode })
     }
   ],
   [
     'comporta.dispatcher.latency_ratio',
-    'Time of a batch by its time when nothing queues at the target',
     ({ concurrency }, tell) => {
       if (concurrency.latencyRatio !== null) tell(concurrency.latencyRatio)
     }
   ],
-  [
-    'comporta.dispatcher.batch_records_max',
-    'Most records of the next batch',
-    ({ concurrency }, tell) => tell(concurrency.batchRecordsMax)
-  ],
-  [
-    'comporta.dispatcher.in_flight_records',
-    'Records of batches that were begun and are not done',
-    ({ inFlightLimits }, tell) => tell(inFlightLimits.records)
-  ],
-  [
-    'comporta.dispatcher.in_flight_bytes',
-    'Encoded bytes of batches that were begun and are not done',
-    ({ inFlightLimits }, tell) => tell(inFlightLimits.bytes)
-  ],
-  [
-    'comporta.dispatcher.breaker_open',
-    '1 while the target is down',
-    ({ breaker }, tell) => tell(breaker.state === 'closed' ? 0 : 1)
-  ],
+  ['comporta.dispatcher.batch_records_max', ({ concurrency }, tell) => tell(concurrency.batchRecordsMax)],
+  ['comporta.dispatcher.in_flight_records', ({ inFlightLimits }, tell) => tell(inFlightLimits.records)],
+  ['comporta.dispatcher.in_flight_bytes', ({ inFlightLimits }, tell) => tell(inFlightLimits.bytes)],
+  ['comporta.dispatcher.breaker_open', ({ breaker }, tell) => tell(breaker.state === 'closed' ? 0 : 1)],
   [
     'comporta.dispatcher.waiting',
-    'Batches that wait for leave',
     ({ classes }, tell) => {
       for (const { name, waiting } of classes) tell(waiting, { class: name })
     }
   ],
   [
     'comporta.dispatcher.oldest_wait_ms',
-    'How long the first in line has waited for leave',
     ({ classes }, tell) => {
       for (const { name, oldestWaitMs } of classes) tell(oldestWaitMs, { class: name })
     }
   ],
   [
     'comporta.dispatcher.starved',
-    '1 while a class waits longer than it should and others go on',
     ({ classes }, tell) => {
       for (const { name, isStarved } of classes) tell(isStarved ? 1 : 0, { class: name })
     }

@@ -3,7 +3,7 @@
 import type { DispatcherConfig } from '../../config/index.ts'
 import type { TopicPartition } from '../../client/index.ts'
 import type { Clock, Random } from '../../core/index.ts'
-import type { Logger, Meter } from '../../telemetry/index.ts'
+import { type Logger, type Meter, observedGaugeOf } from '../../telemetry/index.ts'
 import { AsideWriter } from '../aside-writer.ts'
 import type { DeadLetterAside } from '../dead-letters.ts'
 import type { AppenderLike, KafkaSide } from '../kafka-side.ts'
@@ -71,9 +71,9 @@ export function retriesOf(topics: RetryTopics | undefined, parts: RetryParts): R
     fetching: parts.fetching
   })
   const attributes = { group: groupId }
-  parts.meter
-    .createObservableGauge('comporta.dispatcher.parked_keys', { description: 'Keys that wait in retry topics' })
-    .addCallback(result => result.observe(tiers.parkedKeys, attributes))
+  observedGaugeOf(parts.meter, 'comporta.dispatcher.parked_keys').addCallback(result =>
+    result.observe(tiers.parkedKeys, attributes)
+  )
   return { tiers, appender }
 }
 

@@ -342,12 +342,10 @@ export class RetryLane implements AnyLane {
       workspaces.release(workspace)
       return
     }
-    const { count } = workspace.table
     const delivery = new BatchDelivery(this.#owner(taken), workspace, taken.filled)
     this.#delivery = delivery
-    meters.batchStarted(count)
-    await delivery.run(slot)
-    meters.batchEnded(count)
+    const ended = meters.batchStarted({ lane: this, table: workspace.table })
+    ended(await delivery.run(slot))
     this.#delivery = undefined
     if (this.#aborting.signal.aborted) return
     this.#done(taken.entries.filter((_, row) => !delivery.settlement.isOpen(row)))

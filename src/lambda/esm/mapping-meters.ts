@@ -4,7 +4,7 @@
  * Source: Lambda developer guide, "Event source mapping metrics" (`EventCount` group).
  */
 
-import type { Meter } from '../../telemetry/index.ts'
+import { counterOf, gaugeOf, histogramOf, type Meter } from '../../telemetry/index.ts'
 
 /** Totals since the start. */
 export interface MappingTotals {
@@ -42,13 +42,10 @@ export interface MappingMeters {
 
 /** Creates the instruments. */
 export function mappingMeters(meter: Meter, mapping: string): MappingMeters {
-  const records = meter.createCounter('comporta.lambda.esm.records', { description: 'Records by what became of them.' })
-  const duration = meter.createHistogram('comporta.lambda.esm.invoke.duration', {
-    description: 'From sending an event to its outcome.',
-    unit: 'ms'
-  })
-  const lag = meter.createGauge('comporta.lambda.esm.lag', { description: 'Records that are not committed yet.' })
-  const pollers = meter.createGauge('comporta.lambda.esm.pollers', { description: 'Pollers at work.' })
+  const records = counterOf(meter, 'comporta.lambda.esm.records')
+  const duration = histogramOf(meter, 'comporta.lambda.esm.invoke.duration')
+  const lag = gaugeOf(meter, 'comporta.lambda.esm.lag')
+  const pollers = gaugeOf(meter, 'comporta.lambda.esm.pollers')
   const totals: MappingTotals = {
     polledEventCount: 0,
     filteredOutEventCount: 0,

@@ -338,8 +338,9 @@ export class ManagedFunction {
       this.#counts.errors += 1
       if (outcome.errorType === 'Sandbox.Timedout') this.#counts.timeouts += 1
     }
-    const totalMs = outcome.durationMs + (outcome.initMs ?? 0)
-    this.#dependencies.metrics.finished(this.settings.name, outcome.kind === 'result' ? 'ok' : outcome.kind, totalMs)
+    const { durationMs, initMs } = outcome
+    const time = initMs === undefined ? { totalMs: durationMs } : { totalMs: durationMs + initMs, initMs }
+    this.#dependencies.metrics.finished(this.settings.name, outcome.kind === 'result' ? 'ok' : outcome.kind, time)
   }
 
   #forward(requestId: string, { text, prefixLength = 0, level }: Omit<LogMessage, 'kind'>): void {

@@ -22,7 +22,7 @@ import { handleRequest } from './http-api.ts'
 import { type FunctionStatus, ManagedFunction } from './managed-function.ts'
 import type { LambdaRuntimeOptions } from './options.ts'
 import { BodyBudget } from './request-body.ts'
-import { type RuntimeMetrics, runtimeMetrics } from './runtime-metrics.ts'
+import { observeFunctions, type RuntimeMetrics, runtimeMetrics } from './runtime-metrics.ts'
 import { type FunctionSettings, type RuntimeSettings, runtimeSettings } from './settings.ts'
 
 /** Longest time a client may take to send one request. */
@@ -92,7 +92,7 @@ export async function startLambdaRuntime(options: LambdaRuntimeOptions): Promise
     const message = `cannot listen on ${place}: ${messageOf(error)}; choose another port (--port, lambda.port; 0: any)`
     throw new PipelineError('ERR_LAMBDA_LISTEN_FAILED', message, { cause: error })
   }
-  return new Runtime(backend, server)
+  return new Runtime({ backend, server, endObserving: observeFunctions(settings.meter, () => backend.status()) })
 }
 
 function listen(server: Server, { host, port }: RuntimeSettings): Promise<void> {
@@ -190,17 +190,26 @@ class Backend implements ApiBackend {
   }
 }
 
+interface RuntimeParts {
+  readonly backend: Backend
+  readonly server: Server
+  /** Ends that metrics are read of it. */
+  readonly endObserving: () => void
+}
+
 class Runtime implements LambdaRuntime {
   readonly host: string
   readonly port: number
   readonly endpoint: string
   readonly #backend: Backend
   readonly #server: Server
+  readonly #endObserving: () => void
   #closing: Promise<void> | undefined
 
-  constructor(backend: Backend, server: Server) {
+  constructor({ backend, server, endObserving }: RuntimeParts) {
     this.#backend = backend
     this.#server = server
+    this.#endObserving = endObserving
     // Boundary: a TCP server that listens has an address with a port.
     const { address, port, family } = server.address() as AddressInfo
     this.host = address
@@ -237,6 +246,7 @@ class Runtime implements LambdaRuntime {
 
   async #close(): Promise<void> {
     this.#backend.isStopping = true
+    this.#endObserving()
     const closed = new Promise<void>(resolve => this.#server.close(() => resolve()))
     // A thread that waits in a system call (execSync) ends when the call does, and that may be never.
     await within(this.#backend.settings.clock, ENVIRONMENTS_END_MS, this.#backend.close())

@@ -53,7 +53,7 @@ export const MESSAGING_METRICS = {
       'messaging.operation.type': 'process',
       ...group,
       ...topic,
-      'error.type': 'dead_lettered, stopped; absent if all records were delivered, skipped or parked'
+      'error.type': 'stopped: not all of them have'
     },
     boundaries: SECONDS
   }
