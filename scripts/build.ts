@@ -18,6 +18,7 @@ import { dirname, join } from 'node:path'
 
 import { build } from 'esbuild'
 
+import { buildConsolePages } from './build-console.ts'
 import { buildDistributor } from './build-distributor.ts'
 
 const root = join(import.meta.dirname, '..')
@@ -30,7 +31,11 @@ const compiler = join(root, 'node_modules/.bin/tsc')
 const compiled = spawnSync(compiler, ['-p', 'tsconfig.build.json'], { cwd: root, stdio: 'inherit' })
 if (compiled.status !== 0) process.exit(1)
 
-const assets = globSync('**/*.*', { cwd: sourceDir, exclude: name => /\.ts$|^README\.md$/.test(name) })
+// Pages are for browsers: they are bundled below, and nothing of their sources is carried over.
+const assets = globSync('**/*.*', {
+  cwd: sourceDir,
+  exclude: name => /\.ts$|^README\.md$|^console\/web(?:\/|$)/.test(name.replaceAll('\\', '/'))
+})
 for (const asset of assets) {
   const target = join(distDir, asset)
   mkdirSync(dirname(target), { recursive: true })
@@ -70,4 +75,6 @@ if (broken.length > 0) {
 }
 const bundleBytes = await buildDistributor(join(distDir, 'function/distributor.cjs'))
 console.log(`distributor in one file: ${bundleBytes} bytes`)
+const pages = await buildConsolePages(join(distDir, 'console/pages'))
+console.log(`pages of the console: ${pages.files} files, ${pages.bytes} bytes with brotli`)
 console.log(`built dist: ${globSync('**/*.js', { cwd: distDir }).length} modules, ${assets.length} other files`)

@@ -31,6 +31,7 @@ export const EXIT = {
 const SETTINGS: ReadonlySet<string> = new Set([
   'ERR_BROKER_INVALID_SETTING',
   'ERR_CLIENT_OPTIONS_INVALID',
+  'ERR_CONSOLE_UNSAFE',
   'ERR_DISPATCHER_DEAD_LETTER_LOOP',
   'ERR_DISPATCHER_TARGET_INVALID',
   'ERR_DISPATCHER_TRANSFORM_INVALID',
@@ -65,7 +66,15 @@ export function exitCodeOf(error: unknown): number {
   if (error.code.startsWith('ERR_CONFIG_') || SETTINGS.has(error.code)) return EXIT.config
   if (REFUSED_DATA.has(error.code)) return EXIT.data
   if (error.code === 'ERR_PRODUCER_STATE_FAILED') return EXIT.io
-  if (['ERR_CLI_OUTPUT', 'ERR_OPS_UNDO_STORE', 'ERR_OPS_AUDIT_FAILED', 'ERR_OPS_SCALE_STATE'].includes(error.code))
+  if (
+    [
+      'ERR_CLI_OUTPUT',
+      'ERR_OPS_UNDO_STORE',
+      'ERR_OPS_AUDIT_FAILED',
+      'ERR_OPS_SCALE_STATE',
+      'ERR_CONSOLE_AUDIT'
+    ].includes(error.code)
+  )
     return EXIT.io
   if (error.code === 'ERR_OPS_KEDA_INVALID') return EXIT.usage
   if (error.code === 'ERR_DISPATCHER_REPLAY_INVALID' || error.code === 'ERR_OPS_QUERY_INVALID') return EXIT.usage

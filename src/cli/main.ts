@@ -11,6 +11,7 @@ import { PipelineError, printableText } from '../core/index.ts'
 import type { CommandAction } from './commands/action.ts'
 import { addBroker } from './commands/broker.ts'
 import { addCheck } from './commands/check.ts'
+import { addConsole } from './commands/console.ts'
 import { addDemo } from './commands/demo.ts'
 import { addDispatch } from './commands/dispatch.ts'
 import { addEsm } from './commands/esm.ts'
@@ -45,7 +46,7 @@ export function createProgram(onExitCode: (code: number) => void): Command {
     .configureHelp({ showGlobalOptions: true })
     .exitOverride()
   program.commandsGroup('The pipeline:')
-  const roles = [addUp, addBroker, addProduce, addDispatch, addLambda, addEsm]
+  const roles = [addUp, addBroker, addProduce, addDispatch, addLambda, addEsm, addConsole]
   for (const add of [addDemo, addInit, addCheck, ...roles, addIngest, addGenerate]) add(program, action)
   program.commandsGroup('Operations:')
   addOperations(program, action)

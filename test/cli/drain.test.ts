@@ -14,7 +14,7 @@ import { type RunningCommand, startComporta, temporaryFolder } from '../support/
 /** A broker with one record, and a dispatcher, alone or under `up`, whose target has just been sent it. */
 async function busyDispatcher(
   t: TestContext,
-  { command = 'dispatch', drainMs = 300 }: { command?: 'dispatch' | 'up'; drainMs?: number } = {}
+  { command = 'dispatch', drainMs = 300 }: { command?: 'dispatch' | 'up --no-console'; drainMs?: number } = {}
 ): Promise<{ dispatcher: RunningCommand; answer: ServerResponse }> {
   const broker = await startBroker({ config: { 'group.initial.rebalance.delay.ms': '0' } })
   t.after(() => broker.close())
@@ -50,7 +50,7 @@ dispatcher:
 `
   writeFileSync(join(cwd, 'comporta.yaml'), file)
   const request = once(server, 'request') as Promise<[unknown, ServerResponse]>
-  const dispatcher = await startComporta(t, [command], { cwd, until: /dispatching|running as process/ })
+  const dispatcher = await startComporta(t, command.split(' '), { cwd, until: /dispatching|running as process/ })
   const [, answer] = await request
   return { dispatcher, answer }
 }
@@ -68,7 +68,7 @@ test('a dispatcher whose target does not answer in time ends with 75, and says h
 })
 
 test('a pipeline whose dispatcher could not finish in time ends with 75 too, and says which part it was', async t => {
-  const { dispatcher } = await busyDispatcher(t, { command: 'up' })
+  const { dispatcher } = await busyDispatcher(t, { command: 'up --no-console' })
   assert.equal(await dispatcher.stop('SIGINT'), 75, dispatcher.output())
   assert.match(dispatcher.output(), /"parts":\["dispatcher"\].*not all was finished in time/)
 })

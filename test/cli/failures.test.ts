@@ -46,7 +46,7 @@ test('topics that Kafka refuses to create are named with its reason', async t =>
   t.after(() => broker.close())
   const cwd = temporaryFolder(t)
   writeFileSync(join(cwd, 'comporta.yaml'), pipelineWith('t: { partitions: 1, replicationFactor: 3 }'))
-  const failure = await failureOf(['up'], { cwd, env: { KAFKA: broker.bootstrapServers } })
+  const failure = await failureOf(['up', '--no-console'], { cwd, env: { KAFKA: broker.bootstrapServers } })
   assert.deepEqual([failure.exitCode, failure.code], [69, 'ERR_CLI_TOPICS'])
   assert.match(failure.message, /t: INVALID_REPLICATION_FACTOR/)
 })
@@ -59,7 +59,10 @@ test('a part that cannot start is named with its reason, and the others are stop
   const port = address !== null && typeof address === 'object' ? address.port : 0
   const cwd = temporaryFolder(t)
   await runComporta(['init'], { cwd })
-  const failure = await failureOf(['up'], { cwd, env: { COMPORTA_KAFKA__EMBEDDED__PORT: String(port) } })
+  const failure = await failureOf(['up', '--no-console'], {
+    cwd,
+    env: { COMPORTA_KAFKA__EMBEDDED__PORT: String(port) }
+  })
   assert.deepEqual([failure.exitCode, failure.code], [69, 'ERR_CLI_ROLE_FAILED'])
   assert.match(failure.message, /broker .*EADDRINUSE/)
 })
@@ -69,7 +72,7 @@ test('a part that no second start can help gives its exit code to the whole', as
   await runComporta(['init'], { cwd })
   writeFileSync(join(cwd, 'no-folder'), '')
   const env = { COMPORTA_KAFKA__EMBEDDED__PORT: '0', COMPORTA_KAFKA__EMBEDDED__DATA_DIR: 'no-folder' }
-  const failure = await failureOf(['up'], { cwd, env })
+  const failure = await failureOf(['up', '--no-console'], { cwd, env })
   assert.deepEqual([failure.exitCode, failure.code], [74, 'ERR_CLI_ROLE_FAILED'])
 })
 

@@ -26,7 +26,11 @@ async function startPipeline(t: TestContext): Promise<Setup> {
     COMPORTA_DISPATCHER__BATCH__AGE_MS: '50'
   }
   await runComporta(['init'], { cwd })
-  const up = await startComporta(t, ['up'], { cwd, env, until: /running as process \d+; Ctrl-C drains/ })
+  const up = await startComporta(t, ['up', '--no-console'], {
+    cwd,
+    env,
+    until: /running as process \d+; Ctrl-C drains/
+  })
   return { cwd, env, eventsUrl: `http://127.0.0.1:${http}/events`, up }
 }
 
@@ -66,7 +70,11 @@ test('events by file, standard input and HTTP reach the function once; bad ones 
   const [, partition = '', offset = ''] = delivered[1] ?? []
   assert.equal(await up.stop('SIGTERM'), 0)
 
-  const again = await startComporta(t, ['up'], { cwd, env, until: /running as process \d+; Ctrl-C drains/ })
+  const again = await startComporta(t, ['up', '--no-console'], {
+    cwd,
+    env,
+    until: /running as process \d+; Ctrl-C drains/
+  })
   await post(eventsUrl, '{"codigo":301,"truck_id":"T-3"}')
   // The same key lands in the same partition, behind the event of the first run: nothing of that is delivered again.
   await seen(again, new RegExp(`${partition}: 1 events from offset ${Number(offset) + 1}\\b`))

@@ -68,7 +68,7 @@ test('a dispatcher that fails after its start is started again', async t => {
   const cwd = temporaryFolder(t)
   writeFileSync(join(cwd, 'comporta.yaml'), file)
   const until = /a part has crashed; starting it again/
-  const up = await startComporta(t, ['up'], { cwd, env: { KAFKA: broker.bootstrapServers }, until })
+  const up = await startComporta(t, ['up', '--no-console'], { cwd, env: { KAFKA: broker.bootstrapServers }, until })
   assert.match(up.output(), /dispatcher ended with exit code 69: group g: membership has ended/)
   await up.stop()
 })

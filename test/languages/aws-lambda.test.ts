@@ -195,7 +195,11 @@ test('one pipeline file, unedited: first on this machine, then with the function
   const inAws = { LAMBDA_RUNTIME: 'aws', AWS_ENDPOINT_URL_LAMBDA: emulator.endpoint, ...credentials }
   let sent = 0
   for (const env of [here, { ...here, ...inAws }]) {
-    const up = await startComporta(t, ['up'], { cwd, env, until: /running as process \d+; Ctrl-C drains/ })
+    const up = await startComporta(t, ['up', '--no-console'], {
+      cwd,
+      env,
+      until: /running as process \d+; Ctrl-C drains/
+    })
     const events = Array.from({ length: 1000 }, (_, index) => ({
       codigo: 300,
       truck_id: `T-${index % 7}`,

@@ -49,7 +49,7 @@ export async function withCluster<T>(
   options: ClusterCommandOptions,
   run: (open: OpenCluster) => Promise<T>
 ): Promise<T> {
-  const { kafka, pipeline } = await kafkaOf(options)
+  const { kafka, pipeline } = await clusterOf(options)
   const logger = loggerFor(name, options)
   const { Admin } = await import('../../client/index.ts')
   const cluster = await connectCluster(kafka, name, logger)
@@ -60,7 +60,8 @@ export async function withCluster<T>(
   }
 }
 
-async function kafkaOf(
+/** The cluster that the command line or the pipeline file names. */
+export async function clusterOf(
   options: ClusterCommandOptions
 ): Promise<{ kafka: KafkaConfig; pipeline: PipelineConfig | undefined }> {
   const brokers = options.brokers ?? options.bootstrapServer

@@ -8,6 +8,7 @@ import type { RoleStarter } from '../process/role.ts'
 /** How to load the starter of each role. */
 export const roleLoaders: Readonly<Record<string, () => Promise<RoleStarter>>> = {
   broker: async () => (await import('./broker.ts')).startBrokerRole,
+  console: async () => (await import('./console.ts')).startConsoleRole,
   'demo-producer': async () => (await import('./demo-producer.ts')).startDemoProducerRole,
   'demo-service': async () => (await import('../demo/service.ts')).startDemoService,
   dispatcher: async () => (await import('./dispatcher.ts')).startDispatcherRole,

@@ -34,7 +34,6 @@ export async function buildPages(sourceDir: string): Promise<readonly BuiltFile[
     target: ['es2022', 'chrome109', 'firefox115', 'safari16.4'],
     format: 'esm',
     platform: 'browser',
-    define: { 'process.env.NODE_ENV': '"production"' },
     bundle: true,
     splitting: true,
     minify: true,
