@@ -33,7 +33,7 @@ async function navigation(page: Page): Promise<string[]> {
 /** Waits until nothing of the page is on its way any more. */
 async function settled(page: Page): Promise<void> {
   await page.getByRole('heading', { level: 1 }).waitFor()
-  await page.waitForFunction('document.querySelectorAll("main .skeleton").length === 0')
+  await page.waitForSelector('main .skeleton', { state: 'detached' })
 }
 
 test('every page shows the live pipeline, in both languages and themes, with nothing to complain of', async t => {
@@ -47,7 +47,7 @@ test('every page shows the live pipeline, in both languages and themes, with not
     const { page, complaints } = await openPage(browser, pipeline.consoleUrl, look)
     await login(page, pipeline.consoleUrl)
     const paths = await navigation(page)
-    assert.ok(paths.length >= 10, `pages in the navigation: ${paths.join(' ')}`)
+    assert.ok(paths.length >= 7, `pages in the navigation: ${paths.join(' ')}`)
     for (const path of [...paths, ...further]) {
       await t.test(`${path} as ${name}`, async () => {
         await page.goto(new URL(path, pipeline.consoleUrl).href)

@@ -23,7 +23,7 @@ export function PlainTable<T>(options: {
   const classOf = ({ isNumber }: PlainColumn<T>): string | undefined =>
     isNumber === true ? 'plain-table-number' : undefined
   return (
-    <div class="plain-table-frame" role="region" aria-label={options.label} tabIndex={0}>
+    <div class="plain-table-frame" role="group" aria-label={options.label} tabIndex={0}>
       <table class="plain-table">
         <thead>
           <tr>
