@@ -25,6 +25,9 @@ export interface PageEntry {
 export const pages: readonly PageEntry[] = [
   { path: '/', title: 'overview.title', icon: 'overview', key: 'o', load: () => import('./overview/page.tsx') },
   { path: '/groups', title: 'groups.title', icon: 'groups', key: 'g', load: () => import('./groups/page.tsx') },
+  { path: '/groups/:id', title: 'groups.title', load: () => import('./group/page.tsx') },
+  { path: '/topics', title: 'topics.title', icon: 'topics', key: 't', load: () => import('./topics/page.tsx') },
+  { path: '/topics/:name', title: 'topics.title', load: () => import('./topic/page.tsx') },
   { path: '/flow', title: 'flow.title', icon: 'flow', key: 'f', load: () => import('./flow/page.tsx') },
   { path: '/doctor', title: 'doctor.title', icon: 'doctor', key: 'd', load: () => import('./doctor/page.tsx') },
   { path: '/simulate', title: 'simulate.title', icon: 'simulate', key: 's', load: () => import('./simulate/page.tsx') },

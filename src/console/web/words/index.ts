@@ -9,6 +9,7 @@ import { loginWords } from './login.ts'
 import { overviewWords } from './overview.ts'
 import { pipelineWords } from './pipeline.ts'
 import { shellWords } from './shell.ts'
+import { topicsWords } from './topics.ts'
 
 const en = {
   ...shellWords.en,
@@ -18,7 +19,8 @@ const en = {
   ...flowWords.en,
   ...changesWords.en,
   ...insightWords.en,
-  ...groupsWords.en
+  ...groupsWords.en,
+  ...topicsWords.en
 }
 const pt: Readonly<Record<keyof typeof en, Words>> = {
   ...shellWords.pt,
@@ -28,7 +30,8 @@ const pt: Readonly<Record<keyof typeof en, Words>> = {
   ...flowWords.pt,
   ...changesWords.pt,
   ...insightWords.pt,
-  ...groupsWords.pt
+  ...groupsWords.pt,
+  ...topicsWords.pt
 }
 
 /** Key of a text. */

@@ -13,12 +13,8 @@ import type { Column } from '../../parts/virtual-table.tsx'
 import type { CsvCell } from './csv.ts'
 import { RowMenuButton, type OpenRowMenu } from './row-menu.tsx'
 import { groupMenu } from './group-actions.tsx'
+import { groupPath } from './paths.ts'
 import { groupSigns, GroupStatus, LagRecords, LagTime, Signs, SloNote, Trend } from './signs.tsx'
-
-/** Address of a group's page. */
-export function groupPath(groupId: string): string {
-  return `/groups/${encodeURIComponent(groupId)}`
-}
 
 /** The columns; `onMenu` opens the actions of a row. */
 export function groupColumns(onMenu: OpenRowMenu): readonly Column<GroupRow>[] {

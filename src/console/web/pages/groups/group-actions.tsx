@@ -12,8 +12,8 @@ import { Button } from '../../parts/button.tsx'
 import { Dialog } from '../../parts/dialog.tsx'
 import { Field } from '../../parts/field.tsx'
 import type { MenuItem } from '../../parts/menu.tsx'
-import { groupPath } from './columns.tsx'
-import { openOffsetsForm, openPause, openPlan, openReplayForm } from './plan-door.ts'
+import { groupPath, recordsPath } from './paths.ts'
+import { openOffsetsForm, openPause, openPlan, openReplayForm } from '../../parts/plan/index.ts'
 
 /** The actions of a row in the table of groups. */
 export function groupMenu(row: GroupRow): readonly MenuItem[] {
@@ -80,17 +80,6 @@ export function memberMenu(groupId: string, { memberId }: MemberRow): readonly M
       onPress: () => openPlan({ kind: 'groups.removeMembers', group: groupId, members: [memberId] })
     }
   ])
-}
-
-/** Records of a partition, from an offset on. */
-export function recordsPath(topic: string, partition?: number, offset?: string | null): string {
-  const query = new URLSearchParams({ topic })
-  if (partition !== undefined) query.set('partition', String(partition))
-  if (offset !== undefined && offset !== null) {
-    query.set('from', 'offset')
-    query.set('fromOffset', offset)
-  }
-  return `/records?${query}`
 }
 
 /** Items as they are for operators; without that role they say why they cannot be pressed. */

@@ -115,3 +115,10 @@ export function useSteady<T>(options: {
     reorder
   }
 }
+
+/** The last value that was known for a key: what is shown while another part of it is on its way. */
+export function useKept<T>(key: string, value: T | undefined): T | undefined {
+  const kept = useRef<{ readonly key: string; readonly value: T } | undefined>(undefined)
+  if (value !== undefined) kept.current = { key, value }
+  return kept.current?.key === key ? kept.current.value : undefined
+}

@@ -14,9 +14,6 @@ export const HEAT_STEPS = 6
 /** Colours of owners before they repeat with a pattern. */
 export const OWNER_COLOURS = 8
 
-/** Cells that are drawn at most: each is an element that can be reached by keyboard. */
-export const HEAT_CELLS_MAX = 10_000
-
 /** Upper bounds of the steps, ascending; the last is at or above every value. Empty = all values are zero, or unknown. */
 export interface HeatScale {
   readonly bounds: readonly number[]
