@@ -10,8 +10,9 @@ import { asProblem } from './base/api.ts'
 import { watchTime } from './base/format.ts'
 import { watchKeys } from './base/keys.ts'
 import { watchVisibility } from './base/live.ts'
+import { takeWayBack } from './base/arrival.ts'
 import { matchPath } from './base/route-match.ts'
-import { findRoute, Link, type Route, useRoute, visits, watchHistory } from './base/router.ts'
+import { findRoute, Link, navigate, type Route, useRoute, visits, watchHistory } from './base/router.ts'
 import { loadSession, logIn, session } from './base/session.ts'
 import { watchTheme } from './base/theme.ts'
 import { toast } from './base/toasts.ts'
@@ -43,7 +44,14 @@ export function App({ token }: { readonly token: string | undefined }): VNode {
   }, [])
   const known = session.value
   if (known === null) return isAway ? <Away /> : <main class="arrival" />
-  if (known.user === null) return <Lazy load={() => import('./pages/login/page.tsx')} />
+  if (known.user === null) {
+    return (
+      <>
+        <Lazy load={() => import('./pages/login/page.tsx')} />
+        <Toasts />
+      </>
+    )
+  }
   return (
     <>
       <Shell>
@@ -59,11 +67,18 @@ async function arrive(token: string | undefined, setAway: (isAway: boolean) => v
   for (let wait = 500; session.peek() === null; wait = Math.min(5_000, wait * 2)) {
     try {
       await loadSession()
+      if (session.peek()?.user !== null) returnToPlace()
     } catch {
       setAway(true)
       await new Promise(resolve => setTimeout(resolve, wait))
     }
   }
+}
+
+/** A login at another site ends at the first page: the reader was on their way to another. */
+function returnToPlace(): void {
+  const back = takeWayBack()
+  if (back !== undefined) navigate(back, { isReplaced: true })
 }
 
 function Away(): VNode {
@@ -80,7 +95,7 @@ function CurrentPage(): VNode {
   const { pattern, path } = useRoute()
   const entry = pages.find(page => page.path === pattern)
   useEffect(() => {
-    // The first page keeps the browser's own focus; pages that are gone to take it, so that they are read out.
+    // The first page keeps the browser's own place, as after a reload.
     if (visits.peek() > 0) window.scrollTo({ top: 0 })
   }, [path])
   return entry === undefined ? <NotFound path={path} /> : <PageFrame key={path} entry={entry} />
@@ -124,14 +139,6 @@ function Lazy({ load }: { readonly load: () => Promise<{ readonly default: Compo
       (error: unknown) => setFailure(error ?? new Error(''))
     )
   }, [])
-  useEffect(() => {
-    if (page !== undefined && visits.peek() > 0) focusHeading()
-  }, [page])
   if (failure !== undefined) throw asProblem(failure)
   return page === undefined ? <Skeleton height={240} /> : h(page, {})
-}
-
-function focusHeading(): void {
-  const heading = document.querySelector<HTMLElement>('[data-page-heading]')
-  heading?.focus({ preventScroll: true })
 }

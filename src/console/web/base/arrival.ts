@@ -1,4 +1,7 @@
-/** A token that came with the address, as `comporta console` prints it: taken out of the address bar at once. */
+/**
+ * What comes with an address and must not stay in it: a token, as `comporta console` prints it, and why a login at
+ * another site was refused. And the other way: where the reader was before they left for that site.
+ */
 
 /** The token of `#token=…`; `undefined` = none. Its place in the history is replaced, so that it is not left behind. */
 export function takeToken(): string | undefined {
@@ -9,5 +12,38 @@ export function takeToken(): string | undefined {
     return decodeURIComponent(match[1] ?? '')
   } catch {
     return match[1]
+  }
+}
+
+/** Why the last login was refused, an error code, as the server says in `?problem=…`; `undefined` = it was not. */
+export function takeProblem(): string | undefined {
+  const values = new URLSearchParams(location.search)
+  const code = values.get('problem')
+  if (code === null || !/^ERR_[A-Z_]+$/.test(code)) return undefined
+  values.delete('problem')
+  const rest = values.toString()
+  history.replaceState(null, '', `${location.pathname}${rest === '' ? '' : `?${rest}`}`)
+  return code
+}
+
+const WAY_BACK = 'comporta.back'
+
+/** Remembers, for this tab, where the reader is. */
+export function keepWayBack(path: string): void {
+  try {
+    sessionStorage.setItem(WAY_BACK, path)
+  } catch {
+    // Then the reader is back at the first page.
+  }
+}
+
+/** Where the reader was, once. Only a path of this console: the first `/` is not followed by another. */
+export function takeWayBack(): string | undefined {
+  try {
+    const path = sessionStorage.getItem(WAY_BACK)
+    sessionStorage.removeItem(WAY_BACK)
+    return path !== null && /^\/(?![/\\])/.test(path) ? path : undefined
+  } catch {
+    return undefined
   }
 }

@@ -1,7 +1,9 @@
 /** Keyboard shortcuts of the whole page: one key, or `g` and then another. They rest while somebody types. */
 
+import { signal } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
 
+import { remember, remembered } from './storage.ts'
 import type { WordKey } from './words.ts'
 
 /** A shortcut, as the help shows it. */
@@ -10,6 +12,15 @@ export interface Shortcut {
   readonly keys: string
   readonly title: WordKey
   run(): void
+}
+
+/** Whether shortcuts of one key work: whoever speaks to the computer can switch them off (WCAG 2.1.4). */
+export const hasSingleKeys = signal(remembered('single-keys') !== 'off')
+
+/** Switches shortcuts of one key on or off, now and for later visits. */
+export function chooseSingleKeys(work: boolean): void {
+  hasSingleKeys.value = work
+  remember('single-keys', work ? 'on' : 'off')
 }
 
 const shortcuts = new Map<string, Shortcut>()
@@ -36,7 +47,7 @@ export function watchKeys(): void {
   document.addEventListener('keydown', event => {
     const hasModifier = event.ctrlKey || event.metaKey
     if (event.defaultPrevented || event.altKey || (!hasModifier && isTyping(event.target))) return
-    if (document.querySelector('dialog[open]') !== null && !hasModifier) return
+    if (!hasModifier && (!hasSingleKeys.value || document.querySelector('dialog[open]') !== null)) return
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key
     const found = shortcuts.get(hasModifier ? `mod+${key}` : `${prefix}${key}`)
     clearTimeout(prefixTimer)

@@ -21,8 +21,22 @@ export interface Route extends Place {
 
 /** Where the reader is now. */
 export const place = signal<Place>(currentPlace())
-/** How often the reader went to another page: focus and scrolling follow it. */
+/** How often the reader went to another page: scrolling follows it. */
 export const visits = signal(0)
+
+let isFocusDue = false
+
+/** Whether the page that is now shown takes the focus: once after each way to another page, not on arrival. */
+export function takeFocusTurn(): boolean {
+  const isDue = isFocusDue
+  isFocusDue = false
+  return isDue
+}
+
+function countVisit(): void {
+  visits.value++
+  isFocusDue = true
+}
 /** Finds the page of an address; set by the application. */
 export const findRoute = signal<(at: Place) => Route>(at => ({ ...at, pattern: '', params: {} }))
 
@@ -45,7 +59,7 @@ export function navigate(path: string, options: { isReplaced?: boolean } = {}): 
   if (options.isReplaced === true) history.replaceState(null, '', path)
   else if (path !== `${before}${place.peek().query}`) history.pushState(null, '', path)
   place.value = currentPlace()
-  if (place.peek().path !== before) visits.value++
+  if (place.peek().path !== before) countVisit()
 }
 
 /** Follows the browser's own buttons. */
@@ -53,7 +67,7 @@ export function watchHistory(): void {
   window.addEventListener('popstate', () => {
     const before = place.peek().path
     place.value = currentPlace()
-    if (place.peek().path !== before) visits.value++
+    if (place.peek().path !== before) countVisit()
   })
 }
 

@@ -31,9 +31,11 @@ export async function logIn(token: string): Promise<void> {
 
 /** Logs out, here and at the server. */
 export async function logOut(): Promise<void> {
-  await postJson('/api/logout')
+  const { logoutUrl } = await postJson<{ readonly logoutUrl?: string | null }>('/api/logout')
   isExpired.value = false
-  await loadSession()
+  // Whoever logged in elsewhere also logs out there.
+  if (logoutUrl === null || logoutUrl === undefined) await loadSession()
+  else location.assign(logoutUrl)
 }
 
 whenLoggedOut(() => {

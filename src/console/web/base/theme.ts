@@ -28,6 +28,13 @@ export function chooseMotion(moves: boolean): void {
   remember('motion', moves ? 'on' : 'off')
 }
 
+/** Goes to the other of light and dark than is seen now. */
+export function turnTheme(): void {
+  const isDark =
+    theme.value === 'dark' || (theme.value === 'auto' && matchMedia('(prefers-color-scheme: dark)').matches)
+  chooseTheme(isDark ? 'light' : 'dark')
+}
+
 /** Puts the choice on the document, and follows the system. */
 export function watchTheme(): void {
   effect(() => {

@@ -31,6 +31,8 @@ export interface FieldOptions extends FieldFrame {
   readonly isMono?: boolean
   readonly autoComplete?: string
   readonly listId?: string
+  /** The field chooses from a list of its own, which is part of the page. */
+  readonly combobox?: { readonly listId: string; readonly activeId: string | undefined }
 }
 
 function Frame(options: FieldFrame & { readonly id: string; readonly children: ComponentChildren }): VNode {
@@ -52,6 +54,18 @@ function Frame(options: FieldFrame & { readonly id: string; readonly children: C
       )}
     </div>
   )
+}
+
+function comboboxOf(combobox: FieldOptions['combobox']): Readonly<Record<string, string>> {
+  if (combobox === undefined) return {}
+  const { listId, activeId } = combobox
+  return {
+    role: 'combobox',
+    'aria-expanded': 'true',
+    'aria-autocomplete': 'list',
+    'aria-controls': listId,
+    ...(activeId === undefined ? {} : { 'aria-activedescendant': activeId })
+  }
 }
 
 function describedBy(id: string, options: FieldFrame): string | undefined {
@@ -84,6 +98,7 @@ export function Field(options: FieldOptions): VNode {
           autoFocus={options.isFirst}
           autocomplete={options.autoComplete ?? 'off'}
           spellcheck={false}
+          {...comboboxOf(options.combobox)}
           aria-invalid={options.problem === undefined ? undefined : 'true'}
           aria-describedby={describedBy(id, options)}
           onInput={event => options.onValue(event.currentTarget.value)}

@@ -55,7 +55,7 @@ export function LineChart(options: LineChartOptions): VNode {
   const timeAt = options.times[at]
   const formatX = options.formatX ?? time
   return (
-    <figure class="chart" role="group" aria-label={options.label}>
+    <figure class="chart" aria-label={options.label}>
       <div ref={frame} class="chart-plot" aria-hidden="true" style={{ height: `${height}px` }}>
         {isEmpty ? (
           <p class="chart-empty" style={{ height: `${height}px` }}>

@@ -3,8 +3,9 @@
 import './page.css'
 
 import type { ComponentChildren, VNode } from 'preact'
-import { useEffect } from 'preact/hooks'
+import { useEffect, useRef } from 'preact/hooks'
 
+import { takeFocusTurn } from '../base/router.ts'
 import { session } from '../base/session.ts'
 import { t } from '../base/words.ts'
 
@@ -18,6 +19,10 @@ export function Page(options: {
   readonly children: ComponentChildren
 }): VNode {
   const name = options.name ?? (typeof options.title === 'string' ? options.title : '')
+  const heading = useRef<HTMLHeadingElement>(null)
+  useEffect(() => {
+    if (takeFocusTurn()) heading.current?.focus({ preventScroll: true })
+  }, [])
   const pipeline = session.value?.pipeline
   useEffect(() => {
     document.title = [name, pipeline, t('shell.product')].filter(part => part !== undefined && part !== '').join(' · ')
@@ -25,7 +30,7 @@ export function Page(options: {
   return (
     <div class="page">
       <div class="page-head">
-        <h1 tabIndex={-1} data-page-heading>
+        <h1 ref={heading} tabIndex={-1}>
           {options.title}
         </h1>
         {options.aside === undefined ? null : <div class="row">{options.aside}</div>}

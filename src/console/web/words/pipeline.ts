@@ -25,9 +25,13 @@ export const pipelineWords = defineWords({
     'fact.lagSeconds': 'lag {value}',
     'fact.records': { one: '{value} record', other: '{value} records' },
     'fact.rate': '{value}',
-    'fact.topics': { one: '{value} topic', other: '{value} topics' },
-    'fact.groups': { one: '{value} group', other: '{value} groups' },
+    'fact.readers': { one: '{value} group reads it', other: '{value} groups read it' },
     'fact.inFlight': '{value} in flight',
+    'fact.concurrency': 'limit {value}',
+    'fact.instances': { one: '{value} instance', other: '{value} instances' },
+    'fact.drainSeconds': 'caught up in {value}',
+    'fact.delaySeconds': 'again after {value}',
+    'fact.address': '{value}',
     'reason.lagOverSlo': 'The lag of {lagSeconds} is above the promised {sloSeconds}',
     'reason.lagHigh': 'The lag of {lagRecords} records is high',
     'reason.lagFair': 'The lag of {lagRecords} records is above what is usual',
@@ -46,7 +50,24 @@ export const pipelineWords = defineWords({
     },
     'reason.stopped': 'Records wait, and the group does not move',
     'reason.noMembers': 'Records wait, and the group has no members',
-    'reason.unreadable': 'It could not be read: {text}'
+    'reason.unreadable': 'It could not be read: {text}',
+    'reason.topicMissing': 'The topic does not exist',
+    'reason.topicUnreadable': 'The topic could not be read: {text}',
+    'reason.partitionsOffline': {
+      one: '{partitions} partition has no leader',
+      other: '{partitions} partitions have no leader'
+    },
+    'reason.underReplicated': {
+      one: '{partitions} partition has replicas that are behind',
+      other: '{partitions} partitions have replicas that are behind'
+    },
+    'reason.deadLettersArrive': 'Dead letters arrive, {rate}',
+    'reason.recordsWait': 'Records to be looked at: {lagRecords}',
+    'reason.groupMissing': 'The group does not exist yet',
+    'reason.breakerOpen': 'The target fails: its circuit breaker is open',
+    'reason.instanceAway': 'A process does not answer: {text}',
+    'reason.instanceNotReady': 'A process is not ready: {text}',
+    'reason.sourceProblem': 'The source {text} has a problem'
   },
   pt: {
     'kind.source': 'Origem',
@@ -69,9 +90,13 @@ export const pipelineWords = defineWords({
     'fact.lagSeconds': 'atraso de {value}',
     'fact.records': { one: '{value} registro', other: '{value} registros' },
     'fact.rate': '{value}',
-    'fact.topics': { one: '{value} tópico', other: '{value} tópicos' },
-    'fact.groups': { one: '{value} grupo', other: '{value} grupos' },
+    'fact.readers': { one: 'lido por {value} grupo', other: 'lido por {value} grupos' },
     'fact.inFlight': '{value} em voo',
+    'fact.concurrency': 'limite {value}',
+    'fact.instances': { one: '{value} instância', other: '{value} instâncias' },
+    'fact.drainSeconds': 'em dia em {value}',
+    'fact.delaySeconds': 'de novo após {value}',
+    'fact.address': '{value}',
     'reason.lagOverSlo': 'O atraso de {lagSeconds} passa dos {sloSeconds} prometidos',
     'reason.lagHigh': 'O atraso de {lagRecords} registros é alto',
     'reason.lagFair': 'O atraso de {lagRecords} registros está acima do normal',
@@ -90,6 +115,23 @@ export const pipelineWords = defineWords({
     },
     'reason.stopped': 'Há registros esperando e o grupo não avança',
     'reason.noMembers': 'Há registros esperando e o grupo não tem membros',
-    'reason.unreadable': 'Não foi possível ler: {text}'
+    'reason.unreadable': 'Não foi possível ler: {text}',
+    'reason.topicMissing': 'O tópico não existe',
+    'reason.topicUnreadable': 'Não foi possível ler o tópico: {text}',
+    'reason.partitionsOffline': {
+      one: '{partitions} partição está sem líder',
+      other: '{partitions} partições estão sem líder'
+    },
+    'reason.underReplicated': {
+      one: '{partitions} partição tem réplicas atrasadas',
+      other: '{partitions} partições têm réplicas atrasadas'
+    },
+    'reason.deadLettersArrive': 'Chegam dead letters, {rate}',
+    'reason.recordsWait': 'Registros para analisar: {lagRecords}',
+    'reason.groupMissing': 'O grupo ainda não existe',
+    'reason.breakerOpen': 'O destino está falhando: o circuit breaker está aberto',
+    'reason.instanceAway': 'Um processo não responde: {text}',
+    'reason.instanceNotReady': 'Um processo não está pronto: {text}',
+    'reason.sourceProblem': 'A origem {text} está com problema'
   }
 })

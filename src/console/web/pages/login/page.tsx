@@ -7,9 +7,10 @@ import './login.css'
 
 import { useSignal } from '@preact/signals'
 import type { VNode } from 'preact'
-import { useEffect } from 'preact/hooks'
+import { useEffect, useState } from 'preact/hooks'
 
 import { type ApiProblem, asProblem } from '../../base/api.ts'
+import { keepWayBack, takeProblem } from '../../base/arrival.ts'
 import { place } from '../../base/router.ts'
 import { isExpired, logIn, session } from '../../base/session.ts'
 import { t } from '../../base/words.ts'
@@ -20,6 +21,7 @@ import { Brand } from '../../parts/shell/brand.tsx'
 /** See the module. */
 export default function LoginPage(): VNode {
   const logins = session.value?.logins ?? []
+  const [refused] = useState(takeProblem)
   useEffect(() => {
     document.title = `${t('login.title')} · ${t('shell.product')}`
   })
@@ -33,6 +35,11 @@ export default function LoginPage(): VNode {
             <p class="soft">{t('login.intro', { pipeline: session.value?.pipeline ?? t('shell.product') })}</p>
           </div>
         </div>
+        {refused === undefined ? null : (
+          <p class="login-notice" role="alert">
+            {t('login.refused', { code: refused })}
+          </p>
+        )}
         {isExpired.value ? (
           <p class="login-notice" role="status">
             {t('login.expired')}
@@ -91,8 +98,8 @@ function TokenForm(): VNode {
 
 function OidcButton(): VNode {
   const go = (): void => {
-    const back = `${place.value.path}${place.value.query}`
-    location.assign(`/api/login/oidc?to=${encodeURIComponent(back)}`)
+    keepWayBack(`${place.value.path}${place.value.query}`)
+    location.assign('/api/login/oidc')
   }
   return (
     <Button icon="user" onPress={go}>

@@ -151,6 +151,7 @@ function Box(options: {
   const kind = t(`kind.${box.kind}`)
   const name = node?.name ?? t('overview.more', { count: box.count })
   const facts = node?.facts.map(factText).join(' · ') ?? t(`kinds.${box.kind}`)
+  const known = node?.facts.filter(({ value }) => value !== null).map(one => factText(one).replaceAll(' ', '\u00a0'))
   const reasons = node?.reasons.map(reasonText).join('\n') ?? ''
   const isWell = box.health === 'good' || box.health === 'idle'
   return (
@@ -171,7 +172,7 @@ function Box(options: {
         </span>
         <span class="pipeline-facts">
           {isWell ? null : <em>{t(`health.${box.health}`)} </em>}
-          {facts}
+          {known?.join(' · ') ?? facts}
         </span>
         <span class="visually-hidden">{reasons}</span>
       </Link>

@@ -2,8 +2,10 @@
 
 import type { VNode } from 'preact'
 
+import type { Overview } from '../../../api/overview.ts'
 import { ago, seconds, time } from '../../base/format.ts'
-import { connection, lastLook } from '../../base/live.ts'
+import { connection, lastLook, useLive } from '../../base/live.ts'
+import { Link } from '../../base/router.ts'
 import { t } from '../../base/words.ts'
 import { Health } from '../health.tsx'
 
@@ -26,5 +28,16 @@ export function LookStamp(): VNode {
       <Health level="good" word={t('shell.live')} title={title} />
       <span title={title}>{ago(takenAtMs)}</span>
     </span>
+  )
+}
+
+/** How the pipeline is, on every page; leads to the overview, which says why. */
+export function PipelineHealth(): VNode | null {
+  const { value } = useLive<Overview>('/api/overview')
+  if (value === undefined) return null
+  return (
+    <Link to="/" class="shell-health">
+      <Health level={value.health} />
+    </Link>
   )
 }

@@ -15,7 +15,9 @@ import { Account } from './account.tsx'
 import { Banner } from './banner.tsx'
 import { Brand } from './brand.tsx'
 import { Button } from '../button.tsx'
-import { LookStamp } from './look-stamp.tsx'
+import { Finder } from './finder.tsx'
+import { KeyHelp } from './key-help.tsx'
+import { LookStamp, PipelineHealth } from './look-stamp.tsx'
 
 /** See the module. */
 export function Shell({ children }: { readonly children: ComponentChildren }): VNode {
@@ -38,8 +40,11 @@ export function Shell({ children }: { readonly children: ComponentChildren }): V
           onPress={() => (isMenuOpen.value = !isMenuOpen.value)}
         />
         <span class="shell-pipeline cut">{session.value?.pipeline}</span>
+        <PipelineHealth />
         <LookStamp />
         <span class="shell-gap" />
+        <Finder />
+        <KeyHelp />
         <Account />
       </header>
       <Navigation isOpen={isMenuOpen.value} onDone={close} />
