@@ -21,6 +21,7 @@ import {
   verdictOf
 } from './append-request.ts'
 import type { AppenderOptions, OutstandingRecord } from './appender-types.ts'
+import { type ClientMeters, clientMetersOf } from './client-meters.ts'
 import { asPipelineError, isStaleMetadata, KAFKA, kafkaError, throwKafkaError } from './kafka-error.ts'
 
 /** What a sender needs of its appender. */
@@ -86,6 +87,7 @@ export class AppendSender {
   /** Partitions that have batches. */
   readonly #active = new Set<AppendPartition>()
   readonly #lines: AppendLines
+  readonly #meters: ClientMeters | undefined
   #identity: Promise<ProducerIdentity> | undefined
   #isRefreshing = false
   #isClosed = false
@@ -98,6 +100,7 @@ export class AppendSender {
     const lanes = Array.from({ length: options.connectionsPerBroker ?? 2 }, () => options.cluster.newLane('produce'))
     this.#lines = new AppendLines(lanes)
     this.#acks = acksOf[options.acks ?? 'all']
+    this.#meters = clientMetersOf(options.cluster)
     this.#deliveryTimeoutMs = options.deliveryTimeoutMs ?? 120_000
   }
 
@@ -235,9 +238,10 @@ export class AppendSender {
       for (const item of items) this.#deliver(item.partition, item.batch, -1n)
       return
     }
+    const answered = this.#meters?.requested(line.leaderId, recordCountOf(items))
     const sent = connection.send(produceApi, message, { version, timeoutMs })
     turn?.done()
-    const answer = await sent
+    const answer = await sent.finally(answered)
     if (answer.throttleTimeMs > 0) {
       this.#host.throttled(line.throttle(answer.throttleTimeMs, this.#clock.monotonicMs()))
     }
@@ -338,6 +342,7 @@ export class AppendSender {
     const waitMs = backoffMs({ initialMs, maxMs }, partition.failureCount, this.#options.random ?? cluster.random)
     partition.restUntilMs = Math.max(partition.restUntilMs, nowMs + waitMs)
     partition.sendAgain(batch)
+    this.#meters?.retried(batch)
     this.#active.add(partition)
   }
 
@@ -468,6 +473,10 @@ function groupOf(groups: Map<AppendLine, Sendable[]>, line: AppendLine): Sendabl
   const group = groups.get(line) ?? []
   groups.set(line, group)
   return group
+}
+
+function recordCountOf(items: readonly Item[]): number {
+  return items.reduce((sum, { batch }) => sum + batch.recordCount, 0)
 }
 
 function nameOf(batch: AppendBatch): string {

@@ -16,7 +16,7 @@
 
 import { type Clock, messageOf, PipelineError, systemRandom, type Timer } from '../core/index.ts'
 import { RecordBatchBuilder } from '../protocol/index.ts'
-import type { Counter, Logger } from '../telemetry/index.ts'
+import { type Counter, counterOf, type Logger } from '../telemetry/index.ts'
 import { AppendBatch, type FlushWait } from './append-batch.ts'
 import { Linger } from './append-linger.ts'
 import { AppendPartition } from './append-partition.ts'
@@ -30,6 +30,7 @@ import type {
   RecordRows,
   RowPlace
 } from './appender-types.ts'
+import { type ClientMeters, clientMetersOf } from './client-meters.ts'
 import { asPipelineError } from './kafka-error.ts'
 import { recordOf } from './record-of.ts'
 
@@ -90,6 +91,8 @@ export class Appender {
   #timerDueMs = 0
   #isPumpScheduled = false
   readonly #throttleCounter: Counter
+  readonly #meters: ClientMeters | undefined
+  readonly #endMeters: (() => void) | undefined
   #throttledMs = 0
   #isFlushing = 0
   #isClosed = false
@@ -123,10 +126,14 @@ export class Appender {
       wake: () => this.#schedulePump()
     }
     this.#sender = new AppendSender(options, host, transaction)
-    this.#throttleCounter = options.cluster.meter.createCounter('comporta.kafka.append.throttled', {
-      unit: 'ms',
-      description: 'Time for which connections rested because brokers enforced their quotas.'
-    })
+    this.#throttleCounter = counterOf(options.cluster.meter, 'comporta.kafka.append.throttled')
+    this.#meters = clientMetersOf(options.cluster)
+    this.#endMeters = this.#meters?.appends(this)
+  }
+
+  /** Most bytes of records without a verdict. */
+  get bufferBytes(): number {
+    return this.#bufferBytes
   }
 
   /** Bytes of records without a verdict. */
@@ -304,6 +311,7 @@ export class Appender {
     timer.cancel()
     this.#timer?.cancel()
     this.#sender.close()
+    this.#endMeters?.()
   }
 
   /** The deadline of `close` has passed: everything left gets its verdict now, answers on their way are ignored. */
@@ -319,6 +327,7 @@ export class Appender {
 
   #taken(batch: AppendBatch): void {
     this.#linger.sent(batch.accountedBytes, this.#clock.monotonicMs())
+    this.#meters?.taken(batch)
     this.#topics.get(batch.topic)?.router?.batchSent(batch.partition, batch.accountedBytes)
   }
 
@@ -328,6 +337,7 @@ export class Appender {
     }
     this.#throttledMs += addedMs
     this.#throttleCounter.add(addedMs)
+    this.#meters?.throttled(addedMs)
   }
 
   get #logger(): Logger {
@@ -498,6 +508,7 @@ export class Appender {
 
   #delivered(batch: AppendBatch, baseOffset: bigint): void {
     if (!this.#finish(batch)) return
+    this.#meters?.sent(batch)
     const { topic, partition } = batch
     for (const [listener, recordCount] of batch.countsByListener()) {
       this.#call(() => listener.delivered({ topic, partition, baseOffset, recordCount }))
@@ -508,6 +519,7 @@ export class Appender {
 
   #failed(batch: AppendBatch, error: PipelineError): void {
     if (!this.#finish(batch)) return
+    this.#meters?.sent(batch, error)
     const groups = batch.byListener()
     batch.abandon(builder => this.#release(builder))
     for (const [listener, records] of groups) this.#call(() => listener.failed(error, records))

@@ -211,6 +211,7 @@ export class ClassicMember implements Membership {
         await this.#untilRejoin()
       } catch (cause) {
         const error = asPipelineError(cause, 'the group member')
+        this.#options.meter?.rebalanceFailed()
         if (this.#stopping.signal.aborted && this.#state !== 'failed') return
         if (!error.retriable) {
           await this.#fail(error)
@@ -230,6 +231,7 @@ export class ClassicMember implements Membership {
   /** Once around: give back (eager), join, sync, take over, give back (cooperative). */
   async #cycle(): Promise<void> {
     await this.#endTakeOver()
+    this.#options.meter?.rebalanceBegan()
     this.#rejoinReason = undefined
     this.#rejoin = new AbortController()
     const { member } = this.#options
@@ -244,6 +246,7 @@ export class ClassicMember implements Membership {
     this.#previous = { partitions: assigned, generation: this.#identity.generation }
     this.#heartbeat.start()
     this.#state = 'stable'
+    this.#options.meter?.rebalanceSucceeded()
     await this.#apply(assigned)
   }
 
@@ -266,6 +269,7 @@ export class ClassicMember implements Membership {
   }
 
   #requestRejoin(reason: string): void {
+    this.#options.meter?.rebalanceBegan()
     this.#rejoinReason ??= reason
     this.#wakeLoop?.()
   }

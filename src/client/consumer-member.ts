@@ -136,6 +136,7 @@ export class ConsumerMember implements Membership {
 
   start(): void {
     this.#state = 'joining'
+    this.#options.meter?.rebalanceBegan()
     this.#options.member.cluster.follow(this.#options.member.topics)
     void this.#readTopics()
     this.#heartbeat.start()
@@ -247,6 +248,7 @@ export class ConsumerMember implements Membership {
     this.#heartbeat.attend()
     const { gone, added } = this.#core.plan(this.#owned())
     if (gone.length > 0 || added.length > 0) {
+      this.#options.meter?.rebalanceBegan()
       const fields = { epoch, added: added.length, gone: gone.length }
       this.#options.logger.info(fields, 'the group has a new assignment')
     }
@@ -259,6 +261,8 @@ export class ConsumerMember implements Membership {
     this.#takeOver()
     if (!this.#isReleasing && this.#core.plan(this.#owned()).gone.length > 0) this.#releasing = this.#release()
     if (this.#core.epoch > 0 && this.#core.hasNews(this.#owned())) this.#heartbeat.hurry()
+    const { gone, added } = this.#core.plan(this.#owned())
+    if (this.#core.epoch > 0 && gone.length + added.length === 0) this.#options.meter?.rebalanceSucceeded()
   }
 
   #owned(): TopicIdPartition[] {
@@ -383,6 +387,8 @@ export class ConsumerMember implements Membership {
 
   #fence(reason: string): void {
     this.#options.logger.warn({ reason }, 'the group went on without this member')
+    this.#options.meter?.rebalanceFailed()
+    this.#options.meter?.rebalanceBegan()
     this.#core.rejoin()
     this.#identity = NO_IDENTITY
     this.#takingAbort.abort()

@@ -18,6 +18,7 @@ import { FetchSession, type SessionPartition, type SessionRequest } from './fetc
 import { cutRecords } from './fetched-records.ts'
 import type { FetchPartition } from './fetch-partition.ts'
 import type { FetchedChunk, FetcherOptions } from './fetcher-types.ts'
+import { clientMetersOf } from './client-meters.ts'
 import { asPipelineError, KAFKA, throwKafkaError } from './kafka-error.ts'
 import { partitionKey } from './topic-partition.ts'
 
@@ -170,12 +171,22 @@ export class FetchLoop {
     return { connection, version: connection.versionOf(fetchApi, hasIds ? fetchApi.maxVersion : topicIdVersion - 1) }
   }
 
-  #send({ connection, version, session, maxWaitMs }: ToSend): Promise<FetchResponse> {
-    return connection.send(fetchApi, this.#message(version, session, maxWaitMs), {
-      version,
-      timeoutMs: maxWaitMs + this.#host.options().cluster.requestTimeoutMs,
-      signal: this.#closing.signal
-    })
+  async #send({ connection, version, session, maxWaitMs }: ToSend): Promise<FetchResponse> {
+    const { cluster } = this.#host.options()
+    const ended = clientMetersOf(cluster)?.fetches()
+    try {
+      const answer = await connection.send(fetchApi, this.#message(version, session, maxWaitMs), {
+        version,
+        timeoutMs: maxWaitMs + cluster.requestTimeoutMs,
+        signal: this.#closing.signal
+      })
+      ended?.(answer)
+      return answer
+    } catch (error) {
+      // Whoever stops has ended it.
+      if (!this.#closing.signal.aborted) ended?.({ error: PipelineError.is(error) ? error.code : '_OTHER' })
+      throw error
+    }
   }
 
   #take(answer: FetchResponse, asked: ReadonlyMap<string, Asked>): void {
@@ -305,6 +316,7 @@ export class FetchLoop {
       state.failureCount = 0
       return
     }
+    clientMetersOf(this.#host.options().cluster)?.fetched(state.topic, data.records.length)
     try {
       const chunks = this.#chunks(state, data, data.records)
       for (const { lease } of chunks) lease?.retain()

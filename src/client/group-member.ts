@@ -24,6 +24,7 @@ import type {
   TopicPartition
 } from './group-types.ts'
 import { asPipelineError } from './kafka-error.ts'
+import { MemberMeter } from './member-meter.ts'
 import type { Membership, MembershipOptions } from './membership.ts'
 import type { GroupMetadata } from './transaction-types.ts'
 
@@ -40,6 +41,7 @@ const heartbeatVersionMin = 1
 /** One member of a consumer group. */
 export class GroupMember {
   readonly #options: GroupMemberOptions
+  readonly #meter: MemberMeter
   readonly #parts: MembershipOptions
   readonly #stopping = new AbortController()
   #membership: Membership | undefined
@@ -55,6 +57,13 @@ export class GroupMember {
     const random: Random = options.random ?? cluster.random
     const logger: Logger = (options.logger ?? cluster.logger).child({ groupId })
     this.#options = options
+    this.#meter = new MemberMeter({
+      client: cluster,
+      groupId,
+      clock,
+      heldCount: () => this.heldPartitions().length,
+      seenMs: () => this.seenMs
+    })
     this.#parts = {
       member: options,
       clock,
@@ -62,7 +71,8 @@ export class GroupMember {
       logger,
       sessionTimeoutMs,
       heartbeatIntervalMs,
-      rebalanceTimeoutMs: options.rebalanceTimeoutMs ?? rebalanceTimeoutDefaultMs
+      rebalanceTimeoutMs: options.rebalanceTimeoutMs ?? rebalanceTimeoutDefaultMs,
+      meter: this.#meter
     }
   }
 
@@ -158,6 +168,7 @@ export class GroupMember {
     // Whoever is still choosing the protocol looks at this before it joins: there is nothing to wait for.
     this.#stopping.abort()
     await this.#membership?.close(reason)
+    this.#meter.close()
   }
 
   async #choose(): Promise<void> {

@@ -11,6 +11,7 @@
 import { backoffMs, type Clock, messageOf, PipelineError, type Random, sleep, within } from '../core/index.ts'
 import type { Logger } from '../telemetry/index.ts'
 import type { CommittedOffset, GroupRequests, MemberIdentity } from './group-requests.ts'
+import type { MemberMeter } from './member-meter.ts'
 import type {
   AssignedPartition,
   GroupMemberOptions,
@@ -34,6 +35,8 @@ export interface GroupWorkOptions {
   readonly random: Random
   readonly logger: Logger
   readonly rebalanceTimeoutMs: number
+  /** Counts what happens. Default: nobody does. */
+  readonly meter?: MemberMeter | undefined
   /** Who the member is at the moment. */
   readonly identity: () => MemberIdentity
   /** Who asks for committed offsets; `undefined` in the classic protocol, which does not say. */
@@ -258,7 +261,10 @@ export class GroupWork {
 
   async #callRevoked(holdings: readonly Holding[]): Promise<true> {
     try {
-      await this.#options.member.listener.revoked(holdings.map(({ topic, partition }) => ({ topic, partition })))
+      const { member, meter } = this.#options
+      const partitions = holdings.map(({ topic, partition }) => ({ topic, partition }))
+      const drain = (): Promise<void> => member.listener.revoked(partitions)
+      await (meter === undefined ? drain() : meter.revoke(drain))
     } catch (error) {
       this.#options.logger.error({ reason: messageOf(error) }, 'the listener failed in revoked')
     }
@@ -287,13 +293,22 @@ export class GroupWork {
     return new PipelineError('ERR_CLIENT_GENERATION_STALE', `group ${groupId}: ${reason}: it was not committed`)
   }
 
+  #measured(run: () => Promise<ReadonlyMap<OffsetToCommit, number>>): Promise<ReadonlyMap<OffsetToCommit, number>> {
+    const { meter } = this.#options
+    const refusal = (codes: ReadonlyMap<OffsetToCommit, number>): string | undefined => {
+      const code = [...codes.values()].find(each => each !== KAFKA.NONE)
+      return code === undefined ? undefined : `KAFKA_${code}`
+    }
+    return meter === undefined ? run() : meter.commit(run, refusal)
+  }
+
   /** One attempt to commit. @returns What is still open and why, `undefined` if all is committed. */
   async #tryCommit(claims: readonly Claim[]): Promise<{ error: PipelineError; open: Claim[] } | undefined> {
     const identity = this.#options.identity()
     let codes: ReadonlyMap<OffsetToCommit, number>
     try {
       const offsets = claims.map(({ offset }) => offset)
-      codes = await this.#options.requests.commitOffsets(identity, offsets)
+      codes = await this.#measured(() => this.#options.requests.commitOffsets(identity, offsets))
     } catch (error) {
       return { error: asPipelineError(error, 'OffsetCommit'), open: [...claims] }
     }

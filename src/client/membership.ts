@@ -5,6 +5,7 @@ import type { Logger } from '../telemetry/index.ts'
 import type { MemberIdentity } from './group-requests.ts'
 import type { GroupMemberOptions, GroupMemberState, GroupProtocol, RetireOptions } from './group-types.ts'
 import type { GroupWork } from './group-work.ts'
+import type { MemberMeter } from './member-meter.ts'
 import { KAFKA, kafkaError } from './kafka-error.ts'
 
 /** Wait after a heartbeat that was not answered, in milliseconds. */
@@ -47,6 +48,8 @@ export interface MembershipOptions {
   readonly sessionTimeoutMs: number
   readonly heartbeatIntervalMs: number
   readonly rebalanceTimeoutMs: number
+  /** Counts what happens. Default: nobody does. */
+  readonly meter?: MemberMeter | undefined
 }
 
 /** Whether a member that closes leaves its place to others. */
