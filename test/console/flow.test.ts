@@ -37,7 +37,16 @@ const description = {
 }
 
 function lookOf(change: Partial<InstanceLook>): InstanceLook {
-  return { instance, takenAtMs: 1, problem: null, isReady: true, description, metrics: [], ...change }
+  return {
+    instance,
+    takenAtMs: 1,
+    problem: null,
+    isReady: true,
+    startedAtMs: 5000,
+    description,
+    metrics: [],
+    ...change
+  }
 }
 
 test('a dispatcher’s breaker, limits and paused partitions are told as it says them', () => {
@@ -108,7 +117,8 @@ before(async () => {
           .end(body.includes('"gone"') ? '{"reason":"not mine"}' : '')
       } else if (path === '/health/ready') response.writeHead(503).end('{"isReady":false,"reason":"stands still"}')
       else if (path === '/describe') response.end(JSON.stringify(description))
-      else response.end('process_start_time_seconds 5\n')
+      else if (path === '/health/live') response.end('{"isLive":true,"startedAtMs":5000}')
+      else response.end('up 1\n')
     })
   })
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))

@@ -5,7 +5,7 @@
  * | --- | --- |
  * | `GET /metrics` | Prometheus' text format |
  * | `GET /describe` | JSON, of a form that depends on the role |
- * | `GET /health/live` | 200 as long as the event loop turns: a probe that gets no answer in time says the rest |
+ * | `GET /health/live` | 200 and `{ isLive, startedAtMs }` as long as the event loop turns: no answer in time says the rest |
  * | `GET /health/ready` | 200 or 503 and `{ isReady, reason }`: whether the role gets on, not whether it is there |
  * | `POST /control/pause`, `/control/resume` | see `role-endpoint-control.ts` |
  *
@@ -16,8 +16,10 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
+import type { TelemetryConfig } from '../../config/index.ts'
 import { messageOf, PipelineError, systemClock, type Timer } from '../../core/index.ts'
-import { createMetrics, type Meter, noopMeter } from '../../telemetry/index.ts'
+import { type Logger, type Meter, type Metrics, noopMeter, PROMETHEUS_CONTENT_TYPE } from '../../telemetry/index.ts'
+import { startRoleMetrics } from '../telemetry/role-metrics.ts'
 import { checkToken, type ControlAnswer, type ControlHandlers, takeOrder } from './role-endpoint-control.ts'
 import { isLoopback, isOwnName } from './role-endpoint-hosts.ts'
 
@@ -32,6 +34,8 @@ export interface RoleEndpointOptions {
    * orders are refused.
    */
   readonly controlToken?: string | undefined
+  /** Section `telemetry` of the pipeline file. Default: nothing is traced. */
+  readonly telemetry?: TelemetryConfig | undefined
 }
 
 /** Whether a role takes part in the work, and why or why not. */
@@ -71,19 +75,33 @@ const CONNECTIONS_MAX = 64
 const REQUEST_MS = 5000
 const HEADER_BYTES = 8192
 const LOOPBACK = '127.0.0.1'
+/** When this process started, in milliseconds since 1970: one that was started again shows by it. */
+const startedAtMs = Math.round(performance.timeOrigin)
+
+/** Whose endpoint it is. */
+export interface EndpointOwner {
+  /** Part of this process in the pipeline. */
+  readonly role: string
+  readonly logger: Logger
+}
 
 /**
- * Serves if a port is given; else nothing is collected, since nobody could read it.
+ * Serves if a port is given. Metrics are kept if they can be read there or are exported.
  *
  * @throws PipelineError `ERR_CLI_PORT` if the port cannot be listened on, `ERR_CLI_CONTROL_TOKEN` for a token that can
  *   be guessed.
  */
-export async function startRoleEndpoint(options: RoleEndpointOptions): Promise<RoleEndpoint> {
-  if (options.metricsPort === undefined) return noEndpoint
+export async function startRoleEndpoint(options: RoleEndpointOptions, owner: EndpointOwner): Promise<RoleEndpoint> {
+  const isServed = options.metricsPort !== undefined
+  const metrics = startRoleMetrics(options.telemetry, { ...owner, isServed })
+  if (metrics === undefined) return noEndpoint
+  return isServed ? await serve(options, metrics) : { ...noEndpoint, meter: metrics.meter, close: () => metrics.close() }
+}
+
+async function serve(options: RoleEndpointOptions, metrics: Metrics): Promise<RoleEndpoint> {
   const token = options.controlToken ?? process.env['COMPORTA_CONTROL_TOKEN']
   if (token !== undefined) checkToken(token)
   const host = options.metricsHost ?? LOOPBACK
-  const metrics = createMetrics()
   const parts: EndpointParts = { host, token, prometheusText: () => metrics.prometheusText() }
   const server = createServer(
     { requestTimeout: REQUEST_MS, headersTimeout: REQUEST_MS, maxHeaderSize: HEADER_BYTES },
@@ -94,7 +112,7 @@ export async function startRoleEndpoint(options: RoleEndpointOptions): Promise<R
     }
   )
   server.maxConnections = CONNECTIONS_MAX
-  const url = await listen(server, host, options.metricsPort).catch(async (error: unknown) => {
+  const url = await listen(server, host, options.metricsPort ?? 0).catch(async (error: unknown) => {
     await metrics.close()
     throw error
   })
@@ -180,7 +198,7 @@ async function answerGet(parts: EndpointParts, { pathname, query }: Target, resp
       sendJson(response, { status: 200, body: parts.describe() })
       return
     case '/health/live':
-      sendJson(response, { status: 200, body: { isLive: true } })
+      sendJson(response, { status: 200, body: { isLive: true, startedAtMs } })
       return
     case '/health/ready': {
       const { isReady, isBreakerOpen = false, reason } = await readinessOf(parts)

@@ -63,15 +63,14 @@ export function flowOf(looks: readonly InstanceLook[], freshness: Freshness): Fl
 }
 
 /** A process as a row. */
-export function instanceRow({ instance, problem, isReady, metrics }: InstanceLook): InstanceRow {
-  const startedAt = metrics.find(({ name }) => name === 'process_start_time_seconds')?.value
+export function instanceRow({ instance, problem, isReady, startedAtMs, metrics }: InstanceLook): InstanceRow {
   const isAway = !isReady && metrics.length === 0
   return {
     name: instance.name,
     role: instance.role,
     health: isReady ? 'good' : isAway ? 'bad' : 'warn',
     problem,
-    startedAtMs: startedAt === undefined ? null : startedAt * 1000
+    startedAtMs: startedAtMs ?? null
   }
 }
 

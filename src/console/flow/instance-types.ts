@@ -26,6 +26,8 @@ export interface InstanceLook {
   /** Why it said nothing. */
   readonly problem: string | null
   readonly isReady: boolean
+  /** When its process started; absent = not told. */
+  readonly startedAtMs?: number | undefined
   /** Answer of `/describe`, as JSON; its form depends on the role. */
   readonly description: unknown
   readonly metrics: readonly MetricSample[]

@@ -59,25 +59,41 @@ export function createInstanceWatch(options: InstanceWatchOptions): InstanceWatc
 }
 
 async function lookAt(instance: Instance, clock: Clock, signal: AbortSignal): Promise<InstanceLook> {
-  const get = async (path: string): Promise<{ readonly isOk: boolean; readonly text: string }> =>
+  const get = async (path: string): Promise<Answer> =>
     await withDeadline({ clock, timeoutMs: TIMEOUT_MS, signal }, async limit => {
       const response = await fetch(new URL(path, instance.url), { signal: limit, redirect: 'error' })
       return { isOk: response.ok, text: await answerText(response, CHARACTERS_MAX) }
     })
   const takenAtMs = clock.now()
   try {
-    const [ready, description, metrics] = await Promise.all([get('/health/ready'), get('/describe'), get('/metrics')])
+    const paths = ['/health/live', '/health/ready', '/describe', '/metrics'] as const
+    const [live, ready, description, metrics] = await Promise.all(paths.map(get) as Answers)
     return {
       instance,
       takenAtMs,
       problem: ready.isOk ? null : reasonOf(ready.text),
       isReady: ready.isOk,
+      startedAtMs: startedAtOf(jsonOf(live.text)),
       description: description.isOk ? jsonOf(description.text) : undefined,
       metrics: metrics.isOk ? readPrometheusText(metrics.text) : []
     }
   } catch (error) {
-    return { instance, takenAtMs, problem: messageOf(error), isReady: false, description: undefined, metrics: [] }
+    return { instance, takenAtMs, problem: messageOf(error), ...NOTHING }
   }
+}
+
+type Answers = [Promise<Answer>, Promise<Answer>, Promise<Answer>, Promise<Answer>]
+
+interface Answer {
+  readonly isOk: boolean
+  readonly text: string
+}
+
+const NOTHING = { isReady: false, description: undefined, metrics: [] } as const
+
+function startedAtOf(live: unknown): number | undefined {
+  const isTold = typeof live === 'object' && live !== null && 'startedAtMs' in live
+  return isTold && typeof live.startedAtMs === 'number' ? live.startedAtMs : undefined
 }
 
 function jsonOf(text: string): unknown {

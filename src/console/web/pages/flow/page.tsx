@@ -1,6 +1,8 @@
 /** What holds records back: the processes, breakers and limits, and the partitions that stand still. */
 
-import type { VNode } from 'preact'
+import './flow.css'
+
+import type { ComponentChildren, VNode } from 'preact'
 
 import type { Flow, InstanceRow, LimiterRow, RouteRow } from '../../../api/flow.ts'
 import { ago, bytes, count, percent, rate, seconds } from '../../base/format.ts'
@@ -41,11 +43,11 @@ function FlowParts({ flow }: { readonly flow: Flow }): VNode {
   }
   return (
     <>
-      {flow.routes.length === 0 ? null : (
-        <Card title={t('flow.routes')} isFlush>
-          <Routes rows={flow.routes} />
-        </Card>
-      )}
+      <div class="columns">
+        {flow.routes.map(row => (
+          <RouteCard key={`${row.instance} ${row.groupId} ${row.target}`} row={row} />
+        ))}
+      </div>
       <div class="columns">
         <Card title={t('flow.heldUp')} isFlush={flow.heldUp.length > 0}>
           <HeldUp rows={flow.heldUp} />
@@ -63,34 +65,45 @@ function FlowParts({ flow }: { readonly flow: Flow }): VNode {
   )
 }
 
-function Routes({ rows }: { readonly rows: readonly RouteRow[] }): VNode {
+/** The way to one target: its breaker first, since that is what one looks for at night. */
+function RouteCard({ row }: { readonly row: RouteRow }): VNode {
+  const { blockedBy, pausedPartitions } = row
   return (
-    <PlainTable
-      label={t('flow.routes')}
-      rows={rows}
-      rowKey={row => `${row.instance} ${row.target}`}
-      columns={[
-        { title: t('flow.target'), cell: row => <span class="mono">{row.target}</span> },
-        {
-          title: t('flow.group'),
-          cell: row => <Link to={`/groups/${encodeURIComponent(row.groupId)}`}>{row.groupId}</Link>
-        },
-        { title: t('flow.breaker'), cell: row => <Breaker row={row} /> },
-        { title: t('flow.failures'), cell: row => <Value text={percent(row.failureRatio)} />, isNumber: true },
-        { title: t('flow.inFlight'), cell: inFlightText, isNumber: true },
-        { title: t('flow.adaptive'), cell: row => orNone(row.adaptiveLimit, count), isNumber: true },
-        { title: t('flow.records'), cell: recordsText, isNumber: true },
-        { title: t('flow.waiting'), cell: row => count(row.waiting), isNumber: true },
-        { title: t('flow.oldest'), cell: row => <Value text={waitText(row.oldestWaitMs)} />, isNumber: true },
-        { title: t('flow.rate'), cell: row => orNone(row.ratePerSecond, rate), isNumber: true },
-        {
-          title: t('flow.blockedBy'),
-          cell: row => (row.blockedBy === null ? t('flow.none') : blockText(row.blockedBy))
-        },
-        { title: t('flow.paused'), cell: row => pausedText(row.pausedPartitions) }
-      ]}
-    />
+    <Card title={<span class="mono">{row.target}</span>} actions={<Breaker row={row} />}>
+      <dl class="route-facts">
+        <RouteFact name={t('flow.group')}>
+          <Link to={`/groups/${encodeURIComponent(row.groupId)}`}>{row.groupId}</Link>
+        </RouteFact>
+        <RouteFact name={t('flow.name')}>{row.instance}</RouteFact>
+        <RouteFact name={t('flow.inFlight')}>{inFlightText(row)}</RouteFact>
+        <RouteFact name={t('flow.records')}>{recordsText(row)}</RouteFact>
+        <RouteFact name={t('flow.waiting')}>{count(row.waiting)}</RouteFact>
+        <RouteFact name={t('flow.oldest')}>
+          <Value text={waitText(row.oldestWaitMs)} />
+        </RouteFact>
+        <RouteFact name={t('flow.rate')}>{orNone(row.ratePerSecond, rate)}</RouteFact>
+        <RouteFact name={t('flow.adaptive')}>{orNone(row.adaptiveLimit, count)}</RouteFact>
+        <RouteFact name={t('flow.failures')}>
+          <Value text={percent(row.failureRatio)} />
+        </RouteFact>
+        <RouteFact name={t('flow.blockedBy')}>{blockedBy === null ? <None /> : blockText(blockedBy)}</RouteFact>
+        <RouteFact name={t('flow.paused')}>{pausedText(pausedPartitions)}</RouteFact>
+      </dl>
+    </Card>
   )
+}
+
+function RouteFact(options: { readonly name: string; readonly children: ComponentChildren }): VNode {
+  return (
+    <div>
+      <dt>{options.name}</dt>
+      <dd>{options.children}</dd>
+    </div>
+  )
+}
+
+function None(): VNode {
+  return <span class="soft">{t('flow.none')}</span>
 }
 
 function Breaker({ row }: { readonly row: RouteRow }): VNode {
@@ -99,7 +112,7 @@ function Breaker({ row }: { readonly row: RouteRow }): VNode {
   return (
     <>
       <Health level={BREAKER_LEVEL[row.breaker]} word={t(`flow.breaker.${row.breaker}`)} />
-      {retry === null ? null : <div class="soft">{t('flow.breaker.retry', { time: seconds(retry / 1000) })}</div>}
+      {retry === null ? null : <span class="soft">{t('flow.breaker.retry', { time: seconds(retry / 1000) })}</span>}
     </>
   )
 }
@@ -123,11 +136,11 @@ function waitText(waitMs: number | null): string {
 }
 
 function orNone(value: number | null, text: (value: number) => string): VNode | string {
-  return value === null ? <span class="soft">{t('flow.none')}</span> : text(value)
+  return value === null ? <None /> : text(value)
 }
 
 function pausedText(partitions: readonly string[]): VNode {
-  if (partitions.length === 0) return <span class="soft">{t('flow.none')}</span>
+  if (partitions.length === 0) return <None />
   return <span class="mono">{partitions.join(', ')}</span>
 }
 
