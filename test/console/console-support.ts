@@ -58,6 +58,7 @@ export class Area {
       cluster,
       admin: this.admin,
       pipeline: options.pipeline,
+      operations: { slo: [] },
       clock,
       logger: silentLogger,
       closing: closing.signal,

@@ -7,25 +7,38 @@ import type { Freshness, Page } from './common.ts'
 /** How bytes are shown. `auto` decides by the bytes: JSON, text, else hexadecimal. */
 export type RecordShape = 'auto' | 'json' | 'text' | 'hex' | 'base64'
 
-/** Query of `GET /api/records`. */
+/** Bytes of a key or value that a list shows, and that a single record does; of a header, and headers of a record. */
+export const LIST_BYTES = 4096
+export const RECORD_BYTES = 1_048_576
+export const HEADER_BYTES = 1024
+export const HEADERS_MAX = 100
+
+/** Query of `GET /api/records`, and of `GET /api/records/export` with `format`. */
 export interface RecordsQuery {
   readonly topic: string
   /** Default: all. */
   readonly partition?: number
-  /** Where reading begins. Default: the last `limit` records. */
+  /** Where reading begins. Default, as `latest`: the newest records, the newest first; all others: the oldest first. */
   readonly from?: 'earliest' | 'latest' | 'datetime' | 'offset'
   readonly fromMs?: number
   readonly fromOffset?: string
+  /** Not itself part of it. */
   readonly toMs?: number
   /** Text that key, value or a header holds. */
   readonly find?: string
-  readonly findIn?: 'any' | 'key' | 'value' | 'headers'
-  /** Whether `find` is a regular expression. */
+  readonly findIn?: 'any' | 'key' | 'value' | 'headers' | `header:${string}`
+  /** Whether `find` is a regular expression of RE2. */
   readonly isPattern?: boolean
+  readonly isCaseIgnored?: boolean
   readonly shape?: RecordShape
   /** 1 to 500. Default 50. */
   readonly limit?: number
+  /** From the answer before: goes on there. */
+  readonly next?: string
 }
+
+/** Formats of `GET /api/records/export`. */
+export type ExportFormat = 'ndjson' | 'csv'
 
 /** A record as it is shown. */
 export interface ShownRecord {
@@ -38,12 +51,14 @@ export interface ShownRecord {
   readonly key: ShownBytes | null
   readonly value: ShownBytes | null
   readonly headers: readonly { readonly key: string; readonly value: ShownBytes | null }[]
+  /** How many headers it has; `headers` are at most `HEADERS_MAX`. */
+  readonly headerCount: number
 }
 
 /** Bytes as they are shown. */
 export interface ShownBytes {
   readonly shape: 'json' | 'text' | 'hex' | 'base64' | 'masked'
-  /** Cut at 64 KiB. */
+  /** Cut at `LIST_BYTES` in lists and at `RECORD_BYTES` in a single record; headers at `HEADER_BYTES`. */
   readonly text: string
   readonly byteLength: number
   readonly isCut: boolean
@@ -58,6 +73,28 @@ export interface RecordsAnswer {
   readonly isComplete: boolean
   /** Opaque: goes back as `next` of the same query. */
   readonly next: string | null
+  readonly order: 'newestFirst' | 'oldestFirst'
+  /** What was left out, and why. */
+  readonly troubles: readonly string[]
+}
+
+/** `GET /api/record?topic=&partition=&offset=&shape=`. Raw bytes: `/api/record/bytes`, with `part`. */
+export interface RecordAnswer {
+  readonly record: ShownRecord
+  /** Of a dead letter. */
+  readonly letter: DeadLetterRow | null
+}
+
+/**
+ * `GET /api/records/tail`: server-sent events with the query of `GET /api/records` as far as it is about topic and
+ * search. `event: records`.
+ */
+export interface TailBatch {
+  readonly records: readonly ShownRecord[]
+  /** Records that matched, and were left out because they came faster than they can be shown. */
+  readonly dropped: number
+  /** Looked at since the beginning. */
+  readonly searched: number
 }
 
 /** A dead letter. */
@@ -71,11 +108,23 @@ export interface DeadLetterRow {
   readonly originPartition: number | null
   readonly originOffset: string | null
   readonly attempts: number | null
+  /** Group that could not deliver it. */
+  readonly group: string | null
+  readonly firstFailureMs: number | null
+  readonly lastFailureMs: number | null
   readonly redrives: number
+  /** `false`: only the beginning of its value was kept, or it lies at its origin. */
+  readonly isWhole: boolean
   readonly record: ShownRecord
 }
 
-/** `GET /api/dead-letters?topic=`: newest first. Without `topic`: that of the pipeline. */
+/** Dead letters that are looked at, the newest. */
+export const LETTERS_LOOKED_MAX = 2000
+
+/**
+ * `GET /api/dead-letters?topic=&class=&origin=&fromMs=&toMs=&find=&offset=&limit=`: newest first. Without `topic`: that
+ * of the pipeline.
+ */
 export interface DeadLetters {
   readonly freshness: Freshness
   readonly topic: string
@@ -84,4 +133,9 @@ export interface DeadLetters {
   readonly letters: Page<DeadLetterRow>
   /** How many there are of each class, of those that were looked at. */
   readonly classes: readonly { readonly class: string; readonly count: number }[]
+  /** Topics that they came from. */
+  readonly origins: readonly { readonly topic: string; readonly count: number }[]
+  /** Dead letters that were looked at, and whether those are all there are. */
+  readonly looked: number
+  readonly isComplete: boolean
 }
