@@ -55,10 +55,12 @@ function NothingYet({ problem }: { readonly problem: ApiProblem | undefined }): 
   if (problem === undefined) {
     return (
       <Card>
-        <p class="visually-hidden" role="status">
-          {t('overview.noLook.title')}
-        </p>
-        <Skeleton height={360} />
+        <div role="status">
+          <Empty title={t('overview.noLook.title')} icon="clock">
+            {t('overview.noLook.text')}
+          </Empty>
+        </div>
+        <Skeleton height={240} />
       </Card>
     )
   }
