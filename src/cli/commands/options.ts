@@ -23,7 +23,8 @@ export const metricsHostOption = [
 export function endpointOptionsOf(options: CommonOptions, telemetry?: TelemetryConfig): RoleEndpointOptions {
   return {
     metricsPort: options.metricsPort ?? telemetry?.metrics.port,
-    metricsHost: options.metricsHost ?? telemetry?.metrics.host
+    metricsHost: options.metricsHost ?? telemetry?.metrics.host,
+    telemetry
   }
 }
 

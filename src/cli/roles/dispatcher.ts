@@ -8,6 +8,7 @@ import { createTarget, type Target } from '../../targets/index.ts'
 import type { Logger } from '../../telemetry/index.ts'
 import type { RoleStatus } from '../process/messages.ts'
 import type { RunningRole } from '../process/role.ts'
+import { startRoleTraces } from '../telemetry/role-traces.ts'
 import { connectRole } from '../wiring.ts'
 import type { RunRecorder } from './measured-run.ts'
 import { DispatcherReadiness } from './readiness/dispatcher.ts'
@@ -39,12 +40,15 @@ export async function startDispatcherRole(
   logger: Logger,
   { recorder }: DispatcherExtras = {}
 ): Promise<RunningDispatcher> {
-  const endpoint = await startRoleEndpoint(options)
+  const endpoint = await startRoleEndpoint(options, { role: 'dispatcher', logger })
   const cluster = await connectRole(options.kafka, 'dispatcher', { logger, meter: endpoint.meter })
-  const around = { cluster, logger, meter: endpoint.meter, recorder }
+  const traces = await startRoleTraces(options.telemetry, 'dispatcher', logger)
+  const { tracer, isXrayPropagated } = traces
+  const around = { cluster, logger, meter: endpoint.meter, recorder, tracer, isXrayPropagated }
   const { targets, dispatcher } = await startParts(options.dispatcher, around).catch(async (error: unknown) => {
     await cluster.close()
     await endpoint.close()
+    await traces.close()
     throw error
   })
   const finished = dispatcher.ended.then(error => {
@@ -87,6 +91,7 @@ export async function startDispatcherRole(
       await closeAll(targets)
       await cluster.close()
       await endpoint.close()
+      await traces.close()
       return { isComplete }
     }
   }
@@ -108,15 +113,15 @@ function controlOf(dispatcher: Dispatcher, topics: readonly string[]): ControlHa
 /** A dispatcher with the targets that were made for it, which are the caller's to close. */
 export async function startParts(
   config: DispatcherConfig,
-  around: Pick<DispatcherOptions, 'meter' | 'endOf'> &
-    DispatcherExtras & { readonly cluster: Cluster; readonly logger: Logger }
+  around: Pick<DispatcherOptions, 'meter' | 'endOf' | 'tracer'> &
+    DispatcherExtras & { readonly cluster: Cluster; readonly logger: Logger; readonly isXrayPropagated?: boolean }
 ): Promise<{ targets: readonly Target[]; dispatcher: Dispatcher }> {
-  const { recorder, ...rest } = around
+  const { recorder, isXrayPropagated, ...rest } = around
   const { cluster, logger } = rest
   const targets: Target[] = []
   // As many connections as there are invocations at once, which the dispatcher limits and may change while it runs.
   const create = async (described: TargetConfig): Promise<Target> => {
-    const created = await createTarget(described, { logger, cluster })
+    const created = await createTarget(described, { logger, cluster, isXrayPropagated })
     const target = recorder === undefined ? created : recorder.watch(created)
     targets.push(target)
     return target

@@ -9,6 +9,7 @@ import { type FunctionOptions, type LambdaRuntime, startLambdaRuntime } from '..
 import type { Logger } from '../../telemetry/index.ts'
 import type { RoleStatus } from '../process/messages.ts'
 import type { RunningRole } from '../process/role.ts'
+import { tracedBy } from '../telemetry/function-traces.ts'
 import { LAMBDA_TIMEOUT_MS, RuntimeReadiness } from './readiness/lambda.ts'
 import { lookEveryMs } from './readiness/progress.ts'
 import { type RoleEndpointOptions, startRoleEndpoint } from './role-endpoint.ts'
@@ -21,8 +22,9 @@ export async function startLambdaRole(
   const entries = Object.entries(options.functions).map(async ([name, each]) => {
     return [name, await functionOptions(name, each)] as const
   })
-  const functions = Object.fromEntries(await Promise.all(entries))
-  const endpoint = await startRoleEndpoint(options)
+  const traced = tracedBy(options.telemetry, logger)
+  const functions = Object.fromEntries((await Promise.all(entries)).map(([name, each]) => [name, traced(each)]))
+  const endpoint = await startRoleEndpoint(options, { role: 'lambda', logger })
   const { host, port, region, accountId, accountConcurrency, throttleWaitMs, watch } = options
   const destinationEndpoint = options.destinationEndpoint ?? process.env['AWS_ENDPOINT_URL']
   const runtime = await startLambdaRuntime({

@@ -15,6 +15,7 @@ import type { Logger } from '../../telemetry/index.ts'
 import { keepYoungGenerationSmall } from '../process/memory.ts'
 import type { RoleStatus } from '../process/messages.ts'
 import type { RunningRole } from '../process/role.ts'
+import { startRoleTraces } from '../telemetry/role-traces.ts'
 import { connectRole, ensureTopics } from '../wiring.ts'
 import { lineSource } from './line-sources.ts'
 import { ownSource, syslogText } from './own-sources.ts'
@@ -45,16 +46,18 @@ export interface ProducerRole extends RunningRole {
 export async function startProducerRole(options: ProducerRoleOptions, logger: Logger): Promise<ProducerRole> {
   // The memory of an outage that lasts is that of its garbage: a large young generation lets it grow old first.
   if (options.producer.spill !== undefined) keepYoungGenerationSmall()
-  const endpoint = await startRoleEndpoint(options)
+  const endpoint = await startRoleEndpoint(options, { role: 'producer', logger })
   const mayBeAway = options.producer.whenAway.mode === 'spill'
   const cluster = await connectRole(options.kafka, 'producer', { logger, meter: endpoint.meter, mayBeAway })
   const stop = new AbortController()
+  const traces = await startRoleTraces(options.telemetry, 'producer', logger)
   try {
     if (options.topics !== undefined) {
       if (cluster.isKnown) await ensureTopics(cluster, options.topics)
       else void ensureTopicsLater(cluster, options.topics, { logger, signal: stop.signal })
     }
-    const producer = await startProducer({ config: options.producer, cluster, logger, meter: endpoint.meter })
+    const { tracer } = traces
+    const producer = await startProducer({ config: options.producer, cluster, logger, meter: endpoint.meter, tracer })
     endpoint.describeBy(() => producer.status())
     const around = { ...options, cluster, logger, isRestart: options.isRestart === true }
     const sources = await Promise.all(options.producer.sources.map(source => createSource(source, around)))
@@ -93,6 +96,7 @@ export async function startProducerRole(options: ProducerRoleOptions, logger: Lo
           logger.error({ code: error.code, error: error.message }, 'not all events are in Kafka')
         await cluster.close()
         await endpoint.close()
+        await traces.close()
         // What is on disk is not lost, but it is not in Kafka either: whoever started this has to start it again.
         return { isComplete: (spill?.recordCount ?? 0) === 0 }
       }
@@ -101,6 +105,7 @@ export async function startProducerRole(options: ProducerRoleOptions, logger: Lo
     stop.abort()
     await cluster.close()
     await endpoint.close()
+    await traces.close()
     throw error
   }
 }

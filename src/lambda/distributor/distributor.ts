@@ -77,7 +77,8 @@ export function createDistributor(options: DistributorOptions): Distributor {
     invoke(state, event, context)
   const close = async (): Promise<void> => {
     await closeParts(parts, options)
-    void (await state.traces)?.close()
+    const traces = await state.traces
+    traces?.close()
   }
   return Object.assign(distributor, { close })
 }

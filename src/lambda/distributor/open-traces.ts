@@ -43,6 +43,10 @@ async function load(
     }
   }
   const { functionTraces } = await import('../observability/otlp-spans.ts')
-  const { tracing, flush, close } = functionTraces({ settings: observability.otlp, environment, ...around })
-  return { start: (event, context) => new InvocationTrace(tracing, event, context), flush, close }
+  const traces = functionTraces({ settings: observability.otlp, environment, ...around })
+  return {
+    start: (event, context) => new InvocationTrace(traces.tracing, event, context),
+    flush: timeoutMs => traces.flush(timeoutMs),
+    close: () => traces.close()
+  }
 }

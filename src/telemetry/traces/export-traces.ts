@@ -6,6 +6,7 @@
  * sent.
  */
 
+import type { Agent } from 'node:http'
 import { createRequire } from 'node:module'
 
 import type { ReadableSpan } from '@opentelemetry/sdk-trace'
@@ -78,7 +79,15 @@ export function createTraces(options: TracesOptions = {}): Traces {
   const { createTraceState } = require('@opentelemetry/api') as Api
   const { clock = systemClock, logger = silentLogger, sampling, fill } = options
   const { timeoutMs = TIMEOUT_MS, queueMax = QUEUE_MAX } = options
+  const agents: Agent[] = []
   const exporter = new OTLPTraceExporter({
+    // Ours, so that a request without an answer does not keep a process that has ended.
+    httpAgentOptions: async protocol => {
+      const { Agent } = protocol === 'https:' ? await import('node:https') : await import('node:http')
+      const agent = new Agent({ keepAlive: true })
+      agents.push(agent)
+      return agent
+    },
     url: options.url ?? DEFAULT_URL,
     headers: { ...options.headers },
     timeoutMillis: timeoutMs,
@@ -107,13 +116,16 @@ export function createTraces(options: TracesOptions = {}): Traces {
     ...(sampling === undefined ? {} : { sampling }),
     ...(fill === undefined ? {} : { fill })
   })
+  const end = async (closeMs: number): Promise<void> => {
+    await within(clock, closeMs, quietly(processor.shutdown()))
+    for (const agent of agents) agent.destroy()
+  }
   let closed: Promise<void> | undefined
   return {
     tracing: recorder,
     get droppedCount() {
       return queue.droppedCount
     },
-    // What fails was counted and logged.
     flush: flushMs =>
       within(
         clock,
@@ -121,13 +133,18 @@ export function createTraces(options: TracesOptions = {}): Traces {
         processor.forceFlush().catch(() => undefined)
       ),
     close: (closeMs = CLOSE_MS) => {
-      closed ??= within(
-        clock,
-        closeMs,
-        processor.shutdown().catch(() => undefined)
-      )
+      closed ??= end(closeMs)
       return closed
     }
+  }
+}
+
+/** What fails was counted and logged. */
+async function quietly(work: Promise<void>): Promise<void> {
+  try {
+    await work
+  } catch {
+    // As above.
   }
 }
 

@@ -1,0 +1,96 @@
+/** Spans on their way to a collector, and programs that bring a tracer of their own. */
+
+import assert from 'node:assert/strict'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
+import { test } from 'node:test'
+
+import { InMemorySpanExporter, SimpleSpanProcessor, TracerProvider } from '@opentelemetry/sdk-trace'
+
+import { createTraces, type LogFields, type Logger, silentLogger, tracingOf } from '../../src/telemetry/index.ts'
+import { startOtlpReceiver } from '../support/otlp-receiver.ts'
+
+test('spans arrive as protobuf with resource, links, state and status', async t => {
+  const receiver = await startOtlpReceiver(t)
+  const traces = createTraces({
+    url: receiver.url,
+    headers: { authorization: 'Bearer secret' },
+    compression: 'gzip',
+    sampling: { ratio: 1 },
+    resource: { 'service.name': 'trucks' }
+  })
+  const link = { traceparent: '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01', tracestate: 'a=1' }
+
+  const span = traces.tracing.start({ name: 'a', kind: 'consumer', links: [link], linksLeftOut: 3 })
+  span.set({ text: 'x', number: 7, share: 0.5, flag: true, nothing: undefined })
+  span.fail('unavailable')
+  span.end()
+  await traces.close()
+  await traces.close()
+
+  const [received] = receiver.spans
+  assert.partialDeepStrictEqual(received, {
+    service: 'trucks',
+    traceId: span.traceId,
+    spanId: span.spanId,
+    kind: 5,
+    traceState: 'ot=th:0',
+    links: [{ traceId: '4bf92f3577b34da6a3ce929d0e0e4736', spanId: '00f067aa0ba902b7' }],
+    droppedLinksCount: 3,
+    statusCode: 2,
+    attributes: { text: 'x', number: 7, share: 0.5, flag: true, 'error.type': 'unavailable' }
+  })
+  assert.equal(receiver.headers.authorization, 'Bearer secret')
+  assert.equal(traces.droppedCount, 0)
+})
+
+test('a collector that never answers holds nobody up, and what does not fit is counted', async t => {
+  const sockets: Socket[] = []
+  const server = createServer(socket => void sockets.push(socket))
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  t.after(() => {
+    server.close()
+    for (const socket of sockets) socket.destroy()
+  })
+  const lines: LogFields[] = []
+  const logger: Logger = { ...silentLogger, warn: fields => void lines.push(fields) }
+  const traces = createTraces({
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1/traces`,
+    sampling: { ratio: 1, perSecondMax: 1_000_000 },
+    queueMax: 64,
+    delayMs: 60_000,
+    timeoutMs: 1000,
+    logger
+  })
+
+  for (let each = 0; each < 1000; each += 1) traces.tracing.start({ name: 'a', kind: 'consumer' }).end()
+  await traces.close(1)
+
+  // The queue is handed over once when it is full; the rest has no place.
+  assert.ok(traces.droppedCount >= 1000 - 2 * 64, String(traces.droppedCount))
+  assert.equal(lines.length, 1)
+})
+
+test('a program’s own tracer gets the same spans, with parents, links, kinds and contexts', () => {
+  const exporter = new InMemorySpanExporter()
+  const provider = new TracerProvider({ spanProcessors: [new SimpleSpanProcessor({ exporter })] })
+  const parent = { traceparent: '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01', tracestate: 'a=1' }
+
+  const tracing = tracingOf(provider)
+  const root = tracing?.start({ name: 'process t', kind: 'consumer', parent, links: [parent], linksLeftOut: 2 })
+  const child = root?.startChild({ name: 'invoke f', kind: 'client', attributes: { a: 1 } })
+  child?.fail('Http500')
+  child?.end()
+  root?.end()
+
+  const [first, second] = exporter.getFinishedSpans()
+  assert.equal(first?.parentSpanContext?.spanId, root?.spanId)
+  assert.partialDeepStrictEqual(first?.attributes, { a: 1, 'error.type': 'Http500', 'comporta.kept': 'failed' })
+  assert.equal(first?.status.code, 2)
+  assert.equal(second?.parentSpanContext?.spanId, '00f067aa0ba902b7')
+  assert.equal(second?.links[0]?.context.spanId, '00f067aa0ba902b7')
+  assert.equal(second?.attributes['comporta.links_left_out'], 2)
+  assert.match(root?.context.traceparent ?? '', /^00-4bf92f3577b34da6a3ce929d0e0e4736-[0-9a-f]{16}-01$/)
+  assert.equal(root?.context.tracestate, 'a=1')
+  assert.equal(tracingOf(undefined), undefined)
+  assert.equal(tracingOf(provider.getTracer('x')) === undefined, false)
+})
