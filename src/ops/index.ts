@@ -20,6 +20,21 @@ export { Audit, type AuditOptions, type AuditReport, type DeadLetter, type Viola
 export { LatencyHistogram } from './audit/latency.ts'
 export { EXPECTATION, LEDGER_KIND, type LedgerEntry, LedgerWriter, readLedger } from './audit/ledger.ts'
 
+// Dashboards, rules and alarms.
+export type { AlertRule } from './boards/alert-types.ts'
+export type { Board } from './boards/board-types.ts'
+export { cloudFormationTemplate, type CloudWatchSettings } from './boards/cloudwatch.ts'
+export { boardsOf, grafanaDashboard } from './boards/grafana.ts'
+export { alertsByName, prometheusRules, runbookAnchor } from './boards/prometheus.ts'
+export {
+  BOARD_PLACES,
+  type BoardPlaces,
+  type BoardSettings,
+  type BoardTopic,
+  genericBoards,
+  pipelineBoards
+} from './boards/settings.ts'
+
 // Changes and their undo.
 export { type AppliedChange, applyChange, type ApplyOptions } from './change/apply-change.ts'
 export type { ApplyContext, Change, ChangeEffect, ChangePlan, ChangeResult, Json, Undo } from './change/change.ts'

@@ -6,6 +6,7 @@ import type { CommandAction } from '../commands/action.ts'
 import { addAudit } from '../commands/audit.ts'
 import { addChaos } from '../commands/chaos.ts'
 import { addCost } from '../commands/cost.ts'
+import { addDashboards } from '../commands/dashboards.ts'
 import { addDoctor } from '../commands/doctor.ts'
 import { addGroups } from '../commands/groups.ts'
 import { addLag } from '../commands/lag.ts'
@@ -41,6 +42,7 @@ const commands: readonly ((program: Command, action: CommandAction) => void)[] =
   addSlo,
   addTopics,
   addUndo,
+  addDashboards,
   addCost,
   addReport
 ]
