@@ -2,5 +2,6 @@
 
 export type { Instance } from './flow/instance-types.ts'
 export { ASSETS, type BuiltFile, buildPages } from './server/page-builder.ts'
+export type { ConsoleRoute } from './server/routes.ts'
 export type { ConsoleSecrets } from './server/settings.ts'
 export { type Console, type ConsoleOptions, startConsole } from './server/start-console.ts'

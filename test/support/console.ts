@@ -2,6 +2,7 @@
 
 import { mkdtempSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
+import { request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
@@ -10,6 +11,7 @@ import type { Cluster } from '../../src/client/index.ts'
 import { type ConsoleConfig, parsePipeline } from '../../src/config/index.ts'
 import { systemClock } from '../../src/core/index.ts'
 import { type Console, type ConsoleOptions, startConsole } from '../../src/console/index.ts'
+import type { World } from '../../src/console/world/world-types.ts'
 import { silentLogger } from '../../src/telemetry/index.ts'
 
 /** Token of the operator of a console that `startTestConsole` starts. */
@@ -30,6 +32,101 @@ const USERS = `
       - { name: vera, role: viewer, token: ${VIEWER_TOKEN} }
 `
 
+/** A world in which nothing was seen, and whose looks the test calls. */
+export function stillWorld(): World & { look(problem?: string): void; readonly viewers: number } {
+  const listeners = new Set<Parameters<World['onLook']>[0]>()
+  let viewers = 0
+  const none = { timesMs: [], values: [] }
+  return {
+    get viewers() {
+      return viewers
+    },
+    look: (problem?: string) => {
+      for (const listener of listeners) listener(undefined, problem ?? null)
+    },
+    latest: () => undefined,
+    ready: () => Promise.reject(new Error('there is no cluster')),
+    attend: () => {
+      viewers += 1
+      return () => void (viewers -= 1)
+    },
+    onLook: listener => {
+      listeners.add(listener)
+      return () => void listeners.delete(listener)
+    },
+    intervalMs: 2000,
+    groupSeries: () => none,
+    sparkline: () => [],
+    arrivalsOf: () => [],
+    topicSeries: () => none,
+    totalSeries: () => none,
+    rebalances: () => [],
+    lastRebalanceMs: () => undefined,
+    silentSinceMs: () => undefined,
+    close: () => Promise.resolve()
+  }
+}
+
+/** A request as it is sent: `fetch` has a mind of its own about Host and Origin. */
+export interface Asked {
+  readonly method?: string
+  readonly path: string
+  readonly headers?: Readonly<Record<string, string>>
+  /** An object is sent as JSON. */
+  readonly body?: unknown
+}
+
+/** An answer, read to its end. */
+export interface Answer {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>
+  readonly text: string
+  /** Of a JSON answer. */
+  readonly json: Record<string, unknown>
+}
+
+/** Asks a console. */
+export async function ask({ port }: Pick<Console, 'port'>, asked: Asked): Promise<Answer> {
+  const { method = 'GET', path, headers = {}, body } = asked
+  const isText = typeof body === 'string' || body === undefined
+  const type = isText ? {} : { 'content-type': 'application/json' }
+  return await new Promise((resolve, reject) => {
+    const sent = request(
+      { host: '127.0.0.1', port, method, path, headers: { ...type, ...headers }, agent: false },
+      response => {
+        const pieces: Buffer[] = []
+        response.on('data', (piece: Buffer) => pieces.push(piece))
+        response.on('end', () => {
+          const text = Buffer.concat(pieces).toString()
+          const isJson = response.headers['content-type']?.startsWith('application/json') === true
+          // What the console answers is an object.
+          const json = isJson ? (JSON.parse(text) as Record<string, unknown>) : {}
+          resolve({ status: response.statusCode ?? 0, headers: response.headers, text, json })
+        })
+      }
+    )
+    sent.on('error', reject)
+    sent.end(isText ? body : JSON.stringify(body))
+  })
+}
+
+/** What a logged-in browser sends along. */
+export interface Login {
+  readonly cookie: string
+  readonly csrf: string
+  /** Cookie and token, as headers. */
+  readonly headers: Readonly<Record<string, string>>
+}
+
+/** Logs in. */
+export async function logIn(console: Pick<Console, 'port'>, token: string): Promise<Login> {
+  const answer = await ask(console, { method: 'POST', path: '/api/login', body: { token } })
+  if (answer.status !== 200) throw new Error(`login: ${answer.status} ${answer.text}`)
+  const cookie = String(answer.headers['set-cookie']).split(';')[0] ?? ''
+  const csrf = String(answer.json['csrfToken'])
+  return { cookie, csrf, headers: { cookie, 'x-csrf-token': csrf } }
+}
+
 /** A console for tests; `section` is more of `console:`, with `auth` if it has one. */
 export async function startTestConsole(
   t: TestContext,
@@ -48,6 +145,7 @@ export async function startTestConsole(
     clock: systemClock,
     logger: silentLogger,
     pages: () => Promise.resolve(new Map()),
+    world: stillWorld(),
     ...options
   })
   t.after(async () => {

@@ -9,6 +9,7 @@ import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify }
 import type { ConsoleConfig } from '../../config/index.ts'
 import { PipelineError } from '../../core/index.ts'
 import type { Logger } from '../../telemetry/index.ts'
+import { isHttps, securityHeaders } from './headers.ts'
 import { jsonText } from './json.ts'
 import { formOf, type PageFiles } from './pages.ts'
 import { problemOf } from './problems.ts'
@@ -38,6 +39,7 @@ export async function createApp({ settings, secrets, pages, logger }: AppOptions
     keepAliveTimeout: 30_000
   }
   const { tls } = secrets
+  const headers = securityHeaders(isHttps(settings))
   const app = fastify({
     serverFactory: handler => {
       const server =
@@ -53,7 +55,9 @@ export async function createApp({ settings, secrets, pages, logger }: AppOptions
     onProtoPoisoning: 'error',
     onConstructorPoisoning: 'error',
     trustProxy: settings.trustProxy === undefined ? false : [...settings.trustProxy],
-    routerOptions: { maxParamLength: 2048 }
+    routerOptions: { maxParamLength: 2048 },
+    // An address that cannot be decoded has no route, and passes no hook.
+    frameworkErrors: (error, _request, reply) => void sendProblem(error, reply.headers(headers), logger)
   })
   // Only JSON: a form of another page can send text without asking first.
   app.removeContentTypeParser('text/plain')

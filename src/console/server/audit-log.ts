@@ -71,9 +71,9 @@ class FileLog {
     try {
       await mkdir(dirname(this.#options.file), { recursive: true, mode: 0o700 })
       for (let index = 0; index < this.#options.filesMax; index += 1) {
-        const lines = await this.#linesOf(index)
-        if (lines === undefined) break
-        this.#lineCounts.push(lines.length)
+        const entries = await this.#entriesOf(index)
+        if (entries === undefined) break
+        this.#lineCounts.push(entries.length)
       }
       if (this.#lineCounts.length === 0) this.#lineCounts.push(0)
       await this.#openFile()
@@ -103,9 +103,9 @@ class FileLog {
         const isBefore = skipped + count <= offset
         if (isBefore) skipped += count
         if (isBefore || rows.length >= limit) continue
-        const lines = ((await this.#linesOf(index)) ?? []).toReversed()
+        const entries = ((await this.#entriesOf(index)) ?? []).toReversed()
         const from = Math.max(0, offset - skipped)
-        rows.push(...lines.slice(from, from + limit - rows.length).flatMap(readEntry))
+        rows.push(...entries.slice(from, from + limit - rows.length))
         skipped += count
       }
     } catch (error) {
@@ -176,10 +176,10 @@ class FileLog {
     return index === 0 ? this.#options.file : `${this.#options.file}.${index}`
   }
 
-  async #linesOf(index: number): Promise<string[] | undefined> {
+  async #entriesOf(index: number): Promise<AuditEntry[] | undefined> {
     try {
       const text = await readFile(this.#pathOf(index), 'utf8')
-      return text.split('\n').filter(line => line !== '')
+      return text.split('\n').flatMap(readEntry)
     } catch (error) {
       if (isMissing(error)) return undefined
       throw error

@@ -11,7 +11,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { type Clock, PipelineError } from '../../core/index.ts'
 import type { ConsoleConfig } from '../../config/index.ts'
 import type { ConsoleRole } from '../api/session.ts'
-import { securityHeaders } from './headers.ts'
+import { isHttps, securityHeaders } from './headers.ts'
 import { Limiter } from './limiter.ts'
 import { masksOf } from './masking.ts'
 import { allowedHosts, isCrossSite, type Place } from './origin.ts'
@@ -55,11 +55,11 @@ export class Guard {
 
   constructor(options: GuardOptions) {
     this.#options = options
-    const { limits, trustProxy, tls } = options.settings
+    const { limits, trustProxy } = options.settings
     this.#requests = new Limiter({ perSecond: limits.requestsPerSecond, burst: limits.requestsBurst })
     this.#logins = new Limiter({ perSecond: limits.loginsPerMinute / 60, burst: limits.loginsPerMinute })
     this.#proxies = trustProxy === undefined ? undefined : blockListOf(trustProxy)
-    this.#isHttps = tls !== undefined || trustProxy !== undefined
+    this.#isHttps = isHttps(options.settings)
     this.#headers = securityHeaders(this.#isHttps)
   }
 

@@ -1,5 +1,7 @@
 /** Headers of every answer: what a browser may do with it. */
 
+import type { ConsoleConfig } from '../../config/index.ts'
+
 const POLICY = [
   "default-src 'none'",
   "script-src 'self'",
@@ -31,4 +33,9 @@ const TWO_YEARS_S = 63_072_000
 /** @param isHttps - Whether browsers reach it by TLS: they are told never to come without. */
 export function securityHeaders(isHttps: boolean): Readonly<Record<string, string>> {
   return isHttps ? { ...COMMON, 'strict-transport-security': `max-age=${TWO_YEARS_S}` } : COMMON
+}
+
+/** Whether browsers reach the console by TLS: its own, or that of the proxy in front of it. */
+export function isHttps({ tls, trustProxy }: Pick<ConsoleConfig, 'tls' | 'trustProxy'>): boolean {
+  return tls !== undefined || trustProxy !== undefined
 }

@@ -11,7 +11,7 @@
 
 import { createHash } from 'node:crypto'
 
-import { type Clock, PipelineError } from '../../core/index.ts'
+import { type Clock, PipelineError, type Timer } from '../../core/index.ts'
 import type { Logger } from '../../telemetry/index.ts'
 import type { LiveProblem, LiveTick, LiveView } from '../api/live.ts'
 import type { World } from '../world/world-types.ts'
@@ -59,22 +59,17 @@ const STEP_MS = 250
 export class LiveStreams {
   readonly #options: LiveOptions
   readonly #streams = new Set<LiveStream>()
-  readonly #stops: (() => void)[]
+  readonly #stopListening: () => void
+  /** None without a stream. */
+  #timers: readonly Timer[] = []
   #problem: string | null = null
 
   constructor(options: LiveOptions) {
     this.#options = options
-    const { clock, world } = options
-    const keepAlive = clock.every(KEEP_ALIVE_MS, () => this.#each(stream => stream.keepAlive())).unref()
-    const step = clock.every(STEP_MS, () => this.#each(stream => stream.step())).unref()
-    this.#stops = [
-      world.onLook((_look, problem) => {
-        this.#problem = problem
-        this.#each(stream => stream.look())
-      }),
-      () => keepAlive.cancel(),
-      () => step.cancel()
-    ]
+    this.#stopListening = options.world.onLook((_look, problem) => {
+      this.#problem = problem
+      this.#each(stream => stream.look())
+    })
   }
 
   get count(): number {
@@ -107,7 +102,9 @@ export class LiveStreams {
     stream.onEnd = () => {
       this.#streams.delete(stream)
       leave()
+      this.#keepTime()
     }
+    this.#keepTime()
     stream.look()
     return () => stream.end()
   }
@@ -121,8 +118,21 @@ export class LiveStreams {
 
   /** Ends all. */
   close(): void {
-    for (const stop of this.#stops) stop()
+    this.#stopListening()
     this.#each(stream => stream.end())
+  }
+
+  #keepTime(): void {
+    const { clock } = this.#options
+    if (this.#streams.size > 0 && this.#timers.length === 0) {
+      this.#timers = [
+        clock.every(KEEP_ALIVE_MS, () => this.#each(stream => stream.keepAlive())),
+        clock.every(STEP_MS, () => this.#each(stream => stream.step()))
+      ]
+    } else if (this.#streams.size === 0) {
+      for (const timer of this.#timers) timer.cancel()
+      this.#timers = []
+    }
   }
 
   #each(call: (stream: LiveStream) => void): void {

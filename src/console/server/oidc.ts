@@ -13,7 +13,7 @@
  * is away keeps nothing from starting.
  */
 
-import type { Configuration, IDToken } from 'openid-client'
+import type { Configuration } from 'openid-client'
 
 import { briefMessageOf, type Clock, PipelineError } from '../../core/index.ts'
 import type { ConsoleConfig } from '../../config/index.ts'
@@ -115,7 +115,7 @@ export class OidcLogin {
       const claims: Claims = tokens.claims() ?? {}
       if (claimOf(claims, this.#options.settings.rolesClaim) !== undefined || !hasUserInfo(configuration)) return claims
       // Many providers leave groups out of the token, and tell them when asked. Its `sub` must be the same.
-      return { ...(await client.fetchUserInfo(configuration, tokens.access_token, String(claims.sub))), ...claims }
+      return { ...(await client.fetchUserInfo(configuration, tokens.access_token, String(claims['sub']))), ...claims }
     } catch (error) {
       if (error instanceof client.AuthorizationResponseError) {
         throw new PipelineError('ERR_CONSOLE_LOGIN', `the provider refused the login: ${error.error}`, { cause: error })
@@ -155,7 +155,7 @@ export class OidcLogin {
   }
 }
 
-type Claims = Readonly<Partial<IDToken>>
+type Claims = Readonly<Record<string, unknown>>
 
 function hasUserInfo(configuration: Configuration): boolean {
   return configuration.serverMetadata().userinfo_endpoint !== undefined

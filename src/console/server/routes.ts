@@ -3,7 +3,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 
 import { PipelineError } from '../../core/index.ts'
-import type { Guard } from './guard.ts'
+import { defaultNeeds, type Guard, type RouteNeeds } from './guard.ts'
 import type { LiveSink, LiveStreams } from './live.ts'
 import type { Caller, ConsoleRoutes, Order, View } from './server-types.ts'
 import type { SessionStore } from './sessions.ts'
@@ -34,6 +34,23 @@ async function run(order: Order, request: FastifyRequest, guard: Guard): Promise
 
 function queryOf(request: FastifyRequest): URLSearchParams {
   return new URLSearchParams(request.raw.url?.split('?')[1] ?? '')
+}
+
+/** A route, and who may ask. */
+export interface ConsoleRoute {
+  readonly method: string
+  readonly path: string
+  readonly needs: RouteNeeds
+}
+
+/** Takes note of every route that is added from now on. */
+export function routesOf(app: FastifyInstance): readonly ConsoleRoute[] {
+  const routes: ConsoleRoute[] = []
+  app.addHook('onRoute', ({ method, url, config }) => {
+    for (const each of [method].flat())
+      routes.push({ method: each, path: url, needs: config?.needs ?? defaultNeeds(each) })
+  })
+  return routes
 }
 
 /** Refuses routes of areas that would be open to everybody. Call before areas add theirs. */

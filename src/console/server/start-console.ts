@@ -28,7 +28,7 @@ import { OidcLogin } from './oidc.ts'
 import { bracketed } from './origin.ts'
 import { addAuditRoutes } from './own-routes.ts'
 import { loadPages, type PageFiles } from './pages.ts'
-import { addLiveRoute, closeToNobody, consoleRoutes } from './routes.ts'
+import { addLiveRoute, closeToNobody, type ConsoleRoute, consoleRoutes, routesOf } from './routes.ts'
 import type { AddRoutes, Caller, ConsoleContext, View } from './server-types.ts'
 import { SessionStore } from './sessions.ts'
 import { checkStart, type ConsoleSecrets, knownTokens } from './settings.ts'
@@ -67,8 +67,8 @@ export interface Console {
   readonly port: number
   /** Whether the usual port was taken, and another one is used. */
   readonly isOtherPort: boolean
-  /** For tests: its routes. */
-  readonly app: FastifyInstance
+  /** Everything it answers to, beside the pages. */
+  readonly routes: readonly ConsoleRoute[]
   close(): Promise<void>
 }
 
@@ -82,7 +82,7 @@ export async function startConsole(options: ConsoleOptions): Promise<Console> {
   checkStart(options.settings)
   const parts = await openParts(options)
   try {
-    const { app, guard, streams } = await assemble(options, parts)
+    const { app, guard, streams, routes } = await assemble(options, parts)
     const { port, isOtherPort } = await listen(app, options.settings)
     guard.listening(port)
     let closing: Promise<void> | undefined
@@ -92,7 +92,7 @@ export async function startConsole(options: ConsoleOptions): Promise<Console> {
       await app.close()
       await closeParts(parts)
     }
-    return { url: urlOf(options.settings, port), port, isOtherPort, app, close: () => (closing ??= close()) }
+    return { url: urlOf(options.settings, port), port, isOtherPort, routes, close: () => (closing ??= close()) }
   } catch (error) {
     parts.closing.abort()
     await closeParts(parts)
@@ -129,6 +129,7 @@ interface Assembled {
   readonly app: FastifyInstance
   readonly guard: Guard
   readonly streams: LiveStreams
+  readonly routes: readonly ConsoleRoute[]
 }
 
 async function assemble(options: ConsoleOptions, parts: Parts): Promise<Assembled> {
@@ -142,6 +143,7 @@ async function assemble(options: ConsoleOptions, parts: Parts): Promise<Assemble
   const onRefused = (caller: Caller, path: string): void => auditRefusal({ caller, path, parts, logger })
   const guard = new Guard({ settings, sessions, clock, onRefused })
   const app = await createApp({ settings, secrets, pages: pagesOnce(options.pages ?? loadPages), logger })
+  const all = routesOf(app)
   guard.guard(app)
   const views = new Map<string, View>()
   const { streamsMax, streamsPerSession } = settings.limits
@@ -163,7 +165,7 @@ async function assemble(options: ConsoleOptions, parts: Parts): Promise<Assemble
   const routes = consoleRoutes(app, guard, views)
   const context = contextOf(options, parts)
   for (const add of options.areas ?? [addAuditRoutes, ...AREAS]) add(routes, context)
-  return { app, guard, streams }
+  return { app, guard, streams, routes: all }
 }
 
 function contextOf(options: ConsoleOptions, parts: Parts): ConsoleContext {
