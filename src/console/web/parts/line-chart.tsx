@@ -163,7 +163,9 @@ function plotOptions(latest: { readonly current: LineChartOptions }, state: Plot
   }
 }
 
-const durationSteps = [0.1, 0.5, 1, 5, 10, 30, 60, 300, 600, 1_800, 3_600, 7_200, 21_600, 43_200, 86_400, 604_800]
+const durationSteps = [
+  0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 600, 1_800, 3_600, 7_200, 21_600, 43_200, 86_400, 604_800
+]
 
 /** As wide as the longest value of the axis needs. */
 function axisSize(_: uPlot, values: readonly string[] | null): number {
@@ -186,6 +188,8 @@ function seriesOf(line: ChartLine, index: number): uPlot.Series {
   }
 }
 
+const clockOptions = { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' } as const
+
 function clockText(atMs: number): string {
-  return new Date(atMs).toLocaleTimeString(language.peek(), { timeStyle: 'medium' })
+  return new Date(atMs).toLocaleTimeString(language.peek(), clockOptions)
 }

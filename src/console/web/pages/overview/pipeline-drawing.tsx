@@ -17,6 +17,7 @@ import { Link } from '../../base/router.ts'
 import { t } from '../../base/words.ts'
 import { Health } from '../../parts/health.tsx'
 import { Icon, type IconName } from '../../parts/icon.tsx'
+import { boxFacts } from './box-facts.ts'
 import { nodePath } from './node-links.ts'
 import { type DrawnBox, type DrawnEdge, type Drawing, drawPipeline } from './pipeline-layout.ts'
 
@@ -151,7 +152,7 @@ function Box(options: {
   const kind = t(`kind.${box.kind}`)
   const name = node?.name ?? t('overview.more', { count: box.count })
   const facts = node?.facts.map(factText).join(' · ') ?? t(`kinds.${box.kind}`)
-  const known = node?.facts.filter(({ value }) => value !== null).map(one => factText(one).replaceAll(' ', '\u00a0'))
+  const lines = node === undefined ? [facts] : boxFacts(box.kind, node.facts).map(factText)
   const reasons = node?.reasons.map(reasonText).join('\n') ?? ''
   const isWell = box.health === 'good' || box.health === 'idle'
   return (
@@ -170,10 +171,13 @@ function Box(options: {
           <strong class="cut">{name}</strong>
           {options.isTall || box.isBelow ? <Icon name={icons[box.kind]} size={15} /> : null}
         </span>
-        <span class="pipeline-facts">
-          {isWell ? null : <em>{t(`health.${box.health}`)} </em>}
-          {known?.join(' · ') ?? facts}
-        </span>
+        {isWell && lines.length === 0 ? null : (
+          <span class="pipeline-facts cut">
+            {isWell ? null : <em>{t(`health.${box.health}`)} </em>}
+            {lines[0]}
+          </span>
+        )}
+        {lines[1] === undefined ? null : <span class="pipeline-facts cut">{lines[1]}</span>}
         <span class="visually-hidden">{reasons}</span>
       </Link>
     </div>

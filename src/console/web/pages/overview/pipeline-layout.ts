@@ -64,6 +64,7 @@ const BELOW_GAP = 40
 const SIDE_CHANNEL = 24
 const GAP_MIN = 66
 const BOX_WIDTH_MIN = 112
+const BOX_WIDTH_GOOD = 164
 const BOX_WIDTH_MAX = 300
 
 const layerOf: Readonly<Record<NodeKind, number>> = {
@@ -274,7 +275,7 @@ interface Column {
 function columnsOf(layers: readonly (readonly Cell[])[], width: number): readonly Column[] {
   const needs = layers.map(cells => {
     const longest = Math.max(0, ...cells.map(cell => nameOf(cell).length))
-    return Math.min(BOX_WIDTH_MAX, Math.max(BOX_WIDTH_MIN, 54 + Math.ceil(longest * 7.6)))
+    return Math.min(BOX_WIDTH_MAX, Math.max(BOX_WIDTH_GOOD, 54 + Math.ceil(longest * 7.6)))
   })
   const room = width - GAP_MIN * (layers.length - 1)
   // The widest give way first, all down to one width.
