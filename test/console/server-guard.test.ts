@@ -306,3 +306,12 @@ test('behind its proxy it answers to its public name, with cookies for TLS only'
   const around = await ask(other, { path: '/api/session', headers: proxied })
   assert.equal(around.json['code'], 'ERR_CONSOLE_HOST')
 })
+
+test('a port that was named must be free; the usual one need not be', async t => {
+  const first = await startTestConsole(t, { areas })
+  const settings = consoleSettings()
+  const other = await startTestConsole(t, { areas, settings, usualPort: first.port })
+  assert.deepEqual([other.isOtherPort, other.port === first.port], [true, false])
+  const named = startTestConsole(t, { areas, settings: { ...settings, port: first.port } })
+  await assert.rejects(named, { code: 'ERR_CONSOLE_LISTEN', message: new RegExp(`127\\.0\\.0\\.1:${first.port}`) })
+})

@@ -31,6 +31,12 @@ export function instancesOf(parts: readonly RoleProcess[], controlToken: string)
   })
 }
 
+/** Port of an address that a console has printed; `undefined` = it names none. */
+export function portOf(url: string | undefined): number | undefined {
+  const port = url === undefined ? '' : new URL(url).port
+  return port === '' ? undefined : Number(port)
+}
+
 function isRole(role: string): role is Instance['role'] {
   return roles.includes(role)
 }

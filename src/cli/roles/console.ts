@@ -22,11 +22,13 @@ export interface ConsoleRoleOptions {
   /** Opens the console where nothing else does; see `needsStartToken` of console-token.ts. */
   readonly startToken?: string | undefined
   readonly undoFolder: string
+  /** Where it was before it was started again: the address that was printed goes on to work. */
+  readonly lastPort?: number | undefined
 }
 
 /** Connects and serves. */
 export async function startConsoleRole(options: ConsoleRoleOptions, logger: Logger): Promise<RunningRole> {
-  const { kafka, pipeline, settings, startToken, undoFolder } = options
+  const { kafka, pipeline, settings, startToken, undoFolder, lastPort } = options
   const round = new SourceReader(process.env).round()
   const secrets = await readSecrets(settings, round)
   const others = await readInstances(settings, round)
@@ -45,6 +47,7 @@ export async function startConsoleRole(options: ConsoleRoleOptions, logger: Logg
       version: packageVersion(),
       instances: () => [...instances, ...others],
       undoFolder,
+      usualPort: lastPort,
       auditFile: settings.audit.file,
       clock: systemClock,
       logger

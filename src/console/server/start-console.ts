@@ -50,6 +50,8 @@ export interface ConsoleOptions extends Pick<ConsoleContext, 'bootstrapServers' 
   readonly clock: Clock
   readonly logger: Logger
   readonly meter?: Meter
+  /** Tried first where no port is named. Default 7070. */
+  readonly usualPort?: number | undefined
   /** Default: its own. */
   readonly world?: World
   /** Default: its own, of `instances`. */
@@ -83,7 +85,7 @@ export async function startConsole(options: ConsoleOptions): Promise<Console> {
   const parts = await openParts(options)
   try {
     const { app, guard, streams, routes } = await assemble(options, parts)
-    const { port, isOtherPort } = await listen(app, options.settings)
+    const { port, isOtherPort } = await listen(app, options)
     guard.listening(port)
     let closing: Promise<void> | undefined
     const close = async (): Promise<void> => {
@@ -222,19 +224,21 @@ function pagesOnce(load: () => Promise<PageFiles>): () => Promise<PageFiles> {
 
 async function listen(
   app: FastifyInstance,
-  { host, port }: ConsoleConfig
+  { settings: { host, port }, usualPort }: ConsoleOptions
 ): Promise<{ readonly port: number; readonly isOtherPort: boolean }> {
   const listenOn = async (wanted: number): Promise<number> => {
     await app.listen({ host, port: wanted })
     // Listening on TCP: the address is never a path.
     return (app.server.address() as AddressInfo).port
   }
+  const isNamed = port !== undefined && port !== 0
+  const first = isNamed ? port : (usualPort ?? port ?? CONSOLE_PORT)
   try {
-    return { port: await listenOn(port ?? CONSOLE_PORT), isOtherPort: false }
+    return { port: await listenOn(first), isOtherPort: false }
   } catch (error) {
     // Nobody asked for the usual port: a second console of this machine takes another one.
-    if (port === undefined && isTaken(error)) return { port: await listenOn(0), isOtherPort: true }
-    const message = `cannot listen on ${bracketed(host)}:${port ?? CONSOLE_PORT}: ${messageOf(error)}`
+    if (!isNamed && first !== 0 && isTaken(error)) return { port: await listenOn(0), isOtherPort: true }
+    const message = `cannot listen on ${bracketed(host)}:${first}: ${messageOf(error)}`
     throw new PipelineError('ERR_CONSOLE_LISTEN', message, { cause: error })
   }
 }
