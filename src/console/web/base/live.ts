@@ -3,13 +3,13 @@
  * the stream is away, and `connection` says since when that is so.
  */
 
-import { type Signal, signal } from '@preact/signals'
+import { effect, type Signal, signal } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
 
 import type { LiveProblem, LiveTick, LiveView } from '../../api/live.ts'
 import { ApiProblem, asProblem } from './api.ts'
 import { KEPT_VIEWS_MAX, liveAddress, retryDelayMs } from './live-state.ts'
-import { loadSession } from './session.ts'
+import { loadSession, session } from './session.ts'
 
 /** What a view last said. */
 export interface Live<T> {
@@ -69,10 +69,11 @@ export function refreshLive(): void {
 }
 
 function subscribe(of: string): () => void {
-  entryOf(of).users++
+  const entry = entryOf(of)
+  entry.users++
   schedule(25)
   return () => {
-    entryOf(of).users--
+    entry.users--
     schedule(25)
   }
 }
@@ -163,8 +164,17 @@ function setConnection(kind: Connection['kind']): void {
   if (connection.peek().kind !== kind) connection.value = { kind, sinceMs: Date.now() }
 }
 
-/** Closes the stream while the page is hidden, and opens it again when it is seen or the network is back. */
+/**
+ * Closes the stream while the page is hidden, and opens it again when it is seen or the network is back. What one user
+ * saw is forgotten before another logs in, who may see less.
+ */
 export function watchVisibility(): void {
+  effect(() => {
+    if (session.value?.user !== null && session.value !== null) return
+    entries.clear()
+    lastLook.value = null
+    schedule(0)
+  })
   document.addEventListener('visibilitychange', () => schedule(document.hidden ? 1_000 : 0))
   window.addEventListener('online', refreshLive)
 }

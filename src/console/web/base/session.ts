@@ -17,9 +17,10 @@ export const canChange = computed(() => session.value?.role === 'operator')
 /** Asks who is logged in. Throws `ApiProblem` if the server is away. */
 export async function loadSession(): Promise<void> {
   const answer = await getJson<Session>('/api/session')
+  const before = session.peek()?.user ?? null
   setCsrfToken(answer.csrfToken)
+  isExpired.value = answer.user === null && (before !== null || isExpired.peek())
   session.value = answer
-  if (answer.user !== null) isExpired.value = false
 }
 
 /** Logs in with a token. Throws `ApiProblem` if it is wrong. */
@@ -32,6 +33,7 @@ export async function logIn(token: string): Promise<void> {
 /** Logs out, here and at the server. */
 export async function logOut(): Promise<void> {
   const { logoutUrl } = await postJson<{ readonly logoutUrl?: string | null }>('/api/logout')
+  session.value = null
   isExpired.value = false
   // Whoever logged in elsewhere also logs out there.
   if (logoutUrl === null || logoutUrl === undefined) await loadSession()

@@ -46,13 +46,15 @@ export function routeEdge(options: {
   readonly from: Anchor
   readonly to: Anchor
   readonly isTall: boolean
+  /** All boxes: an arrow to one that hangs below goes around the others there. */
+  readonly boxes: readonly Anchor[]
   /** Share of the side at which the arrow leaves its box, and at which it enters the other. */
   readonly leave: number
   readonly enter: number
 }): EdgeRoute {
   const { from, to, isTall } = options
   if (isTall) return to.isBelow || from.isBelow ? aroundLeft(from, to) : downwards(options)
-  if (from.isBelow !== to.isBelow) return throughChannel(options)
+  if (from.isBelow !== to.isBelow) return isInTheWay(options) ? underneath(from, to) : throughChannel(options)
   return to.layer > from.layer ? rightwards(options) : throughChannel(options)
 }
 
@@ -123,8 +125,38 @@ function throughChannel({ from, to }: { readonly from: Anchor; readonly to: Anch
     x: endsLeft ? to.left - HEAD : to.left + to.width + HEAD,
     y: to.top + to.height * (isBack ? 0.78 : 0.5)
   }
-  const channel = isBack ? Math.min(start.x, end.x) - 14 : start.x + 18
+  const channel = isBack ? Math.min(start.x, end.x) - 14 : start.x + 22
   return { path: orthogonal(start, end, channel), spots: [{ x: channel, y: (start.y + end.y) / 2 }] }
+}
+
+/** Whether another box hangs between an arrow's channel and the box below that it leads to. */
+function isInTheWay(options: {
+  readonly from: Anchor
+  readonly to: Anchor
+  readonly boxes: readonly Anchor[]
+}): boolean {
+  const { from, to, boxes } = options
+  if (!to.isBelow) return false
+  const isBetween = (box: Anchor): boolean => box.left > from.left + from.width && box.left + box.width < to.left
+  return boxes.some(box => box.isBelow && isBetween(box))
+}
+
+/** Room below the lowest box for arrows that go under it. */
+export const UNDERPASS = 16
+
+/** Down, along under what hangs in the way, up a little and in. */
+function underneath(from: Rect, to: Rect): EdgeRoute {
+  const start = { x: from.left + from.width, y: from.top + from.height * 0.78 }
+  const end = { x: to.left - HEAD, y: to.top + to.height * 0.8 }
+  const low = to.top + to.height + UNDERPASS - 4
+  const channel = start.x + 18
+  const last = end.x - 16
+  const path = [
+    `M${start.x} ${start.y}H${channel - BEND}Q${channel} ${start.y} ${channel} ${start.y + BEND}`,
+    `V${low - BEND}Q${channel} ${low} ${channel + BEND} ${low}H${last - BEND}`,
+    `Q${last} ${low} ${last} ${low - BEND}V${end.y + BEND / 2}Q${last} ${end.y} ${last + BEND / 2} ${end.y}H${end.x}`
+  ].join('')
+  return { path, spots: [{ x: channel, y: (start.y + low) / 2 }] }
 }
 
 /** On narrow screens: out to the left of everything, down, and in. */

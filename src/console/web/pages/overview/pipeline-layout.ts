@@ -9,7 +9,7 @@
 
 import type { HealthLevel } from '../../../api/common.ts'
 import type { NodeKind, PipelineEdge, PipelineNode } from '../../../api/overview.ts'
-import { edgeKey, edgeWidth, placeLabels, routeEdge, spreadPorts } from './edge-routes.ts'
+import { edgeKey, edgeWidth, placeLabels, routeEdge, spreadPorts, UNDERPASS } from './edge-routes.ts'
 
 /** A box for a node, or for the rest of a layer. */
 export interface DrawnBox {
@@ -108,7 +108,7 @@ export function drawPipeline(options: {
     if (from === undefined || to === undefined) return []
     const key = edgeKey(edge)
     const { leave, enter } = ports.get(key) ?? { leave: 0.5, enter: 0.5 }
-    return [{ ...edge, key, layer: from.layer, route: routeEdge({ from, to, isTall, leave, enter }) }]
+    return [{ ...edge, key, layer: from.layer, route: routeEdge({ from, to, isTall, boxes, leave, enter }) }]
   })
   const labels = placeLabels(
     routed.map(({ route, ...edge }) => ({ ...edge, spots: route.spots })),
@@ -116,7 +116,7 @@ export function drawPipeline(options: {
   )
   return {
     width: options.width,
-    height: bottom + 4,
+    height: bottom + (boxes.some(({ isBelow }) => isBelow) && !isTall ? UNDERPASS : 4),
     isTall,
     boxes,
     edges: routed.map(({ key, from, to, rate, health, route }) => {
