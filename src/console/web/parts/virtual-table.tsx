@@ -31,8 +31,8 @@ export interface Column<T> {
   readonly sortBy?: string
   /** Whether the first press sorts the largest first. Default: for numbers. */
   readonly isLargestFirst?: boolean
-  /** 1 is always shown, 2 from a table width of 640 px, 3 from 1000 px. Default 1. */
-  readonly priority?: 1 | 2 | 3
+  /** 1 is always shown, 2 from a table width of 640 px, 3 from 1000 px, 4 from 1240 px. Default 1. */
+  readonly priority?: 1 | 2 | 3 | 4
 }
 
 /** How a table is sorted. */
@@ -242,6 +242,7 @@ function tableStyle<T>(options: VirtualTableOptions<T>): Record<string, string> 
     '--tracks-1': tracks(1),
     '--tracks-2': tracks(2),
     '--tracks-3': tracks(3),
+    '--tracks-4': tracks(4),
     ...(options.maxHeight === undefined ? {} : { maxHeight: options.maxHeight })
   }
 }

@@ -81,9 +81,8 @@ function memberColumns(groupId: string, onMenu: OpenRowMenu): readonly Column<Me
     },
     {
       key: 'actions',
-      title: '',
-      help: t('groups.column.actions'),
-      track: '52px',
+      title: t('groups.column.actions'),
+      track: '80px',
       cell: row => (
         <RowMenuButton
           label={t('group.memberActions', { name: row.clientId })}

@@ -10,22 +10,21 @@ import type { VNode } from 'preact'
 import type { GroupDetail, HeatMap as HeatMapData, HeatMetric } from '../../../api/groups.ts'
 import type { ApiProblem } from '../../base/api.ts'
 import { useLive } from '../../base/live.ts'
-import { Link, useQuery, useRoute } from '../../base/router.ts'
+import { useQuery, useRoute } from '../../base/router.ts'
 import { t } from '../../base/words.ts'
 import { Button } from '../../parts/button.tsx'
 import { Card } from '../../parts/card.tsx'
-import { Empty, FreshnessStamp, ProblemBox, Skeleton } from '../../parts/feedback.tsx'
+import { Empty, ProblemBox, Skeleton } from '../../parts/feedback.tsx'
 import { HeatMap } from '../../parts/heat-map/heat-map.tsx'
 import { Health } from '../../parts/health.tsx'
-import { Icon } from '../../parts/icon.tsx'
-import { Menu } from '../../parts/menu.tsx'
 import { Page } from '../../parts/page.tsx'
 import { Tabs } from '../../parts/tabs.tsx'
 import { groupChanges, GroupForms, partitionMenu } from '../groups/group-actions.tsx'
 import { groupSigns, GroupStatus, SignList } from '../groups/signs.tsx'
 import { useKept, useRange } from '../groups/use-steady.ts'
+import { ChangeMenu, ViewStamp, WayBack } from '../groups/frame.tsx'
 import { GroupCharts } from './charts.tsx'
-import { GroupFacts } from './facts.tsx'
+import { GroupFacts, GroupTopics } from './facts.tsx'
 import { GroupHistograms } from './histograms.tsx'
 import { Members } from './members.tsx'
 import { Partitions } from './partitions.tsx'
@@ -61,12 +60,15 @@ function Group({ groupId }: { readonly groupId: string }): VNode {
       }
       actions={
         <>
-          <FreshnessStamp freshness={freshness} />
-          <Menu label={t('groups.actions', { group: groupId })} text={t('group.actions')} items={groupChanges(row)} />
+          <ViewStamp freshness={freshness} />
+          <ChangeMenu name={groupId} items={groupChanges(row)} />
         </>
       }
     >
-      <Back />
+      <div class="group-topics">
+        <WayBack to="/groups" text={t('group.back')} />
+        <GroupTopics topics={row.topics} />
+      </div>
       {live.problem === undefined ? null : <ProblemBox problem={live.problem} isKept />}
       <GroupFacts row={row} />
       <SignList signs={groupSigns(row)} />
@@ -87,20 +89,11 @@ function Group({ groupId }: { readonly groupId: string }): VNode {
   )
 }
 
-function Back(): VNode {
-  return (
-    <Link to="/groups" class="back-link">
-      <Icon name="left" size={14} />
-      {t('group.back')}
-    </Link>
-  )
-}
-
 function NotYet({ groupId, problem }: { readonly groupId: string; readonly problem: ApiProblem | undefined }): VNode {
   const isGone = problem?.code === 'ERR_CONSOLE_NOT_FOUND'
   return (
     <Page title={<span class="mono group-title">{groupId}</span>} name={groupId}>
-      <Back />
+      <WayBack to="/groups" text={t('group.back')} />
       {problem === undefined ? (
         <Skeleton height={360} />
       ) : isGone ? (

@@ -121,7 +121,7 @@ function placeColumns(): Column<PartitionRow>[] {
       title: t('group.column.end'),
       isNumber: true,
       track: 'minmax(96px, 0.8fr)',
-      priority: 3,
+      priority: 4,
       cell: row => <Value text={count(row.endOffset)} why={t('groups.why.offset')} />
     }
   ]
@@ -171,7 +171,7 @@ function flowColumns(): Column<PartitionRow>[] {
       isNumber: true,
       isLargestFirst: false,
       track: 'minmax(84px, 0.6fr)',
-      priority: 3,
+      priority: 4,
       cell: row => <Value text={seconds(row.headroomSeconds)} why={t('groups.why.headroom')} />
     }
   ]
@@ -197,9 +197,8 @@ function ownerColumns(onMenu: OpenRowMenu, menuOf: (row: PartitionRow) => readon
     },
     {
       key: 'actions',
-      title: '',
-      help: t('groups.column.actions'),
-      track: '52px',
+      title: t('groups.column.actions'),
+      track: '80px',
       cell: row => (
         <RowMenuButton
           label={t('group.partitionActions', { name: `${row.topic}-${row.partition}` })}

@@ -27,7 +27,7 @@ function nameColumns(): Column<GroupRow>[] {
       key: 'group',
       title: t('groups.column.group'),
       sortBy: 'groupId',
-      track: 'minmax(140px, 2.2fr)',
+      track: 'minmax(160px, 2.2fr)',
       cell: row => <GroupName row={row} />
     },
     {
@@ -35,7 +35,7 @@ function nameColumns(): Column<GroupRow>[] {
       title: t('groups.column.status'),
       sortBy: 'status',
       isLargestFirst: true,
-      track: 'minmax(68px, 0.5fr)',
+      track: 'minmax(76px, 0.4fr)',
       priority: 2,
       cell: ({ status }) => <GroupStatus status={status} />
     }
@@ -62,7 +62,7 @@ function lagColumns(): Column<GroupRow>[] {
       help: t('groups.column.lagSeconds.help'),
       sortBy: 'lagSeconds',
       isNumber: true,
-      track: 'minmax(116px, 1fr)',
+      track: 'minmax(128px, 0.9fr)',
       cell: row => (
         <>
           <LagTime {...row} />
@@ -101,7 +101,7 @@ function lagColumns(): Column<GroupRow>[] {
       help: t('groups.column.lagRecords.help'),
       sortBy: 'lagRecords',
       isNumber: true,
-      track: 'minmax(92px, 0.8fr)',
+      track: 'minmax(100px, 0.7fr)',
       priority: 2,
       cell: row => <LagRecords row={row} />
     }
@@ -116,7 +116,7 @@ function rateColumns(): Column<GroupRow>[] {
       help: t('groups.column.arrival.help'),
       sortBy: 'arrivalRate',
       isNumber: true,
-      track: 'minmax(70px, 0.6fr)',
+      track: 'minmax(70px, 0.5fr)',
       priority: 3,
       cell: row => <Value text={rate(row.arrivalRate)} why={t('groups.why.rate')} />
     },
@@ -126,7 +126,7 @@ function rateColumns(): Column<GroupRow>[] {
       help: t('groups.column.service.help'),
       sortBy: 'serviceRate',
       isNumber: true,
-      track: 'minmax(70px, 0.6fr)',
+      track: 'minmax(70px, 0.5fr)',
       priority: 3,
       cell: row => <Value text={rate(row.serviceRate)} why={t('groups.why.rate')} />
     },
@@ -136,7 +136,7 @@ function rateColumns(): Column<GroupRow>[] {
       help: t('groups.column.drain.help'),
       sortBy: 'drainSeconds',
       isNumber: true,
-      track: 'minmax(80px, 0.7fr)',
+      track: 'minmax(80px, 0.6fr)',
       priority: 2,
       cell: row => <Value text={seconds(row.drainSeconds)} why={t('groups.why.drain')} />
     }
@@ -151,8 +151,8 @@ function restColumns(onMenu: OpenRowMenu): Column<GroupRow>[] {
       help: t('groups.column.members.help'),
       sortBy: 'members',
       isNumber: true,
-      track: 'minmax(78px, 0.6fr)',
-      priority: 3,
+      track: 'minmax(96px, 0.5fr)',
+      priority: 4,
       cell: row => <Members row={row} />
     },
     {
@@ -161,8 +161,8 @@ function restColumns(onMenu: OpenRowMenu): Column<GroupRow>[] {
       help: t('groups.column.rebalance.help'),
       sortBy: 'lastRebalanceMs',
       isNumber: true,
-      track: 'minmax(90px, 0.7fr)',
-      priority: 3,
+      track: 'minmax(124px, 0.7fr)',
+      priority: 4,
       cell: ({ lastRebalanceMs }) => (
         <Value text={ago(lastRebalanceMs)} why={t('groups.why.rebalance')} title={time(lastRebalanceMs)} />
       )
@@ -171,15 +171,14 @@ function restColumns(onMenu: OpenRowMenu): Column<GroupRow>[] {
       key: 'flags',
       title: t('groups.column.flags'),
       help: t('groups.column.flags.help'),
-      track: 'minmax(96px, 1.2fr)',
+      track: 'minmax(112px, 1fr)',
       priority: 2,
       cell: row => <Signs signs={groupSigns(row)} most={1} />
     },
     {
       key: 'actions',
-      title: '',
-      help: t('groups.column.actions'),
-      track: '52px',
+      title: t('groups.column.actions'),
+      track: '80px',
       cell: row => (
         <RowMenuButton
           label={t('groups.actions', { group: row.groupId })}

@@ -12,13 +12,14 @@ import { navigate, useQuery } from '../../base/router.ts'
 import { t } from '../../base/words.ts'
 import { Button } from '../../parts/button.tsx'
 import { Card } from '../../parts/card.tsx'
-import { Empty, FreshnessStamp, ProblemBox } from '../../parts/feedback.tsx'
+import { Empty, ProblemBox } from '../../parts/feedback.tsx'
 import { Field, Select } from '../../parts/field.tsx'
 import { Page } from '../../parts/page.tsx'
 import { RowCount, VirtualTable } from '../../parts/virtual-table.tsx'
 import { GROUP_CSV_HEAD, groupColumns, groupCsvRow } from './columns.tsx'
 import { DensitySwitch, HeldNote, rowHeightOf } from './density.tsx'
 import { DownloadButton } from './download.tsx'
+import { ViewStamp } from './frame.tsx'
 import { GroupForms } from './group-actions.tsx'
 import { groupPath } from './paths.ts'
 import { useRowMenu } from './row-menu.tsx'
@@ -44,7 +45,7 @@ export default function GroupsPage(): VNode {
     <Page
       title={t('groups.title')}
       aside={<RowCount total={shown.total} />}
-      actions={freshness === undefined ? null : <FreshnessStamp freshness={freshness} />}
+      actions={freshness === undefined ? null : <ViewStamp freshness={freshness} />}
     >
       {live.problem === undefined ? null : <ProblemBox problem={live.problem} isKept={shown.total !== undefined} />}
       <Card isFlush>

@@ -1,9 +1,9 @@
 /**
  * Keeps rows where they are while somebody reads them: pure.
  *
- * A table that sorts by lag would shuffle with each look. While it is held, each row keeps its place and takes the new
- * values; what is new in the answer waits at its end only if there is room, and what left it stays with its last values.
- * The order of the answer comes with the next sorting, page or filter, or once nobody has read for a while.
+ * A table that sorts by lag would shuffle with each look. While it is held, each row keeps its place and takes the
+ * new values; what left the answer stays with its last values, and what is new in it comes at the end, if there is
+ * room. The order of the answer comes with the next sorting, page or filter, or once nobody has read for a while.
  */
 
 /** Rows as they are shown. */

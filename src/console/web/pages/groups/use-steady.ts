@@ -1,6 +1,6 @@
 /**
- * Hooks for live tables: which part of a list is asked for, whether somebody reads it, and its rows in the order in which
- * they are shown.
+ * Hooks for live tables: which part of a list is asked for, whether somebody reads it, and its rows in the order in
+ * which they are shown.
  *
  * Somebody reads while the pointer moves over the table, keys are pressed in it or it is scrolled, and for
  * `HELD_INSIDE_MS` after that; once the pointer has left for `HELD_AFTER_MS` the order of the last answer is shown.

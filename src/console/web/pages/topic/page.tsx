@@ -1,4 +1,4 @@
-/** One topic: its facts, what is appended over time, a map of its partitions, and its partitions, groups and settings. */
+/** One topic: its facts, what is appended over time, a map of its partitions, then partitions, groups and settings. */
 
 import '../group/group.css'
 
@@ -9,17 +9,16 @@ import type { TopicDetail } from '../../../api/topics.ts'
 import type { ApiProblem } from '../../base/api.ts'
 import { rate } from '../../base/format.ts'
 import { useLive } from '../../base/live.ts'
-import { Link, navigate, useQuery, useRoute } from '../../base/router.ts'
+import { navigate, useQuery, useRoute } from '../../base/router.ts'
 import { t } from '../../base/words.ts'
 import { Button } from '../../parts/button.tsx'
 import { Card } from '../../parts/card.tsx'
-import { Empty, FreshnessStamp, ProblemBox, Skeleton } from '../../parts/feedback.tsx'
+import { Empty, ProblemBox, Skeleton } from '../../parts/feedback.tsx'
 import { HeatMap } from '../../parts/heat-map/heat-map.tsx'
-import { Icon } from '../../parts/icon.tsx'
 import { LineChart } from '../../parts/line-chart.tsx'
-import { Menu } from '../../parts/menu.tsx'
 import { Page } from '../../parts/page.tsx'
 import { Tabs } from '../../parts/tabs.tsx'
+import { ChangeMenu, ViewStamp, WayBack } from '../groups/frame.tsx'
 import { recordsPath } from '../groups/paths.ts'
 import { useKept, useRange } from '../groups/use-steady.ts'
 import { Replicas, TopicRole } from '../topics/columns.tsx'
@@ -58,7 +57,7 @@ function Topic({ topic }: { readonly topic: string }): VNode {
       }
       actions={<Actions detail={detail} />}
     >
-      <Back />
+      <WayBack to="/topics" text={t('topic.back')} />
       {live.problem === undefined ? null : <ProblemBox problem={live.problem} isKept />}
       <TopicFacts row={detail.row} />
       <Card title={t('topic.rate')}>
@@ -89,7 +88,7 @@ function Actions({ detail }: { readonly detail: TopicDetail }): VNode {
   const { row, freshness } = detail
   return (
     <>
-      <FreshnessStamp freshness={freshness} />
+      <ViewStamp freshness={freshness} />
       {row.role === 'deadLetters' ? (
         <Button
           icon="deadLetters"
@@ -101,17 +100,8 @@ function Actions({ detail }: { readonly detail: TopicDetail }): VNode {
       <Button icon="records" onPress={() => navigate(recordsPath(row.topic))}>
         {t('topics.action.records')}
       </Button>
-      <Menu label={t('topics.actions', { topic: row.topic })} text={t('topic.actions')} items={topicChanges(row)} />
+      <ChangeMenu name={row.topic} items={topicChanges(row)} />
     </>
-  )
-}
-
-function Back(): VNode {
-  return (
-    <Link to="/topics" class="back-link">
-      <Icon name="left" size={14} />
-      {t('topic.back')}
-    </Link>
   )
 }
 
@@ -119,7 +109,7 @@ function NotYet({ topic, problem }: { readonly topic: string; readonly problem: 
   const isGone = problem?.code === 'ERR_CONSOLE_NOT_FOUND'
   return (
     <Page title={<span class="mono group-title">{topic}</span>} name={topic}>
-      <Back />
+      <WayBack to="/topics" text={t('topic.back')} />
       {problem === undefined ? (
         <Skeleton height={360} />
       ) : isGone ? (

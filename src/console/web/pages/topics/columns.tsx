@@ -34,7 +34,7 @@ function nameColumns(): Column<TopicRow>[] {
       sortBy: 'topic',
       track: 'minmax(150px, 1.8fr)',
       cell: ({ topic }) => (
-        <Link class="mono" to={topicPath(topic)} title={topic}>
+        <Link class="mono topic-name" to={topicPath(topic)} title={topic}>
           {topic}
         </Link>
       )
@@ -42,7 +42,7 @@ function nameColumns(): Column<TopicRow>[] {
     {
       key: 'role',
       title: t('topics.role'),
-      track: 'minmax(104px, 0.7fr)',
+      track: 'minmax(118px, 0.7fr)',
       priority: 3,
       cell: row => <TopicRole row={row} />
     }
@@ -56,7 +56,7 @@ function numberColumns(): Column<TopicRow>[] {
       title: t('topics.column.partitions'),
       sortBy: 'partitionCount',
       isNumber: true,
-      track: 'minmax(88px, 0.5fr)',
+      track: 'minmax(104px, 0.5fr)',
       priority: 2,
       cell: row => <span title={partitionsTitle(row)}>{count(row.partitionCount)}</span>
     },
@@ -108,15 +108,14 @@ function readerColumns(onMenu: OpenRowMenu): Column<TopicRow>[] {
       key: 'replicas',
       title: t('topics.column.health'),
       help: t('topics.column.health.help'),
-      track: 'minmax(110px, 0.8fr)',
+      track: 'minmax(134px, 0.8fr)',
       priority: 3,
       cell: row => <Replicas row={row} />
     },
     {
       key: 'actions',
-      title: '',
-      help: t('topics.column.actions'),
-      track: '52px',
+      title: t('topics.column.actions'),
+      track: '80px',
       cell: row => (
         <RowMenuButton label={t('topics.actions', { topic: row.topic })} items={() => topicMenu(row)} onOpen={onMenu} />
       )

@@ -10,12 +10,13 @@ import { canChange } from '../../base/session.ts'
 import { t } from '../../base/words.ts'
 import { Button } from '../../parts/button.tsx'
 import { Card } from '../../parts/card.tsx'
-import { Empty, FreshnessStamp, ProblemBox } from '../../parts/feedback.tsx'
+import { Empty, ProblemBox } from '../../parts/feedback.tsx'
 import { Field, Select } from '../../parts/field.tsx'
 import { Page } from '../../parts/page.tsx'
 import { RowCount, VirtualTable } from '../../parts/virtual-table.tsx'
 import { DensitySwitch, HeldNote, rowHeightOf } from '../groups/density.tsx'
 import { DownloadButton } from '../groups/download.tsx'
+import { ViewStamp } from '../groups/frame.tsx'
 import { topicPath } from '../groups/paths.ts'
 import { useRowMenu } from '../groups/row-menu.tsx'
 import { useRange, useReading, useSteady } from '../groups/use-steady.ts'
@@ -73,7 +74,7 @@ function Actions({ live }: { readonly live: { readonly freshness?: Freshness } |
   const isAllowed = canChange.value
   return (
     <>
-      {live?.freshness === undefined ? null : <FreshnessStamp freshness={live.freshness} />}
+      {live?.freshness === undefined ? null : <ViewStamp freshness={live.freshness} />}
       <Button
         icon="plus"
         isDisabled={!isAllowed}

@@ -5,7 +5,7 @@ export type ReadSettings =
   | { readonly kind: 'settings'; readonly settings: Readonly<Record<string, string | null>> }
   | { readonly kind: 'wrong'; readonly line: string }
 
-/** Reads lines; a name with nothing after `=` has `null`: back to its default. Empty lines and `#` lines say nothing. */
+/** Reads lines; a name with nothing after `=` has `null`: back to its default. Empty and `#` lines say nothing. */
 export function readSettings(text: string): ReadSettings {
   const settings: Record<string, string | null> = {}
   for (const raw of text.split('\n')) {

@@ -1,9 +1,9 @@
 /**
- * Partitions as cells, coloured by lag, rate or owner. A cell is an option of a list for each topic: arrows move, Enter
- * keeps one, whose facts then stay below the map. Zero, unknown and every step have colours of their own, which differ in
- * lightness; hot ones have a frame and are named, paused ones are struck through, owners have letters.
+ * Partitions as cells, coloured by lag, rate or owner. A cell is an option of a list for each topic: arrows move,
+ * Enter keeps one, whose facts then stay below the map. Zero, unknown and every step have colours of their own, which
+ * differ in lightness; hot ones have a frame and are named, paused ones are struck through, owners have letters.
  *
- * A cell that has not changed is the same object as before, so that a look at 5,000 partitions touches only what is new.
+ * A cell that has not changed is the same object as before: a look at 5,000 partitions touches only what is new.
  */
 
 import './heat-map.css'
@@ -67,12 +67,14 @@ export function HeatMap(options: HeatMapOptions): VNode {
   return (
     <div class="heat">
       <div class="heat-tools">
-        <Select
-          label={t('heat.metric')}
-          value={metric}
-          choices={options.metrics.map(value => ({ value, text: metricText(value) }))}
-          onValue={options.onMetric}
-        />
+        {options.metrics.length < 2 ? null : (
+          <Select
+            label={t('heat.metric')}
+            value={metric}
+            choices={options.metrics.map(value => ({ value, text: metricText(value) }))}
+            onValue={options.onMetric}
+          />
+        )}
         <HeatLegend metric={metric} scale={painted.scale} owners={painted.owners} marks={painted.marks} />
       </div>
       <HotNames map={map} onChoose={place => (kept.value = place)} />
@@ -191,7 +193,7 @@ function TopicCells(options: TopicCellsOptions): VNode {
     list.current?.children[next]?.scrollIntoView({ block: 'nearest' })
   }
   return (
-    <section class="heat-topic" aria-label={topic}>
+    <section class="heat-topic" aria-label={topic} style={{ '--count': String(cells.length) }}>
       <h3 class="cut" title={topic}>
         {t('heat.topic', { topic, count: cells.length })}
       </h3>
@@ -252,9 +254,8 @@ function useCells({ topic, cells, painted, kept }: TopicCellsOptions): readonly 
           aria-selected={isKept}
           aria-label={t('heat.cell', { name: `${topic}-${cell.partition}`, facts })}
           data-index={index}
-        >
-          {look.text}
-        </span>
+          data-mark={look.text}
+        />
       )
       after.set(key, node)
       return node

@@ -1,9 +1,9 @@
 /**
  * What a heat map is painted by: pure.
  *
- * Numbers fall into steps of a scale whose bounds are round (1, 3, 10 for lag, whose values lie far apart; 1, 2, 5 for
- * rates), so that the legend can be read and does not change with each look. Step 0 is zero itself: nothing unread is not
- * "a little".
+ * Values fall into steps of a scale whose bounds are round (1, 3, 10 for waiting records, 1, 2, 5 for rates, times
+ * that people say for lag), so that the legend can be read and does not change with each look. Step 0 is zero itself:
+ * nothing unread is not "a little".
  */
 
 import type { HeatCell, HeatMetric } from '../../../api/groups.ts'
@@ -14,7 +14,7 @@ export const HEAT_STEPS = 6
 /** Colours of owners before they repeat with a pattern. */
 export const OWNER_COLOURS = 8
 
-/** Upper bounds of the steps, ascending; the last is at or above every value. Empty = all values are zero, or unknown. */
+/** Upper bounds of the steps, ascending; what is above the last is in its step. Empty = all are zero, or unknown. */
 export interface HeatScale {
   readonly bounds: readonly number[]
 }
@@ -26,18 +26,29 @@ export function heatValue(cell: HeatCell, metric: HeatMetric): number | null {
   return metric === 'rate' ? cell.rate : null
 }
 
+/** Times that people say: up to a month. */
+const timeBounds: readonly number[] = [
+  0.01, 0.03, 0.1, 0.3, 1, 5, 15, 60, 300, 900, 3_600, 21_600, 86_400, 604_800, 2_592_000
+]
+
+/** Round numbers around a power of ten. */
+function decades(decade: number, metric: HeatMetric): readonly number[] {
+  const marks = metric === 'rate' ? [1, 2, 5] : [1, 3]
+  const series: number[] = []
+  for (let power = decade - HEAT_STEPS; power <= decade + 1; power += 1) {
+    for (const mark of marks) series.push(Number((mark * 10 ** power).toPrecision(1)))
+  }
+  return series
+}
+
 /** The scale of values. */
 export function heatScale(values: Iterable<number | null>, metric: HeatMetric): HeatScale {
   let most = 0
   for (const value of values) if (value !== null && value > most) most = value
   if (most <= 0 || !Number.isFinite(most)) return { bounds: [] }
-  const marks = metric === 'rate' ? [1, 2, 5] : [1, 3]
-  const decade = Math.floor(Math.log10(most))
-  const series: number[] = []
-  for (let power = decade - HEAT_STEPS; power <= decade + 1; power += 1) {
-    for (const mark of marks) series.push(Number((mark * 10 ** power).toPrecision(1)))
-  }
-  const top = series.findIndex(bound => bound >= most)
+  const series = metric === 'lagSeconds' ? timeBounds : decades(Math.floor(Math.log10(most)), metric)
+  const found = series.findIndex(bound => bound >= most)
+  const top = found < 0 ? series.length - 1 : found
   // There is no half a record.
   const least = metric === 'lagRecords' ? 1 : 0
   return { bounds: series.slice(Math.max(0, top - HEAT_STEPS + 1), top + 1).filter(bound => bound >= least) }
@@ -59,15 +70,19 @@ export function cellPixels(count: number, metric: HeatMetric): number {
   return count <= 1_500 ? 22 : 16
 }
 
-/** Two characters for each owner, each once: letters and last digit of its name, else letters of the alphabet. */
+/** Two characters for each owner, each once: first letter and number of its name, else letters of the alphabet. */
 export function ownerMarks(owners: readonly string[]): readonly string[] {
   const taken = new Set<string>()
   return owners.map((owner, index) => {
     const name = owner.replace(/\s.*$/, '').replace(/@.*$/, '')
     const letters = name.replace(/[^\p{L}]/gu, '')
-    const digit = /(\d)\D*$/.exec(name)?.[1] ?? ''
+    const number = /(\d+)\D*$/.exec(name)?.[1] ?? ''
     const first = letters.slice(0, 1).toUpperCase()
-    const wishes = [`${first}${digit}`, letters.slice(0, 2).toUpperCase(), alphabetMark(index)]
+    const wishes = [
+      number.length > 1 ? number.slice(-2) : `${first}${number}`,
+      letters.slice(0, 2).toUpperCase(),
+      alphabetMark(index)
+    ]
     const mark = wishes.find(wish => wish.length === 2 && !taken.has(wish)) ?? freeMark(taken)
     taken.add(mark)
     return mark

@@ -44,6 +44,8 @@ const tickSteps = [
 const SPAN_MIN_MS = 60_000
 /** Narrowest mark, in percent: it can be seen and pointed at. */
 const WIDTH_MIN = 0.6
+/** Last place of a tick, in percent: its text stands to the right of it. */
+const TICK_LEFT_MAX = 94
 /** Lanes; what overlaps more often lies in the last. */
 export const LANES_MAX = 4
 
@@ -89,7 +91,8 @@ export function timeTicks(
   const step = stepOf(length, most)
   const ticks: TimeTick[] = []
   for (let atMs = Math.ceil(range.fromMs / step) * step; atMs <= range.toMs; atMs += step) {
-    ticks.push({ atMs, left: rounded(((atMs - range.fromMs) / length) * 100) })
+    const left = rounded(((atMs - range.fromMs) / length) * 100)
+    if (left <= TICK_LEFT_MAX) ticks.push({ atMs, left })
   }
   return ticks
 }
