@@ -29,15 +29,20 @@ export interface BrokerRoleOptions
 
 /** Starts the broker. */
 export async function startBrokerRole(options: BrokerRoleOptions, logger: Logger): Promise<RunningRole> {
-  const { metricsPort, metricsHost, controlToken, poseAs, ...others } = options
+  const { metricsPort, metricsHost, controlToken, telemetry, poseAs, ...others } = options
   const brokerOptions = { ...others, ...(poseAs === undefined ? {} : { poseAs: parseKafkaRelease(poseAs) }) }
-  const endpoint = await startRoleEndpoint({ metricsPort, metricsHost, controlToken })
-  const broker = await startBroker({ ...brokerOptions, logger, meter: endpoint.meter }).catch(
-    async (error: unknown) => {
-      await endpoint.close()
-      throw error
-    }
+  const endpoint = await startRoleEndpoint(
+    { metricsPort, metricsHost, controlToken, telemetry },
+    { role: 'broker', logger }
   )
+  const broker = await startBroker({
+    ...brokerOptions,
+    logger: logger.child({ room: 'broker' }),
+    meter: endpoint.meter
+  }).catch(async (error: unknown) => {
+    await endpoint.close()
+    throw error
+  })
   let isClosing = false
   endpoint.readyBy(async () =>
     isClosing ? { isReady: false, reason: 'the broker is closing' } : await brokerReadiness(broker)

@@ -40,7 +40,7 @@ export interface RunningMappings extends RunningRole {
 
 /** Starts the mappings. */
 export async function startEsmRole(options: EsmRoleOptions, logger: Logger): Promise<RunningMappings> {
-  const endpoint = await startRoleEndpoint(options)
+  const endpoint = await startRoleEndpoint(options, { role: 'esm', logger })
   const cluster = await connectRole(options.kafka, 'esm', { logger, meter: endpoint.meter }).catch(
     async (error: unknown) => {
       await endpoint.close()

@@ -18,7 +18,14 @@ import type { AddressInfo } from 'node:net'
 
 import type { TelemetryConfig } from '../../config/index.ts'
 import { messageOf, PipelineError, systemClock, type Timer } from '../../core/index.ts'
-import { type Logger, type Meter, type Metrics, noopMeter, PROMETHEUS_CONTENT_TYPE } from '../../telemetry/index.ts'
+import {
+  type Logger,
+  type Meter,
+  type Metrics,
+  noopMeter,
+  PROMETHEUS_CONTENT_TYPE,
+  silentLogger
+} from '../../telemetry/index.ts'
 import { startRoleMetrics } from '../telemetry/role-metrics.ts'
 import { checkToken, type ControlAnswer, type ControlHandlers, takeOrder } from './role-endpoint-control.ts'
 import { isLoopback, isOwnName } from './role-endpoint-hosts.ts'
@@ -34,7 +41,7 @@ export interface RoleEndpointOptions {
    * orders are refused.
    */
   readonly controlToken?: string | undefined
-  /** Section `telemetry` of the pipeline file. Default: nothing is traced. */
+  /** Section `telemetry` of the pipeline file. Default: nothing is traced or exported. */
   readonly telemetry?: TelemetryConfig | undefined
 }
 
@@ -91,17 +98,23 @@ export interface EndpointOwner {
  * @throws PipelineError `ERR_CLI_PORT` if the port cannot be listened on, `ERR_CLI_CONTROL_TOKEN` for a token that can
  *   be guessed.
  */
-export async function startRoleEndpoint(options: RoleEndpointOptions, owner: EndpointOwner): Promise<RoleEndpoint> {
+export async function startRoleEndpoint(
+  options: RoleEndpointOptions,
+  owner: EndpointOwner = { role: 'process', logger: silentLogger }
+): Promise<RoleEndpoint> {
   const isServed = options.metricsPort !== undefined
+  const token = options.controlToken ?? process.env['COMPORTA_CONTROL_TOKEN']
+  if (isServed && token !== undefined) checkToken(token)
   const metrics = startRoleMetrics(options.telemetry, { ...owner, isServed })
   if (metrics === undefined) return noEndpoint
-  return isServed ? await serve(options, metrics) : { ...noEndpoint, meter: metrics.meter, close: () => metrics.close() }
+  return isServed
+    ? await serve({ ...options, controlToken: token }, metrics)
+    : { ...noEndpoint, meter: metrics.meter, close: () => metrics.close() }
 }
 
 async function serve(options: RoleEndpointOptions, metrics: Metrics): Promise<RoleEndpoint> {
-  const token = options.controlToken ?? process.env['COMPORTA_CONTROL_TOKEN']
-  if (token !== undefined) checkToken(token)
   const host = options.metricsHost ?? LOOPBACK
+  const { controlToken: token } = options
   const parts: EndpointParts = { host, token, prometheusText: () => metrics.prometheusText() }
   const server = createServer(
     { requestTimeout: REQUEST_MS, headersTimeout: REQUEST_MS, maxHeaderSize: HEADER_BYTES },
@@ -191,7 +204,7 @@ async function answer(parts: EndpointParts, request: IncomingMessage, response: 
 async function answerGet(parts: EndpointParts, { pathname, query }: Target, response: ServerResponse): Promise<void> {
   switch (pathname) {
     case '/metrics':
-      send(response, 200, { type: 'text/plain; version=0.0.4; charset=utf-8', body: await parts.prometheusText() })
+      send(response, 200, { type: PROMETHEUS_CONTENT_TYPE, body: await parts.prometheusText() })
       return
     case '/describe':
       if (parts.describe === undefined) break
