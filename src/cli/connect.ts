@@ -45,7 +45,7 @@ export async function connectRole(kafka: KafkaConfig, role: string, context: Con
     connectTimeoutMs: kafka.connectTimeoutMs,
     bootstrapTimeoutMs: mayBeAway ? Math.min(kafka.connectTimeoutMs, AWAY_MS) : kafka.connectTimeoutMs,
     mayBeAway,
-    logger,
+    logger: logger.child({ room: 'client' }),
     meter,
     ...(tls === undefined ? {} : { tls }),
     ...(sasl === undefined ? {} : { sasl: sasl.options, onClosed: () => sasl.close() })

@@ -3,7 +3,7 @@
 import { createRequire } from 'node:module'
 import { dirname } from 'node:path'
 
-import type { KafkaConfig, PipelineCheck, PipelineConfig } from '../config/index.ts'
+import type { KafkaConfig, PipelineCheck, PipelineConfig, TelemetryConfig } from '../config/index.ts'
 import { PipelineError, systemClock } from '../core/index.ts'
 import { createLogger, type Logger, type LogLevel } from '../telemetry/index.ts'
 import { mappingFaults } from './esm-mappings.ts'
@@ -18,23 +18,38 @@ export interface CommonOptions {
   readonly metricsHost?: string
 }
 
+/** `telemetry.logs` of the pipeline file. */
+export type LogsConfig = TelemetryConfig['logs']
+
 const logLevels: readonly string[] = ['debug', 'info', 'warn', 'error', 'silent']
 
-/** The log level asked for on the command line or by `COMPORTA_LOG_LEVEL`. */
-export function logLevelOf(options: CommonOptions): LogLevel {
-  const level = options.logLevel ?? process.env['COMPORTA_LOG_LEVEL'] ?? 'info'
+/** The log level asked for on the command line, by `COMPORTA_LOG_LEVEL`, or by the pipeline file. */
+export function logLevelOf(options: CommonOptions, logs?: LogsConfig): LogLevel {
+  const level = options.logLevel ?? process.env['COMPORTA_LOG_LEVEL'] ?? logs?.level ?? 'info'
   if (logLevels.includes(level)) return level as LogLevel
   throw new PipelineError('ERR_CLI_USAGE', `no such log level: ${level}; there are ${logLevels.join(', ')}`)
 }
 
-/** A logger for this process: for people on a terminal, one JSON object a line otherwise. */
-export function loggerFor(role: string, options: CommonOptions): Logger {
-  const level = logLevelOf(options)
-  if (!process.stderr.isTTY) return createLogger({ level, fields: { role } })
+/**
+ * A logger for this process: for people on a terminal, one JSON object a line otherwise.
+ *
+ * @param logs - `telemetry.logs` of the pipeline file, where one was read.
+ */
+export function loggerFor(role: string, options: CommonOptions, logs?: LogsConfig): Logger {
+  const { rooms = {}, format = 'auto' } = logs ?? {}
+  const common = { level: logLevelOf(options, logs), rooms, fields: { role } }
+  const isPretty = format === 'pretty' || (format === 'auto' && process.stderr.isTTY)
+  if (!isPretty) return createLogger(common)
   // Only a terminal needs it, and a broker is to be ready at once. The types are those of the module that is named.
   const { PinoPretty: pretty } = createRequire(import.meta.url)('pino-pretty') as typeof import('pino-pretty')
-  const destination = pretty({ destination: 2, sync: true, ignore: 'role', translateTime: 'SYS:HH:MM:ss' })
-  return createLogger({ level, fields: { role }, destination })
+  const destination = pretty({
+    destination: 2,
+    sync: true,
+    ignore: 'role',
+    translateTime: 'SYS:HH:MM:ss',
+    colorize: process.stderr.isTTY
+  })
+  return createLogger({ ...common, destination })
 }
 
 /** Path of the pipeline file: `--file`, `COMPORTA_FILE`, or `comporta.yaml` here. */

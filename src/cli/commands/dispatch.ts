@@ -41,7 +41,7 @@ export function addDispatch(program: Command, action: CommandAction): void {
 async function dispatch(options: DispatchOptions): Promise<number> {
   const pipeline = await loadPipeline(options)
   const section = dispatcherWithEndpoint(pipeline) ?? needSection(pipeline, 'dispatcher', options)
-  const logger = loggerFor('dispatcher', options)
+  const logger = loggerFor('dispatcher', options, pipeline.telemetry.logs)
   const { startDispatcherRole } = await import('../roles/dispatcher.ts')
   const { kafka } = pipeline
   const recorder = await recorderFor(options, section.concurrency)

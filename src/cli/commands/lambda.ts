@@ -37,7 +37,7 @@ export function addLambda(program: Command, action: CommandAction): void {
 async function lambda(options: LambdaCommandOptions): Promise<number> {
   const pipeline = await loadPipeline(options)
   const section = needSection(pipeline, 'lambda', options)
-  const logger = loggerFor('lambda', options)
+  const logger = loggerFor('lambda', options, pipeline.telemetry.logs)
   const { startLambdaRole } = await import('../roles/lambda.ts')
   const role = await startLambdaRole(
     {

@@ -53,7 +53,7 @@ async function produce(options: PublishOptions, source?: string): Promise<number
       'producer.sources is empty: add a source, or pipe events to: comporta produce -'
     )
   }
-  const logger = loggerFor('producer', options)
+  const logger = loggerFor('producer', options, pipeline.telemetry.logs)
   const { startProducerRole } = await import('../roles/producer.ts')
   const role = await startProducerRole(
     { kafka: pipeline.kafka, producer, topics: pipeline, ...endpointOptionsOf(options, pipeline.telemetry) },

@@ -76,7 +76,7 @@ async function replay(options: ReplayOptions): Promise<number> {
     if (section.topics.includes(topic)) continue
     throw new PipelineError('ERR_CLI_USAGE', `${topic} is not one of dispatcher.topics (${section.topics.join(', ')})`)
   }
-  const logger = loggerFor('replay', options)
+  const logger = loggerFor('replay', options, pipeline.telemetry.logs)
   const { Admin } = await import('../../client/index.ts')
   const { planReplay } = await import('../../dispatcher/index.ts')
   const cluster = await connectCluster(pipeline.kafka, 'replay', logger)

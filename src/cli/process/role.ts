@@ -48,6 +48,9 @@ export interface RunningRole {
 /** Starts a role from options that came with the command line or from a parent. */
 export type RoleStarter = (options: never, logger: Logger) => Promise<RunningRole>
 
+/** How a role begins: what its logger is made from. */
+export type RoleStart = Extract<ToRole, { kind: 'start' }>
+
 const statusEveryMs = 250
 /** Time for the last commit, for leaving the group and for closing what a role holds, in milliseconds. */
 const DRAIN_MARGIN_MS = 5000
@@ -55,12 +58,12 @@ const DRAIN_MARGIN_MS = 5000
 /** Runs a role in this process under the parent's orders; returns when it has stopped. */
 export async function runAsChild(
   loaders: Readonly<Record<string, () => Promise<RoleStarter>>>,
-  createRoleLogger: (role: string, level: string) => Logger
+  createRoleLogger: (start: RoleStart) => Logger
 ): Promise<number> {
   process.on('SIGINT', () => undefined)
   process.on('SIGHUP', () => undefined) // the parent reads the file again
   const start = await nextMessage('start')
-  const logger = createRoleLogger(start.role, start.logLevel)
+  const logger = createRoleLogger(start)
   try {
     const starter = await loaders[start.role]?.()
     if (starter === undefined) throw new Error(`no role is called ${start.role}`)

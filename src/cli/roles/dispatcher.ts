@@ -121,7 +121,11 @@ export async function startParts(
   const targets: Target[] = []
   // As many connections as there are invocations at once, which the dispatcher limits and may change while it runs.
   const create = async (described: TargetConfig): Promise<Target> => {
-    const created = await createTarget(described, { logger, cluster, isXrayPropagated })
+    const created = await createTarget(described, {
+      cluster,
+      logger: logger.child({ room: 'targets' }),
+      isXrayPropagated
+    })
     const target = recorder === undefined ? created : recorder.watch(created)
     targets.push(target)
     return target
@@ -132,7 +136,8 @@ export async function startParts(
     for (const each of config.priorities) {
       if (each.target !== undefined) classTargets[each.name] = await create(each.target)
     }
-    return { targets, dispatcher: await startDispatcher({ config, target, classTargets, ...rest }) }
+    const own = { ...rest, logger: logger.child({ room: 'dispatcher' }) }
+    return { targets, dispatcher: await startDispatcher({ config, target, classTargets, ...own }) }
   } catch (error) {
     await closeAll(targets)
     throw error

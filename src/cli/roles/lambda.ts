@@ -36,7 +36,7 @@ export async function startLambdaRole(
     accountConcurrency,
     throttleWaitMs,
     watch,
-    logger,
+    logger: logger.child({ room: 'lambda' }),
     ...(destinationEndpoint === undefined ? {} : { destinationEndpoint }),
     meter: endpoint.meter
   }).catch(async (error: unknown) => {

@@ -56,10 +56,11 @@ export async function startProducerRole(options: ProducerRoleOptions, logger: Lo
       if (cluster.isKnown) await ensureTopics(cluster, options.topics)
       else void ensureTopicsLater(cluster, options.topics, { logger, signal: stop.signal })
     }
+    const own = { cluster, logger: logger.child({ room: 'producer' }) }
     const { tracer } = traces
-    const producer = await startProducer({ config: options.producer, cluster, logger, meter: endpoint.meter, tracer })
+    const producer = await startProducer({ config: options.producer, ...own, meter: endpoint.meter, tracer })
     endpoint.describeBy(() => producer.status())
-    const around = { ...options, cluster, logger, isRestart: options.isRestart === true }
+    const around = { ...options, ...own, isRestart: options.isRestart === true }
     const sources = await Promise.all(options.producer.sources.map(source => createSource(source, around)))
     const failed: string[] = []
     const reports = sources.map(async source => {
