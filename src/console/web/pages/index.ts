@@ -28,6 +28,15 @@ export const pages: readonly PageEntry[] = [
   { path: '/groups/:id', title: 'groups.title', load: () => import('./group/page.tsx') },
   { path: '/topics', title: 'topics.title', icon: 'topics', key: 't', load: () => import('./topics/page.tsx') },
   { path: '/topics/:name', title: 'topics.title', load: () => import('./topic/page.tsx') },
+  { path: '/records', title: 'records.title', icon: 'records', key: 'r', load: () => import('./records/page.tsx') },
+  {
+    path: '/dead-letters',
+    title: 'letters.title',
+    icon: 'deadLetters',
+    key: 'l',
+    load: () => import('./dead-letters/page.tsx')
+  },
+  { path: '/changes', title: 'changes.title', icon: 'changes', key: 'h', load: () => import('./changes/page.tsx') },
   { path: '/flow', title: 'flow.title', icon: 'flow', key: 'f', load: () => import('./flow/page.tsx') },
   { path: '/doctor', title: 'doctor.title', icon: 'doctor', key: 'd', load: () => import('./doctor/page.tsx') },
   { path: '/simulate', title: 'simulate.title', icon: 'simulate', key: 's', load: () => import('./simulate/page.tsx') },

@@ -2,12 +2,14 @@
 
 import type { Words } from '../base/word-forms.ts'
 import { changesWords } from './changes.ts'
+import { deadLettersWords } from './dead-letters.ts'
 import { flowWords } from './flow.ts'
 import { groupsWords } from './groups.ts'
 import { insightWords } from './insight.ts'
 import { loginWords } from './login.ts'
 import { overviewWords } from './overview.ts'
 import { pipelineWords } from './pipeline.ts'
+import { recordsWords } from './records.ts'
 import { shellWords } from './shell.ts'
 import { topicsWords } from './topics.ts'
 
@@ -17,6 +19,8 @@ const en = {
   ...overviewWords.en,
   ...pipelineWords.en,
   ...flowWords.en,
+  ...recordsWords.en,
+  ...deadLettersWords.en,
   ...changesWords.en,
   ...insightWords.en,
   ...groupsWords.en,
@@ -28,6 +32,8 @@ const pt: Readonly<Record<keyof typeof en, Words>> = {
   ...overviewWords.pt,
   ...pipelineWords.pt,
   ...flowWords.pt,
+  ...recordsWords.pt,
+  ...deadLettersWords.pt,
   ...changesWords.pt,
   ...insightWords.pt,
   ...groupsWords.pt,
