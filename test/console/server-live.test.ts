@@ -216,27 +216,30 @@ test('streams are as many as the limits say, and each has a bounded number of vi
 const addBig: AddRoutes = routes => routes.view({ path: '/api/big', read: () => 'x'.repeat(2_000_000) })
 
 /** Opens a stream and reads its first piece; `pause` = nothing more. */
-async function openStream(t: TestContext, port: number, headers: Readonly<Record<string, string>>): Promise<Stream> {
+async function openStream(t: TestContext, { port, headers, path = '/api/live?of=/api/big' }: Opening): Promise<Stream> {
   return await new Promise((resolve, reject) => {
-    const sent = request(
-      { host: '127.0.0.1', port, path: '/api/live?of=/api/big', headers, agent: false },
-      response => {
-        // Only who reads sees the end.
-        const ended = async (): Promise<void> => {
-          const closed = new Promise<void>(end => response.once('close', end))
-          response.on('error', () => undefined).resume()
-          await closed
-        }
-        response.once('data', (piece: Buffer) => {
-          response.pause()
-          resolve({ type: response.headers['content-type'], first: piece.toString(), ended })
-        })
+    const sent = request({ host: '127.0.0.1', port, path, headers, agent: false }, response => {
+      // Only who reads sees the end.
+      const ended = async (): Promise<void> => {
+        const closed = new Promise<void>(end => response.once('close', end))
+        response.on('error', () => undefined).resume()
+        await closed
       }
-    )
+      response.once('data', (piece: Buffer) => {
+        response.pause()
+        resolve({ type: response.headers['content-type'], first: piece.toString(), ended })
+      })
+    })
     sent.on('error', reject)
     t.after(() => sent.destroy())
     sent.end()
   })
+}
+
+interface Opening {
+  readonly port: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly path?: string
 }
 
 interface Stream {
@@ -251,7 +254,7 @@ test('over HTTP: a stream of a reader that has stopped reading ends when the con
   assert.equal((await ask(console, { path: '/api/live?of=/api/big' })).status, 401)
   const { headers } = await logIn(console, VIEWER_TOKEN)
   assert.equal((await ask(console, { path: '/api/live', headers })).status, 400)
-  const stream = await openStream(t, console.port, headers)
+  const stream = await openStream(t, { port: console.port, headers })
   assert.equal(stream.type, 'text/event-stream; charset=utf-8')
   assert.match(stream.first, /^event: view\ndata: \{"of":"\/api\/big"/)
   await console.close()
@@ -261,7 +264,32 @@ test('over HTTP: a stream of a reader that has stopped reading ends when the con
 test('over HTTP: a logout ends the streams of its login', async t => {
   const console = await startTestConsole(t, { areas: [addBig] })
   const { headers } = await logIn(console, OPERATOR_TOKEN)
-  const stream = await openStream(t, console.port, headers)
+  const stream = await openStream(t, { port: console.port, headers })
   await ask(console, { method: 'POST', path: '/api/logout', headers, body: {} })
   await stream.ended()
+})
+
+/** A stream of an area, which never ends by itself. */
+const addEndless: AddRoutes = ({ app }) => {
+  app.get('/api/endless', (_request, reply) => {
+    reply.hijack()
+    reply.raw.write('begun')
+  })
+}
+
+test('over HTTP: streams of areas end with their login, by logout and by age', async t => {
+  const clock = new VirtualClock()
+  const console = await startTestConsole(t, { areas: [addEndless], clock })
+  const left = (await logIn(console, OPERATOR_TOKEN)).headers
+  const leaving = await openStream(t, { port: console.port, headers: left, path: '/api/endless' })
+  const stays = (await logIn(console, VIEWER_TOKEN)).headers
+  const staying = await openStream(t, { port: console.port, headers: stays, path: '/api/endless' })
+  await ask(console, { method: 'POST', path: '/api/logout', headers: left, body: {} })
+  await leaving.ended()
+
+  // An open page is no quiet: it ends by age alone.
+  await clock.advance(11 * 3_600_000)
+  assert.equal((await ask(console, { path: '/api/session', headers: stays })).json['user'], 'vera')
+  await clock.advance(3_600_000)
+  await staying.ended()
 })

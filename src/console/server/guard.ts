@@ -14,6 +14,7 @@ import type { ConsoleRole } from '../api/session.ts'
 import { isHttps, securityHeaders } from './headers.ts'
 import { Limiter } from './limiter.ts'
 import { masksOf } from './masking.ts'
+import { OpenAnswers } from './open-answers.ts'
 import { allowedHosts, isCrossSite, type Place } from './origin.ts'
 import { hasRole } from './rights.ts'
 import type { Caller } from './server-types.ts'
@@ -50,6 +51,8 @@ export class Guard {
   readonly #proxies: BlockList | undefined
   readonly #isHttps: boolean
   readonly #headers: Readonly<Record<string, string>>
+  /** What pages of each login wait for. */
+  readonly answers = new OpenAnswers()
   #hosts: ReadonlySet<string> = new Set()
   #port = 0
 
@@ -88,6 +91,7 @@ export class Guard {
     app.addHook('onRequest', async (request, reply) => {
       void reply.headers(this.#headers)
       this.#check(request)
+      if (request.session !== undefined) this.answers.add(request.session.id, reply.raw)
     })
   }
 

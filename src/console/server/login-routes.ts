@@ -22,8 +22,6 @@ export interface LoginParts {
   /** Pipeline's name, or the brokers. */
   readonly pipelineName: string
   readonly version: string
-  /** A login has ended. */
-  readonly onLogout: (sessionId: string) => void
   /** What went wrong where nobody is told. */
   readonly onProblem: (error: unknown, message: string) => void
 }
@@ -100,9 +98,8 @@ async function enter({ request, reply, identity, parts, how }: Entering): Promis
   setSessionCookie(reply, guard, cookie)
 }
 
-function leave(request: FastifyRequest, { sessions, guard, onLogout }: LoginParts): void {
-  const ended = sessions.end(request.cookies[guard.cookieName])
-  if (ended !== undefined) onLogout(ended.id)
+function leave(request: FastifyRequest, { sessions, guard }: LoginParts): void {
+  sessions.end(request.cookies[guard.cookieName])
 }
 
 async function logOut(

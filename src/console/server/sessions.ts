@@ -38,6 +38,8 @@ export interface SessionStoreOptions {
   readonly sessionMs: number
   readonly sessionsMax: number
   readonly clock: Clock
+  /** Called when a session has ended, whatever the reason. */
+  readonly onEnded?: (session: ActiveSession) => void
 }
 
 /** The sessions of a console. */
@@ -56,7 +58,7 @@ export class SessionStore {
 
   /** Begins a session; returns what goes into the cookie. */
   begin({ user, role, rights }: Identity): { readonly cookie: string; readonly session: ActiveSession } {
-    this.#sweep()
+    this.sweep()
     const nowMs = this.#options.clock.monotonicMs()
     const cookie = secret()
     const names = { id: secret(), csrfToken: secret() }
@@ -64,8 +66,7 @@ export class SessionStore {
     this.#sessions.set(hashOf(cookie), session)
     if (this.#sessions.size > this.#options.sessionsMax) {
       for (const [quietest, ended] of this.#sessions) {
-        ended.isOver = true
-        this.#sessions.delete(quietest)
+        this.#end(quietest, ended)
         break
       }
     }
@@ -78,8 +79,12 @@ export class SessionStore {
     const key = hashOf(cookie)
     const session = this.#sessions.get(key)
     if (session === undefined) return undefined
+    if (!this.isAlive(session)) {
+      this.#end(key, session)
+      return undefined
+    }
+    // Last in the order of the map: the first is the one that was quiet for longest.
     this.#sessions.delete(key)
-    if (!this.isAlive(session)) return undefined
     session.lastAtMs = this.#options.clock.monotonicMs()
     this.#sessions.set(key, session)
     return session
@@ -103,13 +108,22 @@ export class SessionStore {
     if (cookie === undefined) return undefined
     const key = hashOf(cookie)
     const session = this.#sessions.get(key)
-    this.#sessions.delete(key)
-    if (session !== undefined) session.isOver = true
+    if (session !== undefined) this.#end(key, session)
     return session
   }
 
-  #sweep(): void {
-    for (const [key, session] of this.#sessions) if (!this.isAlive(session)) this.#sessions.delete(key)
+  /** Ends those whose time is over. `isOpen` says which have a page open: that is no quiet. */
+  sweep(isOpen: (session: ActiveSession) => boolean = () => false): void {
+    for (const [key, session] of this.#sessions) {
+      if (isOpen(session)) this.keepAlive(session)
+      if (!this.isAlive(session)) this.#end(key, session)
+    }
+  }
+
+  #end(key: string, session: ActiveSession): void {
+    session.isOver = true
+    this.#sessions.delete(key)
+    this.#options.onEnded?.(session)
   }
 }
 

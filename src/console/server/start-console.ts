@@ -33,6 +33,9 @@ import type { AddRoutes, Caller, ConsoleContext, View } from './server-types.ts'
 import { SessionStore } from './sessions.ts'
 import { checkStart, type ConsoleSecrets, knownTokens } from './settings.ts'
 
+/** How often sessions whose time is over are looked for. */
+const SWEEP_MS = 30_000
+
 /** What a console is started with. */
 export interface ConsoleOptions extends Pick<ConsoleContext, 'bootstrapServers' | 'certificates' | 'replay'> {
   readonly cluster: Cluster
@@ -140,8 +143,14 @@ async function assemble(options: ConsoleOptions, parts: Parts): Promise<Assemble
     idleMs: settings.auth.idleMinutes * 60_000,
     sessionMs: settings.auth.sessionHours * 3_600_000,
     sessionsMax: settings.auth.sessionsMax,
-    clock
+    clock,
+    onEnded: ({ id }) => {
+      streams.endOf(id)
+      guard.answers.end(id)
+    }
   })
+  const sweep = clock.every(SWEEP_MS, () => sessions.sweep(({ id }) => guard.answers.has(id))).unref()
+  parts.closing.signal.addEventListener('abort', () => sweep.cancel(), { once: true })
   const onRefused = (caller: Caller, path: string): void => auditRefusal({ caller, path, parts, logger })
   const guard = new Guard({ settings, sessions, clock, onRefused })
   const app = await createApp({ settings, secrets, pages: pagesOnce(options.pages ?? loadPages), logger })
@@ -159,7 +168,6 @@ async function assemble(options: ConsoleOptions, parts: Parts): Promise<Assemble
     audit: parts.audit,
     pipelineName: options.pipeline?.name ?? options.bootstrapServers.join(', '),
     version: options.version,
-    onLogout: sessionId => streams.endOf(sessionId),
     onProblem: (error, message) => logger.warn({ error: messageOf(error) }, message)
   })
   closeToNobody(app)
