@@ -30,6 +30,8 @@ const WORDS = [
 ]
 const NAME = `[\\w.-]{0,64}(?:${WORDS.join('|')})`
 const MEMBER = new RegExp(`("${NAME}":)"(?:[^"\\\\]|\\\\.)*"`, 'gi')
+/** The same in a line that is itself a text in a line, as those of functions are. */
+const INNER_MEMBER = new RegExp(`(\\\\"${NAME}\\\\":\\\\")[^"\\\\]*`, 'gi')
 const SCHEME = /\b(bearer|basic)\s+[\w.~+/=-]{4,}/gi
 const ASSIGNMENT = new RegExp(
   `\\b(${NAME}|sig|signature|x-amz-signature|x-amz-security-token)=(?:\\\\"[^"\\\\]*\\\\"|[^\\s"&;,\\\\]+)`,
@@ -42,6 +44,7 @@ export function redactLine(line: string): string {
   return line
     .replace(USER_INFO, `$1${HIDDEN}@`)
     .replace(MEMBER, `$1"${HIDDEN}"`)
+    .replace(INNER_MEMBER, `$1${HIDDEN}`)
     .replace(SCHEME, `$1 ${HIDDEN}`)
     .replace(ASSIGNMENT, `$1=${HIDDEN}`)
 }

@@ -19,6 +19,7 @@ test('what looks like a secret is taken out, wherever it stands in a line', () =
     say({ sasl: { password: 's3cr3t', username: 'joe' }, clientSecret: 's3cr3t', access_token: 's3cr3t' }, ''),
     say({ headers: { Authorization: 'Bearer s3cr3t-s3cr3t', 'x-api-key': 's3cr3t', cookie: 's3cr3t"x' } }, ''),
     say({ error: 'answer 401 to Authorization: Basic czNjcjN0OnMzY3IzdA== s3' }, 'password=s3cr3t; token=s3cr3t&x=1'),
+    say({ function: 'f' }, JSON.stringify({ level: 'INFO', clientSecret: 's3cr3t', records: 3 })),
     say({ jaas: 'username="joe" password="s3cr3t";' }, 'https://bucket/key?X-Amz-Signature=s3cr3t&x=1')
   ]
 
