@@ -56,7 +56,8 @@ export function withAlerts(runbook: string): string {
     const meaning = description
       .replaceAll(/\{\{ ?\$labels\.(\w+) ?\}\}/g, '*$1*')
       .replaceAll(/\{\{ ?\$value[^}]*\}\}/g, '*n*')
-    return `### ${name}\n\n${severity === 'page' ? 'Page' : 'Ticket'}. ${meaning}\n\n- **Look**: ${look}\n- **Do**: ${act}\n`
+    const urgency = severity === 'page' ? 'Page' : 'Ticket'
+    return `### ${name}\n\n${urgency}. ${meaning}\n\n- **Look**: ${look}\n- **Do**: ${act}\n`
   })
   return `${runbook.slice(0, begin)}${BEGIN}\n\n${sections.join('\n')}\n${runbook.slice(end)}`
 }

@@ -1,7 +1,7 @@
 /** Alerts of dispatchers: what stands still, what fails, what runs away. */
 
 import type { AlertRule } from './alert-types.ts'
-import { anyOf, by, increase, type Matchers, rate, series } from './query.ts'
+import { anyOf, by, grown, increase, type Matchers, rate, series } from './query.ts'
 import type { BoardSettings } from './settings.ts'
 
 /** Lag that is not worth a word on its growth, in records. */
@@ -85,7 +85,7 @@ function failureAlerts(settings: BoardSettings): AlertRule[] {
     {
       name: 'ComportaDeadLetters',
       severity: 'ticket',
-      expression: `sum by (group, class) (${increase(series('comporta.dispatcher.dead_letters', group), '15m')}) > 0`,
+      expression: `${grown(['group', 'class'], series('comporta.dispatcher.dead_letters', group), '15m')} > 0`,
       for: '0m',
       summary: 'Dead letters of {{ $labels.group }}: {{ $labels.class }}',
       description: '{{ $value | humanize }} records were put aside within fifteen minutes.',
@@ -149,7 +149,7 @@ function flowAlerts(settings: BoardSettings): AlertRule[] {
     {
       name: 'ComportaTransactionsUnknown',
       severity: 'ticket',
-      expression: `${by('sum', ['group'], increase(unknown, '15m'))} > 0`,
+      expression: `${grown(['group'], unknown, '15m')} > 0`,
       for: '0m',
       summary: 'Transactions of {{ $labels.group }} have an unknown end',
       description: '{{ $value | humanize }} transactions: the partition reads its offset again before it goes on.',

@@ -1,7 +1,7 @@
 /** Alerts of producers, and of what connects to Kafka. */
 
 import type { AlertRule } from './alert-types.ts'
-import { increase, rate, series } from './query.ts'
+import { grown, increase, rate, series } from './query.ts'
 import type { BoardSettings } from './settings.ts'
 
 const DAY_SECONDS = 86_400
@@ -51,7 +51,7 @@ function intakeAlerts({ health }: BoardSettings): AlertRule[] {
     {
       name: 'ComportaProducerDeadLetters',
       severity: 'ticket',
-      expression: `sum by (job) (${increase(malformed, '15m')}) > 0`,
+      expression: `${grown(['job'], malformed, '15m')} > 0`,
       for: '0m',
       summary: 'Events are malformed ({{ $labels.job }})',
       description:
@@ -62,7 +62,7 @@ function intakeAlerts({ health }: BoardSettings): AlertRule[] {
     {
       name: 'ComportaSourceDrops',
       severity: 'page',
-      expression: `sum by (source) (${increase(series('comporta.producer.source.dropped'), '5m')}) > 0`,
+      expression: `${grown(['source'], series('comporta.producer.source.dropped'), '5m')} > 0`,
       for: '0m',
       summary: 'Source {{ $labels.source }} loses events',
       description: '{{ $value | humanize }} events were lost within five minutes: their senders cannot wait.',
@@ -171,8 +171,7 @@ function connectionAlerts(): AlertRule[] {
       name: 'ComportaCredentialsRefused',
       severity: 'ticket',
       expression:
-        `sum by (job, instance) (${increase(refused, '30m')}) > 0 or ` +
-        `sum by (job, instance) (${increase(noToken, '30m')}) > 0`,
+        `${grown(['job', 'instance'], refused, '30m')} > 0 or ` + `${grown(['job', 'instance'], noToken, '30m')} > 0`,
       for: '15m',
       summary: 'New credentials of {{ $labels.instance }} cannot be had or used',
       description: 'The old ones are used as long as they count.',

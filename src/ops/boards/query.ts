@@ -60,6 +60,16 @@ export function increase(selector: string, window: string): string {
   return `increase(${selector}[${window}])`
 }
 
+/**
+ * Growth of a counter within a window, by labels, for counters that should stay where they are.
+ *
+ * `increase` sees nothing of a series that begins with its first event, since there is no 0 before it: what was not
+ * there a window ago has grown by all that it has.
+ */
+export function grown(labels: readonly string[], selector: string, window: string): string {
+  return by('sum', labels, `(${selector} unless ${selector} offset ${window}) or ${increase(selector, window)}`)
+}
+
 /** An aggregate by labels; without labels of everything. */
 export function by(aggregate: 'sum' | 'max' | 'min' | 'avg' | 'count', labels: readonly string[], of: string): string {
   return labels.length === 0 ? `${aggregate}(${of})` : `${aggregate} by (${labels.join(', ')}) (${of})`
