@@ -13,6 +13,7 @@ import {
   secondsText,
   timeText
 } from '../../src/console/web/base/format-values.ts'
+import { isLookLate } from '../../src/console/web/base/look-age.ts'
 import { liveAddress, retryDelayMs } from '../../src/console/web/base/live-state.ts'
 import { changedQuery, matchPath, pathOf, queryValues } from '../../src/console/web/base/route-match.ts'
 import { sparklinePath } from '../../src/console/web/parts/sparkline-path.ts'
@@ -45,6 +46,13 @@ test('the same set of views has one address, and none has none', () => {
   )
   assert.equal(liveAddress([]), undefined)
   assert.deepEqual([0, 1, 2, 20].map(retryDelayMs), [500, 1_000, 2_000, 15_000])
+})
+
+test('a look is late after three intervals and a little, not while it is only slow', () => {
+  const look = { takenAtMs: 100_000, intervalMs: 2_000 }
+  assert.equal(isLookLate(look, 111_000), false)
+  assert.equal(isLookLate(look, 111_001), true)
+  assert.equal(isLookLate(look, 90_000), false)
 })
 
 test('numbers are written as the language has them, exact offsets included', () => {

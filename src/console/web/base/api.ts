@@ -1,6 +1,7 @@
 /** Questions and orders to the console's server. A refused request becomes an `ApiProblem` with the server's words. */
 
 import type { ProblemAnswer } from '../../api/common.ts'
+import { noteServerDate } from './server-time.ts'
 
 /** Why a request was not answered with what it asked for. */
 export class ApiProblem extends Error {
@@ -64,6 +65,7 @@ async function ask<T>(path: string, init: RequestInit): Promise<T> {
     if (error instanceof DOMException && error.name === 'AbortError') throw error
     throw new ApiProblem('ERR_CONSOLE_AWAY', error instanceof Error ? error.message : String(error), 0)
   })
+  noteServerDate(response.headers.get('date'))
   const text = await response.text()
   if (response.ok) return parse(text) as T // checked boundary: the server's types are this page's types
   const answer = problemOf(parse(text))

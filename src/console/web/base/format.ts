@@ -13,15 +13,16 @@ import {
   secondsText,
   timeText
 } from './format-values.ts'
+import { serverNow } from './server-time.ts'
 import { language } from './words.ts'
 
 /** The time, each second while the page is seen. */
-export const now = signal(Date.now())
+export const now = signal(serverNow())
 
 /** Starts the clock of `now`. */
 export function watchTime(): void {
   setInterval(() => {
-    if (!document.hidden) now.value = Date.now()
+    if (!document.hidden) now.value = serverNow()
   }, 1_000)
 }
 

@@ -9,6 +9,7 @@ import { useEffect } from 'preact/hooks'
 import type { LiveProblem, LiveTick, LiveView } from '../../api/live.ts'
 import { ApiProblem, asProblem } from './api.ts'
 import { KEPT_VIEWS_MAX, liveAddress, retryDelayMs } from './live-state.ts'
+import { serverNow } from './server-time.ts'
 import { loadSession, session } from './session.ts'
 
 /** What a view last said. */
@@ -22,19 +23,19 @@ export interface Live<T> {
 /** How the page and its server stand. */
 export interface Connection {
   readonly kind: 'idle' | 'connecting' | 'live' | 'lost'
-  /** Browser's time of the last change. */
+  /** Time of the last change. */
   readonly sinceMs: number
 }
 
 /** The last look at the cluster, as the stream told it. */
 export interface LookState {
   readonly tick: LiveTick
-  /** Browser's time at which looks began to fail; `null` = they do not. */
+  /** Time at which looks began to fail; `null` = they do not. */
   readonly failingSinceMs: number | null
 }
 
 /** See `Connection`. */
-export const connection = signal<Connection>({ kind: 'idle', sinceMs: Date.now() })
+export const connection = signal<Connection>({ kind: 'idle', sinceMs: serverNow() })
 /** See `LookState`; `null` = nothing was said yet. */
 export const lastLook = signal<LookState | null>(null)
 
@@ -128,7 +129,7 @@ function listen(stream: EventSource): void {
   stream.addEventListener('tick', event => {
     const tick = JSON.parse(event.data) as LiveTick // as above
     const since = lastLook.peek()?.failingSinceMs ?? null
-    lastLook.value = { tick, failingSinceMs: tick.problem === null ? null : (since ?? Date.now()) }
+    lastLook.value = { tick, failingSinceMs: tick.problem === null ? null : (since ?? serverNow()) }
   })
   stream.addEventListener('error', () => onLost(stream))
 }
@@ -161,7 +162,7 @@ async function explain(): Promise<void> {
 }
 
 function setConnection(kind: Connection['kind']): void {
-  if (connection.peek().kind !== kind) connection.value = { kind, sinceMs: Date.now() }
+  if (connection.peek().kind !== kind) connection.value = { kind, sinceMs: serverNow() }
 }
 
 /**

@@ -4,8 +4,10 @@ import { useSignal } from '@preact/signals'
 import type { VNode } from 'preact'
 import { useEffect } from 'preact/hooks'
 
-import { time } from '../../base/format.ts'
+import { now, time } from '../../base/format.ts'
 import { connection, lastLook } from '../../base/live.ts'
+import { isLookLate } from '../../base/look-age.ts'
+import { serverNow } from '../../base/server-time.ts'
 import { t } from '../../base/words.ts'
 import { Health } from '../health.tsx'
 
@@ -30,15 +32,18 @@ function bannerText(offlineSince: number | null): string | undefined {
   const { kind, sinceMs } = connection.value
   if (kind === 'lost') return t('shell.lost', { since: time(sinceMs) })
   const look = lastLook.value
-  if (look === null || look.failingSinceMs === null) return undefined
+  if (look === null) return undefined
+  if (look.failingSinceMs === null) {
+    return isLookLate(look.tick, now.value) ? t('shell.late', { taken: time(look.tick.takenAtMs) }) : undefined
+  }
   return t('shell.kafkaAway', { since: time(look.failingSinceMs), taken: time(look.tick.takenAtMs) })
 }
 
 function useOffline(): number | null {
-  const since = useSignal<number | null>(navigator.onLine ? null : Date.now())
+  const since = useSignal<number | null>(navigator.onLine ? null : serverNow())
   useEffect(() => {
     const follow = (): void => {
-      since.value = navigator.onLine ? null : Date.now()
+      since.value = navigator.onLine ? null : serverNow()
     }
     window.addEventListener('online', follow)
     window.addEventListener('offline', follow)

@@ -3,8 +3,9 @@
 import type { VNode } from 'preact'
 
 import type { Overview } from '../../../api/overview.ts'
-import { ago, seconds, time } from '../../base/format.ts'
+import { ago, now, seconds, time } from '../../base/format.ts'
 import { connection, lastLook, useLive } from '../../base/live.ts'
+import { isLookLate } from '../../base/look-age.ts'
 import { Link } from '../../base/router.ts'
 import { t } from '../../base/words.ts'
 import { Health } from '../health.tsx'
@@ -22,10 +23,11 @@ export function LookStamp(): VNode {
     )
   }
   const { takenAtMs, intervalMs } = look.tick
+  const isLate = isLookLate(look.tick, now.value)
   const title = `${time(takenAtMs)} · ${t('shell.looksEvery', { interval: seconds(intervalMs / 1_000) })}`
   return (
     <span class="fresh">
-      <Health level="good" word={t('shell.live')} title={title} />
+      <Health level={isLate ? 'warn' : 'good'} word={isLate ? t('shell.lateShort') : t('shell.live')} title={title} />
       <span title={title}>{ago(takenAtMs)}</span>
     </span>
   )
