@@ -87,9 +87,9 @@ export class RingTable {
     }
   }
 
-  /** A tick at which nothing is known of anything: a look that failed, or a pause. Two of them in a row are one. */
+  /** A tick at which nothing is known of anything: a look that failed, or a pause. */
   gap(timeMs: number): void {
-    if (this.#rows.size === 0) return
+    // Without rows, too: tables that tick together stay together.
     this.begin(timeMs)
     for (const key of this.#rows.keys()) this.set(key, [])
   }
