@@ -219,10 +219,11 @@ const addBig: AddRoutes = routes => routes.view({ path: '/api/big', read: () => 
 async function openStream(t: TestContext, { port, headers, path = '/api/live?of=/api/big' }: Opening): Promise<Stream> {
   return await new Promise((resolve, reject) => {
     const sent = request({ host: '127.0.0.1', port, path, headers, agent: false }, response => {
+      response.on('error', () => undefined)
+      const closed = new Promise<void>(end => response.once('close', end))
       // Only who reads sees the end.
       const ended = async (): Promise<void> => {
-        const closed = new Promise<void>(end => response.once('close', end))
-        response.on('error', () => undefined).resume()
+        response.resume()
         await closed
       }
       response.once('data', (piece: Buffer) => {
