@@ -19,7 +19,7 @@ import type { RoleEndpointOptions } from '../roles/role-endpoint.ts'
 import { connectCluster, dispatcherWithEndpoint, ensureTopics } from '../wiring.ts'
 import type { CommandAction } from './action.ts'
 import { endpointOptionsOf, metricsHostOption, parsePort } from './options.ts'
-import { consolePart, instancesOf } from './up-console.ts'
+import { consolePart, instancesOf, portOf } from './up-console.ts'
 
 const statusEveryMs = 10_000
 
@@ -56,10 +56,10 @@ export function addUp(program: Command, action: CommandAction): void {
 async function up(options: UpOptions): Promise<number> {
   const pipeline = await loadPipeline(options)
   await checkSchemas(pipeline, options)
-  const logger = loggerFor('up', options)
+  const logger = loggerFor('up', options, pipeline.telemetry.logs)
   const stop = new AbortController()
   onFirstSignal(logger, () => stop.abort())
-  const keeper = new Keeper(logger, logLevelOf(options), stop.signal)
+  const keeper = new Keeper(logger, logLevelOf(options, pipeline.telemetry.logs), stop.signal)
   const run = runOf(pipeline, options, { keeper, logger })
   let isComplete = true
   try {
@@ -106,8 +106,11 @@ function runOf(
   const isMeasured = first !== undefined
   const endpoint = (index: number): RoleEndpointOptions => {
     // The console asks every part; without metrics of one's own that is on loopback, at any free port.
-    if (!isMeasured) return hasConsole ? { metricsPort: 0, metricsHost: '127.0.0.1', controlToken } : {}
-    return { metricsPort: first === 0 ? 0 : first + index, metricsHost, ...(hasConsole ? { controlToken } : {}) }
+    const { telemetry } = pipeline
+    if (!isMeasured)
+      return hasConsole ? { metricsPort: 0, metricsHost: '127.0.0.1', controlToken, telemetry } : { telemetry }
+    const metricsPort = first === 0 ? 0 : first + index
+    return { metricsPort, metricsHost, telemetry, ...(hasConsole ? { controlToken } : {}) }
   }
   return { pipeline, keeper, logger, controlToken, isMeasured, endpoint, undoFolder: undoFolder(options) }
 }
@@ -174,8 +177,9 @@ async function tellConsole({ keeper, logger, controlToken }: Run): Promise<void>
   const options = keeper.optionsOf('console')
   if (typeof options !== 'object' || options === null) return
   const instances = instancesOf(keeper.parts, controlToken)
+  const lastPort = portOf(keeper.addresses()['console']?.['url'])
   try {
-    await keeper.configure('console', { ...options, instances })
+    await keeper.configure('console', { ...options, instances, lastPort })
   } catch (error) {
     logger.warn({ error: messageOf(error) }, 'the console does not know where the parts are')
   }
