@@ -27,7 +27,6 @@ import {
 test('bounds of a scale are round, and hold the greatest value', () => {
   assert.deepEqual(heatScale([0, 73, null], 'rate').bounds, [2, 5, 10, 20, 50, 100])
   assert.deepEqual(heatScale([4_000], 'lagRecords').bounds, [30, 100, 300, 1_000, 3_000, 10_000])
-  assert.deepEqual(heatScale([7], 'lagRecords').bounds, [1, 3, 10])
   assert.deepEqual(heatScale([200], 'lagSeconds').bounds, [0.3, 1, 5, 15, 60, 300])
   assert.deepEqual(heatScale([0, null], 'rate').bounds, [])
 })
@@ -48,12 +47,19 @@ test('zero, unknown and little are three different things', () => {
   assert.equal(heatStep(100, scale), 6)
 })
 
-test('a scale of few bounds uses its darkest steps', () => {
-  const scale = heatScale([7], 'lagRecords')
+test('a small lag looks small, however large it is among its neighbours', () => {
+  assert.deepEqual(heatScale([0.4], 'lagSeconds'), heatScale([60], 'lagSeconds'))
+  const records = heatScale([7], 'lagRecords')
+  assert.deepEqual(records.bounds, [3, 10, 30, 100, 300, 1_000])
   assert.deepEqual(
-    [1, 2, 7].map(value => heatStep(value, scale)),
-    [4, 5, 6]
+    [1, 7, 900].map(value => heatStep(value, records)),
+    [1, 2, 6]
   )
+})
+
+test('a scale of few bounds uses its darkest steps', () => {
+  assert.equal(heatStep(1, { bounds: [1, 3, 10] }), 4)
+  assert.equal(heatStep(10, { bounds: [1, 3, 10] }), 6)
 })
 
 test('a cell without a metric has no value', () => {

@@ -9,6 +9,7 @@ import type { VNode } from 'preact'
 
 import type { GroupDetail, HeatMap as HeatMapData, HeatMetric } from '../../../api/groups.ts'
 import type { ApiProblem } from '../../base/api.ts'
+import { count } from '../../base/format.ts'
 import { useLive } from '../../base/live.ts'
 import { useQuery, useRoute } from '../../base/router.ts'
 import { t } from '../../base/words.ts'
@@ -148,7 +149,7 @@ function Details(options: {
   const { detail, query, setQuery } = options
   const { groupId } = detail.row
   const chosen = tabs.find(tab => tab === query.tab) ?? 'partitions'
-  const counts = { partitions: String(detail.row.partitionCount), members: String(detail.row.memberCount) }
+  const counts = { partitions: count(detail.row.partitionCount), members: count(detail.row.memberCount) }
   return (
     <Tabs
       label={t('group.tabs')}

@@ -35,7 +35,7 @@ function nameColumns(): Column<GroupRow>[] {
       title: t('groups.column.status'),
       sortBy: 'status',
       isLargestFirst: true,
-      track: 'minmax(76px, 0.4fr)',
+      track: 'minmax(70px, 0.3fr)',
       priority: 2,
       cell: ({ status }) => <GroupStatus status={status} />
     }
@@ -62,7 +62,7 @@ function lagColumns(): Column<GroupRow>[] {
       help: t('groups.column.lagSeconds.help'),
       sortBy: 'lagSeconds',
       isNumber: true,
-      track: 'minmax(128px, 0.9fr)',
+      track: 'minmax(122px, 0.7fr)',
       cell: row => (
         <>
           <LagTime {...row} />
@@ -73,14 +73,14 @@ function lagColumns(): Column<GroupRow>[] {
     {
       key: 'history',
       title: t('groups.column.history'),
-      track: '88px',
+      track: '76px',
       priority: 3,
       cell: row => (
         <Sparkline
           values={row.sparkline}
           label={t('groups.column.lagSeconds')}
           format={seconds}
-          width={72}
+          width={60}
           limit={row.sloSeconds}
         />
       )
@@ -91,7 +91,7 @@ function lagColumns(): Column<GroupRow>[] {
       help: t('groups.column.trend.help'),
       sortBy: 'trend',
       isNumber: true,
-      track: 'minmax(84px, 0.7fr)',
+      track: 'minmax(84px, 0.5fr)',
       priority: 2,
       cell: row => <Trend row={row} />
     },
@@ -101,7 +101,7 @@ function lagColumns(): Column<GroupRow>[] {
       help: t('groups.column.lagRecords.help'),
       sortBy: 'lagRecords',
       isNumber: true,
-      track: 'minmax(100px, 0.7fr)',
+      track: 'minmax(90px, 0.6fr)',
       priority: 2,
       cell: row => <LagRecords row={row} />
     }

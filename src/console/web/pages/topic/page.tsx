@@ -7,7 +7,7 @@ import type { VNode } from 'preact'
 import type { HeatMap as HeatMapData } from '../../../api/groups.ts'
 import type { TopicDetail } from '../../../api/topics.ts'
 import type { ApiProblem } from '../../base/api.ts'
-import { rate } from '../../base/format.ts'
+import { count, rate } from '../../base/format.ts'
 import { useLive } from '../../base/live.ts'
 import { navigate, useQuery, useRoute } from '../../base/router.ts'
 import { t } from '../../base/words.ts'
@@ -167,7 +167,7 @@ function Details(options: {
       label={t('topic.tabs')}
       chosen={chosen}
       onChoose={tab => setQuery({ tab })}
-      tabs={tabs.map(value => ({ value, text: t(`topic.tab.${value}`), count: String(counts[value]) }))}
+      tabs={tabs.map(value => ({ value, text: t(`topic.tab.${value}`), count: count(counts[value]) }))}
     >
       {chosen === 'partitions' ? (
         <TopicPartitions

@@ -56,7 +56,7 @@ function placeColumns(): Column<TopicPartitionRow>[] {
       sortBy: 'partition',
       isNumber: true,
       isLargestFirst: false,
-      track: 'minmax(84px, 0.5fr)',
+      track: 'minmax(108px, 0.5fr)',
       cell: ({ partition }) => String(partition)
     },
     {

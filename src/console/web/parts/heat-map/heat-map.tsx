@@ -242,9 +242,9 @@ function useCells({ topic, cells, painted, kept }: TopicCellsOptions): readonly 
     const after = new Map<string, VNode>()
     const nodes = cells.map((cell, index) => {
       const look = lookOf(cell, painted)
-      const facts = cellFacts(cell, painted.owners)
       const isKept = cell.partition === kept
-      const key = `${index} ${cell.partition} ${look.class} ${look.text} ${isKept} ${facts} ${shown}`
+      const key = `${index} ${look.class} ${look.text} ${isKept} ${shown} ${rawFacts(cell, painted)}`
+      // Words are made for cells that have changed only: numbers in a language are the dearest part of a map.
       const node = before.get(key) ?? (
         <span
           key={cell.partition}
@@ -252,7 +252,10 @@ function useCells({ topic, cells, painted, kept }: TopicCellsOptions): readonly 
           class={look.class}
           role="option"
           aria-selected={isKept}
-          aria-label={t('heat.cell', { name: `${topic}-${cell.partition}`, facts })}
+          aria-label={t('heat.cell', {
+            name: `${topic}-${cell.partition}`,
+            facts: cellFacts(cell, painted.owners)
+          })}
           data-index={index}
           data-mark={look.text}
         />
@@ -263,6 +266,11 @@ function useCells({ topic, cells, painted, kept }: TopicCellsOptions): readonly 
     cache.current = after
     return nodes
   }, [cells, painted, kept, shown])
+}
+
+/** All that the words of a cell are made of. */
+function rawFacts({ partition, lagSeconds, lagRecords, rate, owner }: HeatCell, { owners }: Painted): string {
+  return `${partition} ${lagSeconds} ${lagRecords} ${rate} ${owners[owner]}`
 }
 
 function lookOf(cell: HeatCell, painted: Painted): { readonly class: string; readonly text: string } {

@@ -26,6 +26,9 @@ export function heatValue(cell: HeatCell, metric: HeatMetric): number | null {
   return metric === 'rate' ? cell.rate : null
 }
 
+/** Least top of a scale: a lag of half a second must not look like one of an hour. Rates are compared with each other. */
+const LEAST_TOPS: Readonly<Record<HeatMetric, number>> = { lagSeconds: 60, lagRecords: 1_000, rate: 0, owner: 0 }
+
 /** Times that people say: up to a month. */
 const timeBounds: readonly number[] = [
   0.01, 0.03, 0.1, 0.3, 1, 5, 15, 60, 300, 900, 3_600, 21_600, 86_400, 604_800, 2_592_000
@@ -43,9 +46,10 @@ function decades(decade: number, metric: HeatMetric): readonly number[] {
 
 /** The scale of values. */
 export function heatScale(values: Iterable<number | null>, metric: HeatMetric): HeatScale {
-  let most = 0
-  for (const value of values) if (value !== null && value > most) most = value
-  if (most <= 0 || !Number.isFinite(most)) return { bounds: [] }
+  let greatest = 0
+  for (const value of values) if (value !== null && value > greatest) greatest = value
+  if (greatest <= 0 || !Number.isFinite(greatest)) return { bounds: [] }
+  const most = Math.max(greatest, LEAST_TOPS[metric])
   const series = metric === 'lagSeconds' ? timeBounds : decades(Math.floor(Math.log10(most)), metric)
   const found = series.findIndex(bound => bound >= most)
   const top = found < 0 ? series.length - 1 : found

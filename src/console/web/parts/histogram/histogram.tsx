@@ -49,8 +49,10 @@ function Numbers(options: {
           <span class="soft">p{share * 100}</span> <strong>{format(histogramQuantile(histogram, share))}</strong>
         </span>
       ))}
-      <span class="soft">{t('histogram.average', { value: format(histogramMean(histogram)) })}</span>
-      <span class="soft">{t('histogram.counted', { count: histogram.count })}</span>
+      <span class="soft histogram-rest">
+        {t('histogram.average', { value: format(histogramMean(histogram)) })} ·{' '}
+        {t('histogram.counted', { count: histogram.count })}
+      </span>
     </figcaption>
   )
 }
