@@ -10,6 +10,7 @@ import { Link } from '../../base/router.ts'
 import { t } from '../../base/words.ts'
 import { Card } from '../../parts/card.tsx'
 import { Health } from '../../parts/health.tsx'
+import { nodePath } from './node-links.ts'
 
 const FINDINGS_MAX = 4
 
@@ -29,7 +30,7 @@ export function Hints({ overview }: { readonly overview: Overview }): VNode {
         {letters.slice(0, FINDINGS_MAX).map(({ topic, records }) => (
           <li key={topic}>
             <Health level="warn" isWordHidden />
-            <Link to={`/topics/${encodeURIComponent(topic)}`} class="cut">
+            <Link to={nodePath('deadLetters', topic)} class="cut">
               {t('overview.hints.deadLetters', { value: count(records), count: records, topic })}
             </Link>
           </li>

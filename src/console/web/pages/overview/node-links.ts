@@ -10,7 +10,7 @@ const ofOne: Readonly<Record<NodeKind, string>> = {
   group: '/groups/:name',
   target: '/flow',
   retries: '/topics/:name',
-  deadLetters: '/topics/:name'
+  deadLetters: '/dead-letters?topic=:name'
 }
 
 const ofAll: Readonly<Record<NodeKind, string>> = {
@@ -20,7 +20,7 @@ const ofAll: Readonly<Record<NodeKind, string>> = {
   group: '/groups',
   target: '/flow',
   retries: '/topics',
-  deadLetters: '/topics'
+  deadLetters: '/dead-letters'
 }
 
 /** Path of the page of a node, or of the list of its kind. */

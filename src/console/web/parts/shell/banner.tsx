@@ -9,7 +9,7 @@ import { connection, lastLook } from '../../base/live.ts'
 import { isLookLate } from '../../base/look-age.ts'
 import { serverNow } from '../../base/server-time.ts'
 import { t } from '../../base/words.ts'
-import { Health } from '../health.tsx'
+import { Icon } from '../icon.tsx'
 
 /** See the module. */
 export function Banner(): VNode {
@@ -19,7 +19,7 @@ export function Banner(): VNode {
     <div role="status">
       {text === undefined ? null : (
         <p class="shell-banner health-bad">
-          <Health level="bad" isWordHidden />
+          <Icon name="away" />
           {text}
         </p>
       )}
