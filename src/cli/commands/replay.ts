@@ -3,17 +3,17 @@
 import { type Command, InvalidArgumentError } from 'commander'
 
 import type { Admin } from '../../client/index.ts'
-import type { DispatcherConfig, PipelineConfig } from '../../config/index.ts'
-import { PipelineError, systemClock } from '../../core/index.ts'
-import type { Dispatcher, ReplayAdmin, ReplayBound, ReplayPlan } from '../../dispatcher/index.ts'
-import type { ChangeResult, OffsetsBefore } from '../../ops/index.ts'
-import type { Target } from '../../targets/index.ts'
+import type { PipelineConfig } from '../../config/index.ts'
+import { PipelineError } from '../../core/index.ts'
+import type { ReplayBound, ReplayPlan } from '../../dispatcher/index.ts'
+import type { OffsetsBefore } from '../../ops/index.ts'
 import type { Logger } from '../../telemetry/index.ts'
 import { confirmByTyping } from '../confirm.ts'
 import { loadPipeline, loggerFor, needSection } from '../context.ts'
 import { EXIT } from '../exit-codes.ts'
 import { count } from '../operations/format.ts'
 import { isoTimeMs } from '../operations/iso-time.ts'
+import { endText, nameOf, overwrittenOf, type ReplayTotals, resultOf, runReplay } from '../operations/replay-run.ts'
 import { type ChangeCommandOptions, openUndoStore } from '../operations/run-change.ts'
 import { jsonLine, tableOf } from '../operations/table.ts'
 import { goOnWithoutReader } from '../process/lost-reader.ts'
@@ -126,9 +126,9 @@ async function applyAndTell(plan: ReplayPlan, options: ReplayOptions, around: Su
   const { before, cluster, logger } = around
   const stop = new AbortController()
   const ignoreSignals = onFirstSignal(logger, () => stop.abort())
-  let totals: Totals | undefined
+  let totals: ReplayTotals | undefined
   const change = replayChange(plan, before, async ({ onProgress = () => undefined }) => {
-    totals = await run(plan, { ...around, stop, onProgress })
+    totals = await runReplay(plan, { ...around, stop, onProgress })
     return resultOf(totals)
   })
   try {
@@ -146,16 +146,6 @@ async function applyAndTell(plan: ReplayPlan, options: ReplayOptions, around: Su
   }
 }
 
-/** Offsets that are no progress of this replay: of an earlier one with other bounds, or of whoever uses the group. */
-function overwrittenOf({ partitions }: ReplayPlan, before: OffsetsBefore): number {
-  const fresh = new Set(partitions.filter(({ isBegun }) => !isBegun).map(nameOf))
-  return before.filter(each => each.offset >= 0n && fresh.has(nameOf(each))).length
-}
-
-function nameOf({ topic, partition }: { readonly topic: string; readonly partition: number }): string {
-  return `${topic}-${partition}`
-}
-
 /** Only a group that has nothing but the replay: another one's offsets would go with it. */
 async function deleteGroup({ groupId, partitions }: ReplayPlan, { admin, before }: Surroundings): Promise<boolean> {
   const own = new Set(partitions.map(nameOf))
@@ -168,96 +158,6 @@ async function deleteGroup({ groupId, partitions }: ReplayPlan, { admin, before 
   if (deleted?.errorCode === 0) return true
   process.stderr.write(`warning: group ${groupId} was not deleted: ${deleted?.errorName ?? 'no answer'}\n`)
   return false
-}
-
-/** What became of a replay. */
-interface Totals {
-  readonly isDone: boolean
-  readonly records: number
-  readonly deadLettered: number
-  readonly filtered: number
-  readonly skipped: number
-}
-
-function resultOf(totals: Totals): ChangeResult {
-  const { isDone, ...details } = totals
-  return { isComplete: isDone, summary: endText(totals), failures: [], details: { ...details } }
-}
-
-interface RunSurroundings extends Surroundings {
-  readonly stop: AbortController
-  readonly onProgress: (text: string) => void
-}
-
-async function run(plan: ReplayPlan, around: RunSurroundings): Promise<Totals> {
-  const { pipeline, cluster, logger, stop } = around
-  const admin: ReplayAdmin = around.admin
-  const { applyReplay, endsOf, untilReplayed } = await import('../../dispatcher/index.ts')
-  const { closeAll, startParts } = await import('../roles/dispatcher.ts')
-  const live = dispatcherWithEndpoint(pipeline)
-  if (live === undefined) throw new PipelineError('ERR_CONFIG_INVALID', 'the pipeline file has no dispatcher')
-  const topics = [...new Set(plan.partitions.map(({ topic }) => topic))]
-  const config = replayConfig(live, plan.groupId, topics)
-  await applyReplay(admin, plan)
-  let failure: PipelineError | undefined
-  let targets: readonly Target[] = []
-  try {
-    const parts = await startParts(config, { cluster, logger, endOf: endsOf(plan) })
-    const { dispatcher } = parts
-    targets = parts.targets
-    void dispatcher.ended.then(error => {
-      failure = error
-      stop.abort()
-    })
-    const onProgress = progressOf(plan, dispatcher, around.onProgress)
-    const isDone = await untilReplayed(admin, plan, { clock: systemClock, signal: stop.signal, onProgress })
-    const { isComplete } = await dispatcher.drain(config.drainMs)
-    if (!isComplete) logger.warn({}, 'not all was finished in time: what was at the target comes again')
-    if (failure !== undefined) throw failure
-    const { records, deadLettered, filtered, skipped } = dispatcher.status().totals
-    return { isDone, records, deadLettered, filtered, skipped }
-  } finally {
-    await closeAll(targets)
-  }
-}
-
-/**
- * What a replay does other than the live dispatcher. A static member's id and
- * transactional ids belong to the live group; what retention has taken is no
- * reason to jump to the end; and a record that waited in a retry topic would
- * outlast the replay, whose progress is that of the topics, so it becomes a dead
- * letter when its attempts in place are used up.
- */
-function replayConfig(live: DispatcherConfig, groupId: string, topics: readonly string[]): DispatcherConfig {
-  return {
-    ...live,
-    groupId,
-    topics: [...topics],
-    groupInstanceId: undefined,
-    target: live.target.type === 'topic' ? { ...live.target, transactionalIdPrefix: undefined } : live.target,
-    retry: { ...live.retry, delays: [] },
-    autoOffsetReset: 'earliest'
-  }
-}
-
-/** A line every two seconds: how far, how fast, how long still. */
-function progressOf(plan: ReplayPlan, dispatcher: Dispatcher, show: (text: string) => void): (left: bigint) => void {
-  const startedMs = systemClock.monotonicMs()
-  let shownMs = startedMs
-  return left => {
-    const nowMs = systemClock.monotonicMs()
-    if (nowMs - shownMs < 2000) return
-    shownMs = nowMs
-    const done = Number(plan.offsetCount - left)
-    const perSecond = (done * 1000) / (nowMs - startedMs)
-    const eta = perSecond > 0 ? `, ${Math.ceil(Number(left) / perSecond)} s to go` : ''
-    const share = Math.floor((done * 100) / Math.max(1, Number(plan.offsetCount)))
-    const { deadLettered } = dispatcher.status().totals
-    show(
-      `${share} %: ${count(done)} of ${count(plan.offsetCount)}, ${count(Math.round(perSecond))}/s${eta}, ` +
-        `${count(deadLettered)} dead letters`
-    )
-  }
 }
 
 function printPlan(plan: ReplayPlan, options: ReplayOptions): void {
@@ -283,7 +183,7 @@ function printPlan(plan: ReplayPlan, options: ReplayOptions): void {
 }
 
 function printEnd(
-  totals: Totals,
+  totals: ReplayTotals,
   { groupId }: ReplayPlan,
   end: { readonly isJson: boolean; readonly undoId: string; readonly isDeleted: boolean }
 ): void {
@@ -294,11 +194,6 @@ function printEnd(
   const isLeft = totals.isDone && !end.isDeleted
   const left = isLeft ? `The group ${groupId} is still there; to delete it: comporta undo ${end.undoId}\n` : ''
   process.stdout.write(`${endText(totals)}\n${left}`)
-}
-
-function endText({ isDone, records, deadLettered }: Totals): string {
-  const end = isDone ? 'replayed' : 'stopped; the same command goes on from here'
-  return `${end}: ${count(records)} delivered, ${count(deadLettered)} dead letters`
 }
 
 function readBound(text: string): ReplayBound {

@@ -2,9 +2,10 @@
 
 import { readFile } from 'node:fs/promises'
 
+import type { Cluster } from '../../client/index.ts'
 import type { ConsoleConfig, KafkaConfig, PipelineConfig } from '../../config/index.ts'
 import { messageOf, PipelineError, systemClock } from '../../core/index.ts'
-import type { ConsoleSecrets, Instance } from '../../console/index.ts'
+import type { ConsoleSecrets, Instance, PlanReplay } from '../../console/index.ts'
 import type { Logger } from '../../telemetry/index.ts'
 import { SourceReader } from '../certificates/source-reader.ts'
 import { packageVersion } from '../package-version.ts'
@@ -42,6 +43,7 @@ export async function startConsoleRole(options: ConsoleRoleOptions, logger: Logg
       bootstrapServers: kafka.bootstrapServers,
       certificates: async () => await certificatesOf(kafka),
       pipeline,
+      ...(await replayOf(pipeline, cluster, logger)),
       settings,
       secrets: { ...secrets, ...(startToken === undefined ? {} : { startToken }) },
       version: packageVersion(),
@@ -70,6 +72,18 @@ export async function startConsoleRole(options: ConsoleRoleOptions, logger: Logg
     await cluster.close()
     throw error
   }
+}
+
+/** Replays need the dispatcher of a pipeline file. */
+async function replayOf(
+  pipeline: PipelineConfig | undefined,
+  cluster: Cluster,
+  logger: Logger
+): Promise<{ readonly replay?: PlanReplay }> {
+  if (pipeline?.dispatcher === undefined) return {}
+  const { Admin } = await import('../../client/index.ts')
+  const { replayPlanner } = await import('../operations/replay-run.ts')
+  return { replay: replayPlanner({ pipeline, cluster, admin: new Admin(cluster), logger }) }
 }
 
 type SourceRound = ReturnType<SourceReader['round']>

@@ -195,7 +195,7 @@ function Actions(options: {
           {...why}
           onPress={() => redriveSome(topic, some, onDone)}
         >
-          {t('letters.redriveChosen', { count: some.length })}
+          {some.length === 0 ? t('letters.redriveNone') : t('letters.redriveChosen', { count: some.length })}
         </Button>
         <Button
           kind="main"

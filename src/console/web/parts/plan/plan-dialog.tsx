@@ -6,7 +6,7 @@
 import './plan.css'
 
 import type { VNode } from 'preact'
-import { useEffect, useMemo, useState } from 'preact/hooks'
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
 
 import type { ChangeRequest, PlannedChange, UndoRequest } from '../../../api/changes.ts'
 import { postJson } from '../../base/api.ts'
@@ -98,6 +98,9 @@ function Content(options: ConfirmOptions & { readonly phase: PlanPhase }): VNode
 function Planned(options: ConfirmOptions & { readonly phase: Extract<PlanPhase, { is: 'planned' }> }): VNode {
   const { phase, state, confirm, isForced } = options
   const { plan, problem } = phase
+  const form = useRef<HTMLFormElement>(null)
+  // It comes when the dialog is open already, so the browser does not give it the focus by itself.
+  useEffect(() => form.current?.querySelector('input')?.focus(), [plan.id])
   const isOpen = plan.blockers.length === 0
   return (
     <div class="plan">
@@ -112,6 +115,7 @@ function Planned(options: ConfirmOptions & { readonly phase: Extract<PlanPhase, 
       ) : null}
       {isOpen ? (
         <form
+          ref={form}
           class="plan-confirm"
           onSubmit={event => {
             event.preventDefault()

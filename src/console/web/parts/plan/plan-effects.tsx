@@ -76,7 +76,7 @@ export function PlanNotes({ plan }: { readonly plan: PlannedChange }): VNode {
     <>
       <Notes title="plan.blockers" level="bad" texts={plan.blockers} />
       <Notes title="plan.conflicts" level="warn" texts={plan.conflicts} />
-      <Notes title="plan.warnings" level="warn" texts={plan.warnings} />
+      <Notes title="plan.warnings" level="warn" isCalm texts={plan.warnings} />
       {plan.noUndoReason === null ? null : <Notes title="plan.final" level="warn" texts={[plan.noUndoReason]} />}
     </>
   )
@@ -87,11 +87,13 @@ export function Notes(options: {
   readonly title: WordKey
   readonly level: HealthLevel
   readonly texts: readonly string[]
+  /** On a ground that does not call. */
+  readonly isCalm?: boolean
 }): VNode | null {
-  const { title, level, texts } = options
+  const { title, level, texts, isCalm = false } = options
   if (texts.length === 0) return null
   return (
-    <section class={`plan-notes health-${level}`} aria-label={t(title)}>
+    <section class={`plan-notes health-${level} ${isCalm ? 'plan-notes-calm' : ''}`} aria-label={t(title)}>
       <Health level={level} word={t(title)} />
       <ul lang="en">
         {texts.map(text => (

@@ -160,7 +160,7 @@ function RecordContent({ record }: { readonly record: ShownRecord }): VNode {
   return (
     <>
       <p class="soft">
-        {time(timestampMs)} · {t(`records.time.${timestampType}`)}
+        {time(timestampMs)} · <span class="mono">{isoText(timestampMs)}</span> · {t(`records.time.${timestampType}`)}
       </p>
       <Part title={t('records.key')} bytes={key} />
       <Part title={t('records.value')} bytes={value} />
@@ -184,6 +184,12 @@ function RecordContent({ record }: { readonly record: ShownRecord }): VNode {
       </section>
     </>
   )
+}
+
+/** To the millisecond, for comparing with logs. */
+function isoText(timestampMs: number): string {
+  const isDate = timestampMs >= 0 && timestampMs <= 8_640_000_000_000_000
+  return isDate ? new Date(timestampMs).toISOString() : String(timestampMs)
 }
 
 function Part({ title, bytes }: { readonly title: string; readonly bytes: ShownBytes | null }): VNode {
