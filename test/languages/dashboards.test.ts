@@ -9,9 +9,12 @@ import { test } from 'node:test'
 import { stringify } from 'yaml'
 
 import { SAMPLE } from '../../scripts/dashboards/generated-files.ts'
-import { boardsOf, genericBoards, prometheusRules } from '../../src/ops/index.ts'
+import { boardsOf, cloudFormationTemplate, genericBoards, prometheusRules } from '../../src/ops/index.ts'
+import { runProcess } from '../support/child-process.ts'
 import { temporaryFolder } from '../support/comporta.ts'
+import { MOTO_ENVIRONMENT, motoSkip, startMoto } from '../support/moto.ts'
 import { findPromtool } from './promtool.ts'
+import { pythonWithMoto } from './toolchains.ts'
 
 const promtool = await findPromtool()
 const skip = promtool === undefined ? 'there is no promtool, and no Debian to take it from' : false
@@ -207,4 +210,37 @@ test('alerts come when they should, and do not when they should not, as promtool
   const file = join(folder, 'tests.yaml')
   writeFileSync(file, stringify({ rule_files: ['rules.yaml'], evaluation_interval: '30s', tests }))
   assert.match(run(['test', 'rules', file]), /SUCCESS/)
+})
+
+interface PutAlarms {
+  readonly alarms: readonly {
+    readonly AlarmName: string
+    readonly AlarmActions: readonly string[]
+    readonly Metrics?: readonly { readonly Expression?: string }[]
+  }[]
+  readonly dashboards: readonly string[]
+  readonly widgets: readonly { readonly properties: { readonly region: string } }[]
+}
+
+test('CloudWatch takes every alarm of the template, and the dashboard', { skip: motoSkip }, async t => {
+  const moto = await startMoto(t)
+  const template = cloudFormationTemplate(SAMPLE, { namespace: 'comporta', mskBrokers: 3 })
+  const { stdout } = await runProcess(
+    await pythonWithMoto(),
+    [join(import.meta.dirname, 'python/stack.py'), moto.endpoint],
+    { stdin: template, environment: MOTO_ENVIRONMENT }
+  )
+  const { alarms, dashboards, widgets } = JSON.parse(stdout) as PutAlarms
+  const { Resources } = JSON.parse(template) as { Resources: object }
+  // All but the dashboard.
+  assert.equal(alarms.length, Object.keys(Resources).length - 1)
+  const actionsOf = (name: string): readonly string[] | undefined =>
+    alarms.find(({ AlarmName }) => AlarmName === `shop-${name}`)?.AlarmActions
+  assert.deepEqual(actionsOf('MskOfflinePartitions'), ['arn:aws:sns:eu-west-1:123456789012:oncall'])
+  // The topic of tickets is empty.
+  assert.deepEqual(actionsOf('MskBroker1Cpu'), [])
+  const queries = alarms.flatMap(({ Metrics = [] }) => Metrics.map(({ Expression = '' }) => Expression))
+  assert.ok(queries.includes('user + system') && !queries.some(query => query.includes('${')))
+  assert.deepEqual(dashboards, ['shop-orders'])
+  assert.ok(widgets.length >= 12 && widgets.every(({ properties }) => properties.region === 'eu-west-1'))
 })
