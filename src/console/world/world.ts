@@ -265,7 +265,9 @@ class LiveWorld implements World {
 
   #schedule(startedMs: number): void {
     if (this.#isClosed || !this.#isWanted()) return
-    const intervalMs = this.#lookCount === 1 ? Math.max(SECOND_LOOK_MS, this.#intervalMs / 2) : this.#intervalMs
+    const isSecond = this.#lookCount === 1
+    const secondMs = Math.min(this.#intervalMs, Math.max(SECOND_LOOK_MS, this.#intervalMs / 2))
+    const intervalMs = isSecond ? secondMs : this.#intervalMs
     const dueMs = this.#failures === 0 ? intervalMs : Math.min(RETRY_MAX_MS, intervalMs * this.#failures)
     const spentMs = this.#clock.monotonicMs() - startedMs
     this.#timer = this.#clock

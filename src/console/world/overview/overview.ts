@@ -71,7 +71,7 @@ export class OverviewMaker {
       brokerCount: scan.brokers.length,
       topicCount,
       groupCount: report.groups.length,
-      health: healthOf(nodes),
+      health: healthOf(pipeline === undefined ? nodes : nodes.filter(each => isOwn(each, names))),
       nodes,
       edges,
       hiddenTopics: Math.max(0, topicCount - drawn.length),
@@ -88,6 +88,11 @@ export class OverviewMaker {
     const { timesMs, values } = this.#options.world.totalSeries(name)
     return { timesMs, values: shortNumbers(values) }
   }
+}
+
+/** Groups of others who read along say nothing of the pipeline. */
+function isOwn({ kind, name }: PipelineNode, { groups }: PipelineNames): boolean {
+  return kind !== 'group' || groups.has(name)
 }
 
 /** Of processes that the console does not know nothing is known, and nothing follows from it. */
