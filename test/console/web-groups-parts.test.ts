@@ -9,7 +9,7 @@ import {
   heatStep,
   heatValue,
   movedCell,
-  ownerMarks
+  ownerLooks
 } from '../../src/console/web/parts/heat-map/heat-scale.ts'
 import {
   BARS_MAX,
@@ -71,10 +71,29 @@ test('a cell without a metric has no value', () => {
 })
 
 test('owners have two characters each, and no two have the same', () => {
-  assert.deepEqual(ownerMarks(['dispatcher-0@10.0.0.1', 'dispatcher-1@10.0.0.1', 'dispatcher-12']), ['D0', 'D1', '12'])
-  const many = ownerMarks(Array.from({ length: 300 }, (_, index) => `worker-${index % 3}@host-${index}`))
-  assert.equal(new Set(many).size, 300)
-  assert.ok(many.every(mark => mark.length === 2))
+  const names = [
+    'dispatcher-0@10.0.0.1',
+    'dispatcher-1@10.0.0.1',
+    'dispatcher-12',
+    'comporta-dispatcher-3b45d',
+    'team/x'
+  ]
+  assert.deepEqual(
+    [...ownerLooks(names).values()].map(({ mark }) => mark),
+    ['D0', 'D1', '12', '3B', 'TE']
+  )
+  const many = ownerLooks(Array.from({ length: 300 }, (_, index) => `worker-${index % 3}@host-${index}`))
+  const marks = [...many.values()].map(({ mark }) => mark)
+  assert.equal(new Set(marks).size, 300)
+  assert.ok(marks.every(mark => mark.length === 2))
+})
+
+test('an owner keeps its colour and letters through a rebalance', () => {
+  const first = ownerLooks(['a-1', 'a-2'])
+  const second = ownerLooks(['a-3', 'a-2'], first)
+  assert.deepEqual(second.get('a-2'), first.get('a-2'))
+  assert.deepEqual(second.get('a-3'), { slot: 2, mark: 'A3' })
+  assert.deepEqual(ownerLooks(['a-1'], second).get('a-1'), { slot: 0, mark: 'A1' })
 })
 
 test('cells are smaller where there are more, and never too small for letters of owners', () => {

@@ -11,8 +11,8 @@ import { Icon } from '../../parts/icon.tsx'
 import { Menu, type MenuItem } from '../../parts/menu.tsx'
 
 /**
- * How old a view is, where that is worth saying: what could not be read, or a view that is older than the last look. The
- * head of every page says when that was.
+ * How old a view is, where that is worth saying: what could not be read, or a view that is older than the last look.
+ * The head of every page says when that was.
  */
 export function ViewStamp({ freshness }: { readonly freshness: Freshness }): VNode | null {
   const tick = lastLook.value?.tick

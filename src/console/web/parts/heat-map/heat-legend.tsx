@@ -4,7 +4,7 @@ import type { VNode } from 'preact'
 
 import type { HeatMetric } from '../../../api/groups.ts'
 import { t } from '../../base/words.ts'
-import { HEAT_STEPS, type HeatScale, OWNER_COLOURS } from './heat-scale.ts'
+import { HEAT_STEPS, type HeatScale, OWNER_COLOURS, type OwnerLook } from './heat-scale.ts'
 import { valueText } from './heat-words.ts'
 
 /** Owners that are named; the others are told by their cells. */
@@ -15,15 +15,15 @@ export function HeatLegend(options: {
   readonly metric: HeatMetric
   readonly scale: HeatScale
   readonly owners: readonly string[]
-  readonly marks: readonly string[]
+  readonly looks: ReadonlyMap<string, OwnerLook>
 }): VNode {
-  const { metric, scale, owners, marks } = options
+  const { metric, scale, owners, looks } = options
   if (metric === 'owner') {
     return (
       <ul class="heat-legend" aria-label={t('heat.legend')}>
-        {owners.slice(0, OWNERS_NAMED).map((owner, index) => (
+        {owners.slice(0, OWNERS_NAMED).map(owner => (
           <li key={owner}>
-            <span class={`heat-key ${ownerKey(index)}`}>{marks[index]}</span>
+            <span class={`heat-key ${ownerClasses(looks.get(owner)).join(' ')}`}>{looks.get(owner)?.mark}</span>
             <span class="cut" title={owner}>
               {owner}
             </span>
@@ -58,7 +58,9 @@ function Key({ look, text }: { readonly look: string; readonly text: string }): 
   )
 }
 
-function ownerKey(index: number): string {
-  const turn = Math.floor(index / OWNER_COLOURS) % 3
-  return `owner-${index % OWNER_COLOURS}${turn === 0 ? '' : ` owner-turn-${turn}`}`
+/** Classes of an owner's colour and pattern; of nobody those of what is unknown. */
+export function ownerClasses(look: OwnerLook | undefined): readonly string[] {
+  if (look === undefined) return ['heat-unknown']
+  const turn = Math.floor(look.slot / OWNER_COLOURS) % 3
+  return [`owner-${look.slot % OWNER_COLOURS}`, ...(turn === 0 ? [] : [`owner-turn-${turn}`])]
 }

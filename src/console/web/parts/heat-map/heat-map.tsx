@@ -18,7 +18,7 @@ import { language, t } from '../../base/words.ts'
 import { Empty } from '../feedback.tsx'
 import { Select } from '../field.tsx'
 import { cellFacts, hotText, metricText } from './heat-words.ts'
-import { HeatLegend } from './heat-legend.tsx'
+import { HeatLegend, ownerClasses } from './heat-legend.tsx'
 import {
   cellPixels,
   type HeatScale,
@@ -26,8 +26,8 @@ import {
   heatStep,
   heatValue,
   movedCell,
-  OWNER_COLOURS,
-  ownerMarks
+  type OwnerLook,
+  ownerLooks
 } from './heat-scale.ts'
 
 /** A partition that is pointed at. */
@@ -50,7 +50,7 @@ interface Painted {
   readonly metric: HeatMetric
   readonly scale: HeatScale
   readonly owners: readonly string[]
-  readonly marks: readonly string[]
+  readonly looks: ReadonlyMap<string, OwnerLook>
   readonly pixels: number
 }
 
@@ -75,7 +75,7 @@ export function HeatMap(options: HeatMapOptions): VNode {
             onValue={options.onMetric}
           />
         )}
-        <HeatLegend metric={metric} scale={painted.scale} owners={painted.owners} marks={painted.marks} />
+        <HeatLegend metric={metric} scale={painted.scale} owners={painted.owners} looks={painted.looks} />
       </div>
       <HotNames map={map} onChoose={place => (kept.value = place)} />
       <div
@@ -112,7 +112,9 @@ export function HeatMap(options: HeatMapOptions): VNode {
 }
 
 function usePaint(map: HeatMapData, metric: HeatMetric): Painted {
+  const looks = useRef<ReadonlyMap<string, OwnerLook>>(new Map())
   return useMemo(() => {
+    looks.current = ownerLooks(map.owners, looks.current)
     const cells = map.topics.flatMap(topic => topic.cells)
     return {
       metric,
@@ -121,7 +123,7 @@ function usePaint(map: HeatMapData, metric: HeatMetric): Painted {
         metric
       ),
       owners: map.owners,
-      marks: ownerMarks(map.owners),
+      looks: looks.current,
       pixels: cellPixels(cells.length, metric)
     }
   }, [map, metric])
@@ -276,18 +278,13 @@ function rawFacts({ partition, lagSeconds, lagRecords, rate, owner }: HeatCell, 
 function lookOf(cell: HeatCell, painted: Painted): { readonly class: string; readonly text: string } {
   const classes = ['heat-cell']
   const isOwner = painted.metric === 'owner'
-  if (isOwner) classes.push(...ownerClasses(cell.owner))
+  const owner = painted.looks.get(painted.owners[cell.owner] ?? '')
+  if (isOwner) classes.push(...ownerClasses(owner))
   else classes.push(`heat-${heatStep(heatValue(cell, painted.metric), painted.scale) ?? 'unknown'}`)
   if (cell.isHot) classes.push('heat-is-hot')
   if (cell.isPaused) classes.push('heat-is-paused')
-  const text = isOwner ? (painted.marks[cell.owner] ?? '') : String(cell.partition)
+  const text = isOwner ? (owner?.mark ?? '') : String(cell.partition)
   return { class: classes.join(' '), text: painted.pixels >= 24 ? text : '' }
-}
-
-function ownerClasses(owner: number): readonly string[] {
-  if (owner < 0) return ['heat-unknown']
-  const turn = Math.floor(owner / OWNER_COLOURS) % 3
-  return [`owner-${owner % OWNER_COLOURS}`, ...(turn === 0 ? [] : [`owner-turn-${turn}`])]
 }
 
 function cellId(topic: string, partition: number): string {

@@ -26,7 +26,7 @@ export function heatValue(cell: HeatCell, metric: HeatMetric): number | null {
   return metric === 'rate' ? cell.rate : null
 }
 
-/** Least top of a scale: a lag of half a second must not look like one of an hour. Rates are compared with each other. */
+/** Least top of a scale: half a second of lag must not look like an hour of it. Rates are compared with each other. */
 const LEAST_TOPS: Readonly<Record<HeatMetric, number>> = { lagSeconds: 60, lagRecords: 1_000, rate: 0, owner: 0 }
 
 /** Times that people say: up to a month. */
@@ -74,23 +74,46 @@ export function cellPixels(count: number, metric: HeatMetric): number {
   return count <= 1_500 ? 22 : 16
 }
 
-/** Two characters for each owner, each once: first letter and number of its name, else letters of the alphabet. */
-export function ownerMarks(owners: readonly string[]): readonly string[] {
-  const taken = new Set<string>()
-  return owners.map((owner, index) => {
-    const name = owner.replace(/\s.*$/, '').replace(/@.*$/, '')
-    const letters = name.replace(/[^\p{L}]/gu, '')
-    const number = /(\d+)\D*$/.exec(name)?.[1] ?? ''
-    const first = letters.slice(0, 1).toUpperCase()
-    const wishes = [
-      number.length > 1 ? number.slice(-2) : `${first}${number}`,
-      letters.slice(0, 2).toUpperCase(),
-      alphabetMark(index)
-    ]
-    const mark = wishes.find(wish => wish.length === 2 && !taken.has(wish)) ?? freeMark(taken)
-    taken.add(mark)
-    return mark
-  })
+/** How an owner is shown: which colour, and two characters. */
+export interface OwnerLook {
+  /** 0 on; `OWNER_COLOURS` colours, then the same with patterns. */
+  readonly slot: number
+  readonly mark: string
+}
+
+/** Owners that are remembered after they have left. */
+const OWNERS_KEPT = 500
+
+/**
+ * How owners are shown: who was there before looks as before, so that a rebalance is seen as partitions that change
+ * their colour, and not as colours that change their owner.
+ */
+export function ownerLooks(
+  owners: readonly string[],
+  before: ReadonlyMap<string, OwnerLook> = new Map()
+): ReadonlyMap<string, OwnerLook> {
+  const looks = new Map(before.size > OWNERS_KEPT ? [] : before)
+  const slots = new Set([...looks.values()].map(({ slot }) => slot))
+  const marks = new Set([...looks.values()].map(({ mark }) => mark))
+  let slot = 0
+  for (const owner of owners) {
+    if (looks.has(owner)) continue
+    while (slots.has(slot)) slot += 1
+    const mark = markWishes(owner).find(wish => wish.length === 2 && !marks.has(wish)) ?? freeMark(marks)
+    looks.set(owner, { slot, mark })
+    slots.add(slot)
+    marks.add(mark)
+  }
+  return looks
+}
+
+/** Of `dispatcher-3`: D3; of `dispatcher-12`: 12; of `dispatcher-3b45d`: 3B. */
+function markWishes(owner: string): readonly string[] {
+  const name = owner.replace(/[\s@].*$/, '')
+  const letters = name.replace(/[^\p{L}]/gu, '').toUpperCase()
+  const last = name.split(/[-_.:/]/).at(-1) ?? ''
+  if (!/^\d+$/.test(last)) return [/\d/.test(last) ? last.slice(0, 2).toUpperCase() : '', letters.slice(0, 2)]
+  return [last.length > 1 ? last.slice(-2) : `${letters.slice(0, 1)}${last}`, letters.slice(0, 2)]
 }
 
 /** Where a key leads to from a cell; `undefined` = the key is not one of the map. */
