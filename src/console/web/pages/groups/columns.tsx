@@ -35,7 +35,7 @@ function nameColumns(): Column<GroupRow>[] {
       title: t('groups.column.status'),
       sortBy: 'status',
       isLargestFirst: true,
-      track: 'minmax(70px, 0.3fr)',
+      track: 'minmax(76px, 0.3fr)',
       priority: 2,
       cell: ({ status }) => <GroupStatus status={status} />
     }
@@ -101,7 +101,7 @@ function lagColumns(): Column<GroupRow>[] {
       help: t('groups.column.lagRecords.help'),
       sortBy: 'lagRecords',
       isNumber: true,
-      track: 'minmax(90px, 0.6fr)',
+      track: 'minmax(96px, 0.6fr)',
       priority: 2,
       cell: row => <LagRecords row={row} />
     }
