@@ -54,7 +54,7 @@ interface AlertCase {
   readonly firing?: readonly [string, 'page' | 'ticket']
   readonly silent?: string
   /** Of these alone, by a label. */
-  readonly only?: string
+  readonly among?: string
 }
 
 const group = 'group="billing",instance="a",job="comporta"'
@@ -120,7 +120,7 @@ const CASES: readonly AlertCase[] = [
     series: { [`comporta_dispatcher_topic_lag_seconds{${group},topic="orders"}`]: '5x80 90x8 5x100' },
     at: '55m',
     silent: 'ComportaBudgetBurns',
-    only: 'long="1h"'
+    among: 'long="1h"'
   },
   {
     what: 'lag of a topic that nobody has promised anything of',
@@ -189,10 +189,10 @@ const CASES: readonly AlertCase[] = [
 test('alerts come when they should, and do not when they should not, as promtool evaluates them', { skip }, t => {
   const folder = temporaryFolder(t)
   writeFileSync(join(folder, 'rules.yaml'), prometheusRules(SAMPLE))
-  const tests = CASES.map(({ what, series, at, firing, silent = '', only = '' }) => {
+  const tests = CASES.map(({ what, series, at, firing, silent = '', among = '' }) => {
     const [name = silent, severity] = firing ?? []
     const urgency = severity === undefined ? '' : `severity="${severity}",`
-    const alerts = `ALERTS{alertstate="firing",alertname="${name}",${urgency}${only}}`
+    const alerts = `ALERTS{alertstate="firing",alertname="${name}",${urgency}${among}}`
     return {
       name: what,
       interval: '30s',

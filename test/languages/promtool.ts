@@ -1,6 +1,6 @@
 /**
  * Prometheus' own `promtool`: of the machine, of `PROMTOOL`, or of Debian's package `prometheus`, which is unpacked
- * into `.cache/` and not installed. Prometheus cannot be built from the Go proxy alone: some of its modules are not there.
+ * into `.cache/` and not installed. Go's proxy does not do: some modules that Prometheus is built of are not there.
  */
 
 import { spawnSync } from 'node:child_process'

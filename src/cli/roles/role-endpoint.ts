@@ -5,7 +5,7 @@
  * | --- | --- |
  * | `GET /metrics` | Prometheus' text format |
  * | `GET /describe` | JSON, of a form that depends on the role |
- * | `GET /health/live` | 200 and `{ isLive, startedAtMs }` as long as the event loop turns: no answer in time says the rest |
+ * | `GET /health/live` | 200 and `{ isLive, startedAtMs }` as long as the event loop turns: silence says the rest |
  * | `GET /health/ready` | 200 or 503 and `{ isReady, reason }`: whether the role gets on, not whether it is there |
  * | `POST /control/pause`, `/control/resume` | see `role-endpoint-control.ts` |
  *
