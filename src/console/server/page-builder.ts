@@ -7,6 +7,8 @@
 import { existsSync, globSync, readFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 
+import { oneLanguage } from './page-words.ts'
+
 /** A file of the pages, by its path below the address of the console, without `/` at its beginning. */
 export interface BuiltFile {
   readonly path: string
@@ -34,6 +36,7 @@ export async function buildPages(sourceDir: string): Promise<readonly BuiltFile[
     target: ['es2022', 'chrome109', 'firefox115', 'safari16.4'],
     format: 'esm',
     platform: 'browser',
+    plugins: [oneLanguage],
     bundle: true,
     splitting: true,
     minify: true,

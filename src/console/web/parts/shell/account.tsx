@@ -26,6 +26,14 @@ export function Account(): VNode {
   )
 }
 
+async function speak(chosen: Language): Promise<void> {
+  try {
+    await chooseLanguage(chosen)
+  } catch (error) {
+    toast('bad', asProblem(error).message)
+  }
+}
+
 async function leave(): Promise<void> {
   try {
     await logOut()
@@ -47,7 +55,7 @@ function Preferences(): VNode {
         label={t('shell.language')}
         value={language.value}
         choices={LANGUAGES.map(value => ({ value, text: languageNames[value] }))}
-        onValue={chooseLanguage}
+        onValue={chosen => void speak(chosen)}
       />
       <Select
         label={t('shell.theme')}
