@@ -1,4 +1,4 @@
-/** Logging in and out: `GET /api/session`, `POST /api/login`, `POST /api/logout`, `GET /api/login/oidc` and its way back. */
+/** Logging in and out: `/api/session`, `/api/login`, `/api/logout`, `/api/login/oidc` and the way back from there. */
 
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 

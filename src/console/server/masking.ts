@@ -2,7 +2,7 @@
  * Masking: what of a record leaves the server for whom. Every place that shows records calls `maskRecord`, and asks
  * `hiddenParts` before it searches: who may search in what is hidden can guess it letter by letter.
  *
- * Members of JSON are replaced in the text itself, so that everything beside them stays as it was written (long numbers,
+ * Members of JSON are replaced in the text itself: everything beside them stays as it was written (long numbers,
  * members that come twice). What is not whole, sound JSON is hidden as a whole where a rule names members.
  */
 

@@ -9,7 +9,7 @@
  * nothing by itself. The session it ends in has a `Strict` cookie like any other: the page that follows is the same for
  * everybody, and asks for what it shows from its own site.
  *
- * Limits: `ATTEMPTS_MAX` attempts at once, the oldest goes. The provider is asked with the first login, so that one that
+ * Limits: `ATTEMPTS_MAX` attempts at once, the oldest goes. The provider is asked with the first login: one that
  * is away keeps nothing from starting.
  */
 

@@ -50,10 +50,10 @@ const compressed: Readonly<Record<string, 'gzip' | 'brotli'>> = { '.gz': 'gzip',
 /**
  * Reads the pages of the package, or builds those of a checkout.
  *
+ * @param room - Folder with `pages`, or with the sources in `web`.
  * @throws PipelineError `ERR_CONSOLE_PAGES`.
  */
-export async function loadPages(): Promise<PageFiles> {
-  const room = join(import.meta.dirname, '..')
+export async function loadPages(room = join(import.meta.dirname, '..')): Promise<PageFiles> {
   const builtDir = join(room, 'pages')
   try {
     if (existsSync(builtDir)) return await readPages(builtDir)

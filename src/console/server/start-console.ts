@@ -1,8 +1,8 @@
 /**
  * Starts the console: what it knows, who may ask, the server in front of it.
  *
- * It stops in the order in which nobody is left waiting: streams end, then requests, then looks at the cluster, then the
- * audit log.
+ * It stops in the order in which nobody is left waiting: streams end, then requests, then looks at the cluster, then
+ * the audit log.
  */
 
 import type { AddressInfo } from 'node:net'
@@ -153,7 +153,7 @@ async function assemble(options: ConsoleOptions, parts: Parts): Promise<Assemble
   parts.closing.signal.addEventListener('abort', () => sweep.cancel(), { once: true })
   const onRefused = (caller: Caller, path: string): void => auditRefusal({ caller, path, parts, logger })
   const guard = new Guard({ settings, sessions, clock, onRefused })
-  const app = await createApp({ settings, secrets, pages: pagesOnce(options.pages ?? loadPages), logger })
+  const app = await createApp({ settings, secrets, pages: pagesOnce(options.pages ?? (() => loadPages())), logger })
   const all = routesOf(app)
   guard.guard(app)
   const views = new Map<string, View>()
