@@ -13,7 +13,7 @@
 import { randomUUID } from 'node:crypto'
 
 import { messageOf, PipelineError, printableText } from '../../core/index.ts'
-import { applyChange, type ChangeResult, planTakeBack, takeBackProblem } from '../../ops/index.ts'
+import { applyChange, type ChangeResult, type PauseControl, planTakeBack, takeBackProblem } from '../../ops/index.ts'
 import type { ApplyRequest, ChangeProgress, ChangeRequest, PlannedChange, UndoRequest } from '../api/changes.ts'
 import { needRight } from '../server/rights.ts'
 import type { Caller, ConsoleContext } from '../server/server-types.ts'
@@ -35,12 +35,14 @@ const OVER_MAX = 200
 /** See the module. */
 export class ChangeDesk {
   readonly #context: ConsoleContext
+  readonly #pauses: PauseControl
   /** By id, the oldest first. */
   readonly #held = new Map<string, HeldChange>()
   #planning = 0
 
   constructor(context: ConsoleContext) {
     this.#context = context
+    this.#pauses = pauseControl(context)
     context.closing.addEventListener('abort', () => {
       for (const held of this.#held.values()) held.stop.abort()
     })
@@ -54,7 +56,7 @@ export class ChangeDesk {
   async plan(request: ChangeRequest, caller: Caller): Promise<PlannedChange> {
     needRight(caller, subjectsOfRequest(request))
     const held = await this.#planned({ kind: request.kind, caller }, async signal => {
-      const asked = await planChange(request, { context: this.#context, caller, signal })
+      const asked = await planChange(request, { context: this.#context, pauses: this.#pauses, caller, signal })
       const subjects = subjectsOfPlan(request, asked.change)
       needRight(caller, subjects)
       return { ...asked, subjects }
@@ -74,7 +76,7 @@ export class ChangeDesk {
     if (problem !== undefined) throw new PipelineError('ERR_CONSOLE_BLOCKED', consoleWords(problem))
     const subjects = subjectsOfRecord(record)
     needRight(caller, subjects)
-    const pauses = pauseControl(this.#context)
+    const pauses = this.#pauses
     const held = await this.#planned({ kind: 'undo', caller, undoes: record }, async signal => ({
       change: await planTakeBack(record, { cluster, admin, pipeline, clock, pauses, signal }),
       subjects,

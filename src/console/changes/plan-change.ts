@@ -6,6 +6,7 @@ import { PipelineError } from '../../core/index.ts'
 import {
   type Change,
   type OffsetsScope,
+  type PauseControl,
   planCopy,
   planCreateTopic,
   planDeleteGroups,
@@ -27,11 +28,11 @@ import {
 import { type ChangeRequest, GROW_STEPS, type OffsetTarget } from '../api/changes.ts'
 import { dispatcherSaid } from '../flow/flow-view.ts'
 import type { Caller, ConsoleContext } from '../server/server-types.ts'
-import { pauseControl } from './pause-control.ts'
 
 /** What planning works with. */
 export interface PlanSurroundings {
   readonly context: ConsoleContext
+  readonly pauses: PauseControl
   readonly caller: Caller
   /** Ends the look at the cluster. */
   readonly signal: AbortSignal
@@ -252,8 +253,8 @@ async function redrive(request: Of<'redrive'>, { context, caller, signal }: Plan
 
 async function pause(
   request: Of<'partition.pause' | 'partition.resume'>,
-  { context }: PlanSurroundings
+  { pauses }: PlanSurroundings
 ): Promise<Change> {
   const { group: groupId, topic, partition, kind } = request
-  return await planPause(pauseControl(context), { groupId, topic, partition, isPaused: kind === 'partition.pause' })
+  return await planPause(pauses, { groupId, topic, partition, isPaused: kind === 'partition.pause' })
 }

@@ -52,7 +52,7 @@ function OffsetsForm(options: {
   return (
     <FormDialog
       title={t('offsets.title', { group })}
-      isWide={wish.how === 'place'}
+      isWide
       request={requestOf(wish, { group, topics })}
       onClose={onClose}
     >
