@@ -3,11 +3,11 @@
  *
  *     npm run bench:telemetry -- [--records 4000000] [--runs 5] [--json]
  *
- * A topic of 12 partitions and ~200 B JSON records is drained by a dispatcher whose target answers at once: nothing else
- * takes time, so the share of the metrics is the largest there can be. With metrics means: all of them, a page for
+ * A topic of 12 partitions and ~200 B JSON records is drained by a dispatcher whose target answers at once: nothing
+ * else takes time, so the share of the metrics is the largest there can be. With metrics means: all of them, a page for
  * Prometheus read every second and an export by OTLP every second; without means `noopMeter`. Runs alternate, each in a
- * process and with a group of its own; one of each that does not count comes first, and of each run the first quarter does
- * not count: it loads and compiles. Shown are medians with their spread,
+ * process and with a group of its own; one of each that does not count comes first, and of each run the first quarter
+ * does not count: it loads and compiles. Shown are medians with their spread,
  * and the ratio of the medians: processor time per record beside the records per second, because other work on the
  * machine moves the latter more than metrics do.
  */

@@ -1,6 +1,6 @@
 /**
- * One drain of a topic by a dispatcher whose target answers at once, with metrics or without. Prints its address when it
- * serves metrics, and at the end what it took. Arguments: bootstrap, topic, group, records, metrics (on, off), otlp.
+ * One drain of a topic by a dispatcher whose target answers at once, with metrics or without. Prints its address when
+ * it serves metrics, and at the end what it took. Arguments: bootstrap, topic, group, records, metrics (on, off), otlp.
  */
 
 import { createServer } from 'node:http'
@@ -70,9 +70,8 @@ await done.promise
 if (first === undefined) throw new Error('all came in one batch: more records are needed')
 const seconds = (performance.now() - first.atMs) / 1000
 const { user, system } = process.cpuUsage(first.cpu)
-process.stdout.write(
-  `${JSON.stringify({ records: records - first.records, batches: batches - first.batches, seconds, cpuSeconds: (user + system) / 1e6 })}\n`
-)
+const counted = { records: records - first.records, batches: batches - first.batches }
+process.stdout.write(`${JSON.stringify({ ...counted, seconds, cpuSeconds: (user + system) / 1e6 })}\n`)
 await dispatcher.drain()
 await cluster.close()
 await metrics?.close()

@@ -2,8 +2,8 @@
  * What one member of a group counts of its membership, under the names of Kafka's own consumers: commits, rebalances,
  * and how long partitions that it gives back stand still.
  *
- * A rebalance begins when the member joins, or hears that the group is being planned anew, and has succeeded when it has
- * what it was assigned; it has failed when it ends before that. News of the same rebalance count once.
+ * A rebalance begins when the member joins, or hears that the group is being planned anew, and has succeeded when it
+ * has what it was assigned; it has failed when it ends before that. News of the same rebalance count once.
  */
 
 import type { Clock } from '../core/index.ts'

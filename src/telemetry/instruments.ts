@@ -1,4 +1,4 @@
-/** Instruments of a meter by their entries in the catalogue, so that unit, description and buckets stand there alone. */
+/** Instruments of a meter by their entries in the catalogue, so that unit, words and buckets stand there alone. */
 
 import type {
   Counter,

@@ -1,7 +1,6 @@
 /** Metrics of the embedded Lambda runtime, recorded once per invocation. */
 
 import { counterOf, histogramOf, type Meter, observeAll, type Observing } from '../../telemetry/index.ts'
-import type { FunctionStatus } from './managed-function.ts'
 
 /** How the runtime counts. */
 export interface RuntimeMetrics {
@@ -13,6 +12,17 @@ export interface RuntimeMetrics {
   event(functionName: string, outcome: 'succeeded' | 'retried' | 'failed' | 'dropped', count: number): void
   /** The outcome of an asynchronous invocation did not reach its destination. */
   destinationFailed(functionName: string): void
+}
+
+/** What is read of a function. */
+export interface ObservedFunction {
+  readonly name: string
+  readonly busyCount: number
+  readonly idleCount: number
+  readonly waitingCount: number
+  readonly eventsWaiting: number
+  readonly concurrency: number
+  readonly coldStarts: number
 }
 
 /** Creates the instruments. */
@@ -40,9 +50,9 @@ export function runtimeMetrics(meter: Meter): RuntimeMetrics {
  *
  * @returns Ends it.
  */
-export function observeFunctions(meter: Meter, status: () => readonly FunctionStatus[]): () => void {
+export function observeFunctions(meter: Meter, status: () => readonly ObservedFunction[]): () => void {
   const each =
-    (tell: (func: FunctionStatus, observe: Observe) => void): Observing =>
+    (tell: (func: ObservedFunction, observe: Observe) => void): Observing =>
     result => {
       for (const func of status()) {
         tell(func, (value, more) => result.observe(value, { function: func.name, ...more }))

@@ -1,6 +1,6 @@
 /**
  * Metrics of the embedded broker, under the names that Apache Kafka's get in Prometheus from the rules that come with
- * the JMX exporter. They have no unit for the same reason as those of Kafka's clients: it would become part of the name.
+ * the JMX exporter. They have no unit, for the same reason as those of Kafka's clients: it would be part of the name.
  */
 
 import type { MetricEntry } from './entry.ts'

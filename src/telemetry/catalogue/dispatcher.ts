@@ -24,7 +24,7 @@ const PROGRESS = {
     unit: 's',
     room,
     description:
-      'Age of the oldest record that is not committed: by its timestamp, or that of the one before it while it is not ' +
+      'Age of the oldest record that is not committed: by its timestamp, or that of the one before while it is not ' +
       'fetched yet; 0 without lag, absent before the first record',
     attributes: byPartition,
     isPerPartition: true

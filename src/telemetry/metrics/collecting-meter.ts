@@ -2,8 +2,8 @@
  * A meter by OpenTelemetry's contract that keeps every number once, however many exporters read it.
  *
  * OpenTelemetry's own keeps what a reader has not fetched yet: with two readers of which one is never asked (a port
- * that nobody scrapes, beside a collector) that grows without bound; it shows the last value of series that are gone for
- * ever; and it names a series by JSON at each record. All three are why this one exists: docs/decisions/0011.
+ * that nobody scrapes, beside a collector) that grows without bound; it shows series that are gone with their last
+ * value for ever; and it names a series by JSON at each record. All three are why this one exists: docs/decisions/0012.
  *
  * Limits: `seriesMax` series of an instrument, `partitionSeriesMax` of those with one for each partition.
  */

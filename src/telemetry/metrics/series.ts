@@ -4,8 +4,8 @@
  * Whoever records names the same set again and again, mostly by the same object: a cell is found by the object first,
  * by its content only when the object is new. So recording costs one look into a `WeakMap`.
  *
- * Invariants: at most `max` cells, the one for the overflow included; a cell, once given, stays for ever. An object that
- * names a set must not be changed afterwards.
+ * Invariants: at most `max` cells, the one for the overflow included; a cell, once given, stays for ever. An object
+ * that names a set must not be changed afterwards.
  */
 
 import type { Attributes } from '@opentelemetry/api'
