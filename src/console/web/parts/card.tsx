@@ -3,7 +3,8 @@
 import './card.css'
 
 import type { ComponentChildren, VNode } from 'preact'
-import { useId } from 'preact/hooks'
+
+import { useUniqueId } from '../base/unique-id.ts'
 
 /** A card; `isFlush` lets its content reach the frame, for tables. */
 export function Card(options: {
@@ -13,7 +14,7 @@ export function Card(options: {
   readonly class?: string
   readonly children: ComponentChildren
 }): VNode {
-  const id = useId()
+  const id = useUniqueId()
   const hasHead = options.title !== undefined || options.actions !== undefined
   return (
     <section

@@ -3,8 +3,9 @@
 import './dialog.css'
 
 import type { ComponentChildren, VNode } from 'preact'
-import { useEffect, useId, useRef } from 'preact/hooks'
+import { useEffect, useRef } from 'preact/hooks'
 
+import { useUniqueId } from '../base/unique-id.ts'
 import { t } from '../base/words.ts'
 import { Button } from './button.tsx'
 
@@ -23,7 +24,7 @@ export interface DialogOptions {
 
 /** See the module. */
 export function Dialog(options: DialogOptions): VNode {
-  const id = useId()
+  const id = useUniqueId()
   const dialog = useRef<HTMLDialogElement>(null)
   useEffect(() => {
     const shown = dialog.current

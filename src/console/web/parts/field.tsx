@@ -3,7 +3,8 @@
 import './field.css'
 
 import type { ComponentChildren, VNode } from 'preact'
-import { useId } from 'preact/hooks'
+
+import { useUniqueId } from '../base/unique-id.ts'
 
 /** What all fields are given. */
 export interface FieldFrame {
@@ -78,7 +79,7 @@ function describedBy(id: string, options: FieldFrame): string | undefined {
 
 /** A field for a line of text or a number. */
 export function Field(options: FieldOptions): VNode {
-  const id = useId()
+  const id = useUniqueId()
   return (
     <Frame {...options} id={id}>
       <span class="field-box">
@@ -117,7 +118,7 @@ export function Select<T extends string>(
     readonly onValue: (value: T) => void
   }
 ): VNode {
-  const id = useId()
+  const id = useUniqueId()
   return (
     <Frame {...options} id={id}>
       <select

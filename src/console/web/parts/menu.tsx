@@ -6,8 +6,9 @@
 import './menu.css'
 
 import type { ComponentChildren, VNode } from 'preact'
-import { useEffect, useId, useLayoutEffect, useRef, useState } from 'preact/hooks'
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
 
+import { useUniqueId } from '../base/unique-id.ts'
 import { Button, type ButtonOptions } from './button.tsx'
 import { Icon, type IconName } from './icon.tsx'
 
@@ -31,7 +32,7 @@ export function Menu(options: {
   readonly items: readonly MenuItem[]
 }): VNode {
   const [isOpen, setOpen] = useState(false)
-  const id = useId()
+  const id = useUniqueId()
   const frame = useRef<HTMLDivElement>(null)
   useEffect(() => (isOpen ? closeOutside(frame.current, () => setOpen(false)) : undefined), [isOpen])
   useLayoutEffect(() => (isOpen ? showList(frame.current) : undefined), [isOpen])

@@ -3,7 +3,8 @@
 import './tabs.css'
 
 import type { ComponentChildren, VNode } from 'preact'
-import { useId } from 'preact/hooks'
+
+import { useUniqueId } from '../base/unique-id.ts'
 
 /** Tabs; which one is chosen belongs in the address (`useQuery`), so that it can be bookmarked. */
 export function Tabs<T extends string>(options: {
@@ -13,7 +14,7 @@ export function Tabs<T extends string>(options: {
   readonly onChoose: (value: T) => void
   readonly children: ComponentChildren
 }): VNode {
-  const id = useId()
+  const id = useUniqueId()
   const move = (event: KeyboardEvent): void => {
     const at = options.tabs.findIndex(tab => tab.value === options.chosen)
     const steps: Readonly<Record<string, number>> = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: -1 }

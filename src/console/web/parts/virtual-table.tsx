@@ -9,8 +9,9 @@
 import './virtual-table.css'
 
 import type { ComponentChildren, VNode } from 'preact'
-import { useEffect, useId, useLayoutEffect, useRef, useState } from 'preact/hooks'
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
 
+import { useUniqueId } from '../base/unique-id.ts'
 import { t } from '../base/words.ts'
 import { Skeleton } from './feedback.tsx'
 import { Icon } from './icon.tsx'
@@ -74,7 +75,7 @@ interface Scrolling {
 
 /** See the module. */
 export function VirtualTable<T>(options: VirtualTableOptions<T>): VNode {
-  const id = useId()
+  const id = useUniqueId()
   const scroller = useRef<HTMLDivElement>(null)
   const rowHeight = options.rowHeight ?? 36
   const total = options.total ?? 8

@@ -3,12 +3,13 @@
 import './simulate.css'
 
 import type { VNode } from 'preact'
-import { useEffect, useId, useState } from 'preact/hooks'
+import { useEffect, useState } from 'preact/hooks'
 
 import type { SimulateAnswer, SimulateRequest } from '../../../api/insight.ts'
 import { type ApiProblem, asProblem, postJson } from '../../base/api.ts'
 import { compact, count, percent, rate, seconds } from '../../base/format.ts'
 import { useLive } from '../../base/live.ts'
+import { useUniqueId } from '../../base/unique-id.ts'
 import { say, t } from '../../base/words.ts'
 import { Button } from '../../parts/button.tsx'
 import { Card } from '../../parts/card.tsx'
@@ -99,7 +100,7 @@ function SliderField(options: {
   readonly change: (part: Partial<SimulateRequest>) => void
 }): VNode {
   const { slider, value, change } = options
-  const id = useId()
+  const id = useUniqueId()
   const text = valueText(slider, value)
   return (
     <div class="slider">

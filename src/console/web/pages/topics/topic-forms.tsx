@@ -4,8 +4,9 @@ import './topics.css'
 
 import { signal } from '@preact/signals'
 import type { VNode } from 'preact'
-import { useId, useState } from 'preact/hooks'
+import { useState } from 'preact/hooks'
 
+import { useUniqueId } from '../../base/unique-id.ts'
 import { t } from '../../base/words.ts'
 import { Field } from '../../parts/field.tsx'
 import { openPlan } from '../../parts/plan/index.ts'
@@ -124,7 +125,7 @@ function SettingsField(options: {
   readonly onLines: (lines: string) => void
   readonly problem?: string | undefined
 }): VNode {
-  const id = useId()
+  const id = useUniqueId()
   const read = readSettings(options.lines)
   const problem = read.kind === 'wrong' ? t('topics.create.settingsWrong', { line: read.line }) : options.problem
   return (

@@ -1,7 +1,8 @@
 /** One of some, each with a line on what it means. */
 
 import type { VNode } from 'preact'
-import { useId } from 'preact/hooks'
+
+import { useUniqueId } from '../../base/unique-id.ts'
 
 /** A choice. */
 export interface Choice<T extends string> {
@@ -17,7 +18,7 @@ export function Choices<T extends string>(options: {
   readonly choices: readonly Choice<T>[]
   readonly onValue: (value: T) => void
 }): VNode {
-  const id = useId()
+  const id = useUniqueId()
   return (
     <fieldset class="form-choices">
       <legend>{options.label}</legend>

@@ -1,12 +1,13 @@
 /** Offsets of a group one by one, and the choice of another group. */
 
 import type { VNode } from 'preact'
-import { useEffect, useId, useState } from 'preact/hooks'
+import { useEffect, useState } from 'preact/hooks'
 
 import type { Page } from '../../../api/common.ts'
 import type { GroupDetail, GroupRow, PartitionRow } from '../../../api/groups.ts'
 import { type ApiProblem, asProblem, getJson } from '../../base/api.ts'
 import { count } from '../../base/format.ts'
+import { useUniqueId } from '../../base/unique-id.ts'
 import { t } from '../../base/words.ts'
 import { ProblemBox, Skeleton } from '../feedback.tsx'
 import { Field } from '../field.tsx'
@@ -95,7 +96,7 @@ export function GroupField(options: {
   readonly onValue: (value: string) => void
 }): VNode {
   const { label, value, onValue } = options
-  const id = useId()
+  const id = useUniqueId()
   const [names, setNames] = useState<readonly string[]>([])
   useEffect(() => {
     const cancel = new AbortController()

@@ -1,11 +1,12 @@
 /** A topic, with those that fit what was typed. */
 
 import type { VNode } from 'preact'
-import { useEffect, useId, useState } from 'preact/hooks'
+import { useEffect, useState } from 'preact/hooks'
 
 import type { Page } from '../../../api/common.ts'
 import type { TopicRow } from '../../../api/topics.ts'
 import { getJson } from '../../base/api.ts'
+import { useUniqueId } from '../../base/unique-id.ts'
 import { t } from '../../base/words.ts'
 import { Field } from '../field.tsx'
 
@@ -16,7 +17,7 @@ export function TopicField(options: {
   readonly onValue: (topic: string) => void
 }): VNode {
   const { value, onValue, isFirst = false } = options
-  const id = useId()
+  const id = useUniqueId()
   const [names, setNames] = useState<readonly string[]>([])
   useEffect(() => {
     const cancel = new AbortController()

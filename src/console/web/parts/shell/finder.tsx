@@ -7,7 +7,7 @@ import './finder.css'
 
 import { useSignal } from '@preact/signals'
 import type { VNode } from 'preact'
-import { useEffect, useId } from 'preact/hooks'
+import { useEffect } from 'preact/hooks'
 
 import type { Page } from '../../../api/common.ts'
 import type { GroupRow } from '../../../api/groups.ts'
@@ -16,6 +16,7 @@ import { getJson } from '../../base/api.ts'
 import { bestMatches } from '../../base/find-matches.ts'
 import { useShortcut } from '../../base/keys.ts'
 import { navigate } from '../../base/router.ts'
+import { useUniqueId } from '../../base/unique-id.ts'
 import { t } from '../../base/words.ts'
 import { pages } from '../../pages/index.ts'
 import { Dialog } from '../dialog.tsx'
@@ -58,7 +59,7 @@ export function modKey(): string {
 }
 
 function FindDialog({ onClose }: { readonly onClose: () => void }): VNode {
-  const id = useId()
+  const id = useUniqueId()
   const typed = useSignal('')
   const active = useSignal(0)
   const found = [...foundPages(typed.value), ...useNames(typed.value)]
