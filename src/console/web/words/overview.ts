@@ -69,7 +69,7 @@ export const overviewWords = defineWords({
     'overview.worst.none': 'Nenhum grupo está atrasado.',
     'overview.worst.records': { one: '{value} registro', other: '{value} registros' },
     'overview.hints': 'Para verificar',
-    'overview.hints.none': 'Nada: sem achados e sem dead letters.',
+    'overview.hints.none': 'Nada: sem achados e sem mensagens mortas.',
     'overview.hints.deadLetters': { one: '{value} registro em {topic}', other: '{value} registros em {topic}' },
     'overview.noLook.title': 'A primeira leitura está em andamento',
     'overview.noLook.text': 'O console lê o cluster quando alguém abre o console. Leva um instante.',

@@ -274,18 +274,22 @@ interface Column {
 /** Columns as wide as their longest name, or what is left for it; what names do not need is room for the arrows. */
 function columnsOf(layers: readonly (readonly Cell[])[], width: number): readonly Column[] {
   const needs = layers.map(cells => {
-    const longest = Math.max(0, ...cells.map(cell => nameOf(cell).length))
-    return Math.min(BOX_WIDTH_MAX, Math.max(BOX_WIDTH_GOOD, 54 + Math.ceil(longest * 7.6)))
+    const longest = Math.max(0, ...cells.map(cell => nameOf(cell).length * 7.6 + (cell.isBelow ? 20 : 0)))
+    return Math.min(BOX_WIDTH_MAX, Math.max(BOX_WIDTH_MIN, 54 + Math.ceil(longest)))
   })
   const room = width - GAP_MIN * (layers.length - 1)
   // The widest give way first, all down to one width.
   let widest = BOX_WIDTH_MAX
-  const sum = (): number => needs.reduce((total, need) => total + Math.min(need, widest), 0)
+  let narrowest = BOX_WIDTH_MIN
+  const fit = (need: number): number => Math.max(narrowest, Math.min(need, widest))
+  const sum = (): number => needs.reduce((total, need) => total + fit(need), 0)
   while (widest > BOX_WIDTH_MIN && sum() > room) widest -= 2
+  // Short names leave room for what is written below them.
+  while (narrowest < BOX_WIDTH_GOOD && sum() + 2 * needs.length <= room) narrowest += 2
   const gap = layers.length > 1 ? (width - sum()) / (layers.length - 1) : 0
   let left = 0
   return needs.map(need => {
-    const column = { left: Math.round(left), width: Math.min(need, widest) }
+    const column = { left: Math.round(left), width: fit(need) }
     left += column.width + gap
     return column
   })
