@@ -36,7 +36,7 @@ const modes: Readonly<Record<string, SamplingOptions | undefined>> = {
 async function fill(cluster: Cluster, topic: string, hasHeaders: boolean): Promise<void> {
   await new Admin(cluster).createTopics([{ topic, partitionCount: PARTITIONS, replicationFactor: 1 }])
   const appender = new Appender({ cluster, lingerMs: 5 })
-  const listener = { delivered: (): void => undefined, failed: (error: Error): void => void console.error(error) }
+  const listener = { delivered: (): void => undefined, failed: (error: Error): void => console.error(error) }
   for (let index = 0; index < recordCount; index += 1) {
     const value = Buffer.from(
       JSON.stringify({ truck_id: `T-${index % 5000}`, codigo: 400, at: index, fill: 'x'.repeat(120) })

@@ -38,7 +38,7 @@ export class BatchTrace {
   #isInvoking = false
   #invocations = 0
   #retriedCount = 0
-  #deadLetteredCount = 0
+  #putAsideCount = 0
 
   private constructor(batch: TracedBatch, span: TraceSpan) {
     this.#batch = batch
@@ -114,11 +114,11 @@ export class BatchTrace {
     if (retriedCount > 0) this.#span.keep('retried')
   }
 
-  /** Rows leave the batch undelivered. */
+  /** Rows leave the batch undelivered: into the dead letter topic, or a retry topic. */
   putAside(rows: readonly DeadRow[]): void {
     const [first] = rows
     if (first === undefined) return
-    this.#deadLetteredCount += rows.length
+    this.#putAsideCount += rows.length
     this.#span.keep('deadLettered')
     this.#span.fail(first.errorClass)
   }
@@ -130,7 +130,7 @@ export class BatchTrace {
       this.#span.set({
         [A.invocations]: this.#invocations,
         ...(this.#retriedCount === 0 ? {} : { [A.retried]: this.#retriedCount }),
-        ...(this.#deadLetteredCount === 0 ? {} : { [A.deadLettered]: this.#deadLetteredCount }),
+        ...(this.#putAsideCount === 0 ? {} : { [A.putAside]: this.#putAsideCount }),
         [A.outcome]: isDone ? 'done' : 'stopped'
       })
     }

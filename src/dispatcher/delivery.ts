@@ -371,6 +371,8 @@ export class BatchDelivery implements BatchContext {
       topic: this.topic,
       partition: this.partition,
       firstOffset: request.firstOffset.toString(),
+      // As the distributor calls it.
+      batch: `${this.topic}-${this.partition}-${request.firstOffset}-${request.lastOffset}`,
       records: request.recordCount,
       attempt: request.attempt,
       outcome: outcome.kind,

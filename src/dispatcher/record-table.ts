@@ -34,6 +34,13 @@ export interface KernelRows {
   readonly places: Int32Array
 }
 
+/** Where the headers of a row lie. */
+export interface HeaderSpan {
+  buffer: Buffer
+  start: number
+  count: number
+}
+
 /** Records of one partition in offset order. */
 export class RecordTable {
   #count = 0
@@ -215,9 +222,14 @@ export class RecordTable {
     return this.#places[row * 6 + 3] ?? -1
   }
 
-  /** Whether a row has headers. */
-  hasHeaders(row: number): boolean {
-    return this.#places[row * 6 + 5] !== 0
+  /** Says where the headers of a row lie; `false`, and nothing said, if it has none. */
+  readHeaderSpan(row: number, span: HeaderSpan): boolean {
+    const count = this.#places[row * 6 + 5] ?? 0
+    if (count === 0) return false
+    span.buffer = this.bufferOf(row)
+    span.start = this.#places[row * 6 + 4] ?? 0
+    span.count = count
+    return true
   }
 
   /** Puts a cursor on the headers of a row. */

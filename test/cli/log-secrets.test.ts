@@ -1,6 +1,6 @@
 /**
- * A whole pipeline at the level debug, with secrets and payloads planted wherever one can be, and trouble at every stage
- * that logs: none of them may be in any line.
+ * A whole pipeline at the level debug, with secrets and payloads planted wherever one can be, and trouble at every
+ * stage that logs: none of them may be in any line.
  */
 
 import assert from 'node:assert/strict'

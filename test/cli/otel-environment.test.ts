@@ -10,7 +10,9 @@ import { SAMPLING_RATIO, SLOW_MS, TRACES_PER_SECOND_MAX } from '../../src/teleme
 const problems: string[] = []
 
 function settings(yaml: string, environment: Record<string, string> = {}): TraceSettings | undefined {
-  const text = `name: t\nkafka: { bootstrapServers: embedded }\ntelemetry:\n  traces: ${yaml}\n  resource: { deployment.environment.name: test, team: a }\n`
+  const resource = '{ deployment.environment.name: test, team: a }'
+  const kafka = '{ bootstrapServers: embedded }'
+  const text = `name: t\nkafka: ${kafka}\ntelemetry:\n  traces: ${yaml}\n  resource: ${resource}\n`
   const { telemetry } = parsePipeline(text, { fileName: 'comporta.yaml', environment: {} })
   problems.length = 0
   return traceSettings(telemetry, { role: 'dispatcher', environment }, problem => problems.push(problem))

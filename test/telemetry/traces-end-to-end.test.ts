@@ -174,7 +174,7 @@ async function keptForTrouble({ at, run }: Pipeline): Promise<void> {
   assert.partialDeepStrictEqual(batch, { statusCode: 2, traceState: '' })
   assert.partialDeepStrictEqual(batch.attributes, {
     'comporta.kept': 'deadLettered',
-    'comporta.batch.dead_lettered': 1
+    'comporta.batch.put_aside': 1
   })
   const invoke = named(spans, 'invoke lambda:distribute')
   const invocation = named(spans, 'distribute')

@@ -19,6 +19,7 @@ export const SPAN_ATTRIBUTES = {
   invocations: 'comporta.batch.invocations',
   retried: 'comporta.batch.retried',
   deadLettered: 'comporta.batch.dead_lettered',
+  putAside: 'comporta.batch.put_aside',
   traced: 'comporta.batch.traced',
   attempt: 'comporta.attempt',
   target: 'comporta.target',
