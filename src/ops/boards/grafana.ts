@@ -66,7 +66,6 @@ const datasourceVariable = {
   type: 'datasource',
   query: 'prometheus',
   regex: '',
-  current: {},
   options: [],
   hide: 0,
   includeAll: false,
@@ -232,13 +231,13 @@ function optionsOf({ kind, unit }: BoardPanel): Record<string, unknown> {
       return {
         calculate: false,
         cellGap: 1,
-        color: { mode: 'scheme', scheme: 'Viridis', steps: 64 },
+        color: { mode: 'scheme', scheme: 'Viridis', steps: 64, exponent: 0.5, fill: 'dark-orange', reverse: false },
         yAxis: { unit },
         tooltip: { mode: 'single', yHistogram: false },
         legend: { show: true }
       }
     case 'state':
-      return { mergeValues: true, showValue: 'auto', legend, tooltip: { mode: 'single' } }
+      return { mergeValues: true, showValue: 'auto', legend, tooltip: { mode: 'single', sort: 'none' } }
     case 'timeseries':
     case 'bars':
       return { legend, tooltip }
