@@ -5,6 +5,7 @@ import { test } from 'node:test'
 
 import type { HealthLevel } from '../../src/console/api/common.ts'
 import type { NodeKind, PipelineEdge, PipelineNode } from '../../src/console/api/overview.ts'
+import { boxFacts } from '../../src/console/web/pages/overview/box-facts.ts'
 import { edgeWidth, LABEL_HEIGHT, LABEL_WIDTH } from '../../src/console/web/pages/overview/edge-routes.ts'
 import { type DrawnBox, drawPipeline, LAYER_BOXES_MAX } from '../../src/console/web/pages/overview/pipeline-layout.ts'
 
@@ -163,4 +164,23 @@ test('no path has a number that is none', () => {
   for (const width of [320, 800, 1_400]) {
     for (const { path } of drawPipeline({ ...small, width }).edges) assert.doesNotMatch(path, /NaN|undefined|Infinity/)
   }
+})
+
+test('a box says the two things that matter most of its kind, and nothing that is not known', () => {
+  const facts = [
+    { key: 'members', value: 3 },
+    { key: 'lagRecords', value: '12' },
+    { key: 'drainSeconds', value: 4 },
+    { key: 'lagSeconds', value: null }
+  ]
+  assert.deepEqual(
+    boxFacts('group', facts).map(({ key }) => key),
+    ['members', 'lagRecords']
+  )
+})
+
+test('a box leads to its page, whatever its name, and the one for the rest to the list', () => {
+  assert.equal(nodePath('group', 'a/b?c'), '/groups/a%2Fb%3Fc')
+  assert.equal(nodePath('deadLetters', 'x&y'), '/dead-letters?topic=x%26y')
+  assert.equal(nodePath('topic', undefined), '/topics')
 })

@@ -10,7 +10,7 @@ import { asProblem } from './base/api.ts'
 import { watchTime } from './base/format.ts'
 import { watchKeys } from './base/keys.ts'
 import { watchVisibility } from './base/live.ts'
-import { takeWayBack } from './base/arrival.ts'
+import { reloadOnce, takeWayBack } from './base/arrival.ts'
 import { matchPath } from './base/route-match.ts'
 import { findRoute, Link, navigate, type Route, useRoute, visits, watchHistory } from './base/router.ts'
 import { loadSession, logIn, session } from './base/session.ts'
@@ -136,7 +136,9 @@ function Lazy({ load }: { readonly load: () => Promise<{ readonly default: Compo
   useEffect(() => {
     load().then(
       loaded => setPage(() => loaded.default),
-      (error: unknown) => setFailure(error ?? new Error(''))
+      (error: unknown) => {
+        if (!reloadOnce()) setFailure(error ?? new Error(''))
+      }
     )
   }, [])
   if (failure !== undefined) throw asProblem(failure)

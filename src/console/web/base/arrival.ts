@@ -26,6 +26,25 @@ export function takeProblem(): string | undefined {
   return code
 }
 
+const RELOADED = 'comporta.reloaded'
+
+/**
+ * Loads the document anew because a part of it is not there any more: the console was updated meanwhile. Not twice
+ * within a minute, or a part that is broken would do so for ever.
+ *
+ * @returns Whether it does.
+ */
+export function reloadOnce(): boolean {
+  try {
+    if (Date.now() - Number(sessionStorage.getItem(RELOADED) ?? 0) < 60_000) return false
+    sessionStorage.setItem(RELOADED, String(Date.now()))
+  } catch {
+    return false
+  }
+  location.reload()
+  return true
+}
+
 const WAY_BACK = 'comporta.back'
 
 /** Remembers, for this tab, where the reader is. */

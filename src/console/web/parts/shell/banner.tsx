@@ -30,7 +30,8 @@ export function Banner(): VNode {
 function bannerText(offlineSince: number | null): string | undefined {
   if (offlineSince !== null) return t('shell.offline', { since: time(offlineSince) })
   const { kind, sinceMs } = connection.value
-  if (kind === 'lost') return t('shell.lost', { since: time(sinceMs) })
+  // A stream that is back at once is no news.
+  if (kind === 'lost' && now.value - sinceMs > 1_500) return t('shell.lost', { since: time(sinceMs) })
   const look = lastLook.value
   if (look === null) return undefined
   if (look.failingSinceMs === null) {
