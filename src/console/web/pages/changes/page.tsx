@@ -17,17 +17,16 @@ import { Card } from '../../parts/card.tsx'
 import { Dialog } from '../../parts/dialog.tsx'
 import { Empty, ProblemBox } from '../../parts/feedback.tsx'
 import { Health } from '../../parts/health.tsx'
+import { Icon } from '../../parts/icon.tsx'
 import { Page } from '../../parts/page.tsx'
 import { openUndo } from '../../parts/plan/index.ts'
 import { Notes } from '../../parts/plan/plan-effects.tsx'
 import { type Column, RowCount, VirtualTable } from '../../parts/virtual-table.tsx'
 
-const LEVELS: Readonly<Record<ChangeEntry['state'], HealthLevel>> = {
+const LEVELS: Readonly<Record<Exclude<ChangeEntry['state'], 'running' | 'undone'>, HealthLevel>> = {
   planned: 'unknown',
-  running: 'idle',
   applied: 'good',
-  partial: 'warn',
-  undone: 'idle'
+  partial: 'warn'
 }
 
 /** See the module. */
@@ -65,18 +64,18 @@ export default function ChangesPage(): VNode {
 
 function columns(): readonly Column<ChangeEntry>[] {
   return [
-    { key: 'at', title: t('changes.when'), track: 'minmax(120px, 170px)', cell: row => time(row.atMs) },
+    { key: 'at', title: t('changes.when'), track: 'minmax(96px, 150px)', cell: row => time(row.atMs) },
     {
       key: 'kind',
       title: t('changes.what'),
-      track: 'minmax(110px, 200px)',
+      track: '180px',
       cell: row => <Badge>{kindText(row)}</Badge>,
       priority: 2
     },
     {
       key: 'summary',
       title: t('changes.details'),
-      track: 'minmax(140px, 4fr)',
+      track: 'minmax(140px, 1fr)',
       cell: row => (
         <span lang="en" title={row.summary}>
           {row.summary}
@@ -86,14 +85,14 @@ function columns(): readonly Column<ChangeEntry>[] {
     {
       key: 'state',
       title: t('changes.state'),
-      track: 'minmax(110px, 190px)',
-      cell: row => <Health level={LEVELS[row.state]} word={t(`changes.state.${row.state}`)} />
+      track: '150px',
+      cell: row => <StateSign state={row.state} />
     },
-    { key: 'by', title: t('changes.by'), track: 'minmax(90px, 140px)', priority: 3, cell: byText },
+    { key: 'by', title: t('changes.by'), track: '110px', priority: 3, cell: byText },
     {
       key: 'undo',
       title: t('changes.undo'),
-      track: '120px',
+      track: '112px',
       cell: row => (
         <span onClick={event => event.stopPropagation()}>
           <UndoButton entry={row} />
@@ -101,6 +100,17 @@ function columns(): readonly Column<ChangeEntry>[] {
       )
     }
   ]
+}
+
+function StateSign({ state }: { readonly state: ChangeEntry['state'] }): VNode {
+  const word = t(`changes.state.${state}`)
+  if (state !== 'running' && state !== 'undone') return <Health level={LEVELS[state]} word={word} />
+  return (
+    <span class="health health-idle">
+      <Icon name={state === 'running' ? 'play' : 'undo'} size={16} />
+      {word}
+    </span>
+  )
 }
 
 function kindText({ kind, undoes }: ChangeEntry): string {
@@ -155,7 +165,7 @@ function ChangeDetail({ entry, onClose }: { readonly entry: ChangeEntry; readonl
           {summary}
         </p>
         <p class="row">
-          <Health level={LEVELS[state]} word={t(`changes.state.${state}`)} />
+          <StateSign state={state} />
           <span class="soft">
             {time(atMs)} · {byText(entry)}
           </span>

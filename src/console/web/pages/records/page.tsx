@@ -186,10 +186,24 @@ function keyOf({ topic, partition, offset }: ShownRecord): string {
 
 function columns(): readonly Column<ShownRecord>[] {
   return [
-    { key: 'time', title: t('records.time'), track: 'minmax(150px, 190px)', cell: each => time(each.timestampMs) },
-    { key: 'partition', title: t('records.partition'), track: '84px', isNumber: true, cell: each => each.partition },
-    { key: 'offset', title: t('records.offset'), track: '110px', isNumber: true, cell: each => each.offset },
-    { key: 'key', title: t('records.key'), track: 'minmax(100px, 1fr)', cell: each => <BytesLine bytes={each.key} /> },
+    { key: 'time', title: t('records.time'), track: 'minmax(96px, 150px)', cell: each => time(each.timestampMs) },
+    {
+      key: 'partition',
+      title: t('records.partition'),
+      track: '84px',
+      isNumber: true,
+      priority: 2,
+      cell: each => each.partition
+    },
+    {
+      key: 'offset',
+      title: t('records.offset'),
+      track: '100px',
+      isNumber: true,
+      priority: 2,
+      cell: each => each.offset
+    },
+    { key: 'key', title: t('records.key'), track: 'minmax(80px, 1fr)', cell: each => <BytesLine bytes={each.key} /> },
     {
       key: 'value',
       title: t('records.value'),
@@ -207,7 +221,7 @@ function columns(): readonly Column<ShownRecord>[] {
     {
       key: 'size',
       title: t('records.size'),
-      track: '90px',
+      track: '104px',
       isNumber: true,
       priority: 3,
       cell: each => (each.value === null || each.value.shape === 'masked' ? '–' : bytes(each.value.byteLength))

@@ -6,6 +6,7 @@ import type { ChangeProgress } from '../../../api/changes.ts'
 import type { HealthLevel } from '../../../api/common.ts'
 import { say, t, type WordKey } from '../../base/words.ts'
 import { Health } from '../health.tsx'
+import { Icon } from '../icon.tsx'
 import { Notes } from './plan-effects.tsx'
 
 /** While it runs: the last line is read out. */
@@ -51,11 +52,17 @@ export function ResultView({ progress }: { readonly progress: ChangeProgress }):
   )
 }
 
-const stepLevels: Readonly<Record<ChangeProgress['steps'][number]['state'], HealthLevel>> = {
-  done: 'good',
-  running: 'idle',
-  waiting: 'unknown',
-  failed: 'bad'
+type StepState = ChangeProgress['steps'][number]['state']
+
+function StepSign({ state }: { readonly state: StepState }): VNode {
+  const word = t(`plan.stepState.${state}`)
+  if (state === 'done' || state === 'failed') return <Health level={state === 'done' ? 'good' : 'bad'} word={word} />
+  return (
+    <span class={`health health-${state === 'running' ? 'idle' : 'unknown'}`}>
+      <Icon name={state === 'running' ? 'play' : 'clock'} size={16} />
+      {word}
+    </span>
+  )
 }
 
 function Steps({ progress }: { readonly progress: ChangeProgress }): VNode | null {
@@ -65,7 +72,7 @@ function Steps({ progress }: { readonly progress: ChangeProgress }): VNode | nul
     <ol class="plan-steps" aria-label={t('plan.steps')}>
       {steps.map(({ name, state }) => (
         <li key={name} class={`plan-step plan-step-${state}`} aria-current={state === 'running' ? 'step' : undefined}>
-          <Health level={stepLevels[state]} word={say(`plan.stepState.${state}`)} />
+          <StepSign state={state} />
           <span>{say(`plan.step.${name}`)}</span>
         </li>
       ))}
