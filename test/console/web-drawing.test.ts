@@ -7,6 +7,7 @@ import type { HealthLevel } from '../../src/console/api/common.ts'
 import type { NodeKind, PipelineEdge, PipelineNode } from '../../src/console/api/overview.ts'
 import { boxFacts } from '../../src/console/web/pages/overview/box-facts.ts'
 import { edgeWidth, LABEL_HEIGHT, LABEL_WIDTH } from '../../src/console/web/pages/overview/edge-routes.ts'
+import { nodePath } from '../../src/console/web/pages/overview/node-links.ts'
 import { type DrawnBox, drawPipeline, LAYER_BOXES_MAX } from '../../src/console/web/pages/overview/pipeline-layout.ts'
 
 function node(kind: NodeKind, name: string, health: HealthLevel = 'good'): PipelineNode {

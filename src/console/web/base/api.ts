@@ -5,7 +5,7 @@ import { noteServerDate } from './server-time.ts'
 
 /** Why a request was not answered with what it asked for. */
 export class ApiProblem extends Error {
-  /** The server's code, or `ERR_CONSOLE_AWAY` if no server answered. */
+  /** The server's code, or `ERR_PAGE_AWAY` if no server answered. */
   readonly code: string
   /** HTTP status; 0 = no server answered. */
   readonly status: number
@@ -57,13 +57,13 @@ export async function postJson<T>(path: string, body: unknown = {}, signal?: Abo
 /** Any failure as an `ApiProblem`, so that a page has one thing to show. */
 export function asProblem(error: unknown): ApiProblem {
   if (error instanceof ApiProblem) return error
-  return new ApiProblem('ERR_CONSOLE_PAGE', error instanceof Error ? error.message : String(error), 0)
+  return new ApiProblem('ERR_PAGE_FAULT', error instanceof Error ? error.message : String(error), 0)
 }
 
 async function ask<T>(path: string, init: RequestInit): Promise<T> {
   const response = await fetch(path, { credentials: 'same-origin', ...init }).catch((error: unknown) => {
     if (error instanceof DOMException && error.name === 'AbortError') throw error
-    throw new ApiProblem('ERR_CONSOLE_AWAY', error instanceof Error ? error.message : String(error), 0)
+    throw new ApiProblem('ERR_PAGE_AWAY', error instanceof Error ? error.message : String(error), 0)
   })
   noteServerDate(response.headers.get('date'))
   const text = await response.text()
@@ -86,5 +86,5 @@ function problemOf(answer: unknown): ProblemAnswer {
   const isProblem = typeof answer === 'object' && answer !== null && 'code' in answer && 'message' in answer
   return isProblem
     ? { code: String(answer.code), message: String(answer.message) }
-    : { code: 'ERR_CONSOLE_ANSWER', message: 'The answer is not one of this console.' }
+    : { code: 'ERR_PAGE_ANSWER', message: 'The answer is not one of this console.' }
 }

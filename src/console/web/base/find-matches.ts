@@ -1,6 +1,6 @@
 /** Which names fit what was typed, the best first: pure. */
 
-/** How well a name fits: 0 = not; a whole name before a beginning, that before a word's beginning, that before a part. */
+/** How well a name fits: 0 = not; the whole name is best, then its beginning, a word's beginning, any part. */
 export function matchScore(name: string, typed: string): number {
   const text = name.toLowerCase()
   const find = typed.trim().toLowerCase()

@@ -156,7 +156,7 @@ async function explain(): Promise<void> {
     if (answer instanceof ApiProblem || answer.ok) continue
     const body: unknown = await answer.json().catch(() => undefined)
     const message = typeof body === 'object' && body !== null && 'message' in body ? String(body.message) : ''
-    const code = typeof body === 'object' && body !== null && 'code' in body ? String(body.code) : 'ERR_CONSOLE_ANSWER'
+    const code = typeof body === 'object' && body !== null && 'code' in body ? String(body.code) : 'ERR_PAGE_ANSWER'
     entry.state.value = { ...entry.state.peek(), problem: new ApiProblem(code, message, answer.status) }
   }
 }

@@ -1,6 +1,6 @@
 /**
- * The server's time: ages are told by the clock that wrote the times, for a reader's own may be wrong by minutes. Learned
- * from the `Date` of the answers, which is exact to a second; smaller differences are not corrected.
+ * The server's time: ages are told by the clock that wrote the times, for a reader's own may be wrong by minutes.
+ * Learned from the `Date` of the answers, which is exact to a second; smaller differences are not corrected.
  */
 
 const TOLERATED_MS = 2_000

@@ -1,6 +1,6 @@
 /**
- * The words of the pages in the reader's language. No component holds a text of its own. A language is loaded before the
- * first page is shown, and when it is chosen.
+ * The words of the pages in the reader's language. No component holds a text of its own. A language is loaded before
+ * the first page is shown, and when it is chosen.
  */
 
 import { effect, signal } from '@preact/signals'

@@ -7,7 +7,7 @@ import type { VNode } from 'preact'
 const paths = {
   overview: 'M3 3h6v6H3zM11 3h6v4h-6zM11 9h6v8h-6zM3 11h6v6H3z',
   groups:
-    'M7 9a2.5 2.5 0 1 0 0-5 2.5 2.5 0 0 0 0 5M2.5 16c0-6 9-6 9 0M13 4.3a2.5 2.5 0 0 1 0 4.5M14.5 11.8c1.8.6 3 2.1 3 4.2',
+    'M7 9a2.5 2.5 0 1 0 0-5 2.5 2.5 0 0 0 0 5M2.5 16c0-6 9-6 9 0M13 4.3a2.5 2.5 0 0 1 0 4.5M15 12c1.5.6 2.5 2 2.5 4',
   topics: 'M3 5h14M3 10h14M3 15h14M6 3.5v3M12 8.5v3M8.5 13.5v3',
   records: 'M4 3h9l3 3v11H4zM7 8h6M7 11h6M7 14h4',
   deadLetters: 'M3 5h14v10H3zM3 5.5l7 5 7-5M6.5 17.5l7-14',

@@ -1,6 +1,6 @@
 /**
- * A button that opens a list of actions. Arrows move, Escape closes, the focus returns to the button. The list is in the
- * browser's top layer, so that no table or card cuts it off.
+ * A button that opens a list of actions. Arrows move, Escape closes, the focus returns to the button. The list is in
+ * the browser's top layer, so that no table or card cuts it off.
  */
 
 import './menu.css'
