@@ -47,7 +47,7 @@ test('every page shows the live pipeline, in both languages and themes, with not
     const { page, complaints } = await openPage(browser, pipeline.consoleUrl, look)
     await login(page, pipeline.consoleUrl)
     const paths = await navigation(page)
-    assert.ok(paths.length >= 7, `pages in the navigation: ${paths.join(' ')}`)
+    assert.ok(paths.length >= 10, `pages in the navigation: ${paths.join(' ')}`)
     for (const path of [...paths, ...further]) {
       await t.test(`${path} as ${name}`, async () => {
         await page.goto(new URL(path, pipeline.consoleUrl).href)
