@@ -3,8 +3,8 @@
  *
  * Sources, producers, topics, groups and targets are layers, from left to right where there is room and from top to
  * bottom on narrow screens; dead letters and retries hang below. A layer shows so many boxes as stay readable, the
- * worst and busiest; one box stands for the rest, and their arrows become its arrows. Boxes keep their places while values
- * change: places depend on which boxes there are, and not on rates.
+ * worst and busiest; one box stands for the rest, and their arrows become its arrows. Boxes keep their places while
+ * values change: places depend on which boxes there are, and not on rates.
  */
 
 import type { HealthLevel } from '../../../api/common.ts'
