@@ -7,6 +7,7 @@ import { type TestContext, test } from 'node:test'
 
 import { type RoleEndpoint, type RoleEndpointOptions, startRoleEndpoint } from '../../src/cli/roles/role-endpoint.ts'
 import { isLoopback, isOwnName } from '../../src/cli/roles/role-endpoint-hosts.ts'
+import { parsePipeline } from '../../src/config/index.ts'
 import { PipelineError } from '../../src/core/index.ts'
 
 const TOKEN = 'a-token-of-enough-characters'
@@ -162,6 +163,18 @@ test('an order is refused with a wrong token, name, origin, form or size', async
   }
   const other = await ask(`${endpoint.url}/control/restart`, { ...order, body })
   assert.deepEqual([other.status, codeOf(other)], [404, 'ERR_CLI_CONTROL_OFF'])
+})
+
+test('the token comes from the environment too, and is no setting of the pipeline file', async t => {
+  process.env['COMPORTA_CONTROL_TOKEN'] = TOKEN
+  t.after(() => delete process.env['COMPORTA_CONTROL_TOKEN'])
+  const endpoint = await endpointFor(t)
+  endpoint.controlBy({ pause: () => undefined, resume: () => undefined })
+  const body = JSON.stringify({ topic: 'orders', partition: 3 })
+  assert.equal((await ask(`${endpoint.url}/control/pause`, { ...order, body })).status, 200)
+  const environment = { COMPORTA_CONTROL_TOKEN: TOKEN }
+  const text = 'name: x\nkafka: { bootstrapServers: ["127.0.0.1:1"] }\n'
+  assert.equal(parsePipeline(text, { fileName: 'x', environment }).name, 'x')
 })
 
 test('an order that the role refuses is a conflict, and one that it does not know is bad input', async t => {
