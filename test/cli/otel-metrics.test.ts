@@ -6,9 +6,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 
+import { startRoleEndpoint } from '../../src/cli/roles/role-endpoint.ts'
 import { hasExporter, metricsSettings } from '../../src/cli/telemetry/otel-metrics.ts'
 import { parsePipeline, telemetryDefaults, type TelemetryConfig } from '../../src/config/index.ts'
 import { type MetricsOptions, silentLogger } from '../../src/telemetry/index.ts'
+import { startMetricsReceiver } from '../support/otlp-metrics-receiver.ts'
 
 function settingsOf(
   environment: Record<string, string>,
@@ -105,4 +107,34 @@ test('a header that could smuggle another, and a namespace of AWS’s own, are r
       return true
     }
   )
+})
+
+test('a role that serves nothing sends its metrics, its own process among them, at the latest when it ends', async t => {
+  const receiver = await startMetricsReceiver(t)
+  const folder = mkdtempSync(join(tmpdir(), 'comporta-emf-'))
+  t.after(() => rmSync(folder, { recursive: true, force: true }))
+  const file = join(folder, 'metrics.log')
+  const defaults = telemetryDefaults()
+  const metrics = {
+    ...defaults.metrics,
+    otlp: { ...otlp, intervalMs: 60_000, endpoint: receiver.url },
+    emf: { file, namespace: 'orders', intervalMs: 60_000 }
+  }
+  const telemetry = { ...defaults, metrics, resource: { 'deployment.environment.name': 'test' } }
+  // Over a process boundary it goes as plain data.
+  const options = { telemetry: JSON.parse(JSON.stringify(telemetry)) as TelemetryConfig }
+  const endpoint = await startRoleEndpoint(options, { role: 'dispatcher', logger: silentLogger })
+  assert.equal(endpoint.isServed, false)
+  endpoint.meter.createCounter('comporta.dispatcher.batches').add(3, { group: 'g' })
+
+  await endpoint.close()
+
+  const [sent] = receiver.exports
+  assert.equal(sent?.resource['service.name'], 'comporta-dispatcher')
+  assert.equal(sent?.resource['deployment.environment.name'], 'test')
+  const names = sent?.metrics.map(({ name }) => name) ?? []
+  for (const name of ['comporta.dispatcher.batches', 'process.memory.usage', 'nodejs.eventloop.utilization']) {
+    assert.ok(names.includes(name), name)
+  }
+  assert.match(readFileSync(file, 'utf8'), /"comporta\.dispatcher\.batches":3/)
 })
