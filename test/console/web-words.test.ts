@@ -31,6 +31,13 @@ test('each text has the same values in both languages', () => {
   )
 })
 
+test('every text is used: by its key, or by the beginning of a key that the code completes', () => {
+  const literals = new Set([...code.matchAll(/['"]([a-z][\w-]*\.[\w.-]+)['"]/gi)].map(match => match[1]))
+  const beginnings = [...code.matchAll(/`([a-z][\w-]*\.(?:[\w-]+\.)*)\$\{/gi)].map(match => match[1] ?? '')
+  const unused = keys.filter(key => !literals.has(key) && !beginnings.some(beginning => key.startsWith(beginning)))
+  assert.deepEqual(unused, [])
+})
+
 test('what the server says by a key has words', () => {
   const reasons = [...code.matchAll(/\breason\(\s*'(\w+)'/g)].map(match => `reason.${match[1] ?? ''}`)
   const facts = [...code.matchAll(/\bfact\(\s*'(\w+)'/g)].map(match => `fact.${match[1] ?? ''}`)

@@ -51,7 +51,6 @@ export const changesWords = defineWords({
     'changes.empty.text':
       'Plans that are confirmed in this console or with the command line appear here, with the way back.',
     'changes.undo': 'Undo',
-    'changes.result': 'Result',
     'changes.details': 'Details of the change',
     'changes.noUndo': 'No way back',
 
@@ -222,7 +221,6 @@ export const changesWords = defineWords({
     'changes.empty.text':
       'Os planos confirmados neste console ou na linha de comando aparecem aqui, com o caminho de volta.',
     'changes.undo': 'Desfazer',
-    'changes.result': 'Resultado',
     'changes.details': 'Detalhes da alteração',
     'changes.noUndo': 'Sem volta',
 
