@@ -301,6 +301,9 @@ test('behind its proxy it answers to its public name, with cookies for TLS only'
   assert.match(String(answer.headers['set-cookie']), /^__Host-comporta=.*; Secure; SameSite=Strict$/)
   assert.equal(answer.headers['strict-transport-security'], 'max-age=63072000')
 
+  const plain = await ask(console, { path: '/', headers: { ...proxied, 'x-forwarded-proto': 'http' } })
+  assert.deepEqual([plain.status, plain.json['code']], [421, 'ERR_CONSOLE_HOST'])
+
   const strict = section.replace('127.0.0.0/8', '10.1.2.3')
   const other = await startTestConsole(t, { areas, section: strict })
   const around = await ask(other, { path: '/api/session', headers: proxied })

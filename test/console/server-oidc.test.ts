@@ -193,7 +193,7 @@ test('a way back that is not of this browser, this attempt or this provider logs
     assert.ok(!cookiesOf(answer).some(each => /^comporta-\d+=[^;]/.test(each)), 'no session')
     return String(answer.headers['location'])
   }
-  // Somebody sends the end of their own login to another browser (login CSRF): one without an attempt, one with its own.
+  // Somebody sends the end of their own login to another browser (login CSRF), which has begun none, or its own.
   assert.equal(await problemOf(returned, ''), '/?problem=ERR_CONSOLE_LOGIN')
   const other = await begin(console)
   assert.equal(await problemOf(returned, other.cookie), '/?problem=ERR_CONSOLE_OIDC')

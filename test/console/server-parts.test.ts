@@ -239,7 +239,7 @@ test('an installation without pages says so with the first request, and again', 
   assert.equal((await ask(console, { path: '/api/session' })).status, 200)
 })
 
-test('the pages are one bundle of files with hashed names, without scripts in the page or addresses elsewhere', async () => {
+test('the pages are files with hashed names, without scripts in the page or addresses elsewhere', async () => {
   const built = await buildPages(join(import.meta.dirname, '../../src/console/web'))
   const files = await servedFiles(built)
   const html = files.get('index.html')?.plain.toString() ?? ''

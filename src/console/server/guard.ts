@@ -138,10 +138,14 @@ export class Guard {
   }
 
   /** Behind a proxy that ends TLS nobody else is answered: they would come without it. */
-  #checkWay({ socket }: FastifyRequest): void {
-    const address = socket.remoteAddress ?? ''
-    if (this.#proxies === undefined || contains(this.#proxies, address)) return
-    throw new PipelineError('ERR_CONSOLE_HOST', 'the console is reached by its proxy only: see console.trustProxy')
+  #checkWay({ socket, protocol }: FastifyRequest): void {
+    if (this.#proxies === undefined) return
+    if (!contains(this.#proxies, socket.remoteAddress ?? '')) {
+      throw new PipelineError('ERR_CONSOLE_HOST', 'the console is reached by its proxy only: see console.trustProxy')
+    }
+    if (protocol === 'https') return
+    const message = 'the proxy says that the browser came without TLS: it must send x-forwarded-proto: https'
+    throw new PipelineError('ERR_CONSOLE_HOST', message)
   }
 
   #checkSite(request: FastifyRequest): void {
