@@ -9,7 +9,8 @@ export const flowWords = defineWords({
     'flow.instances': 'Processes',
     'flow.instances.none': 'No process is known',
     'flow.instances.help':
-      'Breakers, limits and histograms come from the processes themselves. In `comporta up` they are found; elsewhere name them under console.instances in the pipeline file.',
+      'Breakers, limits and histograms come from the processes themselves. In `comporta up` they are ' +
+      'found; elsewhere name them under console.instances in the pipeline file.',
     'flow.name': 'Process',
     'flow.role': 'Role',
     'flow.role.broker': 'Broker',
@@ -68,7 +69,8 @@ export const flowWords = defineWords({
     'flow.instances': 'Processos',
     'flow.instances.none': 'Nenhum processo conhecido',
     'flow.instances.help':
-      'Disjuntores, limites e histogramas vêm dos próprios processos. No `comporta up` eles são encontrados; fora dele, informe-os em console.instances no arquivo do pipeline.',
+      'Disjuntores, limites e histogramas vêm dos próprios processos. No `comporta up` eles são ' +
+      'encontrados; fora dele, informe-os em console.instances no arquivo do pipeline.',
     'flow.name': 'Processo',
     'flow.role': 'Papel',
     'flow.role.broker': 'Broker',

@@ -62,7 +62,8 @@ export const insightWords = defineWords({
     'cost.reset': 'As the pipeline is',
     'simulate.title': 'Simulator',
     'simulate.help':
-      'A model of arrivals, partitions, batches and the target. It changes nothing. With comporta simulate it can be calibrated on a measured run.',
+      'A model of arrivals, partitions, batches and the target. It changes nothing. With comporta simulate ' +
+      'it can be calibrated on a measured run.',
     'simulate.sliders': 'What if',
     'simulate.reset': 'As the pipeline is',
     'simulate.recordsPerSecond': 'Records per second',
@@ -164,7 +165,8 @@ export const insightWords = defineWords({
     'cost.reset': 'Como o pipeline está',
     'simulate.title': 'Simulador',
     'simulate.help':
-      'Um modelo de chegadas, partições, lotes e destino. Não altera nada. Com comporta simulate ele pode ser calibrado por uma execução medida.',
+      'Um modelo de chegadas, partições, lotes e destino. Não altera nada. Com comporta simulate ele pode ' +
+      'ser calibrado por uma execução medida.',
     'simulate.sliders': 'E se',
     'simulate.reset': 'Como o pipeline está',
     'simulate.recordsPerSecond': 'Registros por segundo',
