@@ -7,10 +7,13 @@ import type { Freshness, Page } from './common.ts'
 /** How bytes are shown. `auto` decides by the bytes: JSON, text, else hexadecimal. */
 export type RecordShape = 'auto' | 'json' | 'text' | 'hex' | 'base64'
 
-/** Bytes of a key or value that a list shows, and that a single record does; of a header, and headers of a record. */
+/** Bytes of a key or value that a list shows. */
 export const LIST_BYTES = 4096
+/** Bytes of a key or value that a single record shows. */
 export const RECORD_BYTES = 1_048_576
+/** Bytes of the name and of the value of a header that are shown. */
 export const HEADER_BYTES = 1024
+/** Headers of a record that are shown. */
 export const HEADERS_MAX = 100
 
 /** Query of `GET /api/records`, and of `GET /api/records/export` with `format`. */
