@@ -250,6 +250,14 @@ test('the health of a group is ops’ word', () => {
   assert.deepEqual(judged(groupLag('g', [partitionLag()], 'no right')), ['unknown', 'unreadable'])
 })
 
+test('what came a moment ago is on its way, however many records that is', () => {
+  const busy = groupLag('g', [partitionLag({ lagRecords: 5000n, lagSeconds: 0.4, arrivalRate: 13_000 })])
+  const unknown = groupLag('g', [partitionLag({ lagRecords: 5000n, lagSeconds: undefined })])
+
+  assert.deepEqual(judged(busy), ['good'])
+  assert.deepEqual(judged(unknown), ['bad', 'lagHigh']) // an age that is not known is not young
+})
+
 test('a group with an objective is held against it, not against a number of records', () => {
   const behind = groupLag('g', [partitionLag({ lagRecords: 5000n, lagSeconds: 25 })])
 

@@ -95,7 +95,7 @@ export class GroupRows {
       topics: topicsOf(group),
       lastRebalanceMs: this.#world.lastRebalanceMs(groupId) ?? null,
       headroomSeconds: shortNumber(group.headroomSeconds),
-      flags: group.flags,
+      flags: flagsOf(group),
       sparkline: shortNumbers(this.#world.sparkline(groupId)),
       problem: group.problem ?? null
     }
@@ -127,6 +127,12 @@ export class GroupRows {
     members: ({ memberCount }) => memberCount,
     lastRebalanceMs: ({ groupId }) => this.#world.lastRebalanceMs(groupId)
   }
+}
+
+/** An empty partition that nobody has committed anything for is as it should be. */
+function flagsOf({ flags, partitions }: GroupLag): GroupLag['flags'] {
+  const isWorthAWord = partitions.some(each => each.lagRecords > 0n && each.flags.includes('noCommit'))
+  return isWorthAWord ? flags : flags.filter(flag => flag !== 'noCommit')
 }
 
 function groupAt({ report }: Pick<LookIndex, 'report'>, at: number): GroupLag {
