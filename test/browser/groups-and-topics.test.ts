@@ -13,7 +13,7 @@ import { eventOf, startLivePipeline } from './live-pipeline.ts'
 interface Desk {
   readonly page: Page
   readonly admin: Admin
-  go(path: string): Promise<void>
+  readonly go: (path: string) => Promise<void>
 }
 
 async function applyPlan(page: Page, word: string): Promise<void> {

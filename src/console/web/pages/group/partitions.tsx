@@ -5,11 +5,12 @@ import type { VNode } from 'preact'
 import type { Page } from '../../../api/common.ts'
 import type { PartitionRow } from '../../../api/groups.ts'
 import { count, rate, seconds } from '../../base/format.ts'
-import { t } from '../../base/words.ts'
+import { isWordKey, t } from '../../base/words.ts'
 import { Empty, Value } from '../../parts/feedback.tsx'
 import { Field } from '../../parts/field.tsx'
 import type { MenuItem } from '../../parts/menu.tsx'
 import { type Column, VirtualTable } from '../../parts/virtual-table.tsx'
+import { px } from '../groups/columns.tsx'
 import { DensitySwitch, HeldNote, rowHeightOf } from '../groups/density.tsx'
 import { type OpenRowMenu, RowMenuButton, useRowMenu } from '../groups/row-menu.tsx'
 import { LagTime, partitionSigns, PartitionStatus, Signs } from '../groups/signs.tsx'
@@ -50,7 +51,7 @@ export function Partitions(options: PartitionsOptions): VNode {
           <DensitySwitch />
         </div>
       </div>
-      <div {...reading}>
+      <div class="close-cells" {...reading}>
         <VirtualTable
           label={t('group.partitions', { group: groupId })}
           columns={[...placeColumns(), ...flowColumns(), ...ownerColumns(openMenu, options.menuOf)]}
@@ -95,7 +96,7 @@ function placeColumns(): Column<PartitionRow>[] {
       help: t('groups.column.lagSeconds.help'),
       sortBy: 'lagSeconds',
       isNumber: true,
-      track: 'minmax(92px, 0.8fr)',
+      track: `minmax(${px(88, 108)}, 0.8fr)`,
       cell: row => <LagTime {...row} />
     },
     {
@@ -139,7 +140,7 @@ function flowColumns(): Column<PartitionRow>[] {
       help: t('groups.column.arrival.help'),
       sortBy: 'arrivalRate',
       isNumber: true,
-      track: 'minmax(72px, 0.6fr)',
+      track: `minmax(${px(68, 80)}, 0.6fr)`,
       priority: 2,
       cell: row => <Value text={rate(row.arrivalRate)} why={t('groups.why.rate')} />
     },
@@ -159,7 +160,7 @@ function flowColumns(): Column<PartitionRow>[] {
       help: t('groups.column.drain.help'),
       sortBy: 'drainSeconds',
       isNumber: true,
-      track: 'minmax(84px, 0.6fr)',
+      track: `minmax(${px(80, 96)}, 0.6fr)`,
       priority: 3,
       cell: row => <Value text={seconds(row.drainSeconds)} why={t('groups.why.drain')} />
     },
@@ -198,7 +199,7 @@ function ownerColumns(onMenu: OpenRowMenu, menuOf: (row: PartitionRow) => readon
     {
       key: 'actions',
       title: t('groups.column.actions'),
-      track: '80px',
+      track: '76px',
       cell: row => (
         <RowMenuButton
           label={t('group.partitionActions', { name: `${row.topic}-${row.partition}` })}
@@ -211,16 +212,23 @@ function ownerColumns(onMenu: OpenRowMenu, menuOf: (row: PartitionRow) => readon
 }
 
 function PartitionSigns({ row }: { readonly row: PartitionRow }): VNode {
-  const waits = row.heldUpBy === null ? undefined : t('group.heldUp', { reason: row.heldUpBy })
+  // That an operator holds it is a sign of its own.
+  const held = row.heldUpBy === null || row.isPaused === true ? undefined : heldText(row.heldUpBy)
   return (
     <>
       <Signs signs={partitionSigns(row)} most={1} />
-      {waits === undefined ? null : (
-        <span class="soft" title={waits}>
+      {held === undefined ? null : (
+        <span class="soft" title={t('group.heldUp', { reason: held })}>
           {' '}
-          {row.heldUpBy}
+          {held}
         </span>
       )}
     </>
   )
+}
+
+/** A reason in the reader's words; one of a newer dispatcher is shown as it is. */
+function heldText(reason: string): string {
+  const key = `flow.block.${reason}`
+  return isWordKey(key) ? t(key) : reason
 }

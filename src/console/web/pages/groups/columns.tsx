@@ -5,7 +5,7 @@ import type { VNode } from 'preact'
 import type { GroupRow } from '../../../api/groups.ts'
 import { ago, count, rate, seconds, time } from '../../base/format.ts'
 import { Link } from '../../base/router.ts'
-import { t } from '../../base/words.ts'
+import { language, t } from '../../base/words.ts'
 import { Value } from '../../parts/feedback.tsx'
 import { Health } from '../../parts/health.tsx'
 import { Sparkline } from '../../parts/sparkline.tsx'
@@ -27,7 +27,7 @@ function nameColumns(): Column<GroupRow>[] {
       key: 'group',
       title: t('groups.column.group'),
       sortBy: 'groupId',
-      track: 'minmax(160px, 2.2fr)',
+      track: 'minmax(140px, 2.2fr)',
       cell: row => <GroupName row={row} />
     },
     {
@@ -35,7 +35,7 @@ function nameColumns(): Column<GroupRow>[] {
       title: t('groups.column.status'),
       sortBy: 'status',
       isLargestFirst: true,
-      track: 'minmax(76px, 0.3fr)',
+      track: 'minmax(72px, 0.3fr)',
       priority: 2,
       cell: ({ status }) => <GroupStatus status={status} />
     }
@@ -62,7 +62,7 @@ function lagColumns(): Column<GroupRow>[] {
       help: t('groups.column.lagSeconds.help'),
       sortBy: 'lagSeconds',
       isNumber: true,
-      track: 'minmax(122px, 0.7fr)',
+      track: `minmax(${px(118, 152)}, 0.7fr)`,
       cell: row => (
         <>
           <LagTime {...row} />
@@ -73,7 +73,7 @@ function lagColumns(): Column<GroupRow>[] {
     {
       key: 'history',
       title: t('groups.column.history'),
-      track: '76px',
+      track: '72px',
       priority: 3,
       cell: row => (
         <Sparkline
@@ -91,7 +91,7 @@ function lagColumns(): Column<GroupRow>[] {
       help: t('groups.column.trend.help'),
       sortBy: 'trend',
       isNumber: true,
-      track: 'minmax(84px, 0.5fr)',
+      track: `minmax(${px(78, 92)}, 0.5fr)`,
       priority: 2,
       cell: row => <Trend row={row} />
     },
@@ -101,7 +101,7 @@ function lagColumns(): Column<GroupRow>[] {
       help: t('groups.column.lagRecords.help'),
       sortBy: 'lagRecords',
       isNumber: true,
-      track: 'minmax(96px, 0.6fr)',
+      track: 'minmax(92px, 0.6fr)',
       priority: 2,
       cell: row => <LagRecords row={row} />
     }
@@ -116,7 +116,7 @@ function rateColumns(): Column<GroupRow>[] {
       help: t('groups.column.arrival.help'),
       sortBy: 'arrivalRate',
       isNumber: true,
-      track: 'minmax(70px, 0.5fr)',
+      track: `minmax(${px(68, 80)}, 0.5fr)`,
       priority: 3,
       cell: row => <Value text={rate(row.arrivalRate)} why={t('groups.why.rate')} />
     },
@@ -126,7 +126,7 @@ function rateColumns(): Column<GroupRow>[] {
       help: t('groups.column.service.help'),
       sortBy: 'serviceRate',
       isNumber: true,
-      track: 'minmax(70px, 0.5fr)',
+      track: 'minmax(68px, 0.5fr)',
       priority: 3,
       cell: row => <Value text={rate(row.serviceRate)} why={t('groups.why.rate')} />
     },
@@ -136,7 +136,7 @@ function rateColumns(): Column<GroupRow>[] {
       help: t('groups.column.drain.help'),
       sortBy: 'drainSeconds',
       isNumber: true,
-      track: 'minmax(80px, 0.6fr)',
+      track: `minmax(${px(80, 96)}, 0.6fr)`,
       priority: 2,
       cell: row => <Value text={seconds(row.drainSeconds)} why={t('groups.why.drain')} />
     }
@@ -161,7 +161,7 @@ function restColumns(onMenu: OpenRowMenu): Column<GroupRow>[] {
       help: t('groups.column.rebalance.help'),
       sortBy: 'lastRebalanceMs',
       isNumber: true,
-      track: 'minmax(124px, 0.7fr)',
+      track: `minmax(${px(96, 128)}, 0.7fr)`,
       priority: 4,
       cell: ({ lastRebalanceMs }) => (
         <Value text={ago(lastRebalanceMs)} why={t('groups.why.rebalance')} title={time(lastRebalanceMs)} />
@@ -171,14 +171,14 @@ function restColumns(onMenu: OpenRowMenu): Column<GroupRow>[] {
       key: 'flags',
       title: t('groups.column.flags'),
       help: t('groups.column.flags.help'),
-      track: 'minmax(112px, 1fr)',
+      track: `minmax(${px(120, 96)}, 1fr)`,
       priority: 2,
       cell: row => <Signs signs={groupSigns(row)} most={1} />
     },
     {
       key: 'actions',
       title: t('groups.column.actions'),
-      track: '80px',
+      track: '76px',
       cell: row => (
         <RowMenuButton
           label={t('groups.actions', { group: row.groupId })}
@@ -198,6 +198,11 @@ export function Members({ row }: { readonly row: GroupRow }): VNode {
       {t('groups.members', { members, partitions })}
     </span>
   )
+}
+
+/** Narrowest width of a column: Portuguese writes `12 min 14 s` where English writes `12m 14s`. */
+export function px(english: number, portuguese: number): string {
+  return `${language.value === 'pt-BR' ? portuguese : english}px`
 }
 
 /** Names of the columns of a download: they are for programs and stay in English, as the API has them. */

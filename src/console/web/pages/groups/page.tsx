@@ -50,7 +50,7 @@ export default function GroupsPage(): VNode {
       {live.problem === undefined ? null : <ProblemBox problem={live.problem} isKept={shown.total !== undefined} />}
       <Card isFlush>
         <Tools query={query} setQuery={setQuery} list={list} onReorder={shown.isBehind ? shown.reorder : undefined} />
-        <div {...reading}>
+        <div class="close-cells" {...reading}>
           <VirtualTable
             label={t('groups.table')}
             columns={groupColumns(openMenu)}
