@@ -37,7 +37,10 @@ function bannerText(offlineSince: number | null): string | undefined {
   if (look.failingSinceMs === null) {
     return isLookLate(look.tick, now.value) ? t('shell.late', { taken: time(look.tick.takenAtMs) }) : undefined
   }
-  return t('shell.kafkaAway', { since: time(look.failingSinceMs), taken: time(look.tick.takenAtMs) })
+  const since = time(look.failingSinceMs)
+  // Before its first look, the server tells the time of the tick.
+  if (look.tick.takenAtMs > look.failingSinceMs - 1_000) return t('shell.kafkaAwayFirst', { since })
+  return t('shell.kafkaAway', { since, taken: time(look.tick.takenAtMs) })
 }
 
 function useOffline(): number | null {
