@@ -229,6 +229,6 @@ function PartitionSigns({ row }: { readonly row: PartitionRow }): VNode {
 
 /** A reason in the reader's words; one of a newer dispatcher is shown as it is. */
 function heldText(reason: string): string {
-  const key = `flow.block.${reason}`
-  return isWordKey(key) ? t(key) : reason
+  const key = [`flow.block.${reason}`, `group.held.${reason}`].find(isWordKey)
+  return key === undefined ? reason : t(key)
 }
