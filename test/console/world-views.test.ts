@@ -127,12 +127,12 @@ async function lookThat(holds: () => boolean): Promise<void> {
 // Each view is read as what the pages take it for.
 const get = async <T>(path: string): Promise<T> => (await read(path)) as T
 
-test('the lag of a group is what a reader has left to read, and not to have committed is not to be at the end', async () => {
+test('the lag of a group is what is left to read; to have committed nothing is not to be at the end', async () => {
   const { rows, total } = await get<Page<GroupRow>>('/api/groups?sort=groupId')
   assert.equal(total, 2)
   const [audit, billing] = rows
 
-  // audit has read 4 of the 10 of partition 0, and picks its partitions itself: what it never committed it does not read.
+  // audit has read 4 of the 10 of partition 0, and picks its partitions itself: it reads what it has committed.
   assert.equal(audit?.lagRecords, '6')
   assert.equal(audit.partitionCount, 2)
   assert.deepEqual(audit.topics, ['orders', 'other'])
@@ -183,7 +183,7 @@ test('ERR_CONSOLE_NOT_FOUND for a group or topic that is not there', async () =>
   }
 })
 
-test('a heat map shows the hot partition by the doctor’s rule, with owners of a group and without those of a topic', async () => {
+test('a heat map shows the hot partition by the doctor’s rule; that of a topic has no owners', async () => {
   const ofGroup = await get<HeatMap>('/api/heat-map?group=billing')
   const ofTopic = await get<HeatMap>('/api/heat-map?topic=orders')
 
@@ -223,7 +223,7 @@ test('topics with their readers and roles; the settings of one are read once', a
   assert.equal(settings.find(({ name }) => name === 'retention.ms')?.value, '604800000')
 })
 
-test('the overview is the pipeline as its file says, with what the cluster shows, and no secret of an address', async () => {
+test('the overview is the pipeline as its file says and the cluster shows, without secrets of addresses', async () => {
   const overview = await get<Overview>('/api/overview')
 
   assert.deepEqual(

@@ -48,7 +48,7 @@ export interface TopicDetail {
   readonly freshness: Freshness
   readonly row: TopicRow
   readonly partitions: Page<TopicPartitionRow>
-  /** Settings that differ from the default, or matter: name, value, where it comes from. Empty if they cannot be read. */
+  /** Settings that differ from the default, or matter, with where they come from. Empty if they cannot be read. */
   readonly settings: readonly { readonly name: string; readonly value: string; readonly source: string }[]
   readonly rate: Series
 }

@@ -3,9 +3,11 @@
  *
  * Groups of the pipeline, and those with an objective, are held against the thresholds of its file: a lag above the
  * objective is bad, without one a lag above `operations.health`; silence is bad once it has lasted
- * `silenceForSeconds`. Without an objective, too, records that came within `ON_ITS_WAY_SECONDS` are on their way and no
- * lag to speak of: at 10,000 records a second a thousand of them are a tenth of a second. Of the others nobody has said how much should come in: nothing unread and nothing coming in is
- * idle, and a low rate is all right. A group that cannot be read is unknown, not well. Pure.
+ * `silenceForSeconds`. Without an objective, too, records that came within `ON_ITS_WAY_SECONDS` are on their way and
+ * no lag to speak of: at 10,000 records a second a thousand of them are a tenth of a second.
+ *
+ * Of the other groups nobody has said how much should come in: nothing unread and nothing coming in is idle, and a low
+ * rate is all right. A group that cannot be read is unknown, not well. Pure.
  */
 
 import type { OperationsConfig } from '../../config/index.ts'

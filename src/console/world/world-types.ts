@@ -49,7 +49,7 @@ export interface World {
   rebalances(groupId?: string): readonly RebalanceEntry[]
   /** When members or partitions of a group last changed hands; `undefined` = not since it began to look. */
   lastRebalanceMs(groupId: string): number | undefined
-  /** Since when nothing has come in for a group, in milliseconds since 1970; `undefined` = something does, or unknown. */
+  /** Since when nothing has come in for a group, in milliseconds since 1970; `undefined` = something does, or maybe. */
   silentSinceMs(groupId: string): number | undefined
   close(): Promise<void>
 }

@@ -33,7 +33,7 @@ export interface HotPartitions {
   readonly hot: readonly HotPartition[]
 }
 
-/** Partitions of one topic with at least twice their share of what is new, or, if that is too little, of what is kept. */
+/** Partitions of one topic with at least twice their share of what is new, or of what is kept if little is new. */
 export function hotPartitionsOf(counts: readonly PartitionCount[]): HotPartitions {
   const isFresh = sumOf(counts, each => each.fresh) >= HOT_RECORDS_MIN
   const countOf = (each: PartitionCount): bigint => (isFresh ? each.fresh : each.kept)
