@@ -64,7 +64,7 @@ test('marks that turn or hide text are shown for what they are', () => {
 
 test('numbers, partitions and times are read as typed, and nothing else is', () => {
   assert.deepEqual(
-    [offsetOf('1.234.567'), offsetOf('007'), offsetOf('-1'), offsetOf('1e3')],
+    [offsetOf('1.234.567'), offsetOf('007'), offsetOf('-1'), offsetOf('1.5')],
     ['1234567', '7', undefined, undefined]
   )
   assert.deepEqual([wholeOf('-5', { least: -10, most: 10 }), wholeOf('11', { least: 0, most: 10 })], [-5, undefined])

@@ -12,8 +12,10 @@ export function wholeOf(
 
 /** An offset as decimal text; `undefined` if it is none. */
 export function offsetOf(text: string): string | undefined {
-  const digits = text.trim().replaceAll(/[.,\s_]/g, '')
-  return /^\d{1,18}$/.test(digits) ? String(BigInt(digits)) : undefined
+  // As it was copied from a table of either language: in groups of three, or without any.
+  if (!/^\d+$|^\d{1,3}(?:[.,\s_]\d{3})+$/.test(text.trim())) return undefined
+  const digits = text.replaceAll(/\D/g, '')
+  return digits.length <= 18 ? String(BigInt(digits)) : undefined
 }
 
 /** Milliseconds since 1970 of what a field for a local time holds; `undefined` while it is not whole. */
