@@ -52,7 +52,7 @@ export async function startConsoleRole(options: ConsoleRoleOptions, logger: Logg
       usualPort: lastPort,
       auditFile: settings.audit.file,
       clock: systemClock,
-      logger
+      logger: logger.child({ room: 'console' })
     })
     if (console.isOtherPort) logger.warn({ url: console.url }, 'the usual port is taken: the console uses another one')
     return {

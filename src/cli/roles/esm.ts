@@ -51,7 +51,7 @@ export async function startEsmRole(options: EsmRoleOptions, logger: Logger): Pro
   const made = new Set<EventSourceMapping>()
   let served: ServedApi | undefined
   let isStopped = false
-  const around = { cluster, logger, meter: endpoint.meter, environment: process.env }
+  const around = { cluster, logger: logger.child({ room: 'lambda' }), meter: endpoint.meter, environment: process.env }
   const closeAll = async (): Promise<void> => {
     await served?.close()
     await Promise.all(mappings.map(each => each.close()))
