@@ -5,7 +5,9 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 
+import { portOf } from '../../src/cli/commands/up-console.ts'
 import { runComporta, startComporta, temporaryFolder, type RunningCommand } from '../support/comporta.ts'
+import { ask, type Login, logIn } from '../support/console.ts'
 import { freePorts } from '../support/ports.ts'
 
 interface Setup {
@@ -13,6 +15,27 @@ interface Setup {
   readonly env: Record<string, string>
   readonly eventsUrl: string
   readonly up: RunningCommand
+}
+
+type Visitor = Login & { readonly port: number }
+
+/** A login by the address that was printed. */
+async function visit(url: string): Promise<Visitor> {
+  const token = /#token=([\w-]{43})$/.exec(url)?.[1] ?? ''
+  const port = portOf(url) ?? 0
+  return { port, ...(await logIn({ port }, token)) }
+}
+
+/** Names of the processes that answer the console, once there are so many. */
+async function instancesOf(visitor: Visitor, count: number): Promise<string[]> {
+  for (;;) {
+    const { json } = await ask(visitor, { path: '/api/flow', headers: visitor.headers })
+    // As api/flow.ts says.
+    const rows = (json['instances'] ?? []) as { readonly name: string; readonly problem: string | null }[]
+    const well = rows.filter(({ problem }) => problem === null).map(({ name }) => name)
+    if (well.length >= count) return well
+    await new Promise(resolve => setTimeout(resolve, 200))
+  }
 }
 
 /** `comporta init && comporta up`, on ports that are free. */
@@ -26,11 +49,7 @@ async function startPipeline(t: TestContext): Promise<Setup> {
     COMPORTA_DISPATCHER__BATCH__AGE_MS: '50'
   }
   await runComporta(['init'], { cwd })
-  const up = await startComporta(t, ['up', '--no-console'], {
-    cwd,
-    env,
-    until: /running as process \d+; Ctrl-C drains/
-  })
+  const up = await startComporta(t, ['up'], { cwd, env, until: /running as process \d+; Ctrl-C drains/ })
   return { cwd, env, eventsUrl: `http://127.0.0.1:${http}/events`, up }
 }
 
@@ -43,8 +62,22 @@ async function seen(up: RunningCommand, pattern: RegExp): Promise<void> {
   while (!pattern.test(up.output())) await new Promise(resolve => setTimeout(resolve, 20))
 }
 
+/** The console of a pipeline that has just started: its address opens it, and it knows the parts. */
+async function checkConsole(up: RunningCommand): Promise<void> {
+  const [line = '', url = ''] = /^ {2}console +(http:\S+)$/m.exec(up.output()) ?? []
+  const visitor = await visit(url)
+  assert.deepEqual((await instancesOf(visitor, 4)).toSorted(), ['broker', 'dispatcher', 'lambda', 'producer'])
+  const others = up.output().replace(line, '')
+  assert.doesNotMatch(
+    others,
+    /token=|\/metrics/,
+    'no token is in a log, and where the console asks is nobody’s business'
+  )
+}
+
 test('events by file, standard input and HTTP reach the function once; bad ones are dead letters', async t => {
   const { cwd, env, eventsUrl, up } = await startPipeline(t)
+  await checkConsole(up)
   writeFileSync(join(cwd, 'events.ndjson'), '{"codigo":300,"truck_id":"T-1","speed":71}\nnot json\n{"codigo":300}\n')
 
   const ingest = await runComporta(['ingest', 'events.ndjson', '--json'], { cwd, env })

@@ -1,20 +1,16 @@
-/** What stands in front of the console: who may ask for what, from where, how often. */
+/** The console over HTTP: who may ask for what, from where, how often; streams; pages. */
 
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { request } from 'node:http'
+import { type TestContext, test } from 'node:test'
 
 import { VirtualClock } from '../../src/core/index.ts'
 import { type Console, startConsole } from '../../src/console/index.ts'
+import { loadPages } from '../../src/console/server/pages.ts'
 import type { AddRoutes } from '../../src/console/server/server-types.ts'
-import {
-  ask,
-  type Asked,
-  consoleSettings,
-  logIn,
-  OPERATOR_TOKEN,
-  startTestConsole,
-  VIEWER_TOKEN
-} from '../support/console.ts'
+import { temporaryFolder } from '../support/comporta.ts'
+import { ask, type Asked, logIn, OPERATOR_TOKEN, startTestConsole, VIEWER_TOKEN } from '../support/console.ts'
+import { consoleSettings } from '../support/console-settings.ts'
 
 /** One area with one of each, so that tests do not depend on what the others do. */
 const addTestRoutes: AddRoutes = routes => {
@@ -317,4 +313,96 @@ test('a port that was named must be free; the usual one need not be', async t =>
   assert.deepEqual([other.isOtherPort, other.port === first.port], [true, false])
   const named = startTestConsole(t, { areas, settings: { ...settings, port: first.port } })
   await assert.rejects(named, { code: 'ERR_CONSOLE_LISTEN', message: new RegExp(`127\\.0\\.0\\.1:${first.port}`) })
+})
+
+const addBig: AddRoutes = routes => routes.view({ path: '/api/big', read: () => 'x'.repeat(2_000_000) })
+
+/** Opens a stream and reads its first piece; `pause` = nothing more. */
+async function openStream(t: TestContext, { port, headers, path = '/api/live?of=/api/big' }: Opening): Promise<Stream> {
+  return await new Promise((resolve, reject) => {
+    const sent = request({ host: '127.0.0.1', port, path, headers, agent: false }, response => {
+      response.on('error', () => undefined)
+      const closed = new Promise<void>(end => response.once('close', end))
+      // Only who reads sees the end.
+      const ended = async (): Promise<void> => {
+        response.resume()
+        await closed
+      }
+      response.once('data', (piece: Buffer) => {
+        response.pause()
+        resolve({ type: response.headers['content-type'], first: piece.toString(), ended })
+      })
+    })
+    sent.on('error', reject)
+    t.after(() => sent.destroy())
+    sent.end()
+  })
+}
+
+interface Opening {
+  readonly port: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly path?: string
+}
+
+interface Stream {
+  readonly type: string | undefined
+  readonly first: string
+  /** Resolves with the end of the stream. */
+  ended(): Promise<void>
+}
+
+test('over HTTP: a stream of a reader that has stopped reading ends when the console does', async t => {
+  const console = await startTestConsole(t, { areas: [addBig] })
+  assert.equal((await ask(console, { path: '/api/live?of=/api/big' })).status, 401)
+  const { headers } = await logIn(console, VIEWER_TOKEN)
+  assert.equal((await ask(console, { path: '/api/live', headers })).status, 400)
+  const stream = await openStream(t, { port: console.port, headers })
+  assert.equal(stream.type, 'text/event-stream; charset=utf-8')
+  assert.match(stream.first, /^event: view\ndata: \{"of":"\/api\/big"/)
+  await console.close()
+  await stream.ended()
+})
+
+test('over HTTP: a logout ends the streams of its login', async t => {
+  const console = await startTestConsole(t, { areas: [addBig] })
+  const { headers } = await logIn(console, OPERATOR_TOKEN)
+  const stream = await openStream(t, { port: console.port, headers })
+  await ask(console, { method: 'POST', path: '/api/logout', headers, body: {} })
+  await stream.ended()
+})
+
+/** A stream of an area, which never ends by itself. */
+const addEndless: AddRoutes = ({ app }) => {
+  app.get('/api/endless', (_request, reply) => {
+    reply.hijack()
+    reply.raw.write('begun')
+  })
+}
+
+test('over HTTP: streams of areas end with their login, by logout and by age', async t => {
+  const clock = new VirtualClock()
+  const console = await startTestConsole(t, { areas: [addEndless], clock })
+  const left = (await logIn(console, OPERATOR_TOKEN)).headers
+  const leaving = await openStream(t, { port: console.port, headers: left, path: '/api/endless' })
+  const stays = (await logIn(console, VIEWER_TOKEN)).headers
+  const staying = await openStream(t, { port: console.port, headers: stays, path: '/api/endless' })
+  await ask(console, { method: 'POST', path: '/api/logout', headers: left, body: {} })
+  await leaving.ended()
+
+  // An open page is no quiet: it ends by age alone.
+  await clock.advance(11 * 3_600_000)
+  assert.equal((await ask(console, { path: '/api/session', headers: stays })).json['user'], 'vera')
+  await clock.advance(3_600_000)
+  await staying.ended()
+})
+
+test('an installation without pages says so with the first request, and again', async t => {
+  const folder = temporaryFolder(t)
+  const console = await startTestConsole(t, { areas: [], pages: async () => await loadPages(folder) })
+  for (const path of ['/', '/groups']) {
+    const answer = await ask(console, { path })
+    assert.deepEqual([answer.status, answer.json['code']], [500, 'ERR_CONSOLE_PAGES'])
+  }
+  assert.equal((await ask(console, { path: '/api/session' })).status, 200)
 })

@@ -1,14 +1,13 @@
 /** The live stream: only what differs, the newest to a slow reader, an end to everything. */
 
 import assert from 'node:assert/strict'
-import { request } from 'node:http'
-import { type TestContext, test } from 'node:test'
+import { test } from 'node:test'
 
 import { VirtualClock } from '../../src/core/index.ts'
 import { type LiveReader, type LiveSink, LiveStreams, VIEWS_MAX } from '../../src/console/server/live.ts'
-import type { AddRoutes, Caller, View } from '../../src/console/server/server-types.ts'
+import type { Caller, View } from '../../src/console/server/server-types.ts'
 import { silentLogger } from '../../src/telemetry/index.ts'
-import { ask, logIn, OPERATOR_TOKEN, startTestConsole, stillWorld, VIEWER_TOKEN } from '../support/console.ts'
+import { stillWorld } from '../support/still-world.ts'
 
 /** A reader that takes as much as it is told to. */
 class Sink implements LiveSink {
@@ -211,86 +210,4 @@ test('streams are as many as the limits say, and each has a bounded number of vi
   open(new Sink(), ['/api/a'], { caller: { ...caller, sessionId: 's2' } })
   const third = { ...caller, sessionId: 's3' }
   assert.throws(() => streams.admit(['/api/a'], third), { code: 'ERR_CONSOLE_BUSY' })
-})
-
-const addBig: AddRoutes = routes => routes.view({ path: '/api/big', read: () => 'x'.repeat(2_000_000) })
-
-/** Opens a stream and reads its first piece; `pause` = nothing more. */
-async function openStream(t: TestContext, { port, headers, path = '/api/live?of=/api/big' }: Opening): Promise<Stream> {
-  return await new Promise((resolve, reject) => {
-    const sent = request({ host: '127.0.0.1', port, path, headers, agent: false }, response => {
-      response.on('error', () => undefined)
-      const closed = new Promise<void>(end => response.once('close', end))
-      // Only who reads sees the end.
-      const ended = async (): Promise<void> => {
-        response.resume()
-        await closed
-      }
-      response.once('data', (piece: Buffer) => {
-        response.pause()
-        resolve({ type: response.headers['content-type'], first: piece.toString(), ended })
-      })
-    })
-    sent.on('error', reject)
-    t.after(() => sent.destroy())
-    sent.end()
-  })
-}
-
-interface Opening {
-  readonly port: number
-  readonly headers: Readonly<Record<string, string>>
-  readonly path?: string
-}
-
-interface Stream {
-  readonly type: string | undefined
-  readonly first: string
-  /** Resolves with the end of the stream. */
-  ended(): Promise<void>
-}
-
-test('over HTTP: a stream of a reader that has stopped reading ends when the console does', async t => {
-  const console = await startTestConsole(t, { areas: [addBig] })
-  assert.equal((await ask(console, { path: '/api/live?of=/api/big' })).status, 401)
-  const { headers } = await logIn(console, VIEWER_TOKEN)
-  assert.equal((await ask(console, { path: '/api/live', headers })).status, 400)
-  const stream = await openStream(t, { port: console.port, headers })
-  assert.equal(stream.type, 'text/event-stream; charset=utf-8')
-  assert.match(stream.first, /^event: view\ndata: \{"of":"\/api\/big"/)
-  await console.close()
-  await stream.ended()
-})
-
-test('over HTTP: a logout ends the streams of its login', async t => {
-  const console = await startTestConsole(t, { areas: [addBig] })
-  const { headers } = await logIn(console, OPERATOR_TOKEN)
-  const stream = await openStream(t, { port: console.port, headers })
-  await ask(console, { method: 'POST', path: '/api/logout', headers, body: {} })
-  await stream.ended()
-})
-
-/** A stream of an area, which never ends by itself. */
-const addEndless: AddRoutes = ({ app }) => {
-  app.get('/api/endless', (_request, reply) => {
-    reply.hijack()
-    reply.raw.write('begun')
-  })
-}
-
-test('over HTTP: streams of areas end with their login, by logout and by age', async t => {
-  const clock = new VirtualClock()
-  const console = await startTestConsole(t, { areas: [addEndless], clock })
-  const left = (await logIn(console, OPERATOR_TOKEN)).headers
-  const leaving = await openStream(t, { port: console.port, headers: left, path: '/api/endless' })
-  const stays = (await logIn(console, VIEWER_TOKEN)).headers
-  const staying = await openStream(t, { port: console.port, headers: stays, path: '/api/endless' })
-  await ask(console, { method: 'POST', path: '/api/logout', headers: left, body: {} })
-  await leaving.ended()
-
-  // An open page is no quiet: it ends by age alone.
-  await clock.advance(11 * 3_600_000)
-  assert.equal((await ask(console, { path: '/api/session', headers: stays })).json['user'], 'vera')
-  await clock.advance(3_600_000)
-  await staying.ended()
 })

@@ -8,7 +8,8 @@ import { type TestContext, test } from 'node:test'
 import type { Provider as ProviderClass } from 'oidc-provider'
 
 import { identityOf, type OidcSettings } from '../../src/console/server/oidc.ts'
-import { type Answer, ask, type Asked, consoleSettings, startTestConsole } from '../support/console.ts'
+import { type Answer, ask, type Asked, startTestConsole } from '../support/console.ts'
+import { consoleSettings } from '../support/console-settings.ts'
 import type { Console } from '../../src/console/index.ts'
 
 interface Issuer {

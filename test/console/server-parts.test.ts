@@ -12,7 +12,7 @@ import { maskJson } from '../../src/console/server/mask-json.ts'
 import { hiddenParts, MASK, maskRecord, masksOf } from '../../src/console/server/masking.ts'
 import { fits } from '../../src/console/server/names.ts'
 import { buildPages } from '../../src/console/server/page-builder.ts'
-import { formOf, loadPages, servedFiles } from '../../src/console/server/pages.ts'
+import { formOf, servedFiles } from '../../src/console/server/pages.ts'
 import { mayChange, needRight } from '../../src/console/server/rights.ts'
 import type { Caller } from '../../src/console/server/server-types.ts'
 import { SessionStore } from '../../src/console/server/sessions.ts'
@@ -20,7 +20,7 @@ import { identityOfToken, knownTokens } from '../../src/console/server/settings.
 import type { ShownBytes, ShownRecord } from '../../src/console/api/records.ts'
 import type { AuditEntry } from '../../src/console/api/session.ts'
 import { temporaryFolder } from '../support/comporta.ts'
-import { ask, consoleSettings, startTestConsole } from '../support/console.ts'
+import { consoleSettings } from '../support/console-settings.ts'
 
 function callerOf(more: Partial<Caller>): Caller {
   return { user: 'vera', role: 'viewer', isMasked: false, isExportAllowed: true, sessionId: 's', ...more }
@@ -227,16 +227,6 @@ test('an audit log that cannot be written says so before anything is done', asyn
   mkdirSync(join(folder, 'audit.jsonl'))
   const options = { file: join(folder, 'audit.jsonl'), bytesMax: 500, filesMax: 3, clock: new VirtualClock() }
   await assert.rejects(openAuditLog(options), { code: 'ERR_CONSOLE_AUDIT' })
-})
-
-test('an installation without pages says so with the first request, and again', async t => {
-  const folder = temporaryFolder(t)
-  const console = await startTestConsole(t, { areas: [], pages: async () => await loadPages(folder) })
-  for (const path of ['/', '/groups']) {
-    const answer = await ask(console, { path })
-    assert.deepEqual([answer.status, answer.json['code']], [500, 'ERR_CONSOLE_PAGES'])
-  }
-  assert.equal((await ask(console, { path: '/api/session' })).status, 200)
 })
 
 test('the pages are files with hashed names, without scripts in the page or addresses elsewhere', async () => {

@@ -8,22 +8,16 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 
 import type { Cluster } from '../../src/client/index.ts'
-import { type ConsoleConfig, parsePipeline } from '../../src/config/index.ts'
 import { systemClock } from '../../src/core/index.ts'
 import { type Console, type ConsoleOptions, startConsole } from '../../src/console/index.ts'
-import type { World } from '../../src/console/world/world-types.ts'
 import { silentLogger } from '../../src/telemetry/index.ts'
+import { consoleSettings } from './console-settings.ts'
+import { stillWorld } from './still-world.ts'
 
 /** Token of the operator of a console that `startTestConsole` starts. */
 export const OPERATOR_TOKEN = 'the-operator-token-of-tests'
 /** Token of the viewer. */
 export const VIEWER_TOKEN = 'the-viewer-token-of-all-tests'
-
-/** The section `console:` as a pipeline file has it. */
-export function consoleSettings(section = ''): ConsoleConfig {
-  const text = `name: test\nkafka: { bootstrapServers: [127.0.0.1:1] }\nconsole:\n  port: 0\n${section}`
-  return parsePipeline(text, { fileName: 'test.yaml', environment: {} }).console
-}
 
 const USERS = `
   auth:
@@ -31,41 +25,6 @@ const USERS = `
       - { name: olga, role: operator, token: ${OPERATOR_TOKEN} }
       - { name: vera, role: viewer, token: ${VIEWER_TOKEN} }
 `
-
-/** A world in which nothing was seen, and whose looks the test calls. */
-export function stillWorld(): World & { look(problem?: string): void; readonly viewers: number } {
-  const listeners = new Set<Parameters<World['onLook']>[0]>()
-  let viewers = 0
-  const none = { timesMs: [], values: [] }
-  return {
-    get viewers() {
-      return viewers
-    },
-    look: (problem?: string) => {
-      for (const listener of listeners) listener(undefined, problem ?? null)
-    },
-    latest: () => undefined,
-    ready: () => Promise.reject(new Error('there is no cluster')),
-    attend: () => {
-      viewers += 1
-      return () => void (viewers -= 1)
-    },
-    onLook: listener => {
-      listeners.add(listener)
-      return () => void listeners.delete(listener)
-    },
-    intervalMs: 2000,
-    groupSeries: () => none,
-    sparkline: () => [],
-    arrivalsOf: () => [],
-    topicSeries: () => none,
-    totalSeries: () => none,
-    rebalances: () => [],
-    lastRebalanceMs: () => undefined,
-    silentSinceMs: () => undefined,
-    close: () => Promise.resolve()
-  }
-}
 
 /** A request as it is sent: `fetch` has a mind of its own about Host and Origin. */
 export interface Asked {
