@@ -14,7 +14,7 @@
  * within `deliveryTimeoutMs` and one request timeout.
  */
 
-import { type Clock, messageOf, PipelineError, systemRandom, type Timer } from '../core/index.ts'
+import { type Clock, messageOf, PipelineError, sleep, systemRandom, type Timer } from '../core/index.ts'
 import { RecordBatchBuilder } from '../protocol/index.ts'
 import { type Counter, counterOf, type Logger } from '../telemetry/index.ts'
 import { AppendBatch, type FlushWait } from './append-batch.ts'
@@ -39,6 +39,7 @@ const recordOverheadBytes = 32
 /** Share of the buffer that must be free before those who wait for room are woken. */
 const roomRatio = 0.25
 const buildersKeptMax = 256
+const lookupPauseMs = 100
 
 /** What decides where a record goes. */
 interface Place {
@@ -388,9 +389,11 @@ export class Appender {
         return
       } catch (cause) {
         const error = asPipelineError(cause, `looking for topic ${topic}`)
-        // `topic` has tried for a whole request timeout, so this does not spin.
-        if (error.retriable && error.code !== 'ERR_CLIENT_TOPIC_UNKNOWN' && this.#clock.monotonicMs() < deadlineMs)
+        if (error.retriable && error.code !== 'ERR_CLIENT_TOPIC_UNKNOWN' && this.#clock.monotonicMs() < deadlineMs) {
+          // A connection with too many requests refuses at once: without a pause their answers would never be read.
+          await sleep(this.#clock, lookupPauseMs)
           continue
+        }
         // First: what is appended by those who hear of the failure needs another one.
         state.lookup = undefined
         this.#failUnrouted(state, error)

@@ -31,3 +31,30 @@ test('a partition that goes on failing is logged once, and its records arrive wh
 
   assert.deepEqual(warnings, [{ topic: 't', partition: 0, failures: 5, code: 'ERR_CLIENT_KAFKA' }])
 })
+
+/*
+ * Symptom: a process that appends to more than a thousand new topics at once stands still for ever, at full load of its
+ * CPU. Cause: each topic is looked up by a request of its own; the thousand-and-first is refused at once, and was asked
+ * again at once, so that no answer was ever read. Reach: producers with many topics, at their start.
+ */
+test('more topics at once than requests may wait: all are found', async t => {
+  const broker = await startBroker()
+  t.after(() => broker.close())
+  const topics = Array.from({ length: 30 }, (_, index) => `t-${index}`)
+  const cluster = await Cluster.connect({ bootstrapServers: [broker.bootstrapServers], waitingMax: 2 })
+  t.after(() => cluster.close())
+  await new Admin(cluster).createTopics(topics.map(topic => ({ topic, partitionCount: 1 })))
+  const delivered: string[] = []
+  const appender = new Appender({ cluster })
+
+  for (const topic of topics) {
+    const listener = {
+      delivered: () => void delivered.push(topic),
+      failed: (error: unknown) => assert.fail(String(error))
+    }
+    appender.append({ topic, key: null, value: Buffer.from('x') }, listener)
+  }
+  await appender.close()
+
+  assert.deepEqual(delivered.sort(), topics.sort())
+})
