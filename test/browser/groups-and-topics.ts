@@ -2,29 +2,9 @@
 
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
-import { test } from 'node:test'
 
-import type { Page } from 'playwright-core'
-
-import { Admin, Cluster } from '../../src/client/index.ts'
-import { openBrowser, openPage } from './browser.ts'
-import { eventOf, startLivePipeline } from './live-pipeline.ts'
-
-interface Desk {
-  readonly page: Page
-  readonly admin: Admin
-  readonly go: (path: string) => Promise<void>
-}
-
-async function applyPlan(page: Page, word: string): Promise<void> {
-  const dialog = page.getByRole('dialog')
-  await dialog.getByLabel(`Type ${word} to confirm`).fill(word)
-  await dialog.getByRole('button', { name: 'Apply' }).click()
-  // The first is the sign in the head of the dialog, which is always there.
-  await dialog.getByRole('button', { name: 'Close', exact: true }).nth(1).waitFor({ timeout: 60_000 })
-  await page.keyboard.press('Escape')
-  await dialog.waitFor({ state: 'detached' })
-}
+import type { Admin } from '../../src/client/index.ts'
+import { applyPlan, closeDialog, type Deeds, type Desk } from './desk.ts'
 
 async function keepsTheViewInItsAddress({ page, go }: Desk): Promise<void> {
   await go('/groups?find=dispatcher&status=OK')
@@ -96,7 +76,8 @@ async function makesAltersAndDeletesATopic({ page, go, admin }: Desk): Promise<v
   await dialog.getByLabel('Name', { exact: true }).fill('made-by-hand')
   await dialog.getByLabel('Settings').fill('retention.ms=3600000')
   await dialog.getByRole('button', { name: 'Show the plan' }).click()
-  await applyPlan(page, 'made-by-hand')
+  await applyPlan(page, 'topic')
+  await closeDialog(page)
   assert.equal(await retentionOf(admin), '3600000')
 
   await go('/topics/made-by-hand?tab=settings')
@@ -104,12 +85,14 @@ async function makesAltersAndDeletesATopic({ page, go, admin }: Desk): Promise<v
   assert.equal(await dialog.getByLabel('Settings').inputValue(), 'retention.ms=3600000')
   await dialog.getByLabel('Settings').fill('retention.ms=7200000')
   await dialog.getByRole('button', { name: 'Show the plan' }).click()
-  await applyPlan(page, 'made-by-hand')
+  await applyPlan(page, 'topic')
+  await closeDialog(page)
   assert.equal(await retentionOf(admin), '7200000')
 
   await page.getByRole('button', { name: 'Change made-by-hand' }).click()
   await page.getByRole('menuitem', { name: 'Delete the topic…' }).click()
-  await applyPlan(page, 'made-by-hand')
+  await applyPlan(page, 'topic')
+  await closeDialog(page)
   const { topics } = await admin.listTopics()
   assert.equal(
     topics.some(({ topic }) => topic === 'made-by-hand'),
@@ -122,35 +105,12 @@ async function retentionOf(admin: Admin): Promise<string | null | undefined> {
   return described?.entries.find(({ name }) => name === 'retention.ms')?.value
 }
 
-test('groups and topics are found, read and changed in the browser', async t => {
-  const browser = await openBrowser(t)
-  if (browser === undefined) return
-  const pipeline = await startLivePipeline(t)
-  await pipeline.post(Array.from({ length: 400 }, (_, index) => eventOf(index)))
-  pipeline.keepPosting()
-  const cluster = await Cluster.connect({ bootstrapServers: [pipeline.brokers], clientId: 'eyes' })
-  t.after(() => cluster.close())
-  const { page, complaints } = await openPage(browser, pipeline.consoleUrl)
-  await page.goto(pipeline.consoleUrl)
-  await page.getByRole('heading', { level: 1 }).waitFor()
-  const go = async (path: string): Promise<void> => {
-    await page.goto(new URL(path, pipeline.consoleUrl).href)
-    await page.getByRole('heading', { level: 1 }).waitFor()
-    await page.waitForSelector('main .skeleton', { state: 'detached' })
-  }
-  const desk: Desk = { page, admin: new Admin(cluster), go }
-  const deeds: Readonly<Record<string, (desk: Desk) => Promise<void>>> = {
-    'a view is in its address': keepsTheViewInItsAddress,
-    'a table is downloaded': downloadsTheTable,
-    'a row is opened without the mouse': opensARowByKeyboard,
-    'the map is read without the mouse': readsTheMapByKeyboard,
-    'members and histograms are there': seesMembersAndHistograms,
-    'a topic is made, altered and deleted': makesAltersAndDeletesATopic
-  }
-  for (const [name, act] of Object.entries(deeds)) {
-    await t.test(name, async () => {
-      await act(desk)
-      assert.deepEqual(complaints.splice(0), [])
-    })
-  }
-})
+/** See the module. */
+export const groupsAndTopics: Deeds = {
+  'a view is in its address': keepsTheViewInItsAddress,
+  'a table is downloaded': downloadsTheTable,
+  'a row is opened without the mouse': opensARowByKeyboard,
+  'the map is read without the mouse': readsTheMapByKeyboard,
+  'members and histograms are there': seesMembersAndHistograms,
+  'a topic is made, altered and deleted': makesAltersAndDeletesATopic
+}

@@ -1,12 +1,12 @@
-/** Every page of the console, on a live pipeline: it shows what there is, complains of nothing, and everybody can use it. */
+/** Every page of the console: it shows what there is, complains of nothing, and everybody can use it. */
 
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import type { TestContext } from 'node:test'
 
 import type { Page } from 'playwright-core'
 
-import { accessibilityProblems, openBrowser, openPage, picture } from './browser.ts'
-import { eventOf, startLivePipeline } from './live-pipeline.ts'
+import { accessibilityProblems, openPage, picture } from './browser.ts'
+import { type Desk, login, settled } from './desk.ts'
 
 /** How each page is looked at, beside English on a light desktop. */
 const looks = [
@@ -17,12 +17,6 @@ const looks = [
 /** Pages that are not in the navigation. */
 const further = ['/groups/mt-dispatcher', '/topics/mt-c400']
 
-async function login(page: Page, consoleUrl: string): Promise<void> {
-  await page.goto(consoleUrl)
-  await page.getByRole('heading', { level: 1 }).waitFor()
-  assert.doesNotMatch(page.url(), /token/, 'the token stays in the address')
-}
-
 /** Paths of the pages in the navigation. */
 async function navigation(page: Page): Promise<string[]> {
   const links = await page.locator('nav a').all()
@@ -30,19 +24,8 @@ async function navigation(page: Page): Promise<string[]> {
   return [...new Set(paths.filter(path => path.startsWith('/')))]
 }
 
-/** Waits until nothing of the page is on its way any more. */
-async function settled(page: Page): Promise<void> {
-  await page.getByRole('heading', { level: 1 }).waitFor()
-  await page.waitForSelector('main .skeleton', { state: 'detached' })
-}
-
-test('every page shows the live pipeline, in both languages and themes, with nothing to complain of', async t => {
-  const browser = await openBrowser(t)
-  if (browser === undefined) return
-  const pipeline = await startLivePipeline(t)
-  await pipeline.post(Array.from({ length: 500 }, (_, index) => eventOf(index)))
-  await pipeline.post([{ codigo: 401, truck_id: 'T-BAD' }])
-  pipeline.keepPosting()
+/** Looks at them all. */
+export async function lookAtPages(t: TestContext, { browser, pipeline }: Desk): Promise<void> {
   for (const { name, ...look } of looks) {
     const { page, complaints } = await openPage(browser, pipeline.consoleUrl, look)
     await login(page, pipeline.consoleUrl)
@@ -63,4 +46,4 @@ test('every page shows the live pipeline, in both languages and themes, with not
     }
     await page.context().close()
   }
-})
+}

@@ -1,72 +1,10 @@
-/** Every action of the console, done by hand in a browser, on a live pipeline: planned, typed, applied, taken back. */
+/** What an operator changes in the console by hand: planned, typed, applied, taken back. */
 
 import assert from 'node:assert/strict'
-import { test, type TestContext } from 'node:test'
 
-import type { Browser, Locator, Page } from 'playwright-core'
-
-import { Admin, Cluster } from '../../src/client/index.ts'
-import { accessibilityProblems, openBrowser, openPage, picture } from './browser.ts'
-import { eventOf, type LivePipeline, startLivePipeline } from './live-pipeline.ts'
-
-interface Desk {
-  readonly page: Page
-  readonly pipeline: LivePipeline
-  readonly admin: Admin
-  go(path: string): Promise<void>
-}
-
-async function openDesk(t: TestContext, browser: Browser): Promise<Desk & { readonly complaints: string[] }> {
-  const pipeline = await startLivePipeline(t)
-  const cluster = await Cluster.connect({ bootstrapServers: [pipeline.brokers], clientId: 'hands' })
-  t.after(() => cluster.close())
-  const { page, complaints } = await openPage(browser, pipeline.consoleUrl)
-  await page.goto(pipeline.consoleUrl)
-  await page.getByRole('heading', { level: 1 }).waitFor()
-  const go = async (path: string): Promise<void> => {
-    await page.goto(new URL(path, pipeline.consoleUrl).href)
-    await page.getByRole('heading', { level: 1 }).waitFor()
-    await page.waitForSelector('main .skeleton', { state: 'detached' })
-  }
-  return { page, complaints, pipeline, admin: new Admin(cluster), go }
-}
-
-/** Chooses an entry of a menu. */
-async function choose(page: Page, menu: Locator, entry: string | RegExp): Promise<void> {
-  await menu.click()
-  await page.getByRole('menuitem', { name: entry }).click()
-}
-
-/** Reads the plan, types its word, applies, and waits for what became of it. */
-async function applyPlan(page: Page, name: string): Promise<string> {
-  const dialog = page.getByRole('dialog')
-  const form = dialog.locator('form')
-  const word = form.getByRole('textbox')
-  await word.waitFor()
-  await picture(page, `plan-${name}`)
-  const apply = dialog.getByRole('button', { name: 'Apply' })
-  assert.equal(await apply.getAttribute('aria-disabled'), 'true', 'it can be applied before the word is typed')
-  const label = (await form.locator('label').first().textContent()) ?? ''
-  await word.fill(/Type (.+) to confirm/.exec(label)?.[1] ?? '')
-  await apply.click()
-  await dialog.locator('button', { hasText: /^Close$/ }).waitFor({ timeout: 60_000 })
-  assert.deepEqual(await accessibilityProblems(page), [])
-  await picture(page, `done-${name}`)
-  return (await dialog.textContent()) ?? ''
-}
-
-/** Closes the dialog. */
-async function closeDialog(page: Page): Promise<void> {
-  await page.keyboard.press('Escape')
-  await page.getByRole('dialog').waitFor({ state: 'detached' })
-}
-
-/** Takes back what the dialog has just shown as done. */
-async function undoFromDialog(page: Page, name: string): Promise<void> {
-  await page.getByRole('dialog').getByRole('button', { name: 'Undo' }).click()
-  await applyPlan(page, `undo-${name}`)
-  await closeDialog(page)
-}
+import type { Admin } from '../../src/client/index.ts'
+import { picture } from './browser.ts'
+import { applyPlan, choose, closeDialog, type Deeds, type Desk, undoFromDialog } from './desk.ts'
 
 async function committedOf(admin: Admin, group: string): Promise<Record<string, bigint>> {
   const offsets = await admin.fetchGroupOffsets(group)
@@ -192,33 +130,16 @@ async function isUsedByKeyboard({ page, go }: Desk): Promise<void> {
   await page.getByRole('heading', { level: 1, name: 'mt-dispatcher' }).waitFor()
 }
 
-test('an operator does everything in the browser that the command line does', async t => {
-  const browser = await openBrowser(t)
-  if (browser === undefined) return
-  const desk = await openDesk(t, browser)
-  await desk.pipeline.post(Array.from({ length: 400 }, (_, index) => eventOf(index)))
-  desk.pipeline.keepPosting()
-  const deeds: Readonly<Record<string, (desk: Desk) => Promise<void>>> = {
-    'pauses and resumes a partition': pausesAPartition,
-    'moves offsets of a group, and back': movesOffsets,
-    'is told why offsets of a working group stay': isRefusedWhileTheGroupWorks,
-    'sends a dead letter again': redrivesADeadLetter,
-    'grows a topic': growsATopic,
-    'replays a group': replays,
-    'finds records, and watches them come': findsRecords,
-    'sees what was done': listsWhatWasDone,
-    'asks what would happen': simulates,
-    'goes to a group without the mouse': isUsedByKeyboard
-  }
-  for (const [name, act] of Object.entries(deeds)) {
-    await t.test(name, async () => {
-      try {
-        await act(desk)
-      } catch (error) {
-        await picture(desk.page, `failed-${name.replaceAll(' ', '-')}`)
-        throw error
-      }
-      assert.deepEqual(desk.complaints.splice(0), [])
-    })
-  }
-})
+/** In the order in which they build on each other. */
+export const changes: Deeds = {
+  'pauses and resumes a partition': pausesAPartition,
+  'moves offsets of a group, and back': movesOffsets,
+  'is told why offsets of a working group stay': isRefusedWhileTheGroupWorks,
+  'sends a dead letter again': redrivesADeadLetter,
+  'grows a topic': growsATopic,
+  'replays a group': replays,
+  'finds records, and watches them come': findsRecords,
+  'sees what was done': listsWhatWasDone,
+  'asks what would happen': simulates,
+  'goes to a group without the mouse': isUsedByKeyboard
+}
