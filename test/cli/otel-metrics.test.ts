@@ -109,7 +109,7 @@ test('a header that could smuggle another, and a namespace of AWS’s own, are r
   )
 })
 
-test('a role that serves nothing sends its metrics, its own process among them, at the latest when it ends', async t => {
+test('a role that serves nothing sends its metrics and those of its process, at the latest when it ends', async t => {
   const receiver = await startMetricsReceiver(t)
   const folder = mkdtempSync(join(tmpdir(), 'comporta-emf-'))
   t.after(() => rmSync(folder, { recursive: true, force: true }))

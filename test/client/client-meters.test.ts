@@ -3,7 +3,9 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 
+import { startBroker } from '../../src/broker/index.ts'
 import { ClientMeters, clientMetersOf } from '../../src/client/client-meters.ts'
+import { Admin, Cluster, GroupMember } from '../../src/client/index.ts'
 import { MemberMeter } from '../../src/client/member-meter.ts'
 import { PipelineError, VirtualClock } from '../../src/core/index.ts'
 import { createMetrics, type Metrics, noopMeter } from '../../src/telemetry/index.ts'
@@ -137,4 +139,51 @@ test('a commit that is refused or throws has its error, and throws it on', async
   )
   assert.deepEqual(errors, ['KAFKA_27', 'ERR_CLIENT_DISCONNECTED'])
   assert.equal((await values('kafka.consumer.commit_total'))['{"client-id":"c","group":"g"}'], 2)
+})
+
+test('a member by the consumer protocol counts its rebalances, what it gives back and its heartbeats', async t => {
+  const metrics = createMetrics()
+  t.after(() => metrics.close())
+  const broker = await startBroker({})
+  t.after(() => broker.close())
+  const cluster = await Cluster.connect({ bootstrapServers: [broker.bootstrapServers], meter: metrics.meter })
+  t.after(() => cluster.close())
+  await new Admin(cluster).createTopics([{ topic: 't', partitionCount: 4 }])
+  const revoked = Promise.withResolvers<void>()
+  const member = (onAssigned: () => void): GroupMember => {
+    const listener = {
+      assigned: onAssigned,
+      revoked: () => Promise.resolve(revoked.resolve()),
+      lost: () => undefined,
+      failed: (error: Error) => assert.fail(error)
+    }
+    const options = {
+      cluster,
+      groupId: 'g',
+      topics: ['t'],
+      groupProtocol: 'consumer',
+      heartbeatIntervalMs: 100
+    } as const
+    return new GroupMember({ ...options, listener })
+  }
+  const assigned = Promise.withResolvers<void>()
+  const first = member(() => assigned.resolve())
+  first.start()
+  await assigned.promise
+  const taken = Promise.withResolvers<void>()
+  const second = member(() => taken.resolve())
+  second.start()
+  await Promise.all([revoked.promise, taken.promise])
+  await second.close()
+
+  const { metrics: all } = await metrics.collect()
+  const valueOf = (name: string): number | undefined => all.find(metric => metric.name === name)?.points[0]?.value
+  await first.close()
+
+  assert.ok((valueOf('kafka.consumer.rebalance_total') ?? 0) >= 2)
+  assert.ok((valueOf('kafka.consumer.rebalance_latency_max') ?? 0) > 0)
+  assert.ok((valueOf('kafka.consumer.last_rebalance_seconds_ago') ?? -1) >= 0)
+  assert.ok((valueOf('kafka.consumer.last_heartbeat_seconds_ago') ?? -1) >= 0)
+  assert.ok((valueOf('kafka.consumer.partition_revoked_latency_max') ?? -1) >= 0)
+  assert.equal(valueOf('kafka.consumer.failed_rebalance_total'), 0)
 })
