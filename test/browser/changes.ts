@@ -124,6 +124,7 @@ async function simulates({ page, go }: Desk): Promise<void> {
 async function isUsedByKeyboard({ page, go }: Desk): Promise<void> {
   await go('/')
   await page.keyboard.press('Control+k')
+  await page.getByRole('dialog').getByRole('combobox').waitFor()
   await page.keyboard.type('mt-dispatcher')
   await page.getByRole('option', { name: /^mt-dispatcher\s*Group$/, selected: true }).waitFor()
   await page.keyboard.press('Enter')
