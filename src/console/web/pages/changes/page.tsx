@@ -68,7 +68,7 @@ function columns(): readonly Column<ChangeEntry>[] {
     {
       key: 'kind',
       title: t('changes.what'),
-      track: '180px',
+      track: '224px',
       cell: row => <Badge>{kindText(row)}</Badge>,
       priority: 2
     },
@@ -92,7 +92,7 @@ function columns(): readonly Column<ChangeEntry>[] {
     {
       key: 'undo',
       title: t('changes.undo'),
-      track: '112px',
+      track: '156px',
       cell: row => (
         <span onClick={event => event.stopPropagation()}>
           <UndoButton entry={row} />
@@ -106,7 +106,7 @@ function StateSign({ state }: { readonly state: ChangeEntry['state'] }): VNode {
   const word = t(`changes.state.${state}`)
   if (state !== 'running' && state !== 'undone') return <Health level={LEVELS[state]} word={word} />
   return (
-    <span class="health health-idle">
+    <span class="state-sign">
       <Icon name={state === 'running' ? 'play' : 'undo'} size={16} />
       {word}
     </span>

@@ -109,11 +109,12 @@ function columns({ letters, chosen, onChosen }: LettersTableOptions): readonly C
   }
   return [
     ...(canChange.value ? [choice] : []),
-    { key: 'at', title: t('letters.at'), track: 'minmax(130px, 170px)', cell: each => time(each.atMs) },
+    { key: 'at', title: t('letters.at'), track: 'minmax(96px, 150px)', cell: each => time(each.atMs) },
     {
       key: 'class',
       title: t('letters.class'),
       track: 'minmax(110px, 170px)',
+      priority: 2,
       cell: each => <Badge>{each.class === '' ? t('letters.noClass') : each.class}</Badge>
     },
     {

@@ -58,7 +58,7 @@ function StepSign({ state }: { readonly state: StepState }): VNode {
   const word = t(`plan.stepState.${state}`)
   if (state === 'done' || state === 'failed') return <Health level={state === 'done' ? 'good' : 'bad'} word={word} />
   return (
-    <span class={`health health-${state === 'running' ? 'idle' : 'unknown'}`}>
+    <span class={`state-sign state-sign-${state}`}>
       <Icon name={state === 'running' ? 'play' : 'clock'} size={16} />
       {word}
     </span>
