@@ -91,6 +91,8 @@ export function createTraces(options: TracesOptions = {}): Traces {
     url: options.url ?? DEFAULT_URL,
     headers: { ...options.headers },
     timeoutMillis: timeoutMs,
+    // A flush sends all batches at once: what is beyond the limit would be lost.
+    concurrencyLimit: 1 + Math.ceil(queueMax / BATCH_MAX),
     // The library's enumeration has these texts as its values.
     compression: (options.compression ?? 'none') as never
   })
