@@ -135,7 +135,7 @@ class WorldViews {
   }
 
   async #look(): Promise<Looked> {
-    const look = await this.#context.world.ready(this.#context.closing)
+    const look = await this.#context.world.ready()
     return { look, index: this.#indexes.of(look) }
   }
 }

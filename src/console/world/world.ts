@@ -177,8 +177,11 @@ class LiveWorld implements World {
   async #lookEnds(signal: AbortSignal | undefined): Promise<void> {
     const running = this.#running
     if (running === undefined) return
-    const ends = signal === undefined ? running : Promise.race([running, whenAborted(signal)])
+    // Listeners go with the wait: the signal may live as long as the console.
+    const over = new AbortController()
+    const ends = signal === undefined ? running : Promise.race([running, whenAborted(signal, over.signal)])
     await (this.#latest === undefined ? ends : within(this.#clock, PATIENCE_MS, ends))
+    over.abort()
   }
 
   #look(): void {
@@ -301,9 +304,9 @@ function told(problems: readonly string[]): readonly string[] {
   return [...problems.slice(0, PROBLEMS_MAX - 1), `… and ${rest} more`]
 }
 
-function whenAborted(signal: AbortSignal): Promise<void> {
+function whenAborted(signal: AbortSignal, over: AbortSignal): Promise<void> {
   return new Promise(resolve => {
     if (signal.aborted) resolve()
-    else signal.addEventListener('abort', () => resolve(), { once: true })
+    else signal.addEventListener('abort', () => resolve(), { once: true, signal: over })
   })
 }
