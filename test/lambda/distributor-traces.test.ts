@@ -102,7 +102,7 @@ test('a target that throws is there with an error, an event that cannot be read 
   )
 })
 
-test('spans leave before the answer, headers by variable; a collector that fails is left alone for a while', async t => {
+test('spans leave before the answer, headers by variable; a collector that fails is left alone a while', async t => {
   const receiver = await startOtlpReceiver(t)
   const headers = { authorization: { env: 'OTLP_TOKEN' } }
   const environment = { OTLP_TOKEN: 'Bearer t-1', AWS_LAMBDA_FUNCTION_NAME: 'notify' }
