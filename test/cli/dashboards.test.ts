@@ -86,8 +86,12 @@ eventSourceMappings: [{ functionName: g, topic: a, batchingWindowMs: 0, groupId:
     )
   )
   const mappings = pipeline.eventSourceMappings.map(each => mappingSettings(each, endpoint))
-  await started(startEsmRole({ kafka, mappings, metricsPort }, silentLogger))
-  while (group.status()['deadLettered'] !== 1 || group.status()['records'] !== 1) await sleep(systemClock, 10)
+  const copies = await started(startEsmRole({ kafka, mappings, metricsPort }, silentLogger))
+  const isDone = (): boolean => {
+    const { deadLettered, records } = group.status()
+    return deadLettered === 1 && records === 1 && copies.status()['delivered'] === 2
+  }
+  while (!isDone()) await sleep(systemClock, 10)
   return roles
 }
 
@@ -107,6 +111,13 @@ async function allReady(roles: readonly RunningRole[]): Promise<void> {
     [200, 200, 'records are finished as they come'],
     [200, 200, 'records are finished as they come']
   ])
+}
+
+const LOOKS_MAX = 100
+
+async function scrape(roles: readonly RunningRole[]): Promise<ReturnType<typeof scrapedNames>> {
+  const pages = await Promise.all(roles.map(async ({ info }) => await (await fetch(info['metrics'] ?? '')).text()))
+  return scrapedNames(pages.join('\n'))
 }
 
 /** What there is only with settings that this pipeline does not have, after a trouble, or every few seconds. */
@@ -136,8 +147,6 @@ const NOT_HERE = [
 test('a running pipeline tells every series of the dashboards, and all its roles are ready', async t => {
   const roles = await runningPipeline(t)
   await allReady(roles)
-  const pages = await Promise.all(roles.map(async ({ info }) => await (await fetch(info['metrics'] ?? '')).text()))
-  const scraped = scrapedNames(pages.join('\n'))
   const settings = genericBoards()
   const queries = [
     ...boardsOf(settings).flatMap(({ rows }) =>
@@ -146,7 +155,18 @@ test('a running pipeline tells every series of the dashboards, and all its roles
     ...ruleGroups(settings).flatMap(({ alerts }) => alerts.map(({ expression }) => expression))
   ]
   const asked = queries.flatMap(query => namesIn(query).selectors).filter(({ name }) => !name.startsWith('comporta:'))
-  const missing = [...new Set(asked.map(({ name }) => name))].filter(name => !scraped.has(name))
+  const names = [...new Set(asked.map(({ name }) => name))]
+  let scraped = await scrape(roles)
+  // The last commit may still be on its way.
+  for (
+    let look = 0;
+    look < LOOKS_MAX && names.some(name => !scraped.has(name) && !NOT_HERE.includes(name));
+    look += 1
+  ) {
+    await sleep(systemClock, 20)
+    scraped = await scrape(roles)
+  }
+  const missing = names.filter(name => !scraped.has(name))
   assert.deepEqual(missing.toSorted(), NOT_HERE.filter(name => missing.includes(name)).toSorted())
   const wrong = asked.flatMap(({ name, labels }) => {
     const has = scraped.get(name)
