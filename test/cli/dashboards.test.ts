@@ -22,6 +22,18 @@ import { namesIn, scrapedNames } from '../support/promql.ts'
 
 const comporta = hostedComporta()
 
+/** A function that cannot stand the second record, one that takes all, and events. */
+function writeInputs(folder: string): void {
+  writeFileSync(
+    join(folder, 'f.mjs'),
+    `export const handler = async event => {
+  if (Object.values(event.records).flat().some(record => record.offset === 1)) throw new Error('poison')
+}\n`
+  )
+  writeFileSync(join(folder, 'g.mjs'), 'export const handler = () => null\n')
+  writeFileSync(join(folder, 'events.ndjson'), '{"id":1}\n{"id":"poison"}\nnot JSON\n')
+}
+
 /** A pipeline with a good, a malformed and a poisonous event: what comes in, what is put aside, what is delivered. */
 async function runningPipeline(t: TestContext): Promise<readonly RunningRole[]> {
   const folder = temporaryFolder(t)
@@ -38,14 +50,7 @@ async function runningPipeline(t: TestContext): Promise<readonly RunningRole[]> 
   const config = { 'group.initial.rebalance.delay.ms': '0' }
   const dataDir = join(folder, 'data')
   const broker = await started(startBrokerRole({ port: 0, dataDir, config, metricsPort }, silentLogger))
-  writeFileSync(
-    join(folder, 'f.mjs'),
-    `export const handler = async event => {
-  if (Object.values(event.records).flat().some(record => record.offset === 1)) throw new Error('poison')
-}\n`
-  )
-  writeFileSync(join(folder, 'g.mjs'), 'export const handler = () => null\n')
-  writeFileSync(join(folder, 'events.ndjson'), '{"id":1}\n{"id":"poison"}\nnot JSON\n')
+  writeInputs(folder)
   const text = `name: shop
 kafka: { bootstrapServers: ['${broker.info['bootstrapServers']}'] }
 topics: { a: {}, a-dead: {}, g-dead: {} }
