@@ -119,8 +119,8 @@ test('a replay is planned by whoever can run one, for topics of the dispatcher a
 test('nobody at a page is told to type an option of a command', () => {
   const said = [
     'group g is at work (Stable): a. Offsets can be set only while nobody is in it: stop these processes (a ' +
-      'dispatcher drains on SIGTERM or Ctrl-C), or say --wait 60s to wait until they have gone; a static member stays for ' +
-      'its session timeout after it has ended, or until: comporta groups remove-member',
+      'dispatcher drains on SIGTERM or Ctrl-C), or say --wait 60s to wait until they have gone; a ' +
+      'static member stays for its session timeout after it has ended, or until: comporta groups remove-member',
     'the need is not confirmed: wait (--force-need <reason>)',
     'keeps the order; --drain-first keeps it with producers stopped; --accept-order-break goes on',
     '3 dead letters stay: redriven too often already (--max-redrives)',
