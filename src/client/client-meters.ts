@@ -66,6 +66,8 @@ const SYSTEM = { 'messaging.system': 'kafka' } as const
 const SEND = { ...SYSTEM, 'messaging.operation.name': 'send' } as const
 const POLL = { ...SYSTEM, 'messaging.operation.name': 'poll', 'messaging.operation.type': 'receive' } as const
 
+const COMMIT = { ...SYSTEM, 'messaging.operation.name': 'commit', 'messaging.operation.type': 'settle' } as const
+
 const known = new WeakMap<object, ClientMeters>()
 
 /** The meters of a client; `undefined` if nobody collects. */
@@ -85,6 +87,7 @@ export class ClientMeters {
   readonly #topics = new Map<string, TopicCounts>()
   readonly #rest: TopicCounts
   readonly #buffers = new Set<MeteredBuffer>()
+  readonly #commits = new Map<string, Attributes>()
   readonly #requestMs = new Map<number, Sampled>()
   readonly #queueMs = new Sampled()
   readonly #batchBytes = new Sampled()
@@ -193,13 +196,14 @@ export class ClientMeters {
 
   /** A commit of offsets has ended. */
   committed(group: string, durationMs: number, error?: string): void {
-    this.#operationSeconds.record(durationMs / 1000, {
-      ...SYSTEM,
-      'messaging.operation.name': 'commit',
-      'messaging.operation.type': 'settle',
-      'messaging.consumer.group.name': group,
-      ...(error === undefined ? {} : { 'error.type': error })
-    })
+    const known = this.#commits.get(group)
+    const attributes = known ?? { ...COMMIT, 'messaging.consumer.group.name': group }
+    // As many as this client is a member of.
+    if (known === undefined) this.#commits.set(group, attributes)
+    this.#operationSeconds.record(
+      durationMs / 1000,
+      error === undefined ? attributes : { ...attributes, 'error.type': error }
+    )
   }
 
   #observeProducer(): void {
