@@ -18,7 +18,7 @@ export interface Desk {
   readonly pipeline: LivePipeline
   readonly admin: Admin
   /** Goes to a page and waits until all of it is there. */
-  go(path: string): Promise<void>
+  readonly go: (path: string) => Promise<void>
 }
 
 /** Something done at the desk, by what it shows. */
