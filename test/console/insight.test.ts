@@ -110,5 +110,8 @@ test('the doctor looks when somebody asks first, once for all who ask, and its f
   assert.ok(answer.findings.length >= 34, 'a finding of each check')
   const order = ['error', 'warn', 'unknown', 'info', 'ok']
   const severities = answer.findings.map(({ severity }) => order.indexOf(severity))
-  assert.deepEqual(severities, severities.toSorted((left, right) => left - right))
+  assert.deepEqual(
+    severities,
+    severities.toSorted((left, right) => left - right)
+  )
 })

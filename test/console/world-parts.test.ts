@@ -11,6 +11,7 @@ import { inOrder, orderBy } from '../../src/console/world/order.ts'
 import { pipelineNames, retryDelayOf, roleOfTopic } from '../../src/console/world/pipeline-names.ts'
 import { askedPage, textOf, wordsOf } from '../../src/console/world/query.ts'
 import { RebalanceBook } from '../../src/console/world/rebalance-book.ts'
+import { restingReplaysOf } from '../../src/console/world/resting-replays.ts'
 import { RingTable } from '../../src/console/world/ring-table.ts'
 import type { InstanceLook, MetricSample } from '../../src/console/flow/instance-types.ts'
 import type { GroupLag, ScannedGroup } from '../../src/ops/index.ts'
@@ -221,15 +222,23 @@ test('ERR_CONSOLE_REQUEST names what is wrong with a query', () => {
   refuses(() => wordsOf(new URLSearchParams('status=WARN,evil'), 'status', ['OK', 'WARN']), /status is of OK, WARN/)
 })
 
-const judged = (group: GroupLag, change: { isOwn?: boolean; silentSinceMs?: number; slo?: number } = {}): unknown => {
+interface JudgedAs {
+  readonly isOwn?: boolean
+  readonly silentSinceMs?: number
+  readonly slo?: number
+  readonly isRestingReplay?: boolean
+}
+
+const judged = (group: GroupLag, change: JudgedAs = {}): unknown[] => {
   const operations = operationsDefaults()
   const slo = change.slo === undefined ? [] : [sloOf(group.groupId, change.slo)]
-  const { isOwn = true, silentSinceMs } = change
+  const { isOwn = true, silentSinceMs, isRestingReplay = false } = change
   const { level, reasons } = new GroupJudge({ ...operations, slo }).judge({
     group,
     isOwn,
     silentSinceMs,
-    nowMs: 1_000_000
+    nowMs: 1_000_000,
+    isRestingReplay
   })
   return [level, ...reasons.map(({ key }) => key)]
 }
@@ -271,6 +280,25 @@ test('silence is bad once it has lasted, and of a group of somebody else it is i
   assert.deepEqual(judged(quiet, { silentSinceMs: 990_000 }), ['idle'])
   assert.deepEqual(judged(quiet, { silentSinceMs: 600_000 }), ['bad', 'producerStopped'])
   assert.deepEqual(judged(quiet, { silentSinceMs: 600_000, isOwn: false }), ['idle'])
+})
+
+test('the group of a replay that does not run is idle, and no part of the sums', () => {
+  // Symptom: after a replay of a part of a topic, its group was Critical for ever, and the worst lag of the overview.
+  const left = partitionLag({ lagRecords: 5000n, lagSeconds: 900, status: 'STOP' })
+  const group = groupLag('a-replay', [left])
+  const rests = { ...group, memberCount: 0 }
+  const [a, other] = [groupLag('a', [partitionLag()]), { ...groupLag('b-replay', [left]), memberCount: 0 }]
+
+  assert.deepEqual([...restingReplaysOf([a, rests, other])], ['a-replay']) // nobody is called b
+  assert.equal(restingReplaysOf([a, group]).size, 0, 'one that runs is judged')
+  assert.deepEqual(judged(rests, { isRestingReplay: true }), ['idle', 'replayRests'])
+  assert.deepEqual(judged(rests, { isRestingReplay: true, slo: 60 })[0], 'bad') // somebody promised something for it
+  const history = new History()
+  const report = { clusterId: '', takenAtMs: 1000, durationMs: 1, groups: [a, rests], problems: [] }
+  history.add({ report, topics: [], arrivalsOf: () => [] })
+  assert.deepEqual(history.total('lagSeconds').values, [0])
+  assert.deepEqual(history.total('arrivalRate').values, [200])
+  assert.deepEqual(history.group('a-replay', 'lagSeconds').values, [900])
 })
 
 test('the worst of several: unknown is worse than good, idle is not', () => {

@@ -145,6 +145,24 @@ test('the lag of a group is what is left to read; to have committed nothing is n
   assert.equal(billing.memberCount, 1)
 })
 
+test('a replay that does not run is idle in lists, and not among the groups that are behind', async () => {
+  const admin = new Admin(cluster)
+  await admin.alterGroupOffsets('billing-replay', [{ topic: 'orders', partition: 0, offset: 2n }])
+  await lookThat(() => world.latest()?.groupsById.has('billing-replay') === true)
+
+  const { rows } = await get<Page<GroupRow>>('/api/groups?find=replay&status=NONE')
+  const { worst, groupsByStatus } = await get<Overview>('/api/overview')
+  await admin.deleteGroups(['billing-replay'])
+  await lookThat(() => world.latest()?.groupsById.has('billing-replay') === false)
+
+  assert.deepEqual(
+    rows.map(({ health, lagRecords, status }) => [health, lagRecords, status]),
+    [['idle', '8', 'NONE']]
+  )
+  assert.ok(!worst.some(({ groupId }) => groupId === 'billing-replay'))
+  assert.equal(groupsByStatus.ERR, 0)
+})
+
 test('groups are sorted, filtered and paged', async () => {
   const names = async (query: string): Promise<string[]> =>
     (await get<Page<GroupRow>>(`/api/groups?${query}`)).rows.map(({ groupId }) => groupId)

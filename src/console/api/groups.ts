@@ -22,7 +22,7 @@ export const GROUP_SORTS = [
 /** One row per group (research/console E3). */
 export interface GroupRow {
   readonly groupId: string
-  /** Burrow's word. */
+  /** Burrow's word; `NONE` of a replay that does not run. */
   readonly status: 'OK' | 'WARN' | 'ERR' | 'NONE'
   /** Kafka's word. */
   readonly state: string

@@ -57,6 +57,7 @@ export const REASON_KEYS = [
   'partlyUnknown',
   'lagOverSlo',
   'noMembers',
+  'replayRests',
   'topicMissing',
   'groupMissing',
   'partitionsOffline',

@@ -7,7 +7,7 @@
  * no lag to speak of: at 10,000 records a second a thousand of them are a tenth of a second.
  *
  * Of the other groups nobody has said how much should come in: nothing unread and nothing coming in is idle, and a low
- * rate is all right. A group that cannot be read is unknown, not well. Pure.
+ * rate is all right. A group that cannot be read is unknown, not well; one of a replay that does not run is idle. Pure.
  */
 
 import type { OperationsConfig } from '../../config/index.ts'
@@ -30,6 +30,8 @@ export interface GroupQuestion {
   /** Since when nothing has come in. */
   readonly silentSinceMs: number | undefined
   readonly nowMs: number
+  /** Of a replay that does not run. */
+  readonly isRestingReplay?: boolean
 }
 
 /** Seconds that were promised for a group, the shortest; `undefined` = nothing was. */
@@ -63,6 +65,8 @@ export class GroupJudge {
     if (group.problem !== undefined)
       return { level: 'unknown', reasons: [reason('unreadable', { text: group.problem })] }
     const sloSeconds = sloSecondsOf(this.#operations, group.groupId)
+    if (question.isRestingReplay === true && sloSeconds === undefined)
+      return { level: 'idle', reasons: [reason('replayRests')] }
     const { word, reasons } = healthOf(group, this.#thresholds(question, sloSeconds))
     const found = reasons.map(key => reason(key, valuesOf(key, question)))
     const isLate = this.#isLate(group)

@@ -33,6 +33,17 @@ export function isLagKnown({ problem, unknownCount, partitions }: GroupLag): boo
   return problem === undefined && (unknownCount < partitions.length || partitions.length === 0)
 }
 
+/** What a column is sorted by. */
+type KeyOf = (group: GroupLag, index: LookIndex) => number | undefined
+
+/** What of a look groups are judged by. */
+type Judged = Pick<LookIndex, 'report' | 'isRestingReplay'>
+
+/** Burrow's word; of a replay that does not run, none: it is not expected to move. */
+export function statusOf({ groupId, status }: GroupLag, index: Judged): GroupLag['status'] {
+  return index.isRestingReplay(groupId) ? 'NONE' : status
+}
+
 /** Makes rows. */
 export class GroupRows {
   readonly #world: World
@@ -65,7 +76,7 @@ export class GroupRows {
       return all.filter(at => {
         const group = index.report.groups[at]
         if (group === undefined || readers?.has(group) === false) return false
-        if (statuses.length > 0 && !statuses.includes(group.status)) return false
+        if (statuses.length > 0 && !statuses.includes(statusOf(group, index))) return false
         return find === '' || group.groupId.toLowerCase().includes(find)
       })
     })
@@ -73,12 +84,12 @@ export class GroupRows {
   }
 
   /** One row. */
-  row(group: GroupLag, { report }: Pick<LookIndex, 'report'>): GroupRow {
+  row(group: GroupLag, index: Judged): GroupRow {
     const { groupId } = group
-    const { level } = this.health(group, report.takenAtMs)
+    const { level } = this.health(group, index)
     return {
       groupId,
-      status: group.status,
+      status: statusOf(group, index),
       state: group.state,
       health: level,
       lagSeconds: group.problem === undefined ? shortNumber(group.lagSeconds) : null,
@@ -102,22 +113,30 @@ export class GroupRows {
   }
 
   /** The health of a group, and why. */
-  health(group: GroupLag, nowMs: number): ReturnType<GroupJudge['judge']> {
+  health(group: GroupLag, index: Judged): ReturnType<GroupJudge['judge']> {
     const { groupId } = group
     const isOwn = this.#names.groups.has(groupId)
-    return this.#judge.judge({ group, isOwn, silentSinceMs: this.#world.silentSinceMs(groupId), nowMs })
+    const isRestingReplay = index.isRestingReplay(groupId)
+    const { takenAtMs: nowMs } = index.report
+    return this.#judge.judge({
+      group,
+      isOwn,
+      silentSinceMs: this.#world.silentSinceMs(groupId),
+      nowMs,
+      isRestingReplay
+    })
   }
 
-  #order({ report }: LookIndex, { sort, isDescending }: AskedPage<GroupSort>): Uint32Array {
-    const { groups } = report
+  #order(index: LookIndex, { sort, isDescending }: AskedPage<GroupSort>): Uint32Array {
+    const { groups } = index.report
     // A report has its groups in the order of their names.
     if (sort === 'groupId') return inOrder(groups.length, isDescending)
     const keyOf = this.#keys[sort]
-    return orderBy(groups.length, at => keyOf(groupAt({ report }, at)), isDescending)
+    return orderBy(groups.length, at => keyOf(groupAt(index, at), index), isDescending)
   }
 
-  readonly #keys: Readonly<Record<Exclude<GroupSort, 'groupId'>, (group: GroupLag) => number | undefined>> = {
-    status: ({ status }) => STATUS_RANK[status],
+  readonly #keys: Readonly<Record<Exclude<GroupSort, 'groupId'>, KeyOf>> = {
+    status: (group, index) => STATUS_RANK[statusOf(group, index)],
     lagSeconds: ({ lagSeconds, problem }) => (problem === undefined ? lagSeconds : undefined),
     lagRecords: group => (isLagKnown(group) ? Number(group.lagRecords) : undefined),
     arrivalRate: ({ arrivalRate }) => arrivalRate,

@@ -7,6 +7,7 @@
 
 import type { Arrivals, LagReport } from '../../ops/index.ts'
 import type { Series } from '../api/common.ts'
+import { restingReplaysOf } from './resting-replays.ts'
 import { RingTable } from './ring-table.ts'
 import type { SeriesName } from './world-types.ts'
 
@@ -141,7 +142,7 @@ export class History {
     return this.#topics.watch(topic, 0)
   }
 
-  /** Sums over all groups; of seconds the largest. */
+  /** Sums over all groups but replays that do not run; of seconds the largest. */
   total(name: SeriesName): Series {
     return this.#total.series(TOTAL, COLUMNS[name])
   }
@@ -156,14 +157,14 @@ export class History {
     this.#groups.begin(takenAtMs)
     const sums: (number | undefined)[] = [undefined, undefined, undefined, undefined]
     const seen = new Set<string>()
+    const resting = restingReplaysOf(groups)
     for (const group of groups) {
       seen.add(group.groupId)
       const isUnknown = group.problem !== undefined
       const { lagSeconds, arrivalRate, serviceRate } = group
       const values = isUnknown ? [] : [lagSeconds, Number(group.lagRecords), arrivalRate, serviceRate]
       this.#groups.set(group.groupId, values)
-      sums[0] = maxOf(sums[0], values[0])
-      for (let column = 1; column < GROUP_COLUMNS; column += 1) sums[column] = sumOf(sums[column], values[column])
+      if (!resting.has(group.groupId)) addTo(sums, values)
       if (arrivalRate !== 0) this.#silentSinceMs.delete(group.groupId)
       else if (!this.#silentSinceMs.has(group.groupId)) this.#silentSinceMs.set(group.groupId, takenAtMs)
     }
@@ -186,6 +187,12 @@ export function rateOf(arrivals: readonly Arrivals[]): number | undefined {
   let sum: number | undefined
   for (const { rate } of arrivals) sum = sumOf(sum, rate)
   return sum
+}
+
+/** Of seconds the largest, of the rest the sum. */
+function addTo(sums: (number | undefined)[], values: readonly (number | undefined)[]): void {
+  sums[0] = maxOf(sums[0], values[0])
+  for (let column = 1; column < GROUP_COLUMNS; column += 1) sums[column] = sumOf(sums[column], values[column])
 }
 
 function sumOf(sum: number | undefined, value: number | undefined): number | undefined {

@@ -8,6 +8,7 @@
 import type { ClusterScan, GroupLag, LagReport, PartitionLag, ScannedGroup, ScannedTopic } from '../../ops/index.ts'
 import { rateOf } from './history.ts'
 import { FewResults } from './order.ts'
+import { restingReplaysOf } from './resting-replays.ts'
 import type { World, WorldLook } from './world-types.ts'
 
 /** A group that reads a topic. */
@@ -33,6 +34,7 @@ export class LookIndex {
   readonly orders: FewResults<Uint32Array> = new FewResults()
   readonly #world: World
   readonly #topicRates = new Map<string, number | undefined>()
+  #restingReplays: ReadonlySet<string> | undefined
   #scannedGroups: ReadonlyMap<string, ScannedGroup> | undefined
   #readers: ReadonlyMap<string, readonly TopicReader[]> | undefined
 
@@ -47,6 +49,12 @@ export class LookIndex {
   scannedGroup(groupId: string): ScannedGroup | undefined {
     this.#scannedGroups ??= new Map(this.scan.groups.map(group => [group.groupId, group]))
     return this.#scannedGroups.get(groupId)
+  }
+
+  /** Whether it is of a replay that does not run. */
+  isRestingReplay(groupId: string): boolean {
+    this.#restingReplays ??= restingReplaysOf(this.report.groups)
+    return this.#restingReplays.has(groupId)
   }
 
   /** Groups that read a topic, the one that is furthest behind first. */

@@ -42,13 +42,13 @@ function byRate({ index }: Easel): Uint32Array {
 
 /** By health, then by lag, then by what they do. */
 function worstGroups({ index, rows }: Easel): Easel['index']['report']['groups'] {
-  const { groups, takenAtMs } = index.report
+  const { groups } = index.report
   const order = orderBy(
     groups.length,
     at => {
       const group = groups[at]
       if (group === undefined) return undefined
-      const badness = BADNESS[rows.health(group, takenAtMs).level]
+      const badness = BADNESS[rows.health(group, index).level]
       const late = Math.min(1e6, group.lagSeconds ?? 0) / 1e6
       const busy = Math.min(1e6, group.serviceRate ?? 0) / 1e12
       return badness + late * 0.9 + busy

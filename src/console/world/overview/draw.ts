@@ -77,7 +77,7 @@ function aside(
 
 /** Draws a group. @returns Its id. */
 export function drawGroup({ picture, rows, index }: Easel, group: GroupLag, more: Partial<NodeDraft> = {}): string {
-  const judged = rows.health(group, index.report.takenAtMs)
+  const judged = rows.health(group, index)
   const facts = [
     fact('members', group.memberCount),
     fact('lagSeconds', group.problem === undefined ? group.lagSeconds : undefined),

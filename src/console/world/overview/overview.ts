@@ -6,7 +6,7 @@ import type { HealthLevel, Series } from '../../api/common.ts'
 import type { NodeKind, Overview, PipelineNode } from '../../api/overview.ts'
 import type { InstanceLook } from '../../flow/instance-types.ts'
 import { worstOf } from '../group-health.ts'
-import type { GroupRows } from '../group-rows.ts'
+import { type GroupRows, statusOf } from '../group-rows.ts'
 import type { LookIndex } from '../look-index.ts'
 import { shortNumber, shortNumbers } from '../numbers.ts'
 import { orderBy } from '../order.ts'
@@ -76,11 +76,11 @@ export class OverviewMaker {
       edges,
       hiddenTopics: Math.max(0, topicCount - drawn.length),
       hiddenGroups: Math.max(0, report.groups.length - drawnGroups.length),
-      groupsByStatus: countStatuses(report.groups),
+      groupsByStatus: countStatuses(report.groups, index),
       arrivalRate: this.#total('arrivalRate'),
       serviceRate: this.#total('serviceRate'),
       worstLagSeconds: this.#total('lagSeconds'),
-      worst: worstGroups(report.groups)
+      worst: worstGroups(report.groups, index)
     }
   }
 
@@ -104,13 +104,14 @@ function healthOf(nodes: readonly PipelineNode[]): HealthLevel {
   return known.length === 0 ? 'idle' : worstOf(known.map(({ health }) => health))
 }
 
-function countStatuses(groups: readonly GroupLag[]): Overview['groupsByStatus'] {
+function countStatuses(groups: readonly GroupLag[], index: LookIndex): Overview['groupsByStatus'] {
   const counts = { OK: 0, WARN: 0, ERR: 0, NONE: 0 }
-  for (const { status } of groups) counts[status] += 1
+  for (const group of groups) counts[statusOf(group, index)] += 1
   return counts
 }
 
-function worstGroups(groups: readonly GroupLag[]): Overview['worst'] {
+function worstGroups(all: readonly GroupLag[], index: LookIndex): Overview['worst'] {
+  const groups = all.filter(({ groupId }) => !index.isRestingReplay(groupId))
   const order = orderBy(groups.length, at => lateness(groups[at]), true)
   return [...order.subarray(0, WORST_MAX)].flatMap(at => {
     const group = groups[at]
