@@ -13,7 +13,7 @@ import {
   secondsText,
   timeText
 } from '../../src/console/web/base/format-values.ts'
-import { isLookLate } from '../../src/console/web/base/look-age.ts'
+import { healthOfThen, isLookLate } from '../../src/console/web/base/look-age.ts'
 import { liveAddress, retryDelayMs } from '../../src/console/web/base/live-state.ts'
 import { changedQuery, matchPath, pathOf, queryValues } from '../../src/console/web/base/route-match.ts'
 import { sparklinePath } from '../../src/console/web/parts/sparkline-path.ts'
@@ -53,6 +53,9 @@ test('a look is late after three intervals and a little, not while it is only sl
   assert.equal(isLookLate(look, 111_000), false)
   assert.equal(isLookLate(look, 111_001), true)
   assert.equal(isLookLate(look, 90_000), false)
+  // Symptom: the header said Healthy, in green, beside "Kafka away".
+  const levels = ['good', 'idle', 'unknown', 'warn', 'bad'] as const
+  assert.deepEqual(levels.map(healthOfThen), ['unknown', 'unknown', 'unknown', 'warn', 'bad'])
 })
 
 test('numbers are written as the language has them, exact offsets included', () => {

@@ -11,6 +11,7 @@ import type { GroupDetail, HeatMap as HeatMapData, HeatMetric } from '../../../a
 import type { ApiProblem } from '../../base/api.ts'
 import { count } from '../../base/format.ts'
 import { useLive } from '../../base/live.ts'
+import { healthNow } from '../../base/old-numbers.ts'
 import { useQuery, useRoute } from '../../base/router.ts'
 import { t } from '../../base/words.ts'
 import { Button } from '../../parts/button.tsx'
@@ -54,7 +55,7 @@ function Group({ groupId }: { readonly groupId: string }): VNode {
       name={groupId}
       aside={
         <>
-          <Health level={row.health} />
+          <Health level={healthNow(row.health)} />
           <GroupStatus status={row.status} />
           <span class="soft">{t('group.state', { state: row.state })}</span>
         </>

@@ -4,6 +4,7 @@ import type { VNode } from 'preact'
 
 import type { GroupRow } from '../../../api/groups.ts'
 import { ago, count, rate, seconds, time } from '../../base/format.ts'
+import { healthNow } from '../../base/old-numbers.ts'
 import { Link } from '../../base/router.ts'
 import { language, t } from '../../base/words.ts'
 import { Value } from '../../parts/feedback.tsx'
@@ -46,7 +47,7 @@ function nameColumns(): Column<GroupRow>[] {
 function GroupName({ row }: { readonly row: GroupRow }): VNode {
   return (
     <span class="group-name">
-      <Health level={row.health} isWordHidden />
+      <Health level={healthNow(row.health)} isWordHidden />
       <Link class="cut" to={groupPath(row.groupId)} title={row.groupId}>
         {row.groupId}
       </Link>

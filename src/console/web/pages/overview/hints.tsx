@@ -17,10 +17,14 @@ const FINDINGS_MAX = 4
 /** See the module. */
 export function Hints({ overview }: { readonly overview: Overview }): VNode {
   const { value: doctor } = useLive<DoctorAnswer>('/api/doctor')
-  const findings = (doctor?.findings ?? []).filter(({ severity }) => severity === 'error' || severity === 'warn')
   const letters = overview.nodes.flatMap(node => {
     const records = node.kind === 'deadLetters' ? (node.facts.find(({ key }) => key === 'records')?.value ?? 0) : 0
     return Number(records) > 0 ? [{ topic: node.name, records: Number(records) }] : []
+  })
+  const findings = (doctor?.findings ?? []).filter(finding => {
+    if (finding.severity !== 'error' && finding.severity !== 'warn') return false
+    // Said above already, with a number of now.
+    return finding.id !== 'dead-letters' || !letters.some(({ topic }) => finding.title.startsWith(`${topic} has `))
   })
   const isNothing = findings.length === 0 && letters.length === 0
   return (

@@ -5,6 +5,7 @@ import type { VNode } from 'preact'
 import type { Overview } from '../../../api/overview.ts'
 import type { ApiProblem } from '../../base/api.ts'
 import { useLive } from '../../base/live.ts'
+import { healthNow } from '../../base/old-numbers.ts'
 import { chooseMotion, isMoving } from '../../base/theme.ts'
 import { t } from '../../base/words.ts'
 import { Button } from '../../parts/button.tsx'
@@ -23,7 +24,7 @@ export default function OverviewPage(): VNode {
   return (
     <Page
       title={t('overview.title')}
-      aside={value === undefined ? undefined : <Health level={value.health} />}
+      aside={value === undefined ? undefined : <Health level={healthNow(value.health)} />}
       actions={value === undefined ? undefined : <Counts overview={value} />}
     >
       {value === undefined ? (

@@ -7,6 +7,7 @@ import { useEffect } from 'preact/hooks'
 import { now, time } from '../../base/format.ts'
 import { connection, lastLook } from '../../base/live.ts'
 import { isLookLate } from '../../base/look-age.ts'
+import { LOST_AFTER_MS } from '../../base/old-numbers.ts'
 import { serverNow } from '../../base/server-time.ts'
 import { t } from '../../base/words.ts'
 import { Icon } from '../icon.tsx'
@@ -30,17 +31,16 @@ export function Banner(): VNode {
 function bannerText(offlineSince: number | null): string | undefined {
   if (offlineSince !== null) return t('shell.offline', { since: time(offlineSince) })
   const { kind, sinceMs } = connection.value
-  // A stream that is back at once is no news.
-  if (kind === 'lost' && now.value - sinceMs > 1_500) return t('shell.lost', { since: time(sinceMs) })
+  if (kind === 'lost' && now.value - sinceMs > LOST_AFTER_MS) return t('shell.lost', { since: time(sinceMs) })
   const look = lastLook.value
   if (look === null) return undefined
   if (look.failingSinceMs === null) {
     return isLookLate(look.tick, now.value) ? t('shell.late', { taken: time(look.tick.takenAtMs) }) : undefined
   }
-  const since = time(look.failingSinceMs)
   // Before its first look, the server tells the time of the tick.
-  if (look.tick.takenAtMs > look.failingSinceMs - 1_000) return t('shell.kafkaAwayFirst', { since })
-  return t('shell.kafkaAway', { since, taken: time(look.tick.takenAtMs) })
+  if (look.tick.takenAtMs > look.failingSinceMs - 1_000) return t('shell.kafkaAwayFirst')
+  // Since when it fails the page cannot know: it may have been opened later.
+  return t('shell.kafkaAway', { taken: time(look.tick.takenAtMs) })
 }
 
 function useOffline(): number | null {

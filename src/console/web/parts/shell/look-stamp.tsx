@@ -6,6 +6,7 @@ import type { Overview } from '../../../api/overview.ts'
 import { ago, now, seconds, time } from '../../base/format.ts'
 import { connection, lastLook, useLive } from '../../base/live.ts'
 import { isLookLate } from '../../base/look-age.ts'
+import { healthNow } from '../../base/old-numbers.ts'
 import { Link } from '../../base/router.ts'
 import { t } from '../../base/words.ts'
 import { Health } from '../health.tsx'
@@ -39,7 +40,7 @@ export function PipelineHealth(): VNode | null {
   if (value === undefined) return null
   return (
     <Link to="/" class="shell-health">
-      <Health level={value.health} />
+      <Health level={healthNow(value.health)} />
     </Link>
   )
 }

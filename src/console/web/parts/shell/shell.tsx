@@ -6,6 +6,7 @@ import { useSignal } from '@preact/signals'
 import type { ComponentChildren, VNode } from 'preact'
 
 import { useShortcut } from '../../base/keys.ts'
+import { areNumbersOld } from '../../base/old-numbers.ts'
 import { Link, navigate, useRoute } from '../../base/router.ts'
 import { session } from '../../base/session.ts'
 import { t } from '../../base/words.ts'
@@ -48,7 +49,7 @@ export function Shell({ children }: { readonly children: ComponentChildren }): V
         <Account />
       </header>
       <Navigation isOpen={isMenuOpen.value} onDone={close} />
-      <main class="shell-main" id="main" tabIndex={-1}>
+      <main class={`shell-main ${areNumbersOld.value ? 'shell-main-old' : ''}`} id="main" tabIndex={-1}>
         <Banner />
         {children}
       </main>
