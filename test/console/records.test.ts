@@ -282,6 +282,51 @@ test('dead letters are taken apart, counted by class, chosen and paged', async (
   })
 })
 
+// Symptom: the list of records, its file, the tail and the header of the reason showed of a dead letter what the page of
+// dead letters hides. Cause: only that page asked where the record came from. Reach: everybody who may read.
+test('what is hidden of a topic is hidden of its dead letters wherever they are shown', async () => {
+  const masks = [{ topics: ['orders'], key: false, value: true, headers: false, fields: [] }]
+  const vera = { ...operator, isMasked: true, masks }
+  await append(area.cluster, [
+    { topic: 'odd', key: null, value: Buffer.from('of nobody 3111') },
+    { topic: 'odd', key: null, value: Buffer.from('of an order 3111'), headers: letterHeaders('Timeout', 1) }
+  ])
+  area.caller = vera
+  for (const path of [
+    'records?topic=dead-letters&limit=500',
+    'records/export?topic=dead-letters&format=csv',
+    'record?topic=dead-letters&partition=0&offset=0',
+    'dead-letters?topic=dead-letters'
+  ]) {
+    const { body, statusCode } = await area.app.inject({ url: `/api/${path}` })
+    assert.equal(statusCode, 200, path)
+    assert.doesNotMatch(body, /truck|6e 6f 20 1b|\bn\\*":/, path)
+  }
+  const reason = '/api/record/bytes?topic=dead-letters&partition=0&offset=0&part=header:comporta-error-reason'
+  await assert.rejects(get(reason, vera), { code: 'ERR_CONSOLE_FORBIDDEN' })
+  const none = await get<RecordsAnswer>('/api/records?topic=dead-letters&find=7', vera)
+  assert.deepEqual(none.records, [])
+  const found = await get<RecordsAnswer>('/api/records?topic=odd&find=3111', vera)
+  assert.deepEqual(
+    found.records.map(({ value }) => value?.text),
+    ['of nobody 3111']
+  )
+})
+
+// Symptom: records were read without a line in the audit log. Cause: who goes on where a page ended was taken for
+// somebody whose first page is noted. Reach: anybody who may read, with a `next` of their own making.
+test('who goes on reading where nobody began is written down as well', async () => {
+  area.audit.length = 0
+  const next = Buffer.from('0:2').toString('base64url')
+  await get(`/api/records?topic=orders&from=earliest&next=${next}`, { ...operator, sessionId: 'a new one' })
+  await area.app.inject({ url: `/api/records/export?topic=orders&from=earliest&next=${next}` })
+  await area.app.inject({ url: `/api/records/export?topic=orders&from=earliest&next=${next}` })
+  assert.deepEqual(
+    area.audit.map(({ action }) => action),
+    ['records.read', 'records.export']
+  )
+})
+
 test('a tail shows new records that match as they come, and ends with the browser', async () => {
   area.caller = operator
   await area.app.listen({ port: 0, host: '127.0.0.1' })

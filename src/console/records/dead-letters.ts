@@ -23,7 +23,7 @@ import {
   LIST_BYTES,
   type RecordShape
 } from '../api/records.ts'
-import { hiddenParts, MASK, maskRecord } from '../server/masking.ts'
+import { hiddenParts, MASK, maskRecord, topicsOf } from '../server/masking.ts'
 import type { Caller, ConsoleContext } from '../server/server-types.ts'
 import { pipelineNames, roleOfTopic } from '../world/pipeline-names.ts'
 import { readPage } from './read-records.ts'
@@ -184,13 +184,12 @@ export function rowOf({ record, facts, valueBytes }: Letter, { shape, caller, by
   const whole = shownRecord(record, shape, bytesMax)
   const { value } = whole
   const length = value === null || valueBytes === undefined ? {} : { value: { ...value, byteLength: valueBytes } }
-  const shown = maskRecord({ ...whole, ...length }, caller)
+  const topics = topicsOf(record)
+  const masked = maskRecord({ ...whole, ...length }, caller, topics)
   const origin = facts.origin?.topic
-  const masked =
-    origin === undefined ? shown : { ...maskRecord({ ...shown, topic: origin }, caller), topic: shown.topic }
-  const hidden = [record.topic, ...(origin === undefined ? [] : [origin])].map(topic => hiddenParts(caller, topic))
+  const hidden = hiddenParts(caller, ...topics)
   // Reasons quote what they did not understand.
-  const isReasonHidden = hidden.some(part => part.value || part.headers)
+  const isReasonHidden = hidden.key || hidden.value || hidden.headers
   const textOf = (name: string): string | undefined =>
     record.headers
       .findLast(({ key }) => key === name)

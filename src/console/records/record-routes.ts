@@ -3,7 +3,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 
 import { PipelineError, printableText } from '../../core/index.ts'
-import { getRecord, readDeadLetter, type ReadRecord, resolveRanges } from '../../ops/index.ts'
+import { getRecord, readDeadLetter, type ReadRecord, type RecordMatcher, resolveRanges } from '../../ops/index.ts'
 import {
   type ExportFormat,
   LIST_BYTES,
@@ -12,7 +12,7 @@ import {
   type RecordsAnswer,
   type ShownRecord
 } from '../api/records.ts'
-import { hiddenParts, maskRecord } from '../server/masking.ts'
+import { hiddenParts, quotesHidden, topicsOf } from '../server/masking.ts'
 import type { AddRoutes, Caller, ConsoleContext, ConsoleRoutes } from '../server/server-types.ts'
 import { DeadLetterBox, rowOf } from './dead-letters.ts'
 import { openEventStream } from './event-stream.ts'
@@ -31,7 +31,7 @@ import {
   shapeOf,
   topicOf
 } from './records-query.ts'
-import { shownRecord } from './shown-record.ts'
+import { shownTo } from './shown-record.ts'
 import { runTail } from './tail.ts'
 
 const READINGS_MAX = 6
@@ -40,6 +40,7 @@ const TAILS_MAX = 12
 const TAILS_OF_ONE_MAX = 3
 const EXPORT_BYTES = 65_536
 const LETTERS_LIMIT_MAX = 500
+const NOTED_MAX = 1000
 
 /** Adds the answers of this area. */
 export const addRecordRoutes: AddRoutes = (routes, context) => {
@@ -60,6 +61,8 @@ class RecordRoutes {
   readonly #slots = new ReadingSlots(READINGS_MAX, READINGS_OF_ONE_MAX)
   readonly #tails = new ReadingSlots(TAILS_MAX, TAILS_OF_ONE_MAX)
   readonly #letters: DeadLetterBox
+  /** Readings that are in the audit log; the oldest are forgotten, and noted once more. */
+  readonly #noted = new Set<string>()
 
   constructor(routes: ConsoleRoutes, context: ConsoleContext) {
     this.#routes = routes
@@ -104,11 +107,16 @@ class RecordRoutes {
     const { caller } = ask
     const query = readRecordsQuery(ask.query)
     const { cluster, admin } = this.#context
-    const matcher = matcherOf(query, hiddenParts(caller, query.topic))
-    // What goes on where it was is part of what has been noted.
-    if (query.next === undefined) await this.#note(caller, action, query)
+    const matcher = this.#matcherOf(query, caller)
+    // What goes on where it was is part of what has been noted; who goes on elsewhere has begun there.
+    const reading = JSON.stringify([caller.sessionId, action, query.topic, query.partition, query.find])
+    if (query.next === undefined || !this.#noted.has(reading)) await this.#note(caller, action, query)
+    this.#noted.delete(reading)
+    this.#noted.add(reading)
+    const [oldest] = this.#noted
+    if (this.#noted.size > NOTED_MAX && oldest !== undefined) this.#noted.delete(oldest)
     const page = await this.#reading(ask, async signal => {
-      const keep = (record: ReadRecord): ShownRecord => maskRecord(shownRecord(record, query.shape, bytesMax), caller)
+      const keep = (record: ReadRecord): ShownRecord => shownTo(record, { shape: query.shape, caller, bytesMax })
       return await readPage(query, { cluster, admin, matcher, signal, keep })
     })
     return {
@@ -134,7 +142,7 @@ class RecordRoutes {
   async #tail(ask: Ask): Promise<unknown> {
     const { caller, reply } = ask
     const query = readRecordsQuery(ask.query)
-    const matcher = matcherOf(query, hiddenParts(caller, query.topic))
+    const matcher = this.#matcherOf(query, caller)
     const { topic, partition } = query
     const partitions = partition === undefined ? {} : { partitions: [partition] }
     const ranges = await resolveRanges(this.#context.admin, { topics: [topic], ...partitions, isReadCommitted: true })
@@ -153,10 +161,9 @@ class RecordRoutes {
     const record = await this.#one(ask, 'records.read')
     const facts = readDeadLetter(record)
     const shape = shapeOf(query)
-    if (facts.writer === 'foreign') {
-      return { record: maskRecord(shownRecord(record, shape, RECORD_BYTES), caller), letter: null }
-    }
-    const letter = rowOf({ record, facts }, { shape, caller, bytesMax: RECORD_BYTES })
+    const how = { shape, caller, bytesMax: RECORD_BYTES }
+    if (facts.writer === 'foreign') return { record: shownTo(record, how), letter: null }
+    const letter = rowOf({ record, facts }, how)
     return { record: letter.record, letter }
   }
 
@@ -182,10 +189,9 @@ class RecordRoutes {
     needExport(caller)
     const part = query.get('part') ?? 'value'
     const record = await this.#one(ask, 'records.export')
-    const origin = readDeadLetter(record).origin?.topic
-    const hidden = [record.topic, ...(origin === undefined ? [] : [origin])].map(topic => hiddenParts(caller, topic))
     const [bytes, isHidden] = partOf(record, part)
-    if (hidden.some(isHidden)) throw new PipelineError('ERR_CONSOLE_FORBIDDEN', 'this is hidden from you')
+    if (isHidden(hiddenParts(caller, ...topicsOf(record))))
+      throw new PipelineError('ERR_CONSOLE_FORBIDDEN', 'this is hidden from you')
     if (bytes === null) throw new PipelineError('ERR_CONSOLE_NOT_FOUND', `the record has no such ${part}`)
     const place = `${record.topic}-${record.partition}-${record.offset}`
     const name = `${place}.${part.replaceAll(/[^a-z0-9]/gi, '_').slice(0, 60)}`
@@ -198,9 +204,6 @@ class RecordRoutes {
     const topic = query.get('topic') === null ? topics[0] : topicOf(query)
     if (topic === undefined) throw new PipelineError('ERR_CONSOLE_NOT_FOUND', 'no topic of dead letters is known')
     const find = query.get('find') ?? ''
-    const isMasked = caller.isMasked || (caller.masks ?? []).length > 0
-    // Dead letters of many topics: what is hidden of one of them could be guessed.
-    const hidden = isMasked ? { key: true, value: true, headers: true } : hiddenParts(caller, topic)
     const asked = readRecordsQuery(new URLSearchParams({ topic, ...(find === '' ? {} : { find }), ...searchOf(query) }))
     const { fromMs: _, toMs: __, ...search } = asked
     await this.#note(caller, 'records.read', { topic, ...(find === '' ? {} : { find }) })
@@ -214,7 +217,7 @@ class RecordRoutes {
             origin: query.get('origin') ?? undefined,
             fromMs: numberOf(query, 'fromMs', { most: TIME_MAX }),
             toMs: numberOf(query, 'toMs', { most: TIME_MAX }),
-            matcher: matcherOf(search, hidden),
+            matcher: this.#matcherOf({ ...search, topic }, caller, true),
             find: JSON.stringify([find, searchOf(query)]),
             shape: shapeOf(query),
             offset: numberOf(query, 'offset', { most: 1_000_000 }) ?? 0,
@@ -224,6 +227,18 @@ class RecordRoutes {
           signal
         )
     )
+  }
+
+  /** @throws PipelineError `ERR_CONSOLE_FORBIDDEN` for a search in what is hidden, and those of `matcherOf`. */
+  #matcherOf(
+    query: Partial<ReadQuery> & Pick<ReadQuery, 'topic'>,
+    caller: Caller,
+    isOfLetters = query.find !== undefined && isMasked(caller) && this.#letters.topics().includes(query.topic)
+  ): RecordMatcher | undefined {
+    // Dead letters of many topics: what is hidden of one of them could be guessed.
+    const hidden = isOfLetters && isMasked(caller) ? ALL_HIDDEN : hiddenParts(caller, query.topic)
+    const matcher = matcherOf(query, hidden)
+    return matcher === undefined || query.find === undefined || !isMasked(caller) ? matcher : ofSeen(matcher, caller)
   }
 
   /** Who looked at what; not the text that was searched for, which may be a person's name. */
@@ -250,6 +265,26 @@ class RecordRoutes {
   }
 }
 
+const ALL_HIDDEN = { key: true, value: true, headers: true } as const
+
+function isMasked({ isMasked: isAny, masks = [] }: Caller): boolean {
+  return isAny || masks.length > 0
+}
+
+/** Dead letters lie in other topics, too: one whose origin is hidden is found by nothing that stands in it. */
+function ofSeen(matcher: RecordMatcher, caller: Caller): RecordMatcher {
+  return {
+    mayMatch: cursor => matcher.mayMatch(cursor),
+    matches: cursor => {
+      if (!matcher.matches(cursor)) return false
+      if (cursor.headerCount === 0) return true
+      const [, ...origins] = topicsOf({ topic: '', headers: cursor.headers() })
+      const { key, value, headers } = hiddenParts(caller, ...origins)
+      return !key && !value && !headers
+    }
+  }
+}
+
 /** The parameters of a search that lists of dead letters share with lists of records. */
 function searchOf(query: URLSearchParams): Record<string, string> {
   const names = ['findIn', 'isPattern', 'isCaseIgnored']
@@ -263,7 +298,10 @@ function partOf(record: ReadRecord, part: string): readonly [Buffer | null, Hidd
   if (part === 'value') return [record.value, ({ value }) => value]
   const name = /^header:(.{1,1000})$/s.exec(part)?.[1]
   if (name === undefined) throw new PipelineError('ERR_CONSOLE_REQUEST', 'part is key, value or header:<name>')
-  return [record.headers.find(({ key }) => key === name)?.value ?? null, ({ headers }) => headers]
+  return [
+    record.headers.find(({ key }) => key === name)?.value ?? null,
+    parts => parts.headers || quotesHidden(name, parts)
+  ]
 }
 
 function needExport({ isExportAllowed }: Caller): void {

@@ -4,6 +4,8 @@ import { isUtf8 } from 'node:buffer'
 
 import type { ReadRecord } from '../../ops/index.ts'
 import { HEADER_BYTES, HEADERS_MAX, type RecordShape, type ShownBytes, type ShownRecord } from '../api/records.ts'
+import { maskRecord, topicsOf } from '../server/masking.ts'
+import type { Caller } from '../server/server-types.ts'
 
 /** Largest value that is parsed to find out whether it is JSON. */
 const JSON_BYTES_MAX = 2_097_152
@@ -25,6 +27,18 @@ export function shownRecord(record: ReadRecord, shape: RecordShape, bytesMax: nu
     })),
     headerCount: headers.length
   }
+}
+
+/** How a record is shown, and to whom. */
+export interface ShownOptions {
+  readonly shape: RecordShape
+  readonly caller: Caller
+  readonly bytesMax: number
+}
+
+/** A record as this user may see it: what is hidden of the topic that it came from is hidden of it. */
+export function shownTo(record: ReadRecord, { shape, caller, bytesMax }: ShownOptions): ShownRecord {
+  return maskRecord(shownRecord(record, shape, bytesMax), caller, topicsOf(record))
 }
 
 /** Bytes in a shape; what cannot be had in the one that is asked for is shown in hexadecimal. */

@@ -8,11 +8,10 @@
 import { messageOf, PipelineError } from '../../core/index.ts'
 import { recordAt, RecordReader, type RecordMatcher, type RecordRange } from '../../ops/index.ts'
 import { LIST_BYTES, type ShownRecord, type TailBatch } from '../api/records.ts'
-import { maskRecord } from '../server/masking.ts'
 import type { Caller, ConsoleContext } from '../server/server-types.ts'
 import type { EventStream } from './event-stream.ts'
 import type { ReadQuery } from './records-query.ts'
-import { shownRecord } from './shown-record.ts'
+import { shownTo } from './shown-record.ts'
 
 const BATCH_MS = 200
 const BATCH_MAX = 20
@@ -44,7 +43,7 @@ export async function runTail(wish: TailWish, stream: EventStream, context: Cons
     signal: AbortSignal.any([closing, limit.signal, stream.gone]),
     onRecord: (cursor, range) => {
       if (waiting.length >= BATCH_MAX) dropped += 1
-      else waiting.push(maskRecord(shownRecord(recordAt(cursor, range), query.shape, LIST_BYTES), caller))
+      else waiting.push(shownTo(recordAt(cursor, range), { shape: query.shape, caller, bytesMax: LIST_BYTES }))
       return true
     }
   })
