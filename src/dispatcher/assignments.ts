@@ -174,7 +174,7 @@ export class Assignments {
       chunk.lease?.release()
       return
     }
-    this.#options.meters.times.fetched(lane, chunk.records)
+    this.#options.meters.fetched(lane, chunk.records)
     lane.push(chunk)
     if (this.#isBehindEnd(lane, chunk.nextOffset)) this.#options.fetcher.remove(lane.topic, lane.partition)
     this.#options.intake.changed(lane)

@@ -6,7 +6,7 @@
  */
 
 import type { Target, TargetBatch, TargetOutcome } from '../targets/index.ts'
-import { SPAN_ATTRIBUTES, type TraceContext, type TraceSpan, type Tracing } from '../telemetry/index.ts'
+import { knownErrorType, SPAN_ATTRIBUTES, type TraceContext, type TraceSpan, type Tracing } from '../telemetry/index.ts'
 import type { RecordTable } from './record-table.ts'
 import type { DeadRow, Decision } from './settlement.ts'
 import { traceLinksOf } from './trace-links.ts'
@@ -76,8 +76,8 @@ export class BatchTrace {
     return { traceId, spanId }
   }
 
-  /** An invocation begins; its context goes to the target. */
-  invoke(): TraceContext {
+  /** An invocation begins; its context goes to the target, if there is one. */
+  invoke(): TraceContext | undefined {
     const { target } = this.#batch.around
     const span = this.#span.startChild({ name: `invoke ${target.name}`, kind: 'client' })
     this.#invocation = span
@@ -103,7 +103,7 @@ export class BatchTrace {
         [A.outcome]: outcome?.kind ?? 'aborted'
       })
     }
-    if (outcome?.kind === 'rejected') span.fail(outcome.errorClass)
+    if (outcome?.kind === 'rejected') span.fail(knownErrorType(outcome.errorClass))
     if (outcome?.kind === 'unavailable') span.fail('unavailable')
     span.end()
   }
@@ -120,7 +120,7 @@ export class BatchTrace {
     if (first === undefined) return
     this.#putAsideCount += rows.length
     this.#span.keep('deadLettered')
-    this.#span.fail(first.errorClass)
+    this.#span.fail(knownErrorType(first.errorClass))
   }
 
   /** Nothing more is done for the batch. */

@@ -417,7 +417,7 @@ class DispatcherRuntime implements Dispatcher {
       exactlyOnce: this.#exactlyOnce,
       health,
       meters: this.#meters,
-      tracing: tracingOf(options.tracer),
+      tracing: tracingOf(options.tracer, logger),
       clock,
       random,
       logger,

@@ -28,11 +28,14 @@ const HEAD_BYTES = 61
 export class LaneTimes {
   #lanes = new WeakMap<object, LaneState>()
 
-  /** Records of a lane were fetched. */
-  fetched(lane: object, records: Buffer): void {
+  /** Records of a lane were fetched; `nowMs` in epoch milliseconds. */
+  fetched(lane: object, records: Buffer, nowMs: number): void {
     if (records.length < HEAD_BYTES || records[MAGIC_AT] !== 2) return
     const state = this.#of(lane)
-    if (state.lastMs === undefined) state.lastMs = Number(records.readBigInt64BE(BASE_TIMESTAMP_AT))
+    if (state.lastMs !== undefined) return
+    const baseMs = Number(records.readBigInt64BE(BASE_TIMESTAMP_AT))
+    // -1 is no time, and one to come would hide the age of what is behind it.
+    if (baseMs >= 0) state.lastMs = Math.min(baseMs, nowMs)
   }
 
   /**

@@ -7,6 +7,7 @@ import {
   counterOf,
   type Histogram,
   histogramOf,
+  knownErrorType,
   type Meter
 } from '../telemetry/index.ts'
 import { LaneTimes } from './lane-times.ts'
@@ -100,6 +101,11 @@ export class Meters {
     this.#invokeMs = histogramOf(meter, 'comporta.dispatcher.invoke.duration')
   }
 
+  /** Records of a lane were fetched. */
+  fetched(lane: object, records: Buffer): void {
+    this.times.fetched(lane, records, this.#clock.now())
+  }
+
   /**
    * A batch was begun.
    *
@@ -122,10 +128,11 @@ export class Meters {
     const { count } = table
     this.totals.batches += 1
     this.#batches.add(1, this.#attributes)
-    const times = { firstMs: table.timestampMs(0), lastMs: table.timestampMs(count - 1) }
+    const nowMs = this.#clock.now()
+    const times = { firstMs: timeOf(table.timestampMs(0), nowMs), lastMs: timeOf(table.timestampMs(count - 1), nowMs) }
     const forget = this.times.began(lane, times)
     const topic = this.topics.of(lane.topic)
-    topic.begun(count, this.#clock.now() - times.firstMs)
+    topic.begun(count, nowMs - times.firstMs)
     const startMs = this.#clock.monotonicMs()
     return isDone => {
       forget()
@@ -161,7 +168,7 @@ export class Meters {
   deadLettered(errorClass: string): void {
     this.totals.deadLettered += 1
     this.#records.add(1, this.#withResult.of('deadLettered'))
-    this.#deadLetters.add(1, this.#withClass.of(errorClass))
+    this.#deadLetters.add(1, this.#withClass.of(knownErrorType(errorClass)))
   }
 
   /** A dead letter was too large for its topic: its value was left out. */
@@ -188,10 +195,18 @@ export class Meters {
   }
 }
 
-/** Most values of which the attributes are kept. */
+/**
+ * The time of a record for ages: producers write what they like. None (-1) says nothing, and a time to come would hide
+ * the age of all records behind it.
+ */
+function timeOf(timestampMs: number, nowMs: number): number {
+  return timestampMs < 0 ? nowMs : Math.min(timestampMs, nowMs)
+}
+
+/** Most values that are counted one by one: a class of errors is what a target says it is. */
 const VALUES_MAX = 100
-/** Longest value, in characters: a class of errors is what a target says it is. */
-const CHARACTERS_MAX = 200
+/** What the others are counted as. Source: OpenTelemetry, `error.type`. */
+const OTHER = '_OTHER'
 
 /** Attributes with one more, kept as one object for each value, so that counting allocates nothing. */
 class AttributesWith {
@@ -207,8 +222,9 @@ class AttributesWith {
   of(value: string): Attributes {
     const known = this.#known.get(value)
     if (known !== undefined) return known
-    const attributes = { ...this.#shared, [this.#name]: value.slice(0, CHARACTERS_MAX) }
-    if (this.#known.size < VALUES_MAX) this.#known.set(value, attributes)
+    if (this.#known.size >= VALUES_MAX && value !== OTHER) return this.of(OTHER)
+    const attributes = { ...this.#shared, [this.#name]: value }
+    this.#known.set(value, attributes)
     return attributes
   }
 }

@@ -1,4 +1,9 @@
-/** What a dispatcher counts by topic, once for each batch. */
+/**
+ * What a dispatcher counts by topic, once for each batch.
+ *
+ * Limits: `TOPICS_MAX` topics since the start; later ones (a pattern whose topics come and go) are counted together, as
+ * a topic without a name.
+ */
 
 import type { Clock } from '../core/index.ts'
 import {
@@ -10,6 +15,10 @@ import {
   type Meter,
   Sampled
 } from '../telemetry/index.ts'
+
+const TOPICS_MAX = 5000
+/** No topic is called this. */
+const REST = ''
 
 interface Instruments {
   readonly records: Histogram
@@ -86,10 +95,11 @@ export class TopicMeters {
     }
   }
 
-  /** One topic: as many as the group reads. */
+  /** One topic. */
   of(topic: string): TopicMeter {
     const known = this.#topics.get(topic)
     if (known !== undefined) return known
+    if (this.#topics.size >= TOPICS_MAX && topic !== REST) return this.of(REST)
     const meter = new TopicMeter(this.#instruments, { topic, group: this.#group }, this.#clock)
     this.#topics.set(topic, meter)
     return meter

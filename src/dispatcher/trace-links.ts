@@ -2,7 +2,8 @@
  * The traces that the records of a batch belong to, as far as they are sampled.
  *
  * Walks the headers of every record that has any, in place: no object is made for a record that is in no sampled trace.
- * Records that were published together have the same context, which counts once.
+ * Records that were published together have the same context, which counts once. Limits: 128 links, and 16 KiB of
+ * `tracestate` for all of them: a link whose state would be too much goes without.
  */
 
 import { readTraceContext, type TraceContext } from '../telemetry/index.ts'
@@ -10,6 +11,8 @@ import { HeaderCursor, type HeaderSpan, type RecordTable } from './record-table.
 
 /** Most traces that a batch is linked to. Source: OpenTelemetry, "Span limits", LinkCountLimit. */
 const LINKS_MAX = 128
+/** Most bytes of `tracestate` headers of a batch that are read: what is in links waits in queues for a collector. */
+const STATE_BYTES_MAX = 16_384
 /** Most different contexts that are told apart; what comes behind them counts as left out. */
 const DIFFERENT_MAX = 1024
 
@@ -44,6 +47,7 @@ export function traceLinksOf(table: RecordTable): TraceLinks {
   let found: Map<string, TraceContext | undefined> | undefined
   let recordCount = 0
   let leftOut = 0
+  let stateBytes = STATE_BYTES_MAX
   let last = NOTHING
   for (let row = 0; row < table.count; row += 1) {
     if (!table.readHeaderSpan(row, span)) continue
@@ -60,7 +64,13 @@ export function traceLinksOf(table: RecordTable): TraceLinks {
       leftOut += 1
       continue
     }
-    found.set(text, found.size < LINKS_MAX ? readTraceContext(text, stateOf(table, row)) : undefined)
+    if (found.size >= LINKS_MAX) {
+      found.set(text, undefined)
+      continue
+    }
+    const state = stateOf(table, row, stateBytes)
+    stateBytes -= state?.length ?? 0
+    found.set(text, readTraceContext(text, state))
   }
   if (found === undefined) return NONE
   const links = [...found.values()].filter(each => each !== undefined)
@@ -123,11 +133,13 @@ function isNamed({ buffer, keyStart, keyEnd }: HeaderCursor, name: Buffer): bool
   return buffer.compare(name, 0, name.length, keyStart, keyEnd) === 0
 }
 
-function stateOf(table: RecordTable, row: number): string | undefined {
+/** The `tracestate` of a record, if it has at most so many bytes. */
+function stateOf(table: RecordTable, row: number, bytesMax: number): string | undefined {
   table.openHeaders(row, cursor)
   while (cursor.next()) {
     const { buffer, valueStart, valueEnd } = cursor
-    if (valueStart >= 0 && isNamed(cursor, STATE)) return buffer.toString('latin1', valueStart, valueEnd)
+    if (valueStart < 0 || !isNamed(cursor, STATE)) continue
+    return valueEnd - valueStart > bytesMax ? undefined : buffer.toString('latin1', valueStart, valueEnd)
   }
   return undefined
 }

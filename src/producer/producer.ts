@@ -171,7 +171,7 @@ class RunningProducer implements Producer {
       clock: this.#clock,
       meter: this.#meter,
       logger: this.#logger,
-      tracing: tracingOf(options.tracer),
+      tracing: tracingOf(options.tracer, this.#logger),
       parts: loaded
     })
     const stopRate = observeRate(options.meter ?? noopMeter, this.#intake.rate)

@@ -72,7 +72,8 @@ export class SubmissionTrace {
         [A.source]: source
       })
     }
-    return new SubmissionTrace(span, span.isSampled ? withTrace(submission, span.context) : context)
+    const trace = span.isSampled ? span.context : undefined
+    return new SubmissionTrace(span, trace === undefined ? context : withTrace(submission, trace))
   }
 
   /** Every event of the chunk has its outcome. */

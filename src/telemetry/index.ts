@@ -40,7 +40,7 @@ export { PROMETHEUS_CONTENT_TYPE } from './exporters/prometheus-text.ts'
 export { createTraces, type Traces, type TracesOptions } from './traces/export-traces.ts'
 export { type EndedSpan, LINKS_MAX, Recorder, type RecorderOptions } from './traces/recorder.ts'
 export { Sampling, SAMPLING_RATIO, type SamplingOptions, SLOW_MS, TRACES_PER_SECOND_MAX } from './traces/sampling.ts'
-export { SPAN_ATTRIBUTES } from './traces/span-names.ts'
+export { knownErrorType, SPAN_ATTRIBUTES } from './traces/span-names.ts'
 export {
   isSampledContext,
   partsOfTraceparent,

@@ -57,3 +57,16 @@ test('no more than 128 are linked, and the rest is counted', () => {
 
   assert.deepEqual([links.length, leftOut, recordCount], [128, 72, 200])
 })
+
+test('states of hostile records are no more than 16 KiB of a batch: their links go without', () => {
+  const state = `a=${'x'.repeat(200)}${','.repeat(16_000)}`
+  const table = tableOf(
+    0n,
+    Array.from({ length: 20 }, (_, index) => record({ traceparent: parent(index + 1), tracestate: state }))
+  )
+
+  const { links } = traceLinksOf(table)
+
+  assert.equal(links.length, 20)
+  assert.equal(links.filter(({ tracestate }) => tracestate !== undefined).length, 1)
+})

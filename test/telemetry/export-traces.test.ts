@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { test } from 'node:test'
 
+import { INVALID_SPAN_CONTEXT, type Span, trace } from '@opentelemetry/api'
 import { InMemorySpanExporter, SimpleSpanProcessor, TracerProvider } from '@opentelemetry/sdk-trace'
 
 import { createTraces, type LogFields, type Logger, silentLogger, tracingOf } from '../../src/telemetry/index.ts'
@@ -89,8 +90,43 @@ test('a program’s own tracer gets the same spans, with parents, links, kinds a
   assert.equal(second?.parentSpanContext?.spanId, '00f067aa0ba902b7')
   assert.equal(second?.links[0]?.context.spanId, '00f067aa0ba902b7')
   assert.equal(second?.attributes['comporta.links_left_out'], 2)
-  assert.match(root?.context.traceparent ?? '', /^00-4bf92f3577b34da6a3ce929d0e0e4736-[0-9a-f]{16}-01$/)
-  assert.equal(root?.context.tracestate, 'a=1')
+  assert.match(root?.context?.traceparent ?? '', /^00-4bf92f3577b34da6a3ce929d0e0e4736-[0-9a-f]{16}-01$/)
+  assert.equal(root?.context?.tracestate, 'a=1')
   assert.equal(tracingOf(undefined), undefined)
   assert.equal(tracingOf(provider.getTracer('x')) === undefined, false)
+})
+
+test('a tracer that throws, whenever it is asked, costs spans and nothing else, and is named once', () => {
+  const lines: LogFields[] = []
+  const logger: Logger = { ...silentLogger, warn: fields => void lines.push(fields) }
+  const broken = (): never => {
+    throw new Error('no exporter')
+  }
+  const startSpan = (): Span => ({ ...trace.wrapSpanContext(INVALID_SPAN_CONTEXT), setAttributes: broken }) as Span
+  const tracers = [
+    { startSpan: broken, startActiveSpan: broken },
+    { startSpan, startActiveSpan: broken },
+    new Proxy({ startSpan: () => new Proxy({} as Span, { get: broken }), startActiveSpan: broken }, {})
+  ]
+  for (const tracer of tracers) {
+    lines.length = 0
+    const tracing = tracingOf(tracer, logger)
+    assert.ok(tracing)
+    const root = tracing.start({ name: 'process t', kind: 'consumer' })
+    const child = root.startChild({ name: 'invoke f', kind: 'client' })
+    for (const span of [root, child]) {
+      span.set({ a: 1 })
+      span.fail('x')
+      span.keep('slow')
+      assert.deepEqual([span.context, span.isSampled, span.isRecording], [undefined, false, false])
+      assert.match(`${span.traceId}/${span.spanId}`, /^0{32}\/0{16}$/)
+      span.end()
+    }
+    assert.deepEqual(lines.length, 1)
+  }
+})
+
+test('a tracer of nobody has no context that goes on', () => {
+  const span = tracingOf(trace.getTracer('x'))?.start({ name: 'a', kind: 'client' })
+  assert.equal(span?.context, undefined)
 })

@@ -53,8 +53,8 @@ test('a sampled trace has its spans with their ids, parents, times and attribute
   })
   assert.partialDeepStrictEqual(root, { parentSpanId: undefined, durationMs: 7, links: [sampled], linksLeftOut: 2 })
   // Sampled, and the id is random; 100 % have the threshold 0.
-  assert.equal(batch.context.traceparent, `00-${batch.traceId}-${batch.spanId}-03`)
-  assert.equal(batch.context.tracestate, 'ot=th:0')
+  assert.equal(batch.context?.traceparent, `00-${batch.traceId}-${batch.spanId}-03`)
+  assert.equal(batch.context?.tracestate, 'ot=th:0')
 })
 
 test('a trace from elsewhere keeps its id, its state and its decision', () => {
@@ -71,7 +71,7 @@ test('a trace from elsewhere keeps its id, its state and its decision', () => {
     [{ name: 'a', traceId: TRACE, parentSpanId: PARENT, isParentRemote: true }]
   )
   assert.deepEqual(taken.context, { traceparent: `00-${TRACE}-${taken.spanId}-01`, tracestate: 'a=1' })
-  assert.equal(left.context.traceparent, `00-${TRACE}-${left.spanId}-00`)
+  assert.equal(left.context?.traceparent, `00-${TRACE}-${left.spanId}-00`)
   assert.equal(left.isRecording, false)
 })
 

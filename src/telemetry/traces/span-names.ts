@@ -27,3 +27,14 @@ export const SPAN_ATTRIBUTES = {
   source: 'comporta.source',
   idempotencyKey: 'comporta.idempotency_key'
 } as const
+
+/** What classes of errors of services look like: `TypeError`, `java.io.IOException`, `Function<My::Error>`, `Http503`. */
+const CLASS = /^[\w.:$*<>/-]{1,100}$/
+
+/**
+ * A class of errors as an attribute. A service says what it likes, also a text with parts of records in it: what does
+ * not look like a class is `_OTHER`. Source: OpenTelemetry, `error.type`.
+ */
+export function knownErrorType(errorClass: string): string {
+  return CLASS.test(errorClass) ? errorClass : '_OTHER'
+}

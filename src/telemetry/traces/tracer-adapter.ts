@@ -9,9 +9,11 @@ import { createRequire } from 'node:module'
 
 import type { Context, Span, Tracer, TracerProvider } from '@opentelemetry/api'
 
+import { type Logger, silentLogger } from '../logger.ts'
 import { attributesOf, linkOf, SPAN_KINDS, SPAN_STATUS, spanContextOf } from './readable-span.ts'
 import { LINKS_MAX } from './recorder.ts'
-import type { TraceContext } from './trace-context.ts'
+import { SafeTracing } from './safe-tracing.ts'
+import { readTraceContext, type TraceContext } from './trace-context.ts'
 import type { KeepReason, SpanAttributes, SpanStart, TraceSpan, Tracing } from './tracing.ts'
 
 type Api = typeof import('@opentelemetry/api')
@@ -21,11 +23,16 @@ const SAMPLED = 1
 /** Whatever spans can be begun with: this package's recorder, or OpenTelemetry's `Tracer` or `TracerProvider`. */
 export type AnyTracer = Tracing | Tracer | TracerProvider
 
-/** What rooms record through; `undefined` if nothing was given. */
-export function tracingOf(tracer: AnyTracer | undefined): Tracing | undefined {
+/**
+ * What rooms record through; `undefined` if nothing was given.
+ *
+ * @param logger - Hears once of a program's tracer that throws. Default: nobody does.
+ */
+export function tracingOf(tracer: AnyTracer | undefined, logger: Logger = silentLogger): Tracing | undefined {
   if (tracer === undefined) return undefined
   if ('start' in tracer) return tracer
-  return new TracerAdapter('getTracer' in tracer ? tracer.getTracer('comporta') : tracer)
+  const adapter = new TracerAdapter('getTracer' in tracer ? tracer.getTracer('comporta') : tracer)
+  return new SafeTracing(adapter, logger)
 }
 
 class TracerAdapter implements Tracing {
@@ -87,11 +94,11 @@ class AdaptedSpan implements TraceSpan {
     return this.#span.isRecording()
   }
 
-  get context(): TraceContext {
+  /** A tracer of nobody (no SDK is registered) has ids of zeros, which must not go on. */
+  get context(): TraceContext | undefined {
     const { traceId, spanId, traceFlags, traceState } = this.#span.spanContext()
     const traceparent = `00-${traceId}-${spanId}-${(traceFlags & 0xff).toString(16).padStart(2, '0')}`
-    const tracestate = traceState?.serialize() ?? ''
-    return tracestate === '' ? { traceparent } : { traceparent, tracestate }
+    return readTraceContext(traceparent, traceState?.serialize())
   }
 
   startChild({ name, kind, attributes = {} }: Pick<SpanStart, 'name' | 'kind' | 'attributes'>): TraceSpan {

@@ -44,8 +44,8 @@ export interface TraceSpan {
   readonly isSampled: boolean
   /** Whether anybody may ever see it; attributes need not be made otherwise. */
   readonly isRecording: boolean
-  /** What goes to those who continue the trace. */
-  readonly context: TraceContext
+  /** What goes to those who continue the trace; `undefined` if there is none to continue. */
+  readonly context: TraceContext | undefined
   /** Begins a span under this one, in this process. */
   startChild(start: Pick<SpanStart, 'name' | 'kind' | 'attributes'>): TraceSpan
   /** Adds attributes; later ones count. */
@@ -65,12 +65,12 @@ export interface Tracing {
 }
 
 /** A span that nobody sees, for where one is needed and nobody traces. */
-const noSpan: TraceSpan = {
+export const noSpan: TraceSpan = {
   traceId: '0'.repeat(32),
   spanId: '0'.repeat(16),
   isSampled: false,
   isRecording: false,
-  context: { traceparent: `00-${'0'.repeat(32)}-${'0'.repeat(16)}-00` },
+  context: undefined,
   startChild: () => noSpan,
   set: () => undefined,
   fail: () => undefined,
