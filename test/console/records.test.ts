@@ -1,11 +1,16 @@
 /** Records through the console: found in both directions, shown harmlessly, hidden where they must be. */
 
 import assert from 'node:assert/strict'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { after, before, test } from 'node:test'
+
+import type { FastifyReply } from 'fastify'
 
 import { startBroker } from '../../src/broker/index.ts'
 import { Cluster } from '../../src/client/index.ts'
 import type { DeadLetters, RecordAnswer, RecordsAnswer, ShownRecord } from '../../src/console/api/records.ts'
+import { openEventStream } from '../../src/console/records/event-stream.ts'
 import { addRecordRoutes } from '../../src/console/records/record-routes.ts'
 import { exportText } from '../../src/console/records/export-records.ts'
 import { shownBytes } from '../../src/console/records/shown-record.ts'
@@ -325,6 +330,25 @@ test('who goes on reading where nobody began is written down as well', async () 
     area.audit.map(({ action }) => action),
     ['records.read', 'records.export']
   )
+})
+
+// Symptom: twelve quick readers left, and nobody had a tail for half an hour. Cause: `close` is told once, and was before
+// anybody listened. Reach: a browser that goes away while the ends of the partitions are asked for.
+test('a stream to a browser that has left before it began is over at once', async t => {
+  const left = Promise.withResolvers<boolean>()
+  const server = createServer((_request, raw) => {
+    raw.once('close', () => {
+      const reply = { getHeaders: () => ({}), hijack: () => undefined, raw } as unknown as FastifyReply
+      setImmediate(() => left.resolve(openEventStream(reply).gone.aborted))
+    })
+    leave.abort()
+  })
+  const leave = new AbortController()
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  t.after(() => server.close())
+  const { port } = server.address() as AddressInfo
+  await fetch(`http://127.0.0.1:${port}/`, { signal: leave.signal }).catch(() => undefined)
+  assert.equal(await left.promise, true)
 })
 
 test('a tail shows new records that match as they come, and ends with the browser', async () => {

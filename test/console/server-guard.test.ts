@@ -231,6 +231,42 @@ test('too many attempts to log in, and too many requests, have to wait', async t
   assert.deepEqual(statuses, [...Array<number>(20).fill(200), 429, 429])
 })
 
+// Symptom: who was nobody drove everything else out of the audit log. Cause: attempts that were too many were written
+// down, refusals of a viewer without limit. Reach: any address; any viewer.
+test('neither attempts without end nor refusals without end fill the audit log', async t => {
+  const section = OIDC.replace('console:', '').concat('  limits: { loginsPerMinute: 3 }\n')
+  const clock = new VirtualClock()
+  const console = await startTestConsole(t, { clock, section })
+  const vera = await logIn(console, VIEWER_TOKEN)
+  const { headers } = await logIn(console, OPERATOR_TOKEN)
+  for (let index = 0; index < 50; index += 1) {
+    await ask(console, { path: '/api/login/oidc/callback?code=a&state=b' })
+    await ask(console, { method: 'POST', path: '/api/changes/apply', headers: vera.headers, body: {} })
+  }
+  const { total } = (await ask(console, { path: '/api/audit', headers })).json
+  // Two logins, one attempt that was left, and the first refusals.
+  assert.equal(total, 2 + 1 + 30)
+})
+
+test('a login that has ended while its answer was made gets nothing more', async t => {
+  const wait = Promise.withResolvers<void>()
+  const begun = Promise.withResolvers<void>()
+  const addSlow: AddRoutes = routes => {
+    routes.app.get('/api/slow', async request => {
+      begun.resolve()
+      await wait.promise
+      return routes.callerOf(request)
+    })
+  }
+  const console = await startTestConsole(t, { areas: [addSlow] })
+  const { headers } = await logIn(console, OPERATOR_TOKEN)
+  const answer = ask(console, { path: '/api/slow', headers })
+  await begun.promise
+  await ask(console, { method: 'POST', path: '/api/logout', headers, body: {} })
+  wait.resolve()
+  assert.equal((await answer).status, 401)
+})
+
 test('a body that is no JSON, too large or meant to hurt is refused, and the console goes on', async t => {
   const console = await startTestConsole(t, { areas })
   const { headers } = await logIn(console, OPERATOR_TOKEN)

@@ -8,6 +8,7 @@ import { test } from 'node:test'
 import { VirtualClock } from '../../src/core/index.ts'
 import { openAuditLog } from '../../src/console/server/audit-log.ts'
 import { Limiter } from '../../src/console/server/limiter.ts'
+import { networkOf } from '../../src/console/server/guard.ts'
 import { maskJson } from '../../src/console/server/mask-json.ts'
 import { hiddenParts, MASK, maskRecord, masksOf } from '../../src/console/server/masking.ts'
 import { fits } from '../../src/console/server/names.ts'
@@ -84,6 +85,11 @@ test('records show each role what the rules leave, in every place that shows the
 
   assert.deepEqual(hiddenParts(vera, 'pay.eu'), { key: true, value: true, headers: true })
   assert.deepEqual(hiddenParts(olga, 'pay.eu'), { key: false, value: false, headers: false })
+})
+
+test('an address counts as its network, so that a house of IPv6 has one limit', () => {
+  const networks = ['::ffff:10.0.0.7', '2001:db8::1', '2001:DB8:0:0:9::', '::1', '1:2:3:4:5:6:7:8'].map(networkOf)
+  assert.deepEqual(networks, ['10.0.0.7', '2001:db8:0:0', '2001:db8:0:0', '0:0:0:0', '1:2:3:4'])
 })
 
 test('masked members are found however the text is written, and the rest stays as it was', () => {

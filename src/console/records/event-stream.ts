@@ -31,6 +31,8 @@ export function openEventStream(reply: FastifyReply): EventStream {
   raw.on('close', () => gone.abort())
   // A socket that is gone says so here; nobody is there to be told.
   raw.on('error', () => gone.abort())
+  // Who left before it began does not leave again.
+  if (raw.destroyed) gone.abort()
   const write = (text: string): void => {
     if (!gone.signal.aborted) raw.write(text)
   }

@@ -13,6 +13,7 @@ import {
   type ShownRecord
 } from '../api/records.ts'
 import { hiddenParts, quotesHidden, topicsOf } from '../server/masking.ts'
+import { queryOf } from '../server/routes.ts'
 import type { AddRoutes, Caller, ConsoleContext, ConsoleRoutes } from '../server/server-types.ts'
 import { DeadLetterBox, rowOf } from './dead-letters.ts'
 import { openEventStream } from './event-stream.ts'
@@ -50,6 +51,8 @@ export const addRecordRoutes: AddRoutes = (routes, context) => {
 interface Ask {
   readonly query: URLSearchParams
   readonly caller: Caller
+  /** Who asks by now: throws if the login has ended meanwhile. */
+  readonly again: () => Caller
   readonly reply: FastifyReply
   /** Aborts when the browser has gone. */
   readonly gone: AbortSignal
@@ -84,8 +87,9 @@ class RecordRoutes {
     app.get(path, async (request: FastifyRequest, reply: FastifyReply) => {
       const gone = new AbortController()
       reply.raw.on('close', () => gone.abort())
-      const query = new URLSearchParams(request.raw.url?.split('?')[1] ?? '')
-      return await run({ query, caller: this.#routes.callerOf(request), reply, gone: gone.signal })
+      const query = queryOf(request)
+      const again = (): Caller => this.#routes.callerOf(request)
+      return await run({ query, caller: again(), again, reply, gone: gone.signal })
     })
   }
 
@@ -147,6 +151,7 @@ class RecordRoutes {
     const partitions = partition === undefined ? {} : { partitions: [partition] }
     const ranges = await resolveRanges(this.#context.admin, { topics: [topic], ...partitions, isReadCommitted: true })
     await this.#note(caller, 'records.tail', query)
+    ask.again()
     const release = this.#tails.take(caller.sessionId)
     try {
       await runTail({ query, ranges, matcher, caller }, openEventStream(reply), this.#context)

@@ -87,7 +87,7 @@ class FileLog {
     if (this.#waiting.length >= WAITING_MAX) throw failure('the disk does not keep up')
     const whole: AuditEntry = { atMs: this.#options.clock.now(), ...entry, ...cut(entry) }
     const done = new Promise<void>((resolve, reject) => {
-      this.#waiting.push({ line: `${JSON.stringify(whole)}\n`, resolve, reject })
+      this.#waiting.push({ line: `${lineOf(whole)}\n`, resolve, reject })
     })
     this.#writing ??= this.#writeAll().finally(() => {
       this.#writing = undefined
@@ -196,6 +196,16 @@ function readEntry(line: string): AuditEntry[] {
   } catch {
     return [] // a line that was cut
   }
+}
+
+// JSON leaves characters as they are that a terminal obeys (U+009B), or that turn text around.
+const unseen = /[\u007f-\u009f\p{Cf}\p{Zl}\p{Zp}]/gu
+
+/** Harmless to whoever looks at the file. */
+function lineOf(entry: AuditEntry): string {
+  return JSON.stringify(entry).replace(unseen, char =>
+    Array.from({ length: char.length }, (_, at) => `\\u${char.charCodeAt(at).toString(16).padStart(4, '0')}`).join('')
+  )
 }
 
 /** Names and details come from browsers. */

@@ -97,7 +97,7 @@ export class Guard {
 
   /** One more attempt to log in. Throws `ERR_CONSOLE_RATE` if there were too many. */
   countLogin(address: string): void {
-    this.#limit(this.#logins, address, 'attempts to log in')
+    this.#limit(this.#logins, networkOf(address), 'attempts to log in')
   }
 
   /** Address of the console as this browser knows it. */
@@ -110,7 +110,8 @@ export class Guard {
 
   /** Who sends a request that has passed. */
   callerOf(request: FastifyRequest): Caller {
-    if (request.session === undefined) throw new PipelineError('ERR_CONSOLE_LOGIN', 'log in first')
+    // Over: it has ended while the answer was being made.
+    if (request.session?.isOver !== false) throw new PipelineError('ERR_CONSOLE_LOGIN', 'log in first')
     return callerOf(request.session, this.#options.settings)
   }
 
@@ -127,7 +128,7 @@ export class Guard {
     }
     const session = this.#options.sessions.find(request.cookies[this.cookieName])
     request.session = session
-    this.#limit(this.#requests, session === undefined ? `address ${request.ip}` : session.id, 'requests')
+    this.#limit(this.#requests, session === undefined ? networkOf(request.ip) : session.id, 'requests')
     this.#checkSite(request)
     const needs = needsOf(request)
     if (needs === 'nobody') return
@@ -215,8 +216,24 @@ function blockListOf(networks: readonly string[]): BlockList {
   return list
 }
 
+/** What one user has at home: an IPv4 address, or a /64 of IPv6 with its 2^64 addresses. */
+export function networkOf(address: string): string {
+  const plain = plainAddress(address)
+  if (!isIPv6(plain)) return plain.slice(0, 64)
+  const [head = '', tail] = plain.split('::')
+  const first = head === '' ? [] : head.split(':')
+  const last = tail === undefined || tail === '' ? [] : tail.split(':')
+  const zeros = tail === undefined ? [] : Array<string>(Math.max(0, 8 - first.length - last.length)).fill('0')
+  const groups = [...first, ...zeros, ...last].slice(0, 4)
+  return groups.map(group => Number.parseInt(group, 16).toString(16)).join(':')
+}
+
+function plainAddress(address: string): string {
+  return address.replace(/^::ffff:(?=\d+\.)/i, '')
+}
+
 /** A socket that takes both families shows IPv4 as `::ffff:10.0.0.1`. */
 function contains(list: BlockList, address: string): boolean {
-  const plain = address.replace(/^::ffff:(?=\d+\.)/i, '')
+  const plain = plainAddress(address)
   return plain !== '' && list.check(plain, isIPv6(plain) ? 'ipv6' : 'ipv4')
 }

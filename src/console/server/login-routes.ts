@@ -6,6 +6,7 @@ import { type ErrorCode, messageOf, PipelineError } from '../../core/index.ts'
 import type { AuditEntry, Session } from '../api/session.ts'
 import { CALLBACK_PATH, callerOf, type Guard, setSessionCookie } from './guard.ts'
 import type { OidcLogin } from './oidc.ts'
+import { queryOf } from './routes.ts'
 import { identityOfToken, type KnownToken } from './settings.ts'
 import type { AuditLog } from './server-types.ts'
 import type { Identity, SessionStore } from './sessions.ts'
@@ -134,14 +135,16 @@ async function finish(request: FastifyRequest, reply: FastifyReply, parts: WithO
   void reply.clearCookie(ATTEMPT_COOKIE, attemptCookie(parts))
   try {
     parts.guard.countLogin(request.ip)
-    const query = request.raw.url?.split('?')[1] ?? ''
-    const identity = await parts.oidc.finish(request.cookies[ATTEMPT_COOKIE], query)
+    const identity = await parts.oidc.finish(request.cookies[ATTEMPT_COOKIE], queryOf(request).toString())
     await enter({ request, reply, identity, parts, how: 'OIDC' })
     return reply.redirect('/', 303)
   } catch (error) {
     const code: ErrorCode = PipelineError.is(error) ? error.code : 'ERR_CONSOLE_INTERNAL'
-    parts.onProblem(error, 'a login by OIDC was refused')
-    await refused(parts, request, messageOf(error))
+    // Nobody fills the audit log with attempts until what matters has gone from it.
+    if (code !== 'ERR_CONSOLE_RATE') {
+      parts.onProblem(error, 'a login by OIDC was refused')
+      await refused(parts, request, messageOf(error))
+    }
     return reply.redirect(`/?problem=${code}`, 303)
   }
 }

@@ -32,8 +32,11 @@ async function run(order: Order, request: FastifyRequest, guard: Guard): Promise
   return (await order.run(request.body ?? {}, guard.callerOf(request))) ?? {}
 }
 
-function queryOf(request: FastifyRequest): URLSearchParams {
-  return new URLSearchParams(request.raw.url?.split('?')[1] ?? '')
+/** The query of a request; it may have question marks of its own. */
+export function queryOf({ raw }: Pick<FastifyRequest, 'raw'>): URLSearchParams {
+  const { url = '' } = raw
+  const at = url.indexOf('?')
+  return new URLSearchParams(at < 0 ? '' : url.slice(at + 1))
 }
 
 /** A route, and who may ask. */

@@ -22,6 +22,7 @@ import { createApp } from './app.ts'
 import { AREAS } from './areas.ts'
 import { openAuditLog, type OpenAuditLog } from './audit-log.ts'
 import { Guard } from './guard.ts'
+import { Limiter } from './limiter.ts'
 import { LiveStreams } from './live.ts'
 import { addLoginRoutes } from './login-routes.ts'
 import { OidcLogin } from './oidc.ts'
@@ -35,6 +36,8 @@ import { checkStart, type ConsoleSecrets, knownTokens } from './settings.ts'
 
 /** How often sessions whose time is over are looked for. */
 const SWEEP_MS = 30_000
+/** Refusals of one login that are written down: more of them would drive what matters out of the audit log. */
+const REFUSALS = { perSecond: 0.1, burst: 30 } as const
 
 /** What a console is started with. */
 export interface ConsoleOptions extends Pick<ConsoleContext, 'bootstrapServers' | 'certificates' | 'replay'> {
@@ -151,7 +154,10 @@ async function assemble(options: ConsoleOptions, parts: Parts): Promise<Assemble
   })
   const sweep = clock.every(SWEEP_MS, () => sessions.sweep(({ id }) => guard.answers.has(id))).unref()
   parts.closing.signal.addEventListener('abort', () => sweep.cancel(), { once: true })
-  const onRefused = (caller: Caller, path: string): void => auditRefusal({ caller, path, parts, logger })
+  const refusals = new Limiter(REFUSALS)
+  const onRefused = (caller: Caller, path: string): void => {
+    if (refusals.take(caller.sessionId, clock.monotonicMs()) === 0) auditRefusal({ caller, path, parts, logger })
+  }
   const guard = new Guard({ settings, sessions, clock, onRefused })
   const app = await createApp({ settings, secrets, pages: pagesOnce(options.pages ?? (() => loadPages())), logger })
   const all = routesOf(app)
