@@ -39,6 +39,25 @@ test('the address is the file’s, else that of traces, else the general one wit
   assert.equal(settings('{ exporter: otlp, endpoint: http://f:2/v1/traces }', own)?.traces.url, 'http://f:2/v1/traces')
 })
 
+test('an address that is none is told without what is in it, and has no effect: nothing ends for it', () => {
+  const wrong = { OTEL_EXPORTER_OTLP_ENDPOINT: 'collector:4318', OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'u:secret@c' }
+  assert.equal(settings('{}', wrong), undefined)
+  assert.deepEqual(problems, [
+    'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: is not an http or https address, and has no effect',
+    'OTEL_EXPORTER_OTLP_ENDPOINT: is not an http or https address, and has no effect'
+  ])
+  assert.equal(settings('{ exporter: otlp }', wrong)?.traces.url, 'http://localhost:4318/v1/traces')
+})
+
+test('a time beyond that of timers, and a queue beyond that of the file, are told and have no effect', () => {
+  const found = settings('{ exporter: otlp }', {
+    OTEL_BSP_SCHEDULE_DELAY: '9999999999',
+    OTEL_BSP_MAX_QUEUE_SIZE: '9999999999'
+  })
+  assert.equal(problems.length, 2)
+  assert.deepEqual([found?.traces.delayMs, found?.traces.queueMax], [undefined, 2048])
+})
+
 test('samplers of OpenTelemetry come before the file, what is kept does not change with them', () => {
   const asked = (environment: Record<string, string>): object | undefined =>
     settings('{ exporter: otlp, sampling: { ratio: 0.2, slowMs: 7 } }', environment)?.traces.sampling
@@ -77,7 +96,7 @@ test('resource, queue, compression and propagators are honoured', () => {
       resource: { 'service.name': 'trucks', team: 'b', text: 'a b', 'deployment.environment.name': 'test' }
     }
   })
-  assert.deepEqual(problems, ['OTEL_BSP_SCHEDULE_DELAY: is not a whole number above 0: soon'])
+  assert.deepEqual(problems, ['OTEL_BSP_SCHEDULE_DELAY: is not a whole number from 1 to 2147483647: soon'])
   assert.equal(settings('{ exporter: otlp }')?.traces.resource?.['service.name'], 'comporta-dispatcher')
   assert.equal(settings('{ exporter: otlp, propagateXray: true }')?.isXrayPropagated, true)
 })

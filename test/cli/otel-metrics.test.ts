@@ -76,6 +76,14 @@ test('times and compression come from OpenTelemetry’s variables before the fil
   assert.equal(wrong.settings.resource?.['deployment.environment.name'], 'test')
 })
 
+test('an address that is none is told and has no effect: nothing ends for it', () => {
+  const { settings, warnings } = settingsOf({ OTEL_EXPORTER_OTLP_ENDPOINT: 'garbage' })
+  assert.equal(hasExporter(settings), false)
+  assert.deepEqual(warnings, ['OTEL_EXPORTER_OTLP_ENDPOINT: is not an http or https address, and has no effect'])
+  const asked = settingsOf({ OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: 'ftp://u:secret@c/', OTEL_METRICS_EXPORTER: 'otlp' })
+  assert.equal(asked.settings.otlp?.endpoint, 'http://localhost:4318/v1/metrics')
+})
+
 test('lines for CloudWatch are appended to the file that is named', async t => {
   const folder = mkdtempSync(join(tmpdir(), 'comporta-emf-'))
   t.after(() => rmSync(folder, { recursive: true, force: true }))

@@ -248,7 +248,10 @@ test('lines for CloudWatch follow its format: a line for each set of attributes,
   fill(metrics.meter)
   const lines = new EmfLines('orders')
 
+  // What does not arrive is told again.
+  linesOf(lines, await metrics.collect())
   const first = linesOf(lines, await metrics.collect())
+  lines.written()
   metrics.meter.createCounter('comporta.dispatcher.records').add(2, { group: HOSTILE, result: 'delivered' })
   metrics.meter.createHistogram('comporta.dispatcher.invoke.duration').record(60, { group: 'g', outcome: 'ok' })
   const second = linesOf(lines, await metrics.collect())
@@ -280,6 +283,27 @@ test('lines for CloudWatch follow its format: a line for each set of attributes,
   })
   assert.equal(find(first, 'open.things')?.['open.things'], -2)
   assert.equal(find(first, 'comporta.dispatcher.lag'), undefined, 'by partition it is not written')
+})
+
+test('what could not be written for CloudWatch comes with the next lines, once', async () => {
+  const clock = new VirtualClock()
+  const texts: string[] = []
+  let isFull = true
+  const write = (text: string): Promise<void> => {
+    if (isFull) return Promise.reject(new Error('the disk is full'))
+    texts.push(text)
+    return Promise.resolve()
+  }
+  const metrics = createMetrics({ clock, emf: { namespace: 'n', intervalMs: 1000, write } })
+  metrics.meter.createCounter('open.events').add(3)
+  await clock.advance(1000)
+  metrics.meter.createCounter('open.events').add(1)
+  isFull = false
+  await clock.advance(1000)
+  await metrics.close()
+
+  const told = texts.map(text => /"open.events":(\d+)/.exec(text)?.[1])
+  assert.deepEqual(told, ['4', '0'])
 })
 
 test('a line for CloudWatch has no more than 100 metrics and 30 dimensions', () => {

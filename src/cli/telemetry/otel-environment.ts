@@ -20,6 +20,8 @@ export interface TraceSettings {
   readonly isXrayPropagated: boolean
 }
 
+/** As `telemetry.traces.queueMax`: what waits is memory. */
+const QUEUE_MAX = 1_000_000
 const DEFAULT_URL = 'http://localhost:4318/v1/traces'
 
 /**
@@ -35,16 +37,16 @@ export function traceSettings(
 ): TraceSettings | undefined {
   const { traces } = telemetry
   if (!isOn(traces.exporter, environment, onProblem)) return undefined
-  const delayMs = wholeNumber(environment, 'OTEL_BSP_SCHEDULE_DELAY', onProblem)
+  const delayMs = wholeNumber(environment, 'OTEL_BSP_SCHEDULE_DELAY', { onProblem })
   return {
     traces: {
-      url: traces.endpoint ?? urlOf(environment),
+      url: traces.endpoint ?? urlOf(environment, onProblem),
       headers: traces.headers,
       timeoutMs: traces.timeoutMs,
       compression: traces.compression === 'none' ? compressionOf(environment) : traces.compression,
       sampling: samplingOf(traces.sampling, environment, onProblem),
       resource: resourceOf(telemetry.resource, role, environment),
-      queueMax: wholeNumber(environment, 'OTEL_BSP_MAX_QUEUE_SIZE', onProblem) ?? traces.queueMax,
+      queueMax: wholeNumber(environment, 'OTEL_BSP_MAX_QUEUE_SIZE', { onProblem, max: QUEUE_MAX }) ?? traces.queueMax,
       ...(delayMs === undefined ? {} : { delayMs })
     },
     isXrayPropagated: traces.propagateXray || list(environment['OTEL_PROPAGATORS']).includes('xray')
@@ -61,19 +63,36 @@ function isOn(
   if (asked === 'otlp' || asked === 'none') return asked === 'otlp'
   if (asked !== undefined && asked !== '') onProblem(`OTEL_TRACES_EXPORTER: there are otlp and none, not ${asked}`)
   if (exporter !== undefined) return exporter === 'otlp'
-  return given(environment, 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT') || given(environment, 'OTEL_EXPORTER_OTLP_ENDPOINT')
+  return endpointOf(environment, 'traces', onProblem) !== undefined
 }
 
-function given(environment: Environment, name: string): boolean {
-  return (environment[name] ?? '') !== ''
+function urlOf(environment: Environment, onProblem: (text: string) => void): string {
+  return endpointOf(environment, 'traces', onProblem) ?? DEFAULT_URL
 }
 
-/** Source: OTLP exporter specification, "Endpoint URLs for OTLP/HTTP": the path is added to the general one only. */
-function urlOf(environment: Environment): string {
-  const own = environment['OTEL_EXPORTER_OTLP_TRACES_ENDPOINT'] ?? ''
-  if (own !== '') return own
-  const general = environment['OTEL_EXPORTER_OTLP_ENDPOINT'] ?? ''
-  return general === '' ? DEFAULT_URL : `${general.replace(/\/$/, '')}/v1/traces`
+/**
+ * Where a signal goes by the environment; `undefined` if it does not say, or not what an address is. The path is added
+ * to the general address only. Source: OTLP exporter specification, "Endpoint URLs for OTLP/HTTP".
+ */
+export function endpointOf(
+  environment: Environment,
+  signal: 'traces' | 'metrics',
+  onProblem: (text: string) => void
+): string | undefined {
+  const own = addressIn(environment, `OTEL_EXPORTER_OTLP_${signal.toUpperCase()}_ENDPOINT`, onProblem)
+  if (own !== undefined) return own
+  const general = addressIn(environment, 'OTEL_EXPORTER_OTLP_ENDPOINT', onProblem)
+  return general === undefined ? undefined : `${general.replace(/\/$/, '')}/v1/${signal}`
+}
+
+/** What is wrong is not repeated: an address may hold a password. */
+function addressIn(environment: Environment, name: string, onProblem: (text: string) => void): string | undefined {
+  const text = environment[name] ?? ''
+  if (text === '') return undefined
+  const protocol = URL.parse(text)?.protocol
+  if (protocol === 'http:' || protocol === 'https:') return text
+  onProblem(`${name}: is not an http or https address, and has no effect`)
+  return undefined
 }
 
 function compressionOf(environment: Environment): 'none' | 'gzip' {
@@ -154,11 +173,19 @@ function list(text = ''): string[] {
     .filter(each => each !== '')
 }
 
-function wholeNumber(environment: Environment, name: string, onProblem: (text: string) => void): number | undefined {
+/** Most milliseconds that a timer can wait: with more it would fire at once, again and again. */
+const TIMER_MS_MAX = 2_147_483_647
+
+/** A whole number of a variable; `undefined` if there is none, or not one from 1 to `max`. */
+export function wholeNumber(
+  environment: Environment,
+  name: string,
+  { onProblem, max = TIMER_MS_MAX }: { readonly onProblem: (text: string) => void; readonly max?: number }
+): number | undefined {
   const text = environment[name] ?? ''
   if (text === '') return undefined
   const number = Number(text)
-  if (Number.isInteger(number) && number >= 1) return number
-  onProblem(`${name}: is not a whole number above 0: ${text}`)
+  if (Number.isInteger(number) && number >= 1 && number <= max) return number
+  onProblem(`${name}: is not a whole number from 1 to ${max}: ${text}`)
   return undefined
 }

@@ -9,7 +9,7 @@ import { appendFile } from 'node:fs/promises'
 
 import type { TelemetryConfig } from '../../config/index.ts'
 import type { Logger, MetricsOptions } from '../../telemetry/index.ts'
-import { type Environment, resourceOf } from './otel-environment.ts'
+import { endpointOf, type Environment, resourceOf, wholeNumber } from './otel-environment.ts'
 
 /** Whose metrics they are. */
 export interface MetricsOf {
@@ -57,9 +57,9 @@ function otlpSettings(
   }
   const compression = textOf(environment, 'OTEL_EXPORTER_OTLP_METRICS_COMPRESSION', 'OTEL_EXPORTER_OTLP_COMPRESSION')
   const otlp = metrics?.otlp
-  const number = (name: string): number | undefined => wholeNumber(environment, name, warn)
+  const number = (name: string): number | undefined => wholeNumber(environment, name, { onProblem: warn })
   return {
-    endpoint: otlp?.endpoint ?? urlOf(environment),
+    endpoint: otlp?.endpoint ?? endpointOf(environment, 'metrics', warn) ?? DEFAULT_URL,
     headers: otlp?.headers ?? {},
     intervalMs: number('OTEL_METRIC_EXPORT_INTERVAL') ?? otlp?.intervalMs ?? INTERVAL_MS,
     timeoutMs:
@@ -85,32 +85,15 @@ function isAsked(isConfigured: boolean, environment: Environment, warn: (text: s
   if (asked.includes('none')) return false
   if (isConfigured) return true
   if (asked.includes('prometheus')) return false
-  return textOf(environment, 'OTEL_EXPORTER_OTLP_METRICS_ENDPOINT', 'OTEL_EXPORTER_OTLP_ENDPOINT') !== ''
+  return endpointOf(environment, 'metrics', warn) !== undefined
 }
 
 function isDisabled(environment: Environment): boolean {
   return environment['OTEL_SDK_DISABLED']?.toLowerCase() === 'true'
 }
 
-/** The path is added to the general address only. Source: OTLP exporter, "Endpoint URLs for OTLP/HTTP". */
-function urlOf(environment: Environment): string {
-  const own = environment['OTEL_EXPORTER_OTLP_METRICS_ENDPOINT'] ?? ''
-  if (own !== '') return own
-  const general = environment['OTEL_EXPORTER_OTLP_ENDPOINT'] ?? ''
-  return general === '' ? DEFAULT_URL : `${general.replace(/\/$/, '')}/v1/metrics`
-}
-
 function textOf(environment: Environment, ...names: readonly string[]): string {
   return names.map(name => environment[name] ?? '').find(text => text !== '') ?? ''
-}
-
-function wholeNumber(environment: Environment, name: string, warn: (text: string) => void): number | undefined {
-  const text = environment[name] ?? ''
-  if (text === '') return undefined
-  const number = Number(text)
-  if (Number.isInteger(number) && number >= 1) return number
-  warn(`${name}: is not a whole number above 0: ${text}`)
-  return undefined
 }
 
 /** Where lines go: a file, opened for each export so that it can be rotated, or standard output. */

@@ -60,16 +60,19 @@ export function createEmfExporter({ namespace, write }: EmfSettings): MetricsExp
     send: async metrics => {
       const text = lines.write(metrics)
       if (text !== '') await write(text)
+      lines.written()
     },
     close: () => Promise.resolve()
   }
 }
 
-/** Writes lines, and knows what the lines before have told. */
+/** Writes lines, and knows what the lines before have told: those that were written, and not lost on their way. */
 export class EmfLines {
   readonly #namespace: string
   /** What was told of sums and histograms, by metric and attributes. As many as there are series. */
   #told = new Map<string, number | HistogramValue>()
+  /** The same with the latest lines, which may not arrive. */
+  #telling = this.#told
 
   constructor(namespace: string) {
     this.#namespace = namespace
@@ -91,7 +94,7 @@ export class EmfLines {
       }
     }
     // Series that are gone are forgotten.
-    this.#told = told
+    this.#telling = told
     const lines: string[] = []
     for (const { attributes, metrics: all } of bySet.values()) {
       for (let first = 0; first < all.length; first += METRICS_MAX) {
@@ -99,6 +102,11 @@ export class EmfLines {
       }
     }
     return lines.join('')
+  }
+
+  /** The latest lines have arrived: what they told is not told again. Without this the next ones tell it, too. */
+  written(): void {
+    this.#told = this.#telling
   }
 
   #valueOf(
