@@ -342,7 +342,7 @@ export {
 } from './simulate/calibration.ts'
 export { assumptionsOf, type PipelineAssumptions, scenarioOfPipeline } from './simulate/from-pipeline.ts'
 export { INCIDENTS } from './simulate/incidents.ts'
-export { simulate } from './simulate/simulate.ts'
+export { simulate, simulateInTurns } from './simulate/simulate.ts'
 export type {
   ScaleDecider,
   ScaleView,

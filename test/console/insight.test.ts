@@ -5,7 +5,7 @@ import { after, before, test } from 'node:test'
 
 import { type Broker, startBroker } from '../../src/broker/index.ts'
 import { Cluster } from '../../src/client/index.ts'
-import { costDefaults } from '../../src/config/index.ts'
+import { costDefaults, parsePipeline } from '../../src/config/index.ts'
 import { costView } from '../../src/console/insight/cost-view.ts'
 import { DoctorRunner } from '../../src/console/insight/doctor-runner.ts'
 import { simulateDefaults, simulateSchema, simulateView } from '../../src/console/insight/simulate-view.ts'
@@ -27,8 +27,8 @@ const request = {
 }
 const monotonicMs = (): number => 0
 
-test('after an outage the lag peaks at what came meanwhile, and drains at what is left of the capacity', () => {
-  const answer = simulateView(request, undefined, monotonicMs)
+test('after an outage the lag peaks at what came meanwhile, and drains at what is left of the capacity', async () => {
+  const answer = await simulateView(request, undefined, monotonicMs)
   assert.equal(answer.capacityPerSecond, 20_000)
   assert.equal(answer.utilisation, 0.5)
   // 10,000/s for 300 s, then 10,000/s more than what comes: 300 s, by arithmetic.
@@ -37,13 +37,51 @@ test('after an outage the lag peaks at what came meanwhile, and drains at what i
   assert.equal(answer.timesS.length, answer.lag.length)
 })
 
-test('what can never drain says so, and why', () => {
-  const answer = simulateView({ ...request, recordsPerSecond: 50_000, partitions: 2 }, undefined, monotonicMs)
+test('what can never drain says so, and why', async () => {
+  const answer = await simulateView({ ...request, recordsPerSecond: 50_000, partitions: 2 }, undefined, monotonicMs)
   assert.equal(answer.drainSeconds, null)
   assert.deepEqual(
     answer.summary.map(({ key }) => key),
     ['simulate.tooSlow', 'simulate.idleInstances', 'simulate.peak', 'simulate.neverDrains']
   )
+})
+
+test('the capacity is what the model can do: lanes of partitions, and what the function takes at once', async () => {
+  // Symptom: 20,000/s were told, and 5 % in use, where four functions did 2,000/s; and without an outage a group that
+  // got fifty times what it can do never fell behind.
+  const text = `
+name: shop
+kafka: { bootstrapServers: embedded }
+dispatcher: { groupId: g, topics: [orders], deadLetterTopic: dead, target: { type: lambda, functionName: f } }
+lambda: { runtime: embedded, functions: { f: { handler: ./f.mjs, concurrency: 4 } } }
+`
+  const pipeline = parsePipeline(text, { fileName: 'pipeline.yaml', environment: {} })
+  const flood = { ...request, recordsPerSecond: 1_000_000, outageSeconds: 0 }
+  const capacities = [
+    { change: {}, of: pipeline, perSecond: 2000 }, // 4 functions × 500 records, 1 s each
+    { change: {}, of: undefined, perSecond: 20_000 }, // 40 partitions, one batch at a time
+    { change: { partitions: 5 }, of: undefined, perSecond: 2500 } // 5 partitions, whatever their owners could do
+  ]
+  for (const { change, of, perSecond } of capacities) {
+    const { capacityPerSecond, service, summary } = await simulateView({ ...flood, ...change }, of, monotonicMs)
+    assert.equal(capacityPerSecond, perSecond)
+    assert.ok(Math.abs((service.at(-1) ?? 0) / perSecond - 1) < 0.02, `${service.at(-1)} of ${perSecond}`)
+    assert.equal(summary.map(({ key }) => key).includes('simulate.targetLimit'), of !== undefined)
+  }
+})
+
+test('a run of thousands of partitions lets others have their turn', async () => {
+  let turns = 0
+  let isOver = false
+  const count = (): void => {
+    turns += 1
+    if (!isOver) setImmediate(count)
+  }
+  setImmediate(count)
+  let timeMs = 0
+  await simulateView({ ...request, partitions: 500, recordsPerSecond: 1e6 }, undefined, () => (timeMs += 5))
+  isOver = true
+  assert.ok(turns > 100, `${turns} turns`)
 })
 
 test('the sliders have ends', () => {

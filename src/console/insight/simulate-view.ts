@@ -1,15 +1,17 @@
 /**
  * The simulator behind the sliders: one scenario of a few numbers, run as flows.
  *
- * Flows take some ten milliseconds whatever the rate is, where the exact mode
- * would keep everybody else waiting for its millions of batches. What the
+ * Flows take some ten milliseconds whatever the rate is, with thousands of
+ * partitions a second, where the exact mode would take minutes for its millions
+ * of batches; a run lets others have their turn every `TURN_MS`. What the
  * sliders do not say comes from the pipeline file and its defaults.
  */
 
 import { z } from 'zod'
 
 import { type PipelineConfig, simulationConfig } from '../../config/index.ts'
-import { scenarioOfPipeline, simulate, type SimulationScenario, withSettings } from '../../ops/index.ts'
+import { turn } from '../../core/index.ts'
+import { scenarioOfPipeline, simulateInTurns, type SimulationScenario, withSettings } from '../../ops/index.ts'
 import type { Reason } from '../api/overview.ts'
 import type { SimulateAnswer, SimulateRequest } from '../api/insight.ts'
 
@@ -24,6 +26,9 @@ export const simulateSchema = z.strictObject({
   outageSeconds: z.number().min(0).max(86_400),
   durationSeconds: z.number().min(60).max(86_400)
 })
+
+/** How long a run keeps others waiting, in milliseconds, but for a piece of its own. */
+const TURN_MS = 10
 
 /** When the outage begins: the steady state before it can be seen. */
 const OUTAGE_AT_S = 60
@@ -47,16 +52,23 @@ export function simulateDefaults(
   }
 }
 
-/** Runs it. */
-export function simulateView(
+/** Runs it, and lets others have their turn meanwhile. */
+export async function simulateView(
   request: SimulateRequest,
   pipeline: PipelineConfig | undefined,
   monotonicMs: () => number
-): SimulateAnswer {
+): Promise<SimulateAnswer> {
   const startMs = monotonicMs()
-  const result = simulate(scenarioOf(request, pipeline))
-  const { series, summary } = result
-  const capacity = capacityOf(request)
+  const scenario = scenarioOf(request, pipeline)
+  let turnMs = startMs
+  const { series, summary } = await simulateInTurns(scenario, () => {
+    if (monotonicMs() - turnMs < TURN_MS) return undefined
+    return turn().then(() => {
+      turnMs = monotonicMs()
+    })
+  })
+  const slots = slotsOf(scenario)
+  const capacity = capacityOf(scenario, slots)
   const outageEndS = OUTAGE_AT_S + request.outageSeconds
   const drainSeconds = request.outageSeconds === 0 ? 0 : drainOf(summary.drainedAtS, outageEndS)
   return {
@@ -71,7 +83,13 @@ export function simulateView(
     drainSeconds,
     capacityPerSecond: capacity,
     utilisation: request.recordsPerSecond / capacity,
-    summary: summaryOf({ request, capacity, drainSeconds, peakLag: summary.peakLag }),
+    summary: summaryOf({
+      request,
+      capacity,
+      targetMax: slots > targetMaxOf(scenario) ? targetMaxOf(scenario) : undefined,
+      drainSeconds,
+      peakLag: summary.peakLag
+    }),
     tookMs: monotonicMs() - startMs
   }
 }
@@ -103,10 +121,28 @@ function scenarioOf(request: SimulateRequest, pipeline: PipelineConfig | undefin
   })
 }
 
-/** Records per second with full batches: as many invocations at once as members and partitions allow. */
-function capacityOf({ partitions, instances, concurrency, batchRecords, invokeMs }: SimulateRequest): number {
-  const working = Math.min(instances, partitions)
-  return (working * concurrency * batchRecords * 1000) / invokeMs
+/** Invocations at once: an instance has so many slots, and each of its partitions so many lanes. */
+function slotsOf({ topic, group }: SimulationScenario): number {
+  const { instances, concurrency, order, batchesPerPartitionMax } = group
+  const lanes = order === 'partition' ? 1 : batchesPerPartitionMax
+  const least = Math.floor(topic.partitions / instances)
+  const withOneMore = topic.partitions % instances
+  const busy = (partitions: number): number => Math.min(concurrency, partitions * lanes)
+  return withOneMore * busy(least + 1) + (instances - withOneMore) * busy(least)
+}
+
+/** Invocations at once that the target takes. */
+function targetMaxOf({ target }: SimulationScenario): number {
+  return target.concurrencyMax ?? Infinity
+}
+
+/** Records per second with full batches. */
+function capacityOf(scenario: SimulationScenario, slots: number): number {
+  const { topic, group, target } = scenario
+  const records = Math.min(group.batch.recordsMax, Math.max(1, Math.floor(group.batch.bytesMax / topic.recordBytes)))
+  const cpuMs = group.cpu.perBatchMs + (group.cpu.perRecordUs * records) / 1000
+  const ms = target.baseMs + (target.perRecordUs * records) / 1000 + group.overheadMs + cpuMs
+  return (Math.min(slots, targetMaxOf(scenario)) * records * 1000) / ms
 }
 
 function summaryOf(facts: {
@@ -114,10 +150,13 @@ function summaryOf(facts: {
   readonly capacity: number
   readonly drainSeconds: number | null
   readonly peakLag: number
+  /** Invocations at once that the target takes, where that is what holds. */
+  readonly targetMax: number | undefined
 }): Reason[] {
-  const { request, capacity, drainSeconds, peakLag } = facts
+  const { request, capacity, drainSeconds, peakLag, targetMax } = facts
   const said: Reason[] = []
   if (capacity < request.recordsPerSecond) said.push({ key: 'simulate.tooSlow', values: { capacity } })
+  if (targetMax !== undefined) said.push({ key: 'simulate.targetLimit', values: { count: targetMax } })
   if (request.instances > request.partitions) {
     said.push({ key: 'simulate.idleInstances', values: { count: request.instances - request.partitions } })
   }

@@ -277,10 +277,12 @@ export class FluidPlane implements DataPlane {
     const fullRate = cost.recordsMax / cost.slotS
     const cpuDemands = new Float64Array(members.length)
     const isCpuBound = cost.cpuS > 0
+    const lanesRate = (this.#lanesMax * cost.recordsMax) / cost.laneS
     members.forEach((partition, index) => {
       const demand = demands[index] ?? 0
       const isBehind = this.#isBehind(partition)
-      const isHeld = demand > level
+      // By slots that it does not get, or by its own lanes: full batches one after the other are too slow for it.
+      const isHeld = demand > level || (this.#arrivals[partition] ?? 0) > lanesRate
       const records = isBehind || isHeld ? cost.recordsMax : Math.max(1, this.#steadyRecords[partition] ?? 1)
       const most = Math.min(demand, level) * fullRate
       const limit = isBehind || isHeld ? most : Math.max(most, (this.#arrivals[partition] ?? 0) * 1.000_001)

@@ -31,13 +31,40 @@ const EXACT_PARTITIONS_MAX = 5000
  * @param hooks - A scaling policy of the caller's own.
  */
 export function simulate(scenario: SimulationScenario, hooks: SimulationHooks = {}): SimulationResult {
+  const { run, turns } = begun(scenario, hooks)
+  // Nobody else waits: one turn after the other.
+  while (turns.next().done !== true);
+  return run.result()
+}
+
+/**
+ * `simulate` for a process that has others to answer meanwhile.
+ *
+ * @param scenario - As of `simulate`.
+ * @param pause - Called some hundred times or more, between short pieces of the run: resolves when it may go on.
+ */
+export async function simulateInTurns(
+  scenario: SimulationScenario,
+  pause: () => Promise<void> | undefined
+): Promise<SimulationResult> {
+  const { run, turns } = begun(scenario, {})
+  while (turns.next().done !== true) {
+    const waits = pause()
+    if (waits !== undefined) await waits
+  }
+  return run.result()
+}
+
+function begun(
+  scenario: SimulationScenario,
+  hooks: SimulationHooks
+): { readonly run: SimulationRun; readonly turns: Generator<undefined, void> } {
   const durationS = simulationSeconds(scenario.duration, scenario.startsAt)
   const curve = new ArrivalCurve(scenario)
   const isExact = scenario.microBatch !== undefined || isExactEnough(scenario, { curve, durationS })
   const random = new SeededRandom(scenario.seed)
   const run = new SimulationRun(scenario, { curve, durationS, isExact, hooks, random })
-  run.start(parts => plane(parts, { isExact, durationS, run }))
-  return run.result()
+  return { run, turns: run.start(parts => plane(parts, { isExact, durationS, run })) }
 }
 
 function plane(

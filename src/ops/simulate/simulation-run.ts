@@ -73,8 +73,8 @@ export class SimulationRun {
     return this.#micro
   }
 
-  /** Runs to the end. */
-  start(makePlane: (parts: PlaneParts) => DataPlane): void {
+  /** Runs to the end, in turns of about a sample: whoever has other things to do does them between two. */
+  *start(makePlane: (parts: PlaneParts) => DataPlane): Generator<undefined, void> {
     const { durationS, random } = this.#parts
     this.#plane = makePlane({
       scenario: this.#scenario,
@@ -91,6 +91,7 @@ export class SimulationRun {
       this.#plane.advance(nextS)
       this.#nowS = nextS
       while (this.#control.nextS <= nextS) this.#control.pop()?.()
+      yield
     }
     if ((this.#recorder.looks.at(-1)?.timeS ?? -1) < durationS) this.#sample()
   }

@@ -86,6 +86,10 @@ export const insightWords = defineWords({
     'simulate.service': 'Out',
     'simulate.never': 'Not in this time',
     'simulate.tooSlow': 'Too slow: at most {capacity} records per second can be done. The lag grows without end.',
+    'simulate.targetLimit': {
+      one: 'The target takes {count} invocation at once, less than the dispatcher would make.',
+      other: 'The target takes {count} invocations at once, less than the dispatcher would make.'
+    },
     'simulate.idleInstances': {
       one: '{count} instance has no partition and does nothing.',
       other: '{count} instances have no partition and do nothing.'
@@ -189,6 +193,10 @@ export const insightWords = defineWords({
     'simulate.service': 'Saída',
     'simulate.never': 'Não neste tempo',
     'simulate.tooSlow': 'Lento demais: no máximo {capacity} registros por segundo. O atraso cresce sem fim.',
+    'simulate.targetLimit': {
+      one: 'O destino aceita {count} invocação simultânea, menos do que o dispatcher faria.',
+      other: 'O destino aceita {count} invocações simultâneas, menos do que o dispatcher faria.'
+    },
     'simulate.idleInstances': {
       one: '{count} instância fica sem partição e não faz nada.',
       other: '{count} instâncias ficam sem partição e não fazem nada.'
