@@ -10,7 +10,8 @@ import { addChangeRoutes } from '../../src/console/changes/change-routes.ts'
 import { consoleWords } from '../../src/console/changes/console-words.ts'
 import type { ReplayWish } from '../../src/console/changes/replay-planner.ts'
 import type { ConsoleContext } from '../../src/console/server/server-types.ts'
-import { readLastRecords } from '../../src/ops/index.ts'
+import { subjectsOfPlan } from '../../src/console/changes/change-subjects.ts'
+import { type ApplyContext, type Change, type ChangeResult, readLastRecords } from '../../src/ops/index.ts'
 import { append, Area, folderOf, operator } from './console-support.ts'
 
 let cluster: Cluster
@@ -114,6 +115,59 @@ test('a replay is planned by whoever can run one, for topics of the dispatcher a
     await assert.rejects(ask(change), { code: 'ERR_CONSOLE_REQUEST' }, JSON.stringify(change))
   }
   assert.equal(wishes.length, 1)
+})
+
+// Symptom: an operator of one group committed offsets for others, and replayed as a group of others. Cause: rights were
+// asked for what the request named alone. Reach: a growth with offsets, a replay without a name.
+test('rights hold for groups that only the plan knows', async t => {
+  const pipeline = { dispatcher: { groupId: 'live', topics: ['trucks'] } } as unknown as ConsoleContext['pipeline']
+  const replay = (): Promise<never> => Promise.reject(new Error('planned'))
+  const area = new Area([addChangeRoutes], cluster, { undoFolder: folderOf(t), replay, pipeline })
+  const own = { ...operator, rights: { groups: ['live'] } }
+  const request = { kind: 'replay', group: 'live', topics: ['trucks'], fromMs: 5, toMs: null }
+  const refusal = { code: 'ERR_CONSOLE_FORBIDDEN' }
+  await assert.rejects(area.post('/api/changes/plan', request, own), { ...refusal, message: /live-replay/ })
+  const grow = { kind: 'partitions.grow', topic: 'a', count: 2, isPreCommitted: true } as const
+  const effects = ['topic a', 'key group x', 'group b'].map(what => ({ what, before: '', after: '' }))
+  // The part of a change that is read.
+  const change = { plan: { effects } } as unknown as Change
+  assert.deepEqual(subjectsOfPlan(grow, change), { topics: ['a'], groups: ['b'] })
+  assert.deepEqual(subjectsOfPlan({ ...grow, isPreCommitted: false }, change), { topics: ['a'] })
+})
+
+// Symptom: the audit log had the beginning of a change and no end. Cause: nobody waited for the step under way before
+// log and cluster were closed. Reach: Ctrl-C while a change runs.
+test('a console that closes ends what runs between two steps, and writes the end down', async t => {
+  const pipeline = { dispatcher: { groupId: 'live', topics: ['trucks'] } } as unknown as ConsoleContext['pipeline']
+  const plan: Change['plan'] = {
+    kind: 'replay',
+    confirmWord: 'live-replay',
+    summary: 'all',
+    effects: [{ what: 'trucks-0', before: '', after: '' }],
+    warnings: [],
+    blockers: [],
+    undo: { kind: 'impossible', reason: 'none' }
+  }
+  const slow = async ({ signal }: ApplyContext): Promise<ChangeResult> => {
+    while (signal?.aborted === false) await new Promise(resolve => setImmediate(resolve))
+    await new Promise(resolve => setTimeout(resolve, 50))
+    return { isComplete: false, summary: 'a part', failures: [] }
+  }
+  const replay = (): Promise<Change> => Promise.resolve({ plan, snapshot: undefined, apply: slow })
+  const area = new Area([addChangeRoutes], cluster, { undoFolder: folderOf(t), replay, pipeline })
+  const request = { kind: 'replay', group: 'live', topics: ['trucks'], fromMs: 5, toMs: null }
+  const planned = await area.post<PlannedChange>('/api/changes/plan', request)
+  await area.post('/api/changes/apply', { id: planned.id, confirm: 'live-replay' })
+  area.close()
+  await area.app.close()
+  assert.deepEqual(
+    area.audit.map(({ action, outcome }) => [action, outcome]),
+    [
+      ['change.plan', 'ok'],
+      ['change.apply', 'ok'],
+      ['change.end', 'failed']
+    ]
+  )
 })
 
 test('nobody at a page is told to type an option of a command', () => {

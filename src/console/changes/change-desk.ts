@@ -12,7 +12,7 @@
 
 import { randomUUID } from 'node:crypto'
 
-import { messageOf, PipelineError, printableText } from '../../core/index.ts'
+import { messageOf, PipelineError, printableText, within } from '../../core/index.ts'
 import { applyChange, type ChangeResult, type PauseControl, planTakeBack, takeBackProblem } from '../../ops/index.ts'
 import type { ApplyRequest, ChangeProgress, ChangeRequest, PlannedChange, UndoRequest } from '../api/changes.ts'
 import { needRight } from '../server/rights.ts'
@@ -26,6 +26,8 @@ import { type AskedChange, planChange } from './plan-change.ts'
 /** Longest time between a plan and its application, in milliseconds. */
 export const PLAN_MS = 600_000
 const PLANNING_MS_MAX = 60_000
+/** How long a console that closes waits for the steps under way: what takes longer is left to the undo. */
+const SETTLE_MS = 4000
 const PLANNING_MAX = 4
 const RUNNING_MAX = 10
 const SESSION_PLANS_MAX = 20
@@ -38,6 +40,7 @@ export class ChangeDesk {
   readonly #pauses: PauseControl
   /** By id, the oldest first. */
   readonly #held = new Map<string, HeldChange>()
+  readonly #running = new Set<Promise<void>>()
   #planning = 0
 
   constructor(context: ConsoleContext) {
@@ -156,7 +159,8 @@ export class ChangeDesk {
       if (PipelineError.is(error) && error.code === 'ERR_CONSOLE_STALE') this.#held.delete(held.parts.id)
       throw error
     }
-    void this.#run(held)
+    const running = this.#run(held).finally(() => this.#running.delete(running))
+    this.#running.add(running)
     return held.progress()
   }
 
@@ -260,7 +264,7 @@ export class ChangeDesk {
    * @throws PipelineError `ERR_CONSOLE_NOT_FOUND`.
    */
   async stop(id: string, caller: Caller): Promise<ChangeProgress> {
-    const held = this.#running(id)
+    const held = this.#begun(id)
     needRight(caller, held.parts.subjects)
     held.stop.abort()
     const { kind, change } = held.parts
@@ -270,7 +274,12 @@ export class ChangeDesk {
     return held.progress()
   }
 
-  #running(id: string): HeldChange {
+  /** Resolves when what ran has come to the end of its step and is written down; when the console closes. */
+  async settled(): Promise<void> {
+    await within(this.#context.clock, SETTLE_MS, Promise.all(this.#running))
+  }
+
+  #begun(id: string): HeldChange {
     const held = this.#held.get(id)
     if (held !== undefined && held.state !== 'planned') return held
     throw new PipelineError('ERR_CONSOLE_NOT_FOUND', 'no such change has been applied here lately')
@@ -278,7 +287,7 @@ export class ChangeDesk {
 
   /** How far a change is. @throws PipelineError `ERR_CONSOLE_NOT_FOUND`. */
   progress(id: string): ChangeProgress {
-    return this.#running(id).progress()
+    return this.#begun(id).progress()
   }
 
   /** The running change that has written an undo record. */

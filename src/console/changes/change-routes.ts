@@ -9,6 +9,8 @@ import { readApplyRequest, readChangeRequest, readStopRequest, readUndoRequest }
 /** Adds the answers of this area. */
 export const addChangeRoutes: AddRoutes = (routes, context) => {
   const desk = new ChangeDesk(context)
+  // The cluster and the audit log are closed behind this: a change needs both to end well.
+  routes.app.addHook('onClose', async () => await desk.settled())
   const order = (
     path: string,
     run: (body: unknown, caller: Caller) => Promise<unknown>,

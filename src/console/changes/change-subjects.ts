@@ -10,7 +10,7 @@ export function subjectsOfRequest(request: ChangeRequest): ChangeSubject {
     case 'offsets.copy':
       return { groups: [request.to] }
     case 'replay':
-      return { groups: [request.group, ...(request.as === undefined ? [] : [request.as])] }
+      return { groups: [request.group, replayGroupOf(request)] }
     case 'redrive':
       return { topics: [request.topic, ...(request.to === undefined ? [] : [request.to])] }
     case 'topics.create':
@@ -29,9 +29,18 @@ export function subjectsOfRequest(request: ChangeRequest): ChangeSubject {
   }
 }
 
-/** Of a plan: a redrive writes to topics that only its plan knows. */
+/** The group that a replay reads with. */
+export function replayGroupOf({ group, as }: { readonly group: string; readonly as?: string | undefined }): string {
+  return as ?? `${group}-replay`
+}
+
+/** Of a plan: what a redrive writes to, and for whom a growth commits offsets, only the plan knows. */
 export function subjectsOfPlan(request: ChangeRequest, { plan }: Change): ChangeSubject {
   const asked = subjectsOfRequest(request)
+  if (request.kind === 'partitions.grow' && request.isPreCommitted === true) {
+    const groups = plan.effects.flatMap(({ what }) => (what.startsWith('group ') ? [what.slice('group '.length)] : []))
+    return { ...asked, groups }
+  }
   if (request.kind !== 'redrive') return asked
   return { topics: [...(asked.topics ?? []), ...plan.effects.map(({ what }) => what)] }
 }
@@ -43,8 +52,9 @@ export function subjectsOfRecord({ kind, snapshot, confirmWord }: UndoRecord): C
     ...listOf(snapshot, 'groups').map(each => textOf(each, 'groupId'))
   ].filter(name => name !== undefined)
   if (groups.length > 0) return { groups }
-  const topic = textOf(snapshot, 'topic')
-  if (topic !== undefined) return { topics: [topic] }
+  // A migration has made another topic, beside its own.
+  const topics = [textOf(snapshot, 'topic'), textOf(snapshot, 'target')].filter(name => name !== undefined)
+  if (topics.length > 0) return { topics }
   return kind === 'offsets' || kind === 'replay' ? { groups: [confirmWord] } : { topics: [confirmWord] }
 }
 

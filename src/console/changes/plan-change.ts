@@ -27,6 +27,7 @@ import {
 } from '../../ops/index.ts'
 import { type ChangeRequest, GROW_STEPS, type OffsetTarget } from '../api/changes.ts'
 import { dispatcherSaid } from '../flow/flow-view.ts'
+import { replayGroupOf } from './change-subjects.ts'
 import type { Caller, ConsoleContext } from '../server/server-types.ts'
 
 /** What planning works with. */
@@ -210,7 +211,8 @@ async function replay(request: Of<'replay'>, { context }: PlanSurroundings): Pro
         : `only the topics of the pipeline’s dispatcher are replayed, whose group is ${live.groupId}`
     throw new PipelineError('ERR_CONSOLE_REQUEST', why)
   }
-  const { topics, fromMs, toMs, as: groupId = `${live.groupId}-replay`, isRestarted = false } = request
+  const { topics, fromMs, toMs, isRestarted = false } = request
+  const groupId = replayGroupOf(request)
   if (groupId === live.groupId) {
     throw new PipelineError('ERR_CONSOLE_REQUEST', `${groupId} is the group of the live records: name another`)
   }
