@@ -259,6 +259,13 @@ test('the health of a group is ops’ word', () => {
   assert.deepEqual(judged(groupLag('g', [partitionLag()], 'no right')), ['unknown', 'unreadable'])
 })
 
+test('a commit beyond the end of the log is no lag, and not well', () => {
+  // Symptom: of a topic that was made anew, its readers were Healthy with a lag of 0, and read nothing.
+  const ahead = groupLag('g', [partitionLag({ flags: ['aheadOfLog'], committed: 10n ** 15n })])
+
+  assert.deepEqual(judged(ahead), ['warn', 'aheadOfLog'])
+})
+
 test('what came a moment ago is on its way, however many records that is', () => {
   const busy = groupLag('g', [partitionLag({ lagRecords: 5000n, lagSeconds: 0.4, arrivalRate: 13_000 })])
   const unknown = groupLag('g', [partitionLag({ lagRecords: 5000n, lagSeconds: undefined })])

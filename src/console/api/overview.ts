@@ -58,6 +58,7 @@ export const REASON_KEYS = [
   'lagOverSlo',
   'noMembers',
   'replayRests',
+  'aheadOfLog',
   'topicMissing',
   'groupMissing',
   'partitionsOffline',

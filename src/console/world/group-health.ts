@@ -6,6 +6,8 @@
  * `silenceForSeconds`. Without an objective, too, records that came within `ON_ITS_WAY_SECONDS` are on their way and
  * no lag to speak of: at 10,000 records a second a thousand of them are a tenth of a second.
  *
+ * A commit beyond the end of the log counts as no lag, and is a warning: what comes up to it is never read.
+ *
  * Of the other groups nobody has said how much should come in: nothing unread and nothing coming in is idle, and a low
  * rate is all right. A group that cannot be read is unknown, not well; one of a replay that does not run is idle. Pure.
  */
@@ -74,8 +76,10 @@ export class GroupJudge {
       found.unshift(reason('lagOverSlo', { lagSeconds: seconds(group.lagSeconds), sloSeconds: sloSeconds ?? 0 }))
     const isAlone = group.memberCount === 0 && group.lagRecords > 0n
     if (isAlone) found.push(reason('noMembers', {}))
+    const ahead = group.partitions.filter(({ flags }) => flags.includes('aheadOfLog')).length
+    if (ahead > 0) found.push(reason('aheadOfLog', { partitions: ahead }))
     if (word === 'alert' || isLate) return { level: 'bad', reasons: found }
-    if (word === 'fair' || isAlone) return { level: 'warn', reasons: found }
+    if (word === 'fair' || isAlone || ahead > 0) return { level: 'warn', reasons: found }
     return { level: isIdle(group) ? 'idle' : 'good', reasons: found }
   }
 

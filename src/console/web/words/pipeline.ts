@@ -51,6 +51,10 @@ export const pipelineWords = defineWords({
     'reason.stopped': 'Records wait, and the group does not move',
     'reason.noMembers': 'Records wait, and the group has no members',
     'reason.replayRests': 'A replay that ended or was stopped: what it has not read waits for nobody',
+    'reason.aheadOfLog': {
+      one: '{partitions} partition has a commit beyond the end of its log: was the topic made anew?',
+      other: '{partitions} partitions have commits beyond the end of their logs: was the topic made anew?'
+    },
     'reason.unreadable': 'It could not be read: {text}',
     'reason.topicMissing': 'The topic does not exist',
     'reason.topicUnreadable': 'The topic could not be read: {text}',
@@ -117,6 +121,10 @@ export const pipelineWords = defineWords({
     'reason.stopped': 'Há registros esperando e o grupo não avança',
     'reason.noMembers': 'Há registros esperando e o grupo não tem membros',
     'reason.replayRests': 'Um replay que terminou ou foi interrompido: o que ele não leu não espera por ninguém',
+    'reason.aheadOfLog': {
+      one: '{partitions} partição tem commit além do fim do log: o tópico foi recriado?',
+      other: '{partitions} partições têm commit além do fim do log: o tópico foi recriado?'
+    },
     'reason.unreadable': 'Não foi possível ler: {text}',
     'reason.topicMissing': 'O tópico não existe',
     'reason.topicUnreadable': 'Não foi possível ler o tópico: {text}',
