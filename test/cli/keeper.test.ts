@@ -6,6 +6,19 @@ import { test } from 'node:test'
 import { Keeper } from '../../src/cli/process/keeper.ts'
 import { type LogFields, silentLogger } from '../../src/telemetry/index.ts'
 
+// Symptom: with a console that hung, Ctrl-C took 40 s longer and ended with the code of unfinished work. Cause: it was
+// stopped like a part that has records. Reach: a console process that is stopped or out of memory.
+test('a console that hangs holds nobody up, and leaves nothing unfinished', async () => {
+  const keeper = new Keeper(silentLogger, 'silent', new AbortController().signal)
+  // Ready, and never heard of again.
+  const code = `process.send({ kind: 'ready', info: {} }); Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)`
+  const preload = `data:text/javascript,${encodeURIComponent(code)}`
+  await keeper.start({ role: 'console', name: 'console', options: {}, preload })
+  const startedMs = performance.now()
+  assert.equal(await keeper.close(1000, 100), true)
+  assert.ok(performance.now() - startedMs < 5000)
+})
+
 test('a part that fails again while it is started again is waited for longer, and started once', async t => {
   const stop = new AbortController()
   const waits: number[] = []

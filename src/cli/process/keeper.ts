@@ -1,6 +1,6 @@
 /** Keeps the parts of `comporta up` running: one that crashes is started again, after a pause that grows. */
 
-import { backoffMs, messageOf, PipelineError, sleep, systemClock, systemRandom } from '../../core/index.ts'
+import { backoffMs, messageOf, PipelineError, sleep, systemClock, systemRandom, within } from '../../core/index.ts'
 import type { Logger } from '../../telemetry/index.ts'
 import { type RoleProcess, type RoleSpec, Supervisor } from './supervisor.ts'
 
@@ -8,6 +8,8 @@ const restartBackoff = { initialMs: 500, maxMs: 30_000 }
 /** A process that has run this long counts as well again. */
 const wellAfterMs = 60_000
 const drainMs = 30_000
+/** A console has no records: it gets the time to end the step of a change. */
+const consoleMs = 8000
 
 /** Keeps parts running: one that crashes is started again, after a pause that grows. */
 export class Keeper {
@@ -94,12 +96,21 @@ export class Keeper {
     }
   }
 
-  /** Stops from source to sink, the reverse of the start, and says whether every part has finished what it had. */
-  async close(dispatcherMs: number = drainMs): Promise<boolean> {
+  /**
+   * Stops from source to sink, the reverse of the start, and says whether every part has finished what it had. The
+   * console stops beside them: one that hangs holds nobody up but the broker, and that for `asideMs` at most.
+   */
+  async close(dispatcherMs: number = drainMs, asideMs: number = consoleMs): Promise<boolean> {
     const unfinished: string[] = []
-    for (const part of [...this.#parts.values()].toReversed()) {
+    const parts = [...this.#parts.values()].toReversed()
+    const consoles = parts.filter(({ role }) => role === 'console').map(part => part.drain(asideMs))
+    const aside = within(systemClock, asideMs, Promise.all(consoles))
+    for (const part of parts.filter(({ role }) => role !== 'console')) {
+      // Where a change of the console is at work.
+      if (part.role === 'broker') await aside
       if (!(await part.drain(part.role === 'dispatcher' ? dispatcherMs : drainMs))) unfinished.push(part.name)
     }
+    await aside
     await this.#supervisor.close()
     if (unfinished.length === 0) return true
     this.#logger.warn({ parts: unfinished }, 'stopped, but not all was finished in time: some of it will be done again')
