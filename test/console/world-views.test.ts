@@ -183,6 +183,8 @@ test('a group in full: partitions with owners, members, what is unknown as null'
   } = await get<GroupDetail>('/api/group?id=billing&sort=lagRecords&descending=true')
 
   assert.equal(row.groupId, 'billing')
+  const audit = await get<GroupDetail>('/api/group?id=audit')
+  assert.deepEqual([audit.row.health, ...audit.reasons.map(({ key }) => key)], ['warn', 'noMembers'])
   assert.equal(partitions.total, 4)
   const [hot] = partitions.rows
   assert.equal(hot?.partition, 2)

@@ -4,6 +4,7 @@
  */
 
 import type { Freshness, HealthLevel, Page, Series } from './common.ts'
+import type { Reason } from './overview.ts'
 
 /** Columns that `GET /api/groups` sorts by. Default: `lagSeconds`, descending. */
 export const GROUP_SORTS = [
@@ -92,6 +93,8 @@ export interface MemberRow {
 export interface GroupDetail {
   readonly freshness: Freshness
   readonly row: GroupRow
+  /** Why its health is what it is, worst first; empty = it is well. */
+  readonly reasons: readonly Reason[]
   readonly partitions: Page<PartitionRow>
   readonly members: readonly MemberRow[]
   readonly lagSeconds: Series

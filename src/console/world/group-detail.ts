@@ -53,6 +53,7 @@ export function groupDetail(options: GroupDetailOptions): GroupDetail {
   return {
     freshness,
     row: rows.row(group, index),
+    reasons: rows.health(group, index).reasons,
     partitions: partitionPage(group.partitions, query, { owners: ownersOf(scanned), said }),
     members: membersOf(scanned, group.partitions),
     lagSeconds: series('lagSeconds'),

@@ -12,6 +12,7 @@ import type { ApiProblem } from '../../base/api.ts'
 import { count } from '../../base/format.ts'
 import { useLive } from '../../base/live.ts'
 import { healthNow } from '../../base/old-numbers.ts'
+import { reasonText } from '../../base/reasons.ts'
 import { useQuery, useRoute } from '../../base/router.ts'
 import { t } from '../../base/words.ts'
 import { Button } from '../../parts/button.tsx'
@@ -72,6 +73,13 @@ function Group({ groupId }: { readonly groupId: string }): VNode {
         <GroupTopics topics={row.topics} />
       </div>
       {live.problem === undefined ? null : <ProblemBox problem={live.problem} isKept />}
+      {detail.reasons.length === 0 ? null : (
+        <ul class="group-reasons" aria-label={t('group.reasons')}>
+          {detail.reasons.map(reason => (
+            <li key={reason.key}>{reasonText(reason)}</li>
+          ))}
+        </ul>
+      )}
       <GroupFacts row={row} />
       <SignList signs={groupSigns(row)} />
       <GroupCharts detail={detail} />
