@@ -7,7 +7,15 @@ import { test } from 'node:test'
 import { INVALID_SPAN_CONTEXT, type Span, trace } from '@opentelemetry/api'
 import { InMemorySpanExporter, SimpleSpanProcessor, TracerProvider } from '@opentelemetry/sdk-trace'
 
-import { createTraces, type LogFields, type Logger, silentLogger, tracingOf } from '../../src/telemetry/index.ts'
+import { VirtualClock } from '../../src/core/index.ts'
+import {
+  createMetrics,
+  createTraces,
+  type LogFields,
+  type Logger,
+  silentLogger,
+  tracingOf
+} from '../../src/telemetry/index.ts'
 import { startOtlpReceiver } from '../support/otlp-receiver.ts'
 
 test('spans arrive as protobuf with resource, links, state and status', async t => {
@@ -69,6 +77,34 @@ test('a collector that never answers holds nobody up, and what does not fit is c
   // The queue is handed over once when it is full; the rest has no place.
   assert.ok(traces.droppedCount >= 1000 - 2 * 64, String(traces.droppedCount))
   assert.equal(lines.length, 1)
+})
+
+test('what a collector holds when its time is over ends at once: neither spans nor metrics keep a process', async t => {
+  // OpenTelemetry's exporters try again for ten seconds, and a process that has drained would stay for them.
+  let open = 0
+  const collector = createServer(socket => {
+    open += 1
+    socket
+      .on('error', () => undefined)
+      .on('close', () => (open -= 1))
+      .resume()
+  })
+  await new Promise<void>(resolve => collector.listen(0, '127.0.0.1', resolve))
+  t.after(() => collector.close())
+  const url = `http://127.0.0.1:${(collector.address() as AddressInfo).port}/`
+  const clock = new VirtualClock()
+  const traces = createTraces({ url, sampling: { ratio: 1 }, clock })
+  traces.tracing.start({ name: 'a', kind: 'client' }).end()
+  const otlp = { endpoint: url, headers: {}, timeoutMs: 10_000, compression: 'none', intervalMs: 60_000 } as const
+  const metrics = createMetrics({ clock, otlp })
+
+  const closing = [traces.close(), metrics.close()]
+  while (open < 2) await new Promise(resolve => setImmediate(resolve))
+  await clock.advance(5000)
+  await Promise.all(closing)
+  while (open > 0 || traces.droppedCount === 0) await new Promise(resolve => setImmediate(resolve))
+
+  assert.equal(traces.droppedCount, 1)
 })
 
 test('a program’s own tracer gets the same spans, with parents, links, kinds and contexts', () => {

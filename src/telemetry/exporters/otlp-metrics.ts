@@ -13,6 +13,7 @@ import type { MetricData, ResourceMetrics } from '@opentelemetry/sdk-metrics'
 import { messageOf } from '../../core/index.ts'
 import type { CollectedMetric, CollectedMetrics } from '../metrics/collected.ts'
 import type { MetricsExporter } from './export-loop.ts'
+import { httpAgents } from './http-agents.ts'
 
 type ExporterModule = typeof import('@opentelemetry/exporter-metrics-otlp-proto')
 type ResourcesModule = typeof import('@opentelemetry/resources')
@@ -37,7 +38,10 @@ export function createOtlpMetricsExporter(settings: OtlpMetricsSettings): Metric
   const { OTLPMetricExporter } = require('@opentelemetry/exporter-metrics-otlp-proto') as ExporterModule
   const { resourceFromAttributes } = require('@opentelemetry/resources') as ResourcesModule
   const sdk = require('@opentelemetry/sdk-metrics') as SdkModule
+  const agents = httpAgents()
   const exporter = new OTLPMetricExporter({
+    // Ours, so that a request without an answer does not keep a process that has ended.
+    httpAgentOptions: agents.create,
     url: settings.endpoint,
     headers: { ...settings.headers },
     timeoutMillis: settings.timeoutMs,
@@ -56,7 +60,11 @@ export function createOtlpMetricsExporter(settings: OtlpMetricsSettings): Metric
           else reject(new Error(messageOf(error), { cause: error }))
         })
       }),
-    close: () => exporter.shutdown()
+    close: () => {
+      // The last export has had its time. Destroyed first: shutting down waits for what is under way.
+      agents.close()
+      return exporter.shutdown()
+    }
   }
 }
 

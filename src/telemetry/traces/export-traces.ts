@@ -6,12 +6,12 @@
  * sent.
  */
 
-import type { Agent } from 'node:http'
 import { createRequire } from 'node:module'
 
 import type { ReadableSpan } from '@opentelemetry/sdk-trace'
 
 import { type Clock, systemClock, within } from '../../core/index.ts'
+import { httpAgents } from '../exporters/http-agents.ts'
 import { type Logger, silentLogger } from '../logger.ts'
 import { readableSpan, type SpanSurroundings } from './readable-span.ts'
 import { type EndedSpan, Recorder, type RecorderOptions } from './recorder.ts'
@@ -79,15 +79,10 @@ export function createTraces(options: TracesOptions = {}): Traces {
   const { createTraceState } = require('@opentelemetry/api') as Api
   const { clock = systemClock, logger = silentLogger, sampling, fill } = options
   const { timeoutMs = TIMEOUT_MS, queueMax = QUEUE_MAX } = options
-  const agents: Agent[] = []
+  const agents = httpAgents()
   const exporter = new OTLPTraceExporter({
     // Ours, so that a request without an answer does not keep a process that has ended.
-    httpAgentOptions: async protocol => {
-      const { Agent } = protocol === 'https:' ? await import('node:https') : await import('node:http')
-      const agent = new Agent({ keepAlive: true })
-      agents.push(agent)
-      return agent
-    },
+    httpAgentOptions: agents.create,
     url: options.url ?? DEFAULT_URL,
     headers: { ...options.headers },
     timeoutMillis: timeoutMs,
@@ -120,7 +115,7 @@ export function createTraces(options: TracesOptions = {}): Traces {
   })
   const end = async (closeMs: number): Promise<void> => {
     await within(clock, closeMs, quietly(processor.shutdown()))
-    for (const agent of agents) agent.destroy()
+    agents.close()
   }
   let closed: Promise<void> | undefined
   return {

@@ -7,7 +7,14 @@
 import { messageOf } from '../../core/index.ts'
 import type { Logger } from '../logger.ts'
 import type { TraceContext } from './trace-context.ts'
-import { type KeepReason, noSpan, type SpanAttributes, type SpanStart, type TraceSpan, type Tracing } from './tracing.ts'
+import {
+  type KeepReason,
+  noSpan,
+  type SpanAttributes,
+  type SpanStart,
+  type TraceSpan,
+  type Tracing
+} from './tracing.ts'
 
 /** Begins spans as another does; a span that cannot be begun is one that nobody sees. */
 export class SafeTracing implements Tracing {
