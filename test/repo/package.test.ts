@@ -49,6 +49,23 @@ test('the package runs no script when it is installed; of its dependencies only 
   assert.deepEqual(manifest.allowScripts, { node: true })
 })
 
+test('the libraries within the pages of the console are in NOTICE with whose they are', () => {
+  const pages = repositoryFiles().filter(file => /^src\/console\/web\/.*\.tsx?$/.test(file))
+  const imported = pages.flatMap(file => [...textOf(file).matchAll(/from '((?:@[\w-]+\/)?[a-z][\w-]*)/g)])
+  const names = new Set(imported.map(([, name = '']) => name))
+  for (const name of names) {
+    for (const inner of Object.keys(lock.packages[`node_modules/${name}`]?.dependencies ?? {})) names.add(inner)
+  }
+  assert.ok(names.has('preact') && names.has('@preact/signals-core'))
+  for (const name of names) {
+    const [owner] = /^Copyright .*$/m.exec(textOf(`node_modules/${name}/LICENSE`)) ?? []
+    const line = textOf('NOTICE')
+      .split('\n')
+      .find(text => text.includes(name))
+    assert.ok(owner !== undefined && line?.endsWith(owner), `${name}: ${owner}`)
+  }
+})
+
 test('every dependency has its line in docs/dependencies.md, and no line is left over', () => {
   const listed = textOf('docs/dependencies.md')
     .split('\n')
