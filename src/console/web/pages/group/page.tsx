@@ -73,13 +73,7 @@ function Group({ groupId }: { readonly groupId: string }): VNode {
         <GroupTopics topics={row.topics} />
       </div>
       {live.problem === undefined ? null : <ProblemBox problem={live.problem} isKept />}
-      {detail.reasons.length === 0 ? null : (
-        <ul class="group-reasons" aria-label={t('group.reasons')}>
-          {detail.reasons.map(reason => (
-            <li key={reason.key}>{reasonText(reason)}</li>
-          ))}
-        </ul>
-      )}
+      <Reasons detail={detail} />
       <GroupFacts row={row} />
       <SignList signs={groupSigns(row)} />
       <GroupCharts detail={detail} />
@@ -96,6 +90,19 @@ function Group({ groupId }: { readonly groupId: string }): VNode {
       </Card>
       <GroupForms />
     </Page>
+  )
+}
+
+/** Why its health is what it is, but for what a sign says below. */
+function Reasons({ detail }: { readonly detail: GroupDetail }): VNode | null {
+  const unsaid = detail.reasons.filter(({ key }) => !detail.row.flags.includes(key))
+  if (unsaid.length === 0) return null
+  return (
+    <ul class="group-reasons" aria-label={t('group.reasons')}>
+      {unsaid.map(reason => (
+        <li key={reason.key}>{reasonText(reason)}</li>
+      ))}
+    </ul>
   )
 }
 

@@ -107,7 +107,7 @@ function placeColumns(): Column<PartitionRow>[] {
       isNumber: true,
       track: 'minmax(96px, 0.8fr)',
       priority: 2,
-      cell: row => <Value text={count(row.lagRecords)} why={t('groups.why.lagRecords')} />
+      cell: row => <Value text={count(row.lagRecords)} why={t('groups.why.lagRecords')} title={count(row.lagRecords)} />
     },
     {
       key: 'committed',
@@ -123,7 +123,7 @@ function placeColumns(): Column<PartitionRow>[] {
       isNumber: true,
       track: 'minmax(96px, 0.8fr)',
       priority: 4,
-      cell: row => <Value text={count(row.endOffset)} why={t('groups.why.offset')} />
+      cell: row => <Value text={count(row.endOffset)} why={t('groups.why.offset')} title={count(row.endOffset)} />
     }
   ]
 }
