@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
+import { distinctInstances } from '../../src/cli/roles/console.ts'
 import { Keeper } from '../../src/cli/process/keeper.ts'
 import { type LogFields, silentLogger } from '../../src/telemetry/index.ts'
 
@@ -17,6 +18,15 @@ test('a console that hangs holds nobody up, and leaves nothing unfinished', asyn
   const startedMs = performance.now()
   assert.equal(await keeper.close(1000, 100), true)
   assert.ok(performance.now() - startedMs < 5000)
+})
+
+// Symptom: a plan paused two dispatchers, and the order went twice to one. Cause: a process of another machine had the
+// name of one of this run. Reach: console.instances with the name dispatcher, under up.
+test('a process of another machine keeps apart from one of this run with its name', () => {
+  const own = { name: 'dispatcher', role: 'dispatcher', url: 'http://127.0.0.1:1' } as const
+  const other = { ...own, url: 'http://10.0.0.7:9404' }
+  const names = distinctInstances([own], [other, { ...other, name: 'd2' }]).map(({ name }) => name)
+  assert.deepEqual(names, ['dispatcher', 'dispatcher@10.0.0.7:9404', 'd2'])
 })
 
 test('a part that fails again while it is started again is waited for longer, and started once', async t => {

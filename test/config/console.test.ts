@@ -18,6 +18,8 @@ function problemsOf(section: string): string {
 const SHA = 'a'.repeat(64)
 const TOKENS = `  auth: { tokens: [{ name: a, sha256: ${SHA} }] }\n`
 
+const DISPATCHER = '{ name: d, role: dispatcher, url: "http://10.0.0.1:1" }'
+
 test('a console that others could reach needs a login, TLS and its public address', () => {
   assert.match(problemsOf('  host: 0.0.0.0\n'), /auth[^]*tls[^]*publicUrl/)
   assert.match(problemsOf(`  host: 0.0.0.0\n  publicUrl: http://k.example.com\n${TOKENS}`), /tls[^]*https:\/\//)
@@ -39,6 +41,7 @@ test('settings that mean nothing are named with their place', () => {
     ['  publicUrl: https://k.example.com/console\n', /must not have a path/],
     ['  masking: [{ topics: ["a b"] }]\n', /not a pattern of names/],
     ['  masking: [{ fields: ["a..b"] }]\n', /not a path of members/],
+    [`  instances: [${DISPATCHER}, ${DISPATCHER}]\n`, /there is a d already/],
     ['  instances: [{ name: d, role: cook, url: "http://10.0.0.1:1" }]\n', /role/]
   ]
   for (const [section, expected] of cases) assert.match(problemsOf(section), expected, section)

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { VirtualClock } from '../../src/core/index.ts'
+import { turn, VirtualClock } from '../../src/core/index.ts'
 import { type LiveReader, type LiveSink, LiveStreams, VIEWS_MAX } from '../../src/console/server/live.ts'
 import type { Caller, View } from '../../src/console/server/server-types.ts'
 import { silentLogger } from '../../src/telemetry/index.ts'
@@ -89,7 +89,10 @@ function setUp(limits: { streamsMax?: number; streamsPerSession?: number } = {})
     open: (sink, ofs = ['/api/a'], reader = {}) => {
       streams.open(streams.admit(ofs, reader.caller ?? caller), { caller, isAlive: () => true, ...reader }, sink)
     },
-    settle: async () => await clock.advance(0)
+    settle: async () => {
+      await clock.advance(0)
+      for (let count = 0; count < 10; count += 1) await turn()
+    }
   }
 }
 
@@ -134,6 +137,20 @@ test('a view that fails, is not there or is not for this role says so, and the o
   world.look()
   await settle()
   assert.deepEqual(sink.taken(), ['view /api/a 1', 'tick'])
+})
+
+// Symptom: the console answered nobody for seconds after each look. Cause: every view of every stream was read without
+// a pause. Reach: a viewer with many pages of long lists.
+test('between two views of any streams everybody else has a turn', async () => {
+  const { state, open } = setUp({ streamsMax: 9, streamsPerSession: 9 })
+  const each: number[] = []
+  const sinks = Array.from({ length: 8 }, () => new Sink())
+  for (const sink of sinks) open(sink, ['/api/a', '/api/a?2', '/api/a?3'])
+  for (let before = 0; state.reads < 24; before = state.reads) {
+    await new Promise(resolve => setImmediate(resolve))
+    each.push(state.reads - before)
+  }
+  assert.ok(Math.max(...each) <= 2, each.join(' '))
 })
 
 test('a slow reader is sent nothing until it has taken the last, then the newest of each view', async () => {
@@ -194,6 +211,7 @@ test('a view that asks for it is looked at between looks at the cluster', async 
   sink.taken()
   state.value = 2
   await clock.advance(1000)
+  await settle()
   assert.deepEqual(sink.taken(), ['view /api/quick 2'])
 })
 

@@ -47,7 +47,7 @@ export async function startConsoleRole(options: ConsoleRoleOptions, logger: Logg
       settings,
       secrets: { ...secrets, ...(startToken === undefined ? {} : { startToken }) },
       version: packageVersion(),
-      instances: () => [...instances, ...others],
+      instances: () => distinctInstances(instances, others),
       undoFolder,
       usualPort: lastPort,
       auditFile: settings.audit.file,
@@ -111,6 +111,15 @@ async function readPem(setting: string, file: string): Promise<Buffer> {
   } catch (error) {
     throw new PipelineError('ERR_CONFIG_INVALID', `${setting}: ${messageOf(error)}`, { cause: error })
   }
+}
+
+/** Orders go by name: one of another machine that is called like one of this run has its address behind it. */
+export function distinctInstances(own: readonly Instance[], others: readonly Instance[]): readonly Instance[] {
+  const taken = new Set(own.map(({ name }) => name))
+  return [
+    ...own,
+    ...others.map(each => (taken.has(each.name) ? { ...each, name: `${each.name}@${new URL(each.url).host}` } : each))
+  ]
 }
 
 async function readInstances({ instances }: ConsoleConfig, round: SourceRound): Promise<Instance[]> {

@@ -128,6 +128,14 @@ export const consoleSchema = z
     instances: z
       .array(instanceSchema)
       .max(200)
+      .superRefine((instances, context) => {
+        // Orders go by name.
+        const names = instances.map(({ name }) => name)
+        names.forEach((name, index) => {
+          if (names.indexOf(name) === index) return
+          context.addIssue({ code: 'custom', path: [index, 'name'], message: `there is a ${name} already` })
+        })
+      })
       .default([])
       .describe('Processes on other machines; `comporta up` adds those that it has started.')
   })

@@ -6,12 +6,13 @@
  * until it has taken what is on its way, and then each view as it is by then: what is new takes the place of what is
  * old, so nothing queues up. One that takes nothing for `STUCK_MS` is given up; its browser connects again.
  *
- * Limits: streams of all and of one session, views of one stream, one answer on its way for each stream.
+ * Limits: streams of all and of one session, views of one stream, one answer on its way for each stream. Of all streams
+ * one view is read at a time, and between two of them everything else has its turn.
  */
 
 import { createHash } from 'node:crypto'
 
-import { type Clock, PipelineError, type Timer } from '../../core/index.ts'
+import { type Clock, PipelineError, type Timer, turn } from '../../core/index.ts'
 import type { Logger } from '../../telemetry/index.ts'
 import type { LiveProblem, LiveTick, LiveView } from '../api/live.ts'
 import type { World } from '../world/world-types.ts'
@@ -63,6 +64,7 @@ export class LiveStreams {
   /** None without a stream. */
   #timers: readonly Timer[] = []
   #problem: string | null = null
+  #turn = Promise.resolve()
 
   constructor(options: LiveOptions) {
     this.#options = options
@@ -96,7 +98,14 @@ export class LiveStreams {
 
   /** Begins a stream of what was admitted. Returns what ends it. */
   open(ofs: readonly string[], reader: LiveReader, sink: LiveSink): () => void {
-    const stream = new LiveStream({ ofs, reader, sink, options: this.#options, tick: () => this.#tick() })
+    const stream = new LiveStream({
+      ofs,
+      reader,
+      sink,
+      options: this.#options,
+      tick: () => this.#tick(),
+      myTurn: () => this.#myTurn()
+    })
     this.#streams.add(stream)
     const leave = this.#options.world.attend()
     stream.onEnd = () => {
@@ -139,6 +148,12 @@ export class LiveStreams {
     for (const stream of this.#streams) call(stream)
   }
 
+  /** Many pages with many views each would keep everybody else waiting for as long as all of them take. */
+  #myTurn(): Promise<void> {
+    this.#turn = this.#turn.then(turn)
+    return this.#turn
+  }
+
   #tick(): LiveTick {
     const { world, clock } = this.#options
     const takenAtMs = world.latest()?.freshness.takenAtMs ?? clock.now()
@@ -152,6 +167,8 @@ interface StreamParts {
   readonly sink: LiveSink
   readonly options: LiveOptions
   readonly tick: () => LiveTick
+  /** Resolves when it may read a view. */
+  readonly myTurn: () => Promise<void>
 }
 
 interface Watched {
@@ -214,7 +231,10 @@ class LiveStream {
     if (this.#isRunning) return
     this.#isRunning = true
     try {
-      for (let due = this.#next(); due !== undefined; due = this.#next()) await this.#send(due)
+      for (let due = this.#next(); due !== undefined; due = this.#next()) {
+        await this.#parts.myTurn()
+        if (this.#isOpen()) await this.#send(due)
+      }
       if (this.#isTickDue && this.#isOpen()) {
         this.#isTickDue = false
         this.#event('tick', this.#parts.tick())
