@@ -128,11 +128,12 @@ after(async () => {
 
 test('the doctor looks when somebody asks first, once for all who ask, and its findings stay', async () => {
   const { signal } = new AbortController()
+  let setBackMs = 0
   const runner = new DoctorRunner(
     {
       cluster,
       pipeline: undefined,
-      clock: systemClock,
+      clock: { ...systemClock, now: () => systemClock.now() - setBackMs },
       closing: signal,
       logger: silentLogger,
       bootstrapServers: [broker.bootstrapServers]
@@ -152,4 +153,7 @@ test('the doctor looks when somebody asks first, once for all who ask, and its f
     severities,
     severities.toSorted((left, right) => left - right)
   )
+  setBackMs = 3_600_000 // findings of the future are not of now
+  assert.equal(runner.answer().isRunning, true)
+  await runner.settled()
 })

@@ -34,7 +34,8 @@ export class DoctorRunner {
 
   /** What was found last; begins to look if that is old, or nothing was looked for. */
   answer(): DoctorAnswer {
-    if (this.#around.clock.now() - this.#takenAtMs > FRESH_MS) this.run()
+    // Either way: a clock that was set back would else keep them for as long.
+    if (Math.abs(this.#around.clock.now() - this.#takenAtMs) > FRESH_MS) this.run()
     return {
       freshness: {
         takenAtMs: this.#takenAtMs,

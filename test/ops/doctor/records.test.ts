@@ -84,6 +84,8 @@ test('a compacted topic with records without a key, and one for dead letters', (
 test('dead letters that lie there are a warning, and more of them an error', () => {
   const scan = scanOf([scanned('orders-dlq', [12])])
   assert.equal(findingsOf('dead-letters', { scan, later: known(scan) })[0]?.severity, 'warn')
+  const [one] = findingsOf('dead-letters', { scan: scanOf([scanned('orders-dlq', [1])]) })
+  assert.match(one?.title ?? '', /^orders-dlq has 1 dead letter(?:,|$)/)
   const later = known(scanOf([scanned('orders-dlq', [15])]))
   const [found] = findingsOf('dead-letters', { scan, later })
   assert.equal(found?.title, 'orders-dlq has 12 dead letters, and more come in')

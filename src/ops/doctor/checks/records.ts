@@ -104,10 +104,11 @@ const deadLetters: DoctorCheck = {
       })
       const more = came.reduce((sum, each) => sum + each, 0n)
       const isGrowing = more > 0n
+      const letters = kept === 1n ? 'dead letter' : 'dead letters'
       return [
         {
           severity: isGrowing ? 'error' : 'warn',
-          title: `${topic} has ${kept} ${kept === 1n ? 'dead letter' : 'dead letters'}${isGrowing ? ', and more come in' : ''}`,
+          title: `${topic} has ${kept} ${letters}${isGrowing ? ', and more come in' : ''}`,
           reason: 'Each is a record that was not handled: retention deletes them unread.',
           fix: `Look at their reasons: comporta records --topic ${topic}. Mend the cause, then comporta redrive.`,
           evidence: isGrowing ? [`${more} came in between two looks`] : []
