@@ -95,6 +95,12 @@ const CASES: readonly AlertCase[] = [
     firing: ['ComportaNoProgress', 'page']
   },
   {
+    what: 'lag of a dispatcher whose target has never taken a record: no counter is there yet',
+    series: { [`comporta_dispatcher_topic_lag{${group},topic="orders"}`]: '100x200' },
+    at: '25m',
+    firing: ['ComportaNoProgress', 'page']
+  },
+  {
     what: 'lag with progress',
     series: {
       [`comporta_dispatcher_topic_lag{${group},topic="orders"}`]: '100x200',

@@ -45,7 +45,8 @@ function progressAlerts(settings: BoardSettings): AlertRule[] {
     {
       name: 'ComportaNoProgress',
       severity: 'page',
-      expression: `${lag} > 0 and ${done} == 0`,
+      // A counter has no series before its first record: a target that never took one would be no progress of 0.
+      expression: `${lag} > 0 unless ${done} > 0`,
       for: '10m',
       summary: '{{ $labels.group }} has lag and finishes nothing',
       description: '{{ $value | humanize }} records wait, and none has left its batch for ten minutes.',

@@ -116,8 +116,8 @@ function lambdaAlerts(): AlertRule[] {
       name: 'ComportaMappingStuck',
       severity: 'page',
       expression:
-        `max by (mapping) (${series('comporta.lambda.esm.lag')}) > 0 and ` +
-        `sum by (mapping) (${increase(series('comporta.lambda.esm.records'), '15m')}) == 0`,
+        `max by (mapping) (${series('comporta.lambda.esm.lag')}) > 0 unless ` +
+        `sum by (mapping) (${increase(series('comporta.lambda.esm.records'), '15m')}) > 0`,
       for: '15m',
       summary: 'Mapping {{ $labels.mapping }} finishes nothing',
       description: '{{ $value | humanize }} records wait, and none is finished for fifteen minutes.',

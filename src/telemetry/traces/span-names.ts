@@ -28,7 +28,7 @@ export const SPAN_ATTRIBUTES = {
   idempotencyKey: 'comporta.idempotency_key'
 } as const
 
-/** What classes of errors of services look like: `TypeError`, `java.io.IOException`, `Function<My::Error>`, `Http503`. */
+/** What classes of errors look like: `TypeError`, `java.io.IOException`, `Function<My::Error>`, `Http503`. */
 const CLASS = /^[\w.:$*<>/-]{1,100}$/
 
 /**
