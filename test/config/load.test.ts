@@ -297,3 +297,12 @@ lambda:
   assert.deepEqual(placesOf(late), ['7:7 lambda.functions.one.timeoutMs', '9:14 lambda.functions.other.handler'])
   assert.deepEqual(placesOf(`${minimal}lambda: { functions: {} }\n`), ['3:11 lambda.functions'])
 })
+
+test('a level for a room that no line names is refused with its place', () => {
+  // It changed nothing, and nobody noticed the wrong word.
+  const text = 'name: a\nkafka: { bootstrapServers: embedded }\ntelemetry: { logs: { rooms: { dispatchr: debug } } }\n'
+  assert.throws(
+    () => parsePipeline(text, { fileName: 'comporta.yaml', environment: {} }),
+    /comporta\.yaml:3:31 telemetry\.logs\.rooms\.dispatchr: no such setting/
+  )
+})

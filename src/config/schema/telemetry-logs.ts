@@ -2,6 +2,19 @@
 
 import { z } from 'zod'
 
+/** What lines name as their room. A name that none has would change nothing and never be noticed. */
+const room = z.enum([
+  'broker',
+  'client',
+  'console',
+  'dispatcher',
+  'lambda',
+  'process',
+  'producer',
+  'targets',
+  'telemetry'
+])
+
 const level = z.enum(['debug', 'info', 'warn', 'error', 'silent'])
 
 /** Everything has a default. */
@@ -9,9 +22,9 @@ export const logsSchema = z
   .strictObject({
     level: level
       .default('info')
-      .describe('Least level that is written; COMPORTA_LOG_LEVEL and `--verbose` come before it.'),
+      .describe('Least level that is written; COMPORTA_LOG_LEVEL and `--log-level` come before it.'),
     rooms: z
-      .record(z.string().regex(/^[a-z]{1,32}$/, 'not the name of a room'), level)
+      .partialRecord(room, level)
       .default({})
       .describe('Levels of single rooms, for example `dispatcher: debug`.'),
     format: z
