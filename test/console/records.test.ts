@@ -287,8 +287,8 @@ test('dead letters are taken apart, counted by class, chosen and paged', async (
   })
 })
 
-// Symptom: the list of records, its file, the tail and the header of the reason showed of a dead letter what the page of
-// dead letters hides. Cause: only that page asked where the record came from. Reach: everybody who may read.
+// Symptom: the list of records, its file, the tail and the header of the reason showed of a dead letter what the page
+// of dead letters hides. Cause: only that page asked where the record came from. Reach: everybody who may read.
 test('what is hidden of a topic is hidden of its dead letters wherever they are shown', async () => {
   const masks = [{ topics: ['orders'], key: false, value: true, headers: false, fields: [] }]
   const vera = { ...operator, isMasked: true, masks }
@@ -332,8 +332,8 @@ test('who goes on reading where nobody began is written down as well', async () 
   )
 })
 
-// Symptom: twelve quick readers left, and nobody had a tail for half an hour. Cause: `close` is told once, and was before
-// anybody listened. Reach: a browser that goes away while the ends of the partitions are asked for.
+// Symptom: twelve quick readers left, and nobody had a tail for half an hour. Cause: `close` is told once, and was
+// before anybody listened. Reach: a browser that goes away while the ends of the partitions are asked for.
 test('a stream to a browser that has left before it began is over at once', async t => {
   const left = Promise.withResolvers<boolean>()
   const server = createServer((_request, raw) => {

@@ -234,6 +234,9 @@ test('claims are read as the settings say', () => {
   }
   const viewer = { groups: 'kafka-viewers' }
   assert.deepEqual(at({}, { sub: 's', preferred_username: 'ana', ...viewer }), ['ana', 'viewer'])
+  const unverified = { sub: 's', email: 'boss@example.com', email_verified: false, ...viewer }
+  assert.deepEqual(at({}, unverified), ['s', 'viewer'])
+  assert.deepEqual(at({}, { ...unverified, email_verified: true }), ['boss@example.com', 'viewer'])
   assert.deepEqual(at({ userClaim: 'name' }, { name: 'Ana', ...viewer }), ['Ana', 'viewer'])
   const nested = { sub: 's', realm_access: { roles: ['kafka-team-a'] } }
   assert.deepEqual(at({ rolesClaim: 'realm_access.roles' }, nested), ['s', 'operator'])

@@ -68,7 +68,10 @@ const oidcSchema = z.strictObject({
     .min(1)
     .max(128)
     .optional()
-    .describe('Claim that names the user. Default: `email`, `preferred_username` or `sub`, the first that is there.'),
+    .describe(
+      'Claim that names the user. Default: `email` unless it is said to be unverified, `preferred_username` or ' +
+        '`sub`, the first that is there.'
+    ),
   rolesClaim: z
     .string()
     .min(1)

@@ -167,7 +167,9 @@ function hasUserInfo(configuration: Configuration): boolean {
  * @throws PipelineError `ERR_CONSOLE_FORBIDDEN` for a user without a role.
  */
 export function identityOf(claims: Claims, { userClaim, rolesClaim, roles }: OidcSettings): Identity {
-  const names = userClaim === undefined ? ['email', 'preferred_username', 'sub'] : [userClaim]
+  // Some providers let users write any address into their own profile: it would stand in the audit log as another's.
+  const usual = [...(claims['email_verified'] === false ? [] : ['email']), 'preferred_username', 'sub']
+  const names = userClaim === undefined ? usual : [userClaim]
   const user = names.map(name => claimOf(claims, name)).find(value => typeof value === 'string' && value !== '')
   if (typeof user !== 'string') {
     throw new PipelineError('ERR_CONSOLE_FORBIDDEN', `the login names no user: there is no claim ${names.join(' or ')}`)
