@@ -104,7 +104,7 @@ test('the doctor finds what is wrong with groups, topics, records and settings, 
   assert.match(key ?? '', /^"tru…" \(murmur2 [0-9a-f]{8}\): 100 % of 300 records$/)
   one(findings, 'segment-retention', topic)
   one(findings, 'unclean-leader-election', topic)
-  assert.match(one(findings, 'dead-letters', letters).title, /has 1 dead letters$/)
+  assert.match(one(findings, 'dead-letters', letters).title, /has 1 dead letter$/)
   // Almost the hour that Kafka allows, so that it stands before what other tests have dated ahead.
   const skewed = one(findings, 'clock-skew', single).evidence.find(line => line.startsWith(`${single}-0: `))
   assert.match(skewed ?? '', /: 5[89](?:\.\d)? min ahead$/)
