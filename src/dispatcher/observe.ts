@@ -124,7 +124,8 @@ function lagsOf({ lanes, committed, end, meters, clock }: ObservedDispatcher): L
   const lags = lanes().flatMap((lane): Lag[] => {
     const last = end(lane)
     if (last === undefined) return []
-    const records = Math.max(0, Number(last - (committed(lane) ?? 0n)))
+    // Without a commit: from where this member began.
+    const records = Math.max(0, Number(last - (committed(lane) ?? lane.committable)))
     const unread = Math.max(0, Number(last - lane.position))
     const oldestMs = meters.times.oldestMs(lane)
     const ageSeconds = oldestMs === undefined ? undefined : Math.max(0, nowMs - oldestMs) / 1000

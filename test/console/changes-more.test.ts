@@ -95,6 +95,8 @@ test('dead letters are redriven as chosen, by class, and again if they are chose
     code: 'ERR_CONSOLE_FORBIDDEN',
     message: /topic trucks/
   })
+  const elsewhere = area.post('/api/changes/plan', { ...request, to: 'trucks' }, { ...operator, isMasked: true })
+  await assert.rejects(elsewhere, { code: 'ERR_CONSOLE_FORBIDDEN', message: /only to where they came from/ })
 })
 
 test('a replay is planned by whoever can run one, for topics of the dispatcher alone', async t => {

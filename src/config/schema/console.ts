@@ -70,7 +70,7 @@ const auditSchema = z
       .min(1)
       .default('.comporta/console-audit.jsonl')
       .describe('File with one JSON object a line: changes, logins, refusals, reading of records.'),
-    bytesMax: integer(65_536, 1_073_741_824)
+    bytesMax: integer(65_536, 67_108_864)
       .default(4_194_304)
       .describe('A larger file is renamed to `….1`, that to `….2`, and a new one begun.'),
     filesMax: integer(1, 100).default(5).describe('Most files, the current one among them.')

@@ -231,6 +231,11 @@ async function redrive(request: Of<'redrive'>, { context, caller, signal }: Plan
   const { cluster, admin, clock, logger, undo } = context
   const { topic, filter, ratePerSecond, to, timestamp } = request
   const { fromMs, toMs, letters } = filter
+  // In another topic other masks hold: what is hidden from somebody must not be sent where it can be read.
+  if (to !== undefined && caller.isMasked) {
+    const message = `${caller.user} does not see all of records, and may redrive them only to where they came from`
+    throw new PipelineError('ERR_CONSOLE_FORBIDDEN', message)
+  }
   const wish: RedriveRequest = {
     deadLetterTopic: topic,
     by: `${caller.user} (console)`,
