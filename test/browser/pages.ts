@@ -8,7 +8,7 @@ import type { Page } from 'playwright-core'
 import { accessibilityProblems, openPage, picture } from './browser.ts'
 import { type Desk, login, settled } from './desk.ts'
 
-/** How each page is looked at, beside English on a light desktop. */
+/** How each page is looked at: the opposite ends of what people have. */
 const looks = [
   { name: 'dark-phone-pt', colorScheme: 'dark', locale: 'pt-BR', viewport: { width: 390, height: 844 } },
   { name: 'light-desktop-en', colorScheme: 'light', locale: 'en-US', viewport: { width: 1280, height: 900 } }

@@ -448,6 +448,6 @@ test(
   }
 )
 
-test('transactions go on over restarts and crashes of the broker as over none', async t => {
+test('transactions go on over restarts and crashes of the broker as over none', { skip: inShortRun }, async t => {
   await run(t, { isCareful: true, restartPercent: 5 })
 })

@@ -26,7 +26,7 @@ function eventsOf(printed: string, name: string): Record<string, unknown>[] {
     .filter(event => event['name'] === name)
 }
 
-for (const release of OLD_RELEASES.filter(each => isLongRun || each === '2.1.1')) {
+for (const release of isLongRun ? OLD_RELEASES : []) {
   test(`the Java client ${release} produces, consumes in a group and copies in transactions`, async t => {
     const { broker, tool } = await brokerWithTools(t)
     const [topic, copy] = [uniqueName('old'), uniqueName('copy')]
